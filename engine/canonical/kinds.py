@@ -1,0 +1,93 @@
+"""The types a canonical field may have, and what each is in Polars.
+
+Nothing here knows an entity. A kind fixes exactness: decimals carry a static scale, so that
+no stage ever rounds by accident, and ids are text, so that `00123` stays `00123`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import polars as pl
+
+
+class Kind(StrEnum):
+    """Name the type of a canonical field, as CANONICAL.md uses the words."""
+
+    ID = "id"
+    TEXT = "text"
+    ENUM = "enum"
+    BOOL = "bool"
+    INT = "int"
+    MONEY = "money"
+    PRICE = "price"
+    QTY = "qty"
+    RATE = "rate"
+    HOURS = "hours"
+    PCT = "pct"
+    DATE = "date"
+    TIME = "time"
+    PERIOD = "period"
+
+
+# Digits after the point. Money is wide enough for every currency and for the sub-cent amounts
+# that usage billing exports; a value with more digits is held, never rounded.
+DECIMAL_SCALE: Final[dict[Kind, int]] = {
+    Kind.MONEY: 6,
+    Kind.PRICE: 10,
+    Kind.QTY: 10,
+    Kind.RATE: 12,
+    Kind.HOURS: 8,
+    Kind.PCT: 8,
+}
+
+DECIMAL_PRECISION: Final = 38
+
+_PLAIN_DTYPE: Final[dict[Kind, pl.DataType]] = {
+    Kind.ID: pl.String(),
+    Kind.TEXT: pl.String(),
+    Kind.ENUM: pl.String(),
+    Kind.PERIOD: pl.String(),
+    Kind.BOOL: pl.Boolean(),
+    Kind.INT: pl.Int64(),
+    Kind.DATE: pl.Date(),
+    Kind.TIME: pl.Datetime("us", "UTC"),
+}
+
+
+def polars_dtype(kind: Kind) -> pl.DataType:
+    """Return the Polars type of a kind; decimals are `Decimal(38, scale of the kind)`."""
+    scale = DECIMAL_SCALE.get(kind)
+    if scale is not None:
+        return pl.Decimal(DECIMAL_PRECISION, scale)
+    return _PLAIN_DTYPE[kind]
+
+
+def is_decimal(kind: Kind) -> bool:
+    """Say whether values of this kind are exact decimals."""
+    return kind in DECIMAL_SCALE
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """Describe one canonical field to everything that is not pydantic.
+
+    `currency` names where the currency of an amount stands: a field of the same record
+    (`currency`), or a path through a reference (`contract.currency`). `reference` is the entity
+    an id points at. `values` lists what an enum admits.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    is_key: bool = False
+    reference: str | None = None
+    currency: str | None = None
+    values: tuple[str, ...] = ()
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """Return the Polars type of the field."""
+        return polars_dtype(self.kind)
