@@ -1,0 +1,110 @@
+"""Diagnostic codes of policy files: their shape, names, references and dates."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.diagnostics import Code, Level
+
+INVALID_YAML: Final = Code(
+    "invalid-yaml",
+    Level.ERROR,
+    "The file is not valid YAML, so nothing in it can be read.",
+    "Look at the marked place: most often an indentation, a missing colon or an unclosed quote.",
+)
+FILE_TOO_LARGE: Final = Code(
+    "file-too-large",
+    Level.ERROR,
+    "The file is larger than any policy written by people.",
+    "Split the policy, or move its table into a CSV or XLSX sheet beside it.",
+)
+DUPLICATE_KEY: Final = Code(
+    "duplicate-key",
+    Level.ERROR,
+    "The same key stands twice in one place; YAML would silently keep the last.",
+    "Remove one of the two.",
+)
+KEY_NOT_TEXT: Final = Code(
+    "key-not-text",
+    Level.ERROR,
+    "A key is a list, a map or a merge instruction instead of a plain word.",
+    "Write the key as a plain word.",
+)
+ALIAS_NOT_ALLOWED: Final = Code(
+    "alias-not-allowed",
+    Level.ERROR,
+    "Anchors, aliases and tags hide what a policy says and are not read.",
+    "Write the value out where it is used.",
+)
+NOT_A_MAPPING: Final = Code(
+    "not-a-mapping",
+    Level.ERROR,
+    "A policy file must be a list of named settings (key: value).",
+    "Start the file with `policy:` and `id:`.",
+)
+MISSING_SETTING: Final = Code(
+    "missing-setting",
+    Level.ERROR,
+    "A setting that the policy needs is not given.",
+    "Add the setting.",
+)
+UNKNOWN_SETTING: Final = Code(
+    "unknown-setting",
+    Level.ERROR,
+    "The policy has a setting that this kind of policy does not know.",
+    "Correct the name, or remove the setting.",
+)
+INVALID_VALUE: Final = Code(
+    "invalid-value",
+    Level.ERROR,
+    "A setting has a value that it cannot have.",
+    "Write one of the values the message names.",
+)
+UNKNOWN_POLICY_KIND: Final = Code(
+    "unknown-policy-kind",
+    Level.ERROR,
+    "The file's `policy:` names no kind of policy that Tieout knows.",
+    "Use one of the kinds the message names.",
+)
+DUPLICATE_ID: Final = Code(
+    "duplicate-id",
+    Level.ERROR,
+    "Two policies, or two rules, bear the same id while both are in force.",
+    "Give one of them another id, or end the earlier version before the later begins.",
+)
+UNKNOWN_ENTITY: Final = Code(
+    "unknown-entity",
+    Level.ERROR,
+    "The policy speaks of an entity that the canonical model does not have.",
+    "Use a name from docs/canonical.md.",
+)
+UNKNOWN_FIELD: Final = Code(
+    "unknown-field-name",
+    Level.ERROR,
+    "The policy names a field that the entity does not have.",
+    "Use a field name from docs/canonical.md.",
+)
+DATES_REVERSED: Final = Code(
+    "dates-reversed",
+    Level.ERROR,
+    "A version ends before it begins, so it is never in force.",
+    "Correct `effective_from` or `effective_to`.",
+)
+MISSING_REFERENCE: Final = Code(
+    "missing-reference",
+    Level.HINT,
+    "The policy gives no clause of the accounting manual or standard.",
+    "Add `reference:` so that an auditor can find the basis of the rule.",
+)
+UNUSED_FILE: Final = Code(
+    "unused-file",
+    Level.WARNING,
+    "A file in the policy folder is no policy and no policy refers to it.",
+    "Remove the file, or name it in a policy's `rules_file`.",
+)
+
+CODES: Final = (
+    INVALID_YAML, FILE_TOO_LARGE, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
+    MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
+    UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, UNUSED_FILE,
+)  # fmt: skip

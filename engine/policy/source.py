@@ -1,0 +1,204 @@
+"""YAML text to plain values with exact places: every key and value knows its line and column.
+
+Values are read from their text, never through YAML's own guesses: `1.10` becomes a Decimal and
+`2026-01-01` stays text. Duplicate keys, anchors, aliases, tags and merge keys are refused with a
+diagnostic. The only module of the engine that imports ruamel.yaml for reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from engine.diagnostics import Anchor, Diagnostic, Span
+from engine.policy.codes import (
+    ALIAS_NOT_ALLOWED,
+    DUPLICATE_KEY,
+    FILE_TOO_LARGE,
+    INVALID_YAML,
+    KEY_NOT_TEXT,
+)
+
+Value = Any
+Location = tuple[str | int, ...]
+
+# A policy file is written by people; beyond this it is not one.
+MAX_CHARACTERS: Final = 2_000_000
+MAX_DEPTH: Final = 40
+
+_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """Hold one policy file as read: its name for people and its text."""
+
+    file: str
+    text: str
+
+    def line(self, number: int) -> str:
+        """Return a line by its 1-based number, or "" past the end."""
+        lines = self.text.split("\n")
+        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Hold the plain value of a file with the place of every key and value.
+
+    `keys` and `values` map a location (`("rules", 0, "id")`) to its span; `blocks` maps the
+    location of a literal block to the anchor of its first content character.
+    """
+
+    source: SourceText
+    value: Value
+    keys: Mapping[Location, Span] = field(default_factory=dict)
+    values: Mapping[Location, Span] = field(default_factory=dict)
+    blocks: Mapping[Location, Anchor] = field(default_factory=dict)
+
+    def span_of(self, location: Sequence[str | int], *, prefer_key: bool = False) -> Span:
+        """Return the place of a location, or of the nearest part of it that stands in the file."""
+        path = tuple(location)
+        while True:
+            if prefer_key and path in self.keys:
+                return self.keys[path]
+            if path in self.values:
+                return self.values[path]
+            if not path:
+                return Span(self.source.file, 1, 1)
+            path = path[:-1]
+
+    def anchor_of(self, location: Sequence[str | int]) -> Anchor:
+        """Return where the first character of a text value stands."""
+        path = tuple(location)
+        block = self.blocks.get(path)
+        if block is not None:
+            return block
+        span = self.span_of(path)
+        text = self.source.line(span.line)
+        quoted = text[span.column - 1 : span.column] in {'"', "'"}
+        return Anchor(span.file, span.line, span.column + int(quoted), line_text=text)
+
+    def diagnostic(self, code: Any, location: Sequence[str | int], message: str, *, prefer_key: bool = False, remedy: str = "") -> Diagnostic:  # noqa: E501
+        """Return a diagnostic at a location, with the author's line."""
+        span = self.span_of(location, prefer_key=prefer_key)
+        return Diagnostic(code, span, message, self.source.line(span.line), remedy)
+
+
+def parse_document(source: SourceText) -> tuple[Document, list[Diagnostic]]:
+    """Parse YAML text; on a syntax error the value is None and the diagnostics say where."""
+    if len(source.text) > MAX_CHARACTERS:
+        message = f"the file has {len(source.text):,} characters; a policy file has at most {MAX_CHARACTERS:,}"
+        return Document(source, None), [Diagnostic(FILE_TOO_LARGE, Span(source.file, 1, 1), message)]
+    try:
+        node = YAML(typ="rt", pure=True).compose(source.text.removeprefix("\ufeff"))
+    except MarkedYAMLError as error:
+        return Document(source, None), [_syntax_diagnostic(source, error)]
+    except (YAMLError, RecursionError, ValueError) as error:
+        span = Span(source.file, 1, 1)
+        return Document(source, None), [Diagnostic(INVALID_YAML, span, _first_line(str(error)))]
+    reader = _Reader(source)
+    value = None if node is None else reader.read(node, (), 0)
+    return Document(source, value, reader.keys, reader.values, reader.blocks), reader.diagnostics
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0] or "the file cannot be read as YAML"
+
+
+def _syntax_diagnostic(source: SourceText, error: MarkedYAMLError) -> Diagnostic:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+    problem = error.problem or error.context or "the file cannot be read as YAML"
+    if "alias" in problem:
+        return Diagnostic(ALIAS_NOT_ALLOWED, Span(source.file, line, column), problem, source.line(line))
+    return Diagnostic(INVALID_YAML, Span(source.file, line, column), problem, source.line(line))
+
+
+class _Reader:
+    """Walk a composed tree once, collecting values, places and diagnostics."""
+
+    def __init__(self, source: SourceText) -> None:
+        self.source = source
+        self.lines = source.text.split("\n")
+        self.keys: dict[Location, Span] = {}
+        self.values: dict[Location, Span] = {}
+        self.blocks: dict[Location, Anchor] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self._seen: set[int] = set()
+
+    def read(self, node: Node, path: Location, depth: int) -> Value:
+        self.values[path] = self._span(node)
+        if depth > MAX_DEPTH:
+            self._report(INVALID_YAML, node, f"the file is nested deeper than {MAX_DEPTH} levels")
+            return None
+        if id(node) in self._seen or node.anchor:
+            self._report(ALIAS_NOT_ALLOWED, node, "anchors and aliases (& and *) are not allowed in policy files")
+            return None
+        self._seen.add(id(node))
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path, depth)
+        if isinstance(node, SequenceNode):
+            return [self.read(child, (*path, index), depth + 1) for index, child in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
+        if node.style == "|":
+            self.blocks[path] = self._block_anchor(node)
+        return self._scalar(node)
+
+    def _mapping(self, node: MappingNode, path: Location, depth: int) -> dict[str, Value]:
+        result: dict[str, Value] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode) or key_node.value == "<<":
+                self._report(KEY_NOT_TEXT, key_node, "a key must be a plain word")
+                continue
+            name = str(key_node.value)
+            if name in result:
+                first = self.keys[(*path, name)]
+                self._report(DUPLICATE_KEY, key_node, f"'{name}' is given twice in the same place", first)
+                continue
+            self.keys[(*path, name)] = self._span(key_node)
+            result[name] = self.read(value_node, (*path, name), depth + 1)
+        return result
+
+    def _scalar(self, node: ScalarNode) -> Value:
+        text = str(node.value)
+        if node.style is not None:
+            return text
+        if text in {"", "~", "null", "Null", "NULL"}:
+            return None
+        if text in {"true", "True", "TRUE", "false", "False", "FALSE"}:
+            return text.lower() == "true"
+        if _INTEGER.match(text):
+            return int(text)
+        if _DECIMAL.match(text):
+            return Decimal(text)
+        return text
+
+    def _block_anchor(self, node: ScalarNode) -> Anchor:
+        first = node.start_mark.line + 1
+        indent = 0
+        for offset, text in enumerate(self.lines[first : first + 50]):
+            if text.strip():
+                indent = len(text) - len(text.lstrip(" "))
+                return Anchor(self.source.file, first + offset + 1, indent + 1, indent, text)
+        return Anchor(self.source.file, first + 1, 1, indent)
+
+    def _span(self, node: Node) -> Span:
+        start, end = node.start_mark, node.end_mark
+        same_line = end.line == start.line
+        length = max(end.column - start.column, 1) if same_line else 1
+        return Span(self.source.file, start.line + 1, start.column + 1, length)
+
+    def _report(self, code: Any, node: Node, message: str, *related: Span) -> None:
+        span = self._span(node)
+        self.diagnostics.append(
+            Diagnostic(code, span, message, self.source.line(span.line), related=tuple(related))
+        )
