@@ -1,0 +1,1 @@
+"""Everything that touches the outside: files, mappings, the store, the command line."""

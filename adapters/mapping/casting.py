@@ -1,0 +1,245 @@
+"""Text to typed values with loss detection: a cell is read exactly, or its row is held.
+
+Every function returns a `Cast`: the typed expression and, for cells that are not blank, an
+expression naming the reason the cell cannot be read (null = read well). Nothing is rounded but
+the declared divisions of minutes, seconds and reciprocals, half-up at the field's scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from adapters.mapping.model import FieldRule, Mapping
+from engine.canonical.kinds import DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
+
+REASONS: Final[dict[str, str]] = {
+    "not_a_number": "Write the amount as digits with the declared decimal sign, without exponent, formula or text.",
+    "too_many_decimals": "The value has more decimal places than can be kept exactly; export it with fewer.",
+    "number_too_large": "The value has more digits than any amount can have; correct it in the source.",
+    "not_a_whole_number": "Write a whole number.",
+    "not_a_date": "Write the date in the format the mapping declares, or declare the format of this export.",
+    "date_out_of_range": "The year is outside 1900-2999; correct it in the source.",
+    "not_a_time": "Write the time in the format the mapping declares, or declare the format of this export.",
+    "not_a_boolean": "Write one of the words the mapping declares for true and false.",
+    "unknown_value": "Correct the value in the source, or add the word to the mapping.",
+    "division_by_zero": "The divisor is zero; correct it in the source.",
+    "missing_key": "The record has no id; complete it in the source.",
+    "duplicate_key": "Two records of this system have the same id; remove or correct one in the source.",
+    "missing_column": "The file lacks the column that identifies the record; export it, or add its name to the mapping.",
+}
+
+_UNIT_DIVISOR: Final = {"cents": 100, "minutes": 60, "seconds": 3600}
+
+Expr = pl.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Hold a typed expression and the reason expression (text, null where the cell was read)."""
+
+    value: Expr
+    reason: Expr
+
+
+def trimmed(text: Expr) -> Expr:
+    """Return the text without surrounding white space; blank becomes null."""
+    stripped = text.str.strip_chars()
+    return pl.when(stripped != "").then(stripped)
+
+
+def cast_field(text: Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -> Cast:
+    """Return how a field's trimmed text becomes its typed value."""
+    text = _prepared(text, rule)
+    if spec.kind in DECIMAL_SCALE:
+        return _decimal(text, spec, rule)
+    if spec.kind is Kind.INT:
+        return _integer(text, rule)
+    if spec.kind is Kind.DATE:
+        return _date(text, rule, mapping)
+    if spec.kind is Kind.TIME:
+        return _time(text, rule, mapping)
+    if spec.kind is Kind.BOOL:
+        return _boolean(text, rule, mapping)
+    if spec.kind is Kind.ENUM:
+        return _enum(text, spec, rule)
+    return _text(text, rule)
+
+
+def _prepared(text: Expr, rule: FieldRule) -> Expr:
+    if rule.pattern is not None:
+        text = trimmed(text.str.extract(rule.pattern, 1))
+    if rule.null_values:
+        text = pl.when(~text.is_in(list(rule.null_values))).then(text)
+    return text
+
+
+def _mapped(text: Expr, rule: FieldRule) -> Expr:
+    if rule.map is None:
+        return text
+    default = pl.lit(rule.otherwise, dtype=pl.String) if rule.otherwise is not None else pl.lit(None, dtype=pl.String)
+    words = text.replace_strict(rule.map, default=default, return_dtype=pl.String)
+    return pl.when(text.is_not_null()).then(words)
+
+
+def _with_fallback(value: Expr, text: Expr, fallback: object, dtype: pl.DataType) -> Expr:
+    if fallback is None:
+        return value
+    return pl.when(text.is_null()).then(pl.lit(fallback, dtype=dtype)).otherwise(value)
+
+
+def _reason(text: Expr, bad: Expr, name: str) -> Expr:
+    return pl.when(text.is_not_null() & bad.fill_null(value=True)).then(pl.lit(name))
+
+
+def _text(text: Expr, rule: FieldRule) -> Cast:
+    value = _mapped(text, rule)
+    bad = value.is_null()
+    return Cast(_with_fallback(value, text, rule.fallback, pl.String()), _reason(text, bad, "unknown_value"))
+
+
+def _enum(text: Expr, spec: FieldSpec, rule: FieldRule) -> Cast:
+    if rule.map is not None:
+        value = _mapped(text, rule)
+    else:
+        word = text.str.to_lowercase().str.replace_all(r"[\s-]+", "_")
+        value = pl.when(word.is_in(list(spec.values))).then(word)
+    bad = value.is_null()
+    return Cast(_with_fallback(value, text, rule.fallback, pl.String()), _reason(text, bad, "unknown_value"))
+
+
+def _boolean(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
+    yes = [word.lower() for word in (rule.true or mapping.true)]
+    no = [word.lower() for word in (rule.false or mapping.false)]
+    word = text.str.to_lowercase()
+    value = pl.when(word.is_in(yes)).then(pl.lit(value=True)).when(word.is_in(no)).then(pl.lit(value=False))
+    fallback = None if rule.fallback is None else rule.fallback == "true"
+    return Cast(_with_fallback(value, text, fallback, pl.Boolean()), _reason(text, value.is_null(), "not_a_boolean"))
+
+
+def _plain_number(text: Expr, rule: FieldRule) -> Expr:
+    """Return the number with a point as decimal sign and without thousands signs and symbols."""
+    for character in rule.strip:
+        text = text.str.replace_all(character, "", literal=True)
+    if rule.thousands:
+        text = text.str.replace_all(rule.thousands, "", literal=True)
+    if rule.decimal != ".":
+        # A point in a number whose decimal sign is the comma would silently change its size.
+        text = text.str.replace_all(".", "?", literal=True).str.replace_all(rule.decimal, ".", literal=True)
+    return text.str.strip_chars()
+
+
+def _thousands_well_placed(text: Expr, rule: FieldRule) -> Expr:
+    if not rule.thousands:
+        return pl.lit(value=True)
+    sign, point = _escaped(rule.thousands), _escaped(rule.decimal)
+    return text.str.contains(rf"^[^0-9]*(\d+|\d{{1,3}}({sign}\d{{3}})+)({point}\d*)?[^0-9]*$")
+
+
+def _escaped(character: str) -> str:
+    return f"\\x{{{ord(character):x}}}"
+
+
+def _decimal(text: Expr, spec: FieldSpec, rule: FieldRule) -> Cast:
+    scale = DECIMAL_SCALE[spec.kind]
+    wide = scale if rule.unit is None and rule.divide_by is None and not rule.reciprocal else 12
+    number = _plain_number(text, rule)
+    is_number = number.str.contains(r"^[+-]?(\d+\.?\d*|\.\d+)$") & _thousands_well_placed(text, rule)
+    fits = number.str.contains(rf"^[+-]?\d*(\.\d{{0,{wide}}}0*)?$")
+    small = number.str.contains(rf"^[+-]?0*\d{{0,{DECIMAL_PRECISION - wide - 1}}}(\.\d*)?$")
+    readable = pl.when(is_number & fits & small).then(number.str.strip_prefix("+"))
+    value = readable.str.to_decimal(scale=wide).cast(pl.Decimal(DECIMAL_PRECISION, wide))
+    reason = (
+        pl.when(text.is_null()).then(None)
+        .when(~is_number).then(pl.lit("not_a_number"))
+        .when(~fits).then(pl.lit("too_many_decimals"))
+        .when(~small).then(pl.lit("number_too_large"))
+    )  # fmt: skip
+    value = _converted(value, rule, scale).cast(spec.dtype)
+    if rule.fallback is not None:
+        fallback = pl.lit(rule.fallback).str.to_decimal(scale=scale).cast(spec.dtype)
+        value = pl.when(text.is_null()).then(fallback).otherwise(value)
+    return Cast(value, reason)
+
+
+def _converted(value: Expr, rule: FieldRule, scale: int) -> Expr:
+    """Apply the declared unit, reciprocal and sign to a decimal at a wide scale."""
+    wide = pl.Decimal(DECIMAL_PRECISION, 12)
+    if rule.unit in _UNIT_DIVISOR:
+        value = (value.cast(wide) / _UNIT_DIVISOR[rule.unit]).round(scale, mode="half_away_from_zero")
+    elif rule.unit == "fraction":
+        value = value.cast(wide) * 100
+    if rule.reciprocal:
+        value = pl.lit(1).cast(wide) / pl.when(value != 0).then(value.cast(wide))
+    if rule.sign == "positive":
+        value = pl.when(value > 0).then(value).when(value.is_not_null()).then(value * 0)
+    elif rule.sign == "negative":
+        value = pl.when(value < 0).then(value * -1).when(value.is_not_null()).then(value * 0)
+    elif rule.sign == "absolute":
+        value = value.abs()
+    return value
+
+
+def _integer(text: Expr, rule: FieldRule) -> Cast:
+    number = _plain_number(text, rule)
+    whole = number.str.contains(r"^[+-]?\d{1,17}(\.0*)?$")
+    digits = pl.when(whole).then(number.str.replace(r"\.0*$", "").str.strip_prefix("+"))
+    value = digits.cast(pl.Int64, strict=False)
+    fallback = None if rule.fallback is None else int(rule.fallback)
+    return Cast(_with_fallback(value, text, fallback, pl.Int64()), _reason(text, value.is_null(), "not_a_whole_number"))
+
+
+def _date(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
+    formats = rule.date or mapping.date
+    value = pl.coalesce([_one_date(text, each) for each in formats])
+    in_range = value.dt.year().is_between(1900, 2999)
+    reason = (
+        pl.when(text.is_null()).then(None)
+        .when(value.is_null()).then(pl.lit("not_a_date"))
+        .when(~in_range).then(pl.lit("date_out_of_range"))
+    )  # fmt: skip
+    return Cast(pl.when(in_range).then(value), reason)
+
+
+def _one_date(text: Expr, form: str) -> Expr:
+    if form == "epoch_s":
+        return _epoch(text, 1_000_000).dt.date()
+    if form == "epoch_ms":
+        return _epoch(text, 1_000).dt.date()
+    if form == "%Y-%m-%d":
+        # chrono would also take `25-1-1`; ISO dates have exactly ten characters.
+        text = pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}$")).then(text)
+    return text.str.to_date(form, strict=False)
+
+
+def _epoch(text: Expr, micro: int) -> Expr:
+    whole = pl.when(text.str.contains(r"^-?\d{1,14}$")).then(text).cast(pl.Int64, strict=False)
+    return (whole * micro).cast(pl.Datetime("us", "UTC"))
+
+
+def _time(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
+    formats = rule.time or mapping.time
+    value = pl.coalesce([_one_time(text, each, mapping.zone) for each in formats])
+    in_range = value.dt.year().is_between(1900, 2999)
+    reason = (
+        pl.when(text.is_null()).then(None)
+        .when(value.is_null()).then(pl.lit("not_a_time"))
+        .when(~in_range).then(pl.lit("date_out_of_range"))
+    )  # fmt: skip
+    return Cast(pl.when(in_range).then(value), reason)
+
+
+def _one_time(text: Expr, form: str, zone: str) -> Expr:
+    if form == "epoch_s":
+        return _epoch(text, 1_000_000)
+    if form == "epoch_ms":
+        return _epoch(text, 1_000)
+    if "%z" in form or "%#z" in form or "%:z" in form:
+        return text.str.to_datetime(form, time_unit="us", strict=False).dt.convert_time_zone("UTC")
+    if "%H" not in form:
+        day = _one_date(text, form).cast(pl.Datetime("us"))
+        return day.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    naive = text.str.to_datetime(form, time_unit="us", time_zone=None, strict=False)
+    return naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")

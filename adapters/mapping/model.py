@@ -1,0 +1,192 @@
+"""The mapping file of one source system, as written in `adapters/sources/<system>.yaml`.
+
+A mapping says which files and streams a system exports and how each canonical entity is made of
+them. Nothing is executed: every conversion is one of the declared ones below.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+Names = Annotated[
+    tuple[str, ...],
+    pydantic.BeforeValidator(lambda value: (str(value),) if not isinstance(value, list | tuple) else tuple(map(str, value))),
+]
+"""A column name, or several that different exports use for the same column (aliases)."""
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Condition(_Strict):
+    """Test one column of a row: one of some words, none of some words, or blank or not."""
+
+    any_of: Names | None = pydantic.Field(default=None, alias="in")
+    none_of: Names | None = pydantic.Field(default=None, alias="not")
+    blank: bool | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_words(cls, value: Any) -> Any:
+        """Read `column: word` and `column: [word, word]` as `in`."""
+        return value if isinstance(value, dict) else {"in": value}
+
+
+Conditions = dict[str, Condition]
+"""Conditions on columns; all must hold. A key may list aliases separated by ` | `."""
+
+
+class Related(_Strict):
+    """Point at rows of another stream: its name, how keys meet, and which of its rows count."""
+
+    stream: str
+    on: dict[str, str]
+    when: Conditions = {}
+
+
+class Lookup(Related):
+    """Take a value from another stream: the first row there whose keys equal ours."""
+
+    take: Names
+
+
+class Unpivot(_Strict):
+    """Make one record for each of several columns (weekdays), with the column's offset in days.
+
+    `start` is the row's date column, `columns` maps each column to its offset; zero and blank
+    cells make no record. The cell becomes `value`, the day becomes `day`, the id gets `|offset`.
+    """
+
+    start: Names
+    columns: dict[str, int]
+    value: str
+    day: str
+    identity: str
+
+
+class Latest(_Strict):
+    """Keep the last version of each record: the greatest `order` among rows of equal `by`."""
+
+    by: Names
+    order: Names
+
+
+class SetAside(_Strict):
+    """Name a filter: rows that meet it are set aside and counted under `reason`."""
+
+    reason: str
+    when: Conditions
+
+
+class FieldRule(_Strict):
+    """Say where a canonical field comes from and how its text is read.
+
+    Exactly one of `from`, `first_of`, `join`, `const`, `lookup`, `header` gives the text.
+    """
+
+    source: Names | None = pydantic.Field(default=None, alias="from")
+    first_of: Names | None = None
+    join: Names | None = None
+    const: str | None = None
+    lookup: Lookup | None = None
+    header: str | None = None            # regex over header names; group 1 of the match is the text
+    from_header: str | None = None       # regex naming the column that holds the value
+
+    pattern: str | None = None           # regex; group 1 is what counts
+    null_values: Names = ()
+    date: Names | None = None
+    time: Names | None = None
+    decimal: str = "."
+    thousands: str = ""
+    strip: str = ""                      # characters removed from a number (currency signs)
+    unit: Literal["cents", "minutes", "seconds", "fraction"] | None = None
+    divide_by: Names | None = None       # a column that holds the divisor (currency base unit)
+    reciprocal: bool = False             # the rate is quoted the other way round
+    sign: Literal["positive", "negative", "absolute"] | None = None
+    negate_when: Conditions | None = None
+    only_when: Conditions | None = None  # null where the conditions do not hold
+    true: Names | None = None
+    false: Names | None = None
+    map: dict[str, str] | None = None
+    otherwise: str | None = None         # canonical value of words that `map` does not list
+    fallback: str | None = None          # canonical value where the cell is blank
+    separator: str = "|"
+    known: Literal["K"] | None = None    # the column name is from general knowledge, not seen in a file
+    note: str | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_names(cls, value: Any) -> Any:
+        """Read `field: column` and `field: [column, alias]` as `from`."""
+        return value if isinstance(value, dict) else {"from": value}
+
+    @pydantic.model_validator(mode="after")
+    def _one_origin(self) -> FieldRule:
+        origins = [self.source, self.first_of, self.join, self.const, self.lookup, self.header, self.from_header]
+        if sum(origin is not None for origin in origins) != 1:
+            raise ValueError("give exactly one of from, first_of, join, const, lookup, header, from_header")
+        return self
+
+
+class EntityRule(_Strict):
+    """Say how records of one canonical entity are made from the rows of one stream."""
+
+    entity: str
+    stream: str = pydantic.Field(alias="from")
+    when: Conditions = {}
+    exists: Related | None = None
+    missing: Related | None = None
+    set_aside: tuple[SetAside, ...] = ()
+    latest: Latest | None = None
+    distinct: bool = False               # several rows may name the same record: the first counts
+    unpivot: Unpivot | None = None
+    fields: dict[str, FieldRule]
+    note: str | None = None
+
+
+class StreamRule(_Strict):
+    """Say which files hold a stream and how they are laid out."""
+
+    files: Names
+    envelope: Literal["none", "airbyte", "django", "keyed", "list"] = "none"
+    name: str | None = None              # stream or model name inside the envelope
+    path: str | None = None              # where the list stands in a JSON document
+    children: Names = ()
+    sheet: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    skip_rows: int = 0
+    optional: bool = True
+    note: str | None = None
+
+
+class Mapping(_Strict):
+    """One source system's mapping file."""
+
+    adapter: str
+    title: str
+    version: int = 1
+    encoding: str = "utf-8"
+    date: Names = ("%Y-%m-%d",)
+    time: Names = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.fZ")
+    zone: str = "UTC"                    # zone of instants written without one
+    true: Names = ("true",)
+    false: Names = ("false",)
+    set_aside: tuple[SetAside, ...] = ()  # filters that hold for every entity whose stream has the column
+    ignore: dict[str, Names] = {}        # reason -> files the system exports that Tieout does not read
+    streams: dict[str, StreamRule]
+    entities: tuple[EntityRule, ...]
+    note: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _streams_exist(self) -> Mapping:
+        for rule in self.entities:
+            names = [rule.stream] + [r.stream for r in (rule.exists, rule.missing) if r]
+            names += [f.lookup.stream for f in rule.fields.values() if f.lookup]
+            for name in names:
+                if name not in self.streams and name.split(".")[0] not in self.streams:
+                    raise ValueError(f"entity '{rule.entity}' reads stream '{name}', which is not declared")
+        return self
