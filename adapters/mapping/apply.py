@@ -1,0 +1,296 @@
+"""Streams to canonical records: one pass per entity rule, with every row's outcome accounted.
+
+A source row ends as used, held or set aside, and counts once however many records it makes:
+held when any of its records is held, else used when it made one, else set aside by the first
+filter that kept it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from adapters.mapping.casting import REASONS, Cast, cast_field
+from adapters.mapping.model import EntityRule, FieldRule, Mapping, Unpivot
+from adapters.mapping.origin import field_text, negated, typed_cast
+from adapters.mapping.rows import ROW, column_text, holds, last_versions, present, related_keys
+from engine.canonical.kinds import FieldSpec
+from engine.canonical.schema import PROVENANCE, EntitySpec, entity_spec
+
+FILE = "_file"
+INDEX = "_n"
+CARRIED = (FILE, ROW, INDEX)
+
+HELD_SCHEMA = {
+    "file": pl.String(), "row": pl.Int64(), "entity": pl.String(), "field": pl.String(),
+    "value": pl.String(), "reason": pl.String(), "remedy": pl.String(),
+}  # fmt: skip
+
+# A held value is shown, not kept: a 10 MB cell would only hide the reason.
+VALUE_SHOWN = 200
+
+
+@dataclass
+class StreamRows:
+    """Hold the rows of one stream and what became of each, by position."""
+
+    frame: pl.DataFrame
+    used: pl.Series = field(init=False)
+    held: pl.Series = field(init=False)
+    reason: pl.Series = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = self.frame.height
+        self.used = pl.Series([False] * 0, dtype=pl.Boolean).extend_constant(False, count)
+        self.held = self.used.clone()
+        self.reason = pl.Series([], dtype=pl.String).extend_constant(None, count)
+
+    def mark_used(self, rows: pl.Series) -> None:
+        """Mark the rows at these positions as used."""
+        self.used = _flagged(self.used, rows)
+
+    def mark_held(self, rows: pl.Series) -> None:
+        """Mark the rows at these positions as held."""
+        self.held = _flagged(self.held, rows)
+
+    def mark_set_aside(self, kept_out: pl.Series, reason: str) -> None:
+        """Note why rows were kept out, where no earlier filter did."""
+        frame = pl.DataFrame({"reason": self.reason, "out": kept_out})
+        chosen = pl.when(pl.col("reason").is_null() & pl.col("out")).then(pl.lit(reason)).otherwise(pl.col("reason"))
+        self.reason = frame.select(chosen.alias("reason")).to_series()
+
+    def outcome(self) -> pl.DataFrame:
+        """Return file and outcome (`used`, `held`, or `set_aside:<reason>`) of each row."""
+        outcome = (
+            pl.when(self.held).then(pl.lit("held"))
+            .when(self.used).then(pl.lit("used"))
+            .otherwise(pl.lit("set_aside:") + self.reason.fill_null("not_claimed"))
+        )  # fmt: skip
+        return self.frame.select(pl.col(FILE), outcome.alias("outcome"))
+
+
+def _flagged(flags: pl.Series, rows: pl.Series) -> pl.Series:
+    if rows.len() == 0:
+        return flags
+    if rows.len() == flags.len():
+        return pl.Series([], dtype=pl.Boolean).extend_constant(True, flags.len())
+    marks = pl.select(pl.int_range(flags.len()).is_in(rows.unique().cast(pl.Int64).implode()).alias("m")).to_series()
+    return flags | marks
+
+
+@dataclass(frozen=True)
+class EntityRecords:
+    """Hold one entity's records of one source: typed rows, the columns stated, the held rows."""
+
+    entity: str
+    frame: pl.DataFrame
+    stated: frozenset[str]
+    held: pl.DataFrame
+
+
+def map_entity(
+    rule: EntityRule, mapping: Mapping, streams: MappingType[str, StreamRows], parents: MappingType[str, str]
+) -> EntityRecords | None:
+    """Make the records of one entity rule; None when the snapshot has no file of its stream.
+
+    `parents` names the parent stream of each child stream, whose rows take the outcome.
+    """
+    rows = streams.get(rule.stream)
+    if rows is None:
+        return None
+    spec = entity_spec(rule.entity)
+    frames = {name: each.frame for name, each in streams.items()}
+    selected = _select(rule, mapping, rows, frames)
+    if rule.unpivot is not None:
+        selected = _unpivoted(selected, rule.unpivot)
+    owner = streams[parents.get(rule.stream, rule.stream)]
+    missing = _missing_keys(rule, spec, selected.columns)
+    if missing and selected.height:
+        held = _held_rows(selected, rule.entity, pl.lit(missing), pl.lit(None, dtype=pl.String), "missing_column")
+        owner.mark_held(held[INDEX])
+        return EntityRecords(rule.entity, _no_records(spec), frozenset(), held.drop(INDEX))
+    typed, checks = _typed(rule, spec, selected, mapping, frames)
+    good, held, repeats = _split(rule, spec, typed, checks)
+    owner.mark_held(held[INDEX])
+    owner.mark_used(good[INDEX])
+    if repeats.len():
+        kept_out = pl.select(pl.int_range(owner.frame.height).is_in(repeats.cast(pl.Int64).implode())).to_series()
+        owner.mark_set_aside(kept_out, "repeated_row")
+    stated = frozenset(name for name in rule.fields if _is_stated(rule.fields[name], selected.columns))
+    return EntityRecords(rule.entity, good.drop(INDEX), stated, held.drop(INDEX))
+
+
+def _no_records(spec: EntitySpec) -> pl.DataFrame:
+    return pl.DataFrame(schema={**{n: f.dtype for n, f in spec.fields.items()}, FILE: pl.String(), ROW: pl.Int64()})
+
+
+def _select(
+    rule: EntityRule, mapping: Mapping, rows: StreamRows, frames: MappingType[str, pl.DataFrame]
+) -> pl.DataFrame:
+    frame = rows.frame
+    keep = pl.Series([], dtype=pl.Boolean).extend_constant(True, frame.height)
+    tests = [(each.reason, each.when) for each in (*mapping.set_aside, *rule.set_aside)]
+    for reason, when in tests:
+        if not all(present(frame.columns, name.split(" | ")) for name in when):
+            continue
+        out = frame.select(holds(frame.columns, when).alias("out")).to_series()
+        rows.mark_set_aside(out, reason)
+        keep = keep & ~out
+    if rule.when:
+        inside = frame.select(holds(frame.columns, rule.when).alias("in")).to_series()
+        keep = keep & inside
+        rows.mark_set_aside(~inside, "other_kind")
+    if rule.exists is not None:
+        keep = keep & related_keys(frame, rule.exists, frames)
+    if rule.missing is not None:
+        keep = keep & ~related_keys(frame, rule.missing, frames)
+    kept = frame.filter(keep)
+    if rule.latest is not None and kept.height:
+        last = last_versions(kept, rule.latest)
+        older = pl.select(pl.int_range(frame.height).is_in(kept.filter(~last)[INDEX].cast(pl.Int64).implode()))
+        rows.mark_set_aside(older.to_series(), "earlier_version")
+        kept = kept.filter(last)
+    return kept
+
+
+def _unpivoted(frame: pl.DataFrame, unpivot: Unpivot) -> pl.DataFrame:
+    """Make a row of each filled, non-zero cell, with its day and its own identity."""
+    parts: list[pl.DataFrame] = []
+    for column, offset in unpivot.columns.items():
+        text = column_text(frame.columns, column.split(" | "))
+        start = column_text(frame.columns, unpivot.start).str.to_date("%Y-%m-%d", strict=False)
+        part = frame.with_columns(
+            text.alias(unpivot.value),
+            (start + pl.duration(days=offset)).dt.to_string("%Y-%m-%d").alias(unpivot.day),
+            pl.lit(str(offset)).alias(unpivot.identity),
+        )
+        parts.append(part.filter(pl.col(unpivot.value).str.contains(r"[^0.+\-\s]")))
+    return pl.concat(parts) if parts else frame
+
+
+def _missing_keys(rule: EntityRule, spec: EntitySpec, columns: list[str]) -> str | None:
+    for name in spec.keys:
+        if name not in rule.fields or not _is_stated(rule.fields[name], columns):
+            return name
+    return None
+
+
+def _is_stated(rule: FieldRule, columns: list[str]) -> bool:
+    """Say whether this export states the field: one of its columns is there."""
+    names = rule.source or rule.first_of or rule.join
+    if names is None:
+        return True
+    return any(present(columns, name.split(" | ")) for name in names)
+
+
+def _typed(
+    rule: EntityRule,
+    spec: EntitySpec,
+    frame: pl.DataFrame,
+    mapping: Mapping,
+    frames: MappingType[str, pl.DataFrame],
+) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
+    """Return the typed frame with a reason column per field that can fail, and these columns' names."""
+    columns: list[pl.Expr] = []
+    checks: list[tuple[str, str]] = []
+    work = frame
+    for name, each in rule.fields.items():
+        field_spec = spec.fields.get(name) or PROVENANCE[name]
+        cast, work = _cast(name, each, field_spec, work, mapping, frames)
+        columns.append(cast.value.alias(name))
+        columns.append(cast.reason.cast(pl.String).alias(f"?{name}"))
+        columns.append(_shown(name, each, work).alias(f"={name}"))
+        checks.append((name, f"?{name}"))
+    typed = work.select(*columns, *CARRIED)
+    return typed, checks
+
+
+def _shown(name: str, rule: FieldRule, frame: pl.DataFrame) -> pl.Expr:
+    text = f"@{name}" if f"@{name}" in frame.columns else None
+    if text is not None:
+        return pl.col(text)
+    source = None if rule.source is None else present(frame.columns, rule.source)
+    return pl.lit(None, dtype=pl.String) if source is None else pl.col(source).cast(pl.String)
+
+
+def _cast(
+    name: str,
+    rule: FieldRule,
+    spec: FieldSpec,
+    frame: pl.DataFrame,
+    mapping: Mapping,
+    frames: MappingType[str, pl.DataFrame],
+) -> tuple[Cast, pl.DataFrame]:
+    if rule.source is not None:
+        source = present(frame.columns, rule.source)
+        if source is not None and frame.schema[source] != pl.String:
+            return typed_cast(source, frame.schema[source], spec, rule, mapping), frame
+    text, frame = field_text(name, rule, frame, frames)
+    cast = cast_field(text, spec, rule, mapping)
+    return negated(cast, rule, spec, frame), frame
+
+
+def _split(
+    rule: EntityRule, spec: EntitySpec, typed: pl.DataFrame, checks: list[tuple[str, str]]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
+    """Part the typed rows into records, held rows and repeats of a record already read."""
+    blank_key = pl.any_horizontal(pl.col(name).is_null() & pl.col(f"?{name}").is_null() for name in spec.keys)
+    bad = pl.any_horizontal(pl.col(reason).is_not_null() for _, reason in checks)
+    flags = typed.select(bad.alias("bad"), blank_key.alias("blank"))
+    is_held = flags["bad"] | flags["blank"]
+    business = [name for name in rule.fields if name in spec.fields]
+    if not is_held.any():
+        good, held = typed, typed.clear()
+    else:
+        good, held = typed.filter(~is_held), typed.filter(is_held)
+    reports = [_held_rows(held.filter(pl.col(reason).is_not_null()), rule.entity, pl.lit(name), pl.col(f"={name}"), reason)
+               for name, reason in checks if held.height]  # fmt: skip
+    if held.height:
+        no_key = held.filter(blank_key)
+        reports.append(
+            _held_rows(no_key, rule.entity, pl.lit("|".join(spec.keys)), pl.lit(None, dtype=pl.String), "missing_key")
+        )
+    good, conflicts, repeats = _without_duplicates(rule, spec, good, business)
+    if conflicts.height:
+        shown = pl.concat_str([pl.col(name).cast(pl.String) for name in spec.keys], separator="|")
+        reports.append(_held_rows(conflicts, rule.entity, pl.lit("|".join(spec.keys)), shown, "duplicate_key"))
+    empty = pl.DataFrame(schema={**HELD_SCHEMA, INDEX: typed.schema[INDEX]})
+    return good.select(*rule.fields, FILE, ROW, INDEX), pl.concat([empty, *reports]), repeats
+
+
+def _without_duplicates(
+    rule: EntityRule, spec: EntitySpec, good: pl.DataFrame, business: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
+    nothing = pl.Series([], dtype=pl.Int64)
+    if good.height == 0 or not (again := ~good.select(pl.struct(spec.keys).is_first_distinct()).to_series()).any():
+        return good, good.clear(), nothing
+    if rule.distinct:
+        # The row did its part by naming the record: it is used, though it makes no second one.
+        later = good.filter(again)
+        return _keep_rows_used(good.filter(~again), later), good.clear(), nothing
+    firsts, later = good.filter(~again), good.filter(again)
+    same = later.join(firsts.select(business), on=business, how="semi", nulls_equal=True)
+    conflicts = later.join(same.select(INDEX), on=INDEX, how="anti")
+    return firsts, conflicts, same[INDEX]
+
+
+def _keep_rows_used(firsts: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+    firsts.config_meta = None if False else None  # type: ignore[attr-defined]
+    return firsts
+
+
+def _held_rows(frame: pl.DataFrame, entity: str, name: pl.Expr, value: pl.Expr, reason: str) -> pl.DataFrame:
+    """Return held rows; `reason` is a code of REASONS or the column that holds it."""
+    code = pl.col(reason) if reason.startswith("?") else pl.lit(reason)
+    return frame.select(
+        pl.col(FILE).alias("file"),
+        pl.col(ROW).alias("row"),
+        pl.lit(entity).alias("entity"),
+        name.alias("field"),
+        value.str.slice(0, VALUE_SHOWN).alias("value"),
+        code.alias("reason"),
+        code.replace_strict(REASONS, return_dtype=pl.String).alias("remedy"),
+        pl.col(INDEX),
+    )
