@@ -14,7 +14,7 @@ import polars as pl
 
 from adapters.mapping.casting import REASONS, Cast, cast_field
 from adapters.mapping.model import EntityRule, FieldRule, Mapping, Unpivot
-from adapters.mapping.origin import field_text, negated, typed_cast
+from adapters.mapping.origin import adjusted, field_text, typed_cast
 from adapters.mapping.rows import ROW, column_text, holds, last_versions, present, related_keys
 from engine.canonical.kinds import FieldSpec
 from engine.canonical.schema import PROVENANCE, EntitySpec, entity_spec
@@ -114,7 +114,8 @@ def map_entity(
     typed, checks = _typed(rule, spec, selected, mapping, frames)
     good, held, repeats = _split(rule, spec, typed, checks)
     owner.mark_held(held[INDEX])
-    owner.mark_used(good[INDEX])
+    # With `distinct`, a row that names a record again did its part: it is used, not a repeat.
+    owner.mark_used(typed[INDEX] if rule.distinct else good[INDEX])
     if repeats.len():
         kept_out = pl.select(pl.int_range(owner.frame.height).is_in(repeats.cast(pl.Int64).implode())).to_series()
         owner.mark_set_aside(kept_out, "repeated_row")
@@ -229,7 +230,7 @@ def _cast(
             return typed_cast(source, frame.schema[source], spec, rule, mapping), frame
     text, frame = field_text(name, rule, frame, frames)
     cast = cast_field(text, spec, rule, mapping)
-    return negated(cast, rule, spec, frame), frame
+    return adjusted(cast, rule, spec, frame), frame
 
 
 def _split(
@@ -267,18 +268,11 @@ def _without_duplicates(
     if good.height == 0 or not (again := ~good.select(pl.struct(spec.keys).is_first_distinct()).to_series()).any():
         return good, good.clear(), nothing
     if rule.distinct:
-        # The row did its part by naming the record: it is used, though it makes no second one.
-        later = good.filter(again)
-        return _keep_rows_used(good.filter(~again), later), good.clear(), nothing
+        return good.filter(~again), good.clear(), nothing
     firsts, later = good.filter(~again), good.filter(again)
     same = later.join(firsts.select(business), on=business, how="semi", nulls_equal=True)
     conflicts = later.join(same.select(INDEX), on=INDEX, how="anti")
     return firsts, conflicts, same[INDEX]
-
-
-def _keep_rows_used(firsts: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
-    firsts.config_meta = None if False else None  # type: ignore[attr-defined]
-    return firsts
 
 
 def _held_rows(frame: pl.DataFrame, entity: str, name: pl.Expr, value: pl.Expr, reason: str) -> pl.DataFrame:

@@ -1,0 +1,87 @@
+"""Where a field's text comes from, and cells that an export already typed (Parquet)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as MappingType
+
+import polars as pl
+
+from adapters.mapping.casting import Cast, cast_field, trimmed
+from adapters.mapping.model import FieldRule, Mapping
+from adapters.mapping.rows import column_text, holds, lookup, present
+from engine.canonical.kinds import DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
+
+
+def field_text(
+    name: str, rule: FieldRule, frame: pl.DataFrame, streams: MappingType[str, pl.DataFrame]
+) -> tuple[pl.Expr, pl.DataFrame]:
+    """Return a field's trimmed text, and the frame with any column that had to be added for it."""
+    columns = frame.columns
+    if rule.const is not None:
+        return pl.lit(rule.const), frame
+    if rule.first_of is not None:
+        return pl.coalesce([column_text(columns, each.split(" | ")) for each in rule.first_of]), frame
+    if rule.join is not None:
+        parts = [column_text(columns, each.split(" | ")) for each in rule.join]
+        return pl.concat_str(parts, separator=rule.separator), frame
+    if rule.lookup is not None:
+        column = f"@{name}"
+        found = lookup(frame, rule.lookup, rule.lookup.take, streams)
+        return pl.col(column), frame.with_columns(found.alias(column))
+    if rule.header is not None:
+        return pl.lit(_captured(rule.header, columns), dtype=pl.String), frame
+    if rule.from_header is not None:
+        matching = [column for column in columns if re.fullmatch(rule.from_header, column.strip())]
+        return column_text(columns, matching[:1]), frame
+    assert rule.source is not None
+    return column_text(columns, rule.source), frame
+
+
+def _captured(pattern: str, columns: list[str]) -> str | None:
+    for column in columns:
+        match = re.fullmatch(pattern, column.strip())
+        if match is not None:
+            return match.group(1)
+    return None
+
+
+def adjusted(cast: Cast, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame) -> Cast:
+    """Apply the conditions that turn a value's sign or blank it, and a divisor column."""
+    value, reason = cast.value, cast.reason
+    if rule.divide_by is not None:
+        divisor = column_text(frame.columns, rule.divide_by).str.to_decimal(scale=6)
+        safe = pl.when(divisor != 0).then(divisor)
+        wide = pl.Decimal(DECIMAL_PRECISION, 12)
+        value = (value.cast(wide) / safe.cast(wide)).round(DECIMAL_SCALE[spec.kind], mode="half_away_from_zero")
+        value = value.cast(spec.dtype)
+        reason = pl.when(cast.value.is_not_null() & safe.is_null()).then(pl.lit("division_by_zero")).otherwise(reason)
+    if rule.negate_when is not None:
+        value = pl.when(holds(frame.columns, rule.negate_when)).then(value * -1).otherwise(value)
+    if rule.only_when is not None:
+        counts = holds(frame.columns, rule.only_when)
+        value, reason = pl.when(counts).then(value), pl.when(counts).then(reason)
+    return Cast(value, reason)
+
+
+def typed_cast(column: str, dtype: pl.DataType, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -> Cast:
+    """Return the cast of a column that the export typed; floats go through their shortest text."""
+    source = pl.col(column)
+    nothing = pl.lit(None, dtype=pl.String)
+    plain = rule.unit is None and rule.sign is None and not rule.reciprocal and rule.map is None
+    if plain and dtype == spec.dtype and spec.kind is not Kind.ENUM:
+        return Cast(source, nothing)
+    if plain and spec.kind in DECIMAL_SCALE and isinstance(dtype, pl.Decimal):
+        value = source.cast(spec.dtype, strict=False)
+        bad = source.is_not_null() & value.is_null()
+        lossy = source.is_not_null() & (value.cast(pl.Decimal(38, max(dtype.scale, DECIMAL_SCALE[spec.kind]))) != source)
+        reason = pl.when(bad).then(pl.lit("number_too_large")).when(lossy).then(pl.lit("too_many_decimals"))
+        return Cast(value, reason)
+    if plain and spec.kind is Kind.TIME and isinstance(dtype, pl.Datetime):
+        zoned = source if dtype.time_zone else source.dt.replace_time_zone(mapping.zone)
+        return Cast(zoned.dt.convert_time_zone("UTC").dt.cast_time_unit("us"), nothing)
+    if plain and spec.kind is Kind.DATE and isinstance(dtype, pl.Datetime):
+        midnight = source.dt.time() == pl.time(0, 0, 0)
+        reason = pl.when(source.is_not_null() & ~midnight).then(pl.lit("not_a_date"))
+        return Cast(pl.when(midnight).then(source.dt.date()), reason)
+    return cast_field(trimmed(source.cast(pl.String)), spec, rule, mapping)
