@@ -48,10 +48,7 @@ def read_delimited(data: bytes, file: str, sha256: str, options: ReadOptions) ->
     header, consumed = _header(lines, start, delimiter)
     failure = _header_failure(header, delimiter, file)
     if failure is not None:
-        rest = lines.slice(start + 1)
-        rows = int((rest.str.strip_chars() != "").sum() or 0)
-        held = [HeldRow(file, start + 2, None, None, "bad_quotes", rows)] if failure.reason == "never" and rows else []
-        return read_result(file, sha256, [], held, failure)
+        return read_result(file, sha256, [], _all_held(lines, consumed, file), failure)
     body = pl.DataFrame({"text": lines.slice(consumed)}).with_row_index(ROW, offset=consumed + 1)
     records = _records(body.filter(pl.col("text").str.strip_chars() != ""), header, delimiter, is_damaged, split)
     frame = _parse(records, header, delimiter)
@@ -111,6 +108,12 @@ def _header_failure(header: list[str], delimiter: str, file: str) -> FileFailure
     if "\x00" in "".join(header):
         return FileFailure("not_text", f"{file} holds NUL characters in its header.", "line 1")
     return None
+
+
+def _all_held(lines: pl.Series, consumed: int, file: str) -> list[HeldRow]:
+    """Count the rows behind a header that cannot be used: they are held, not lost."""
+    rows = int((lines.slice(consumed).str.strip_chars() != "").sum() or 0)
+    return [HeldRow(file, consumed + 1, None, None, "unusable_header", rows)] if rows else []
 
 
 def split_record(text: str, delimiter: str) -> list[str] | None:
@@ -233,8 +236,7 @@ def _parse(records: pl.DataFrame, header: list[str], delimiter: str) -> pl.DataF
         frame = _split_plain(records, names, delimiter)
     else:
         buffer = io.BytesIO("\n".join(records["text"].to_list()).encode())
-        frame = pl.read_csv(buffer, has_header=False, separator=delimiter, infer_schema=False, new_columns=names,
-                            missing_utf8_is_empty_string=False)  # fmt: skip
+        frame = pl.read_csv(buffer, has_header=False, separator=delimiter, infer_schema=False, new_columns=names)
         if frame.height != records.height or frame.width != len(names):
             cells = [split_record(text, delimiter) or [] for text in records["text"]]
             frame = pl.DataFrame({name: [row[i] for row in cells] for i, name in enumerate(names)}, schema=schema)

@@ -17,6 +17,7 @@ HELD_REASONS: Final[dict[str, str]] = {
     "bad_encoding": "The row holds bytes that are not in the declared encoding; export as UTF-8 or declare the encoding.",
     "nul_byte": "The row holds a NUL character; the file was damaged or is not text.",
     "repeated_header": "The header stands again in the middle of the file; export the parts separately.",
+    "unusable_header": "The rows stand under a header that cannot be used; correct the header and export again.",
     "broken_json": "The JSON breaks here; export the file again.",
     "not_an_object": "The element is not an object with named values; export the records themselves.",
     "duplicate_name": "The object gives the same name twice; export the file again.",
