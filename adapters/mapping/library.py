@@ -1,0 +1,156 @@
+"""The mapping files shipped with Tieout (and a team's own), loaded and checked."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydantic
+
+from adapters.mapping.model import EntityRule, FieldRule, Mapping, StreamRule
+from engine.canonical.kinds import Kind
+from engine.canonical.schema import ENTITIES, PROVENANCE
+from engine.diagnostics import Diagnostic
+from engine.errors import PolicyError, UsageError
+from engine.policy import codes
+from engine.policy.load import fingerprint_texts, near
+from engine.policy.source import Document, SourceText, parse_document
+
+SOURCES = Path(__file__).parent.parent / "sources"
+CANONICAL = "canonical"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedMapping:
+    """Hold a mapping with the fingerprint of its text."""
+
+    mapping: Mapping
+    fingerprint: str
+
+
+def adapter_names() -> list[str]:
+    """Return the names of the shipped adapters, sorted."""
+    return sorted([CANONICAL, *(path.stem for path in SOURCES.glob("*.yaml"))])
+
+
+def load_mapping(name: str, folder: Path | None = None) -> LoadedMapping:
+    """Load an adapter's mapping: from a team's folder when it has one, else the shipped one.
+
+    Raises UsageError for an unknown adapter and PolicyError when the mapping has mistakes.
+    """
+    if name == CANONICAL:
+        return canonical_mapping()
+    for path in ([folder / f"{name}.yaml"] if folder else []) + [SOURCES / f"{name}.yaml"]:
+        if path.is_file():
+            mapping, diagnostics, fingerprint = read_mapping(path)
+            if mapping is None or any(each.is_error for each in diagnostics):
+                raise PolicyError(f"The mapping {path.name} has mistakes.", diagnostics)
+            return LoadedMapping(mapping, fingerprint)
+    raise UsageError(
+        f"There is no adapter '{name}'{near(name, adapter_names())}", f"The adapters are {', '.join(adapter_names())}."
+    )
+
+
+def read_mapping(path: Path) -> tuple[Mapping | None, list[Diagnostic], str]:
+    """Read a mapping file; return it with every diagnostic and its fingerprint."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The mapping {path} cannot be read.", "Check the path and save the file as UTF-8.") from error
+    fingerprint = fingerprint_texts({path.name: text})
+    document, diagnostics = parse_document(SourceText(path.name, text))
+    if not isinstance(document.value, dict):
+        return None, diagnostics or [document.diagnostic(codes.NOT_A_MAPPING, (), "the file holds no settings")], fingerprint
+    try:
+        mapping = Mapping.model_validate(_texts(document.value))
+    except pydantic.ValidationError as error:
+        found = [_diagnostic(document, each) for each in error.errors()]
+        return None, [*diagnostics, *found], fingerprint
+    return mapping, [*diagnostics, *_check_names(mapping, document)], fingerprint
+
+
+def _texts(value: object) -> object:
+    """Give numbers and booleans back as the words they were written with; mappings speak text."""
+    if isinstance(value, dict):
+        return {key: _texts(each) if key not in _TYPED else each for key, each in value.items()}
+    if isinstance(value, list):
+        return [_texts(each) for each in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if value is None else str(value)
+
+
+_TYPED = frozenset({"version", "skip_rows", "distinct", "reciprocal", "blank", "optional", "columns"})
+
+
+def _diagnostic(document: Document, error: object) -> Diagnostic:
+    assert isinstance(error, dict)
+    location = tuple(error["loc"])
+    while location and location not in document.values:
+        location = location[:-1]
+    name = str(error["loc"][-1]) if error["loc"] else ""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    code = codes.UNKNOWN_SETTING if error["type"] == "extra_forbidden" else codes.INVALID_VALUE
+    return document.diagnostic(code, location, f"'{name}': {message[:1].lower()}{message[1:]}")
+
+
+def _check_names(mapping: Mapping, document: Document) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for index, rule in enumerate(mapping.entities):
+        place: tuple[str | int, ...] = ("entities", index)
+        if rule.entity not in ENTITIES:
+            message = f"'{rule.entity}' is no canonical entity{near(rule.entity, ENTITIES)}"
+            found.append(document.diagnostic(codes.UNKNOWN_ENTITY, (*place, "entity"), message))
+            continue
+        fields = {**ENTITIES[rule.entity].fields, **PROVENANCE}
+        for name, each in rule.fields.items():
+            where = (*place, "fields", name)
+            if name not in fields:
+                message = f"'{rule.entity}' has no field '{name}'{near(name, fields)}"
+                found.append(document.diagnostic(codes.UNKNOWN_FIELD, where, message, prefer_key=True))
+            elif fields[name].kind is Kind.ENUM:
+                found += _check_enum(each, fields[name].values, document, where)
+        missing = [key for key in ENTITIES[rule.entity].keys if key not in rule.fields]
+        if missing:
+            message = f"the key '{missing[0]}' of '{rule.entity}' is not mapped"
+            found.append(document.diagnostic(codes.MISSING_SETTING, (*place, "fields"), message))
+    return found
+
+
+def _check_enum(
+    rule: FieldRule, values: tuple[str, ...], document: Document, where: tuple[str | int, ...]
+) -> list[Diagnostic]:
+    words = [*(rule.map or {}).values(), *(word for word in (rule.const, rule.fallback, rule.otherwise) if word)]
+    return [
+        document.diagnostic(codes.INVALID_VALUE, where, f"'{word}' is none of {', '.join(values)}{near(word, values)}")
+        for word in words
+        if word not in values
+    ]
+
+
+@functools.cache
+def canonical_mapping() -> LoadedMapping:
+    """Return the adapter of files that bear the canonical names already."""
+    streams: dict[str, StreamRule] = {}
+    rules: list[EntityRule] = []
+    for name, spec in ENTITIES.items():
+        endings = ("csv", "tsv", "ndjson", "jsonl", "json", "xlsx", "parquet")
+        files = [pattern for each in endings for pattern in (f"{name}.{each}", f"{name}-*.{each}", f"{name}/*.{each}")]
+        streams[name] = StreamRule(files=tuple(files))
+        own = ("source_file", "source_row", "record_hash")
+        names = [*spec.fields, *(each for each in PROVENANCE if each not in own)]
+        rules.append(EntityRule.model_validate({
+            "entity": name, "from": name, "fields": {each: {"from": each} for each in names},
+        }))  # fmt: skip
+    mapping = Mapping(
+        adapter=CANONICAL,
+        title="Files that bear the canonical names",
+        streams=streams,
+        entities=tuple(rules),
+        time=(
+            "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M:%S%.fZ",
+            "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d",
+        ),
+    )  # fmt: skip
+    return LoadedMapping(mapping, fingerprint_texts({CANONICAL: mapping.model_dump_json()}))

@@ -1,0 +1,379 @@
+"""A snapshot folder: `snapshot.yaml`, its sources, and the reading of all of it into facts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pydantic
+
+from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, StreamRows, map_entity
+from adapters.mapping.library import LoadedMapping, load_mapping
+from adapters.mapping.model import Mapping, StreamRule
+from adapters.reading import ROW, FileRead, RawTable, ReadOptions, find_files, read_file
+from engine.canonical.schema import ENTITIES, PROVENANCE, SCHEMA_VERSION, check_schema_version, entity_spec
+from engine.errors import SnapshotError
+from engine.policy.source import SourceText, parse_document
+from engine.stage import Facts
+
+SNAPSHOT_FILE = "snapshot.yaml"
+
+
+class Source(pydantic.BaseModel):
+    """One source of a snapshot: a system, its adapter and where its files lie."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    system: str
+    adapter: str
+    path: str = "."
+    extracted_at: dt.datetime | None = None
+    expected_rows: dict[str, int] = {}
+    control_totals: dict[str, Any] = {}
+
+
+class SnapshotFile(pydantic.BaseModel):
+    """What `snapshot.yaml` says."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    snapshot: str | None = None
+    schema_version: str = SCHEMA_VERSION
+    as_of: dt.date
+    sources: tuple[Source, ...]
+
+
+@dataclass
+class FileAccount:
+    """Account for one file: what was read and what became of its rows."""
+
+    path: str
+    source: str
+    sha256: str
+    rows_read: int
+    rows_used: int = 0
+    rows_held: int = 0
+    set_aside: dict[str, int] = field(default_factory=dict)
+    failure: str | None = None
+    columns: tuple[str, ...] = ()
+    position: str | None = None
+    message: str | None = None
+    remedy: str | None = None
+
+
+@dataclass
+class SnapshotRead:
+    """Hold a snapshot as read: facts, held rows, the account of every file, the mappings used."""
+
+    root: Path
+    file: SnapshotFile
+    facts: Facts
+    held: pl.DataFrame
+    files: list[FileAccount]
+    mappings: dict[str, LoadedMapping]
+    expectations: list[dict[str, Any]]
+
+
+def load_snapshot_file(root: Path) -> SnapshotFile:
+    """Read `snapshot.yaml`; raises SnapshotError with the line and what to do."""
+    path = root / SNAPSHOT_FILE if root.is_dir() else root
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnapshotError(
+            f"There is no readable {SNAPSHOT_FILE} in {root}.", "Give the folder that holds snapshot.yaml."
+        ) from error
+    document, diagnostics = parse_document(SourceText(path.name, text))
+    if diagnostics or not isinstance(document.value, dict):
+        first = diagnostics[0].message if diagnostics else "it holds no settings"
+        raise SnapshotError(f"{path} cannot be read: {first}.", "Correct the file; CANONICAL.md shows an example.")
+    try:
+        snapshot = SnapshotFile.model_validate(document.value)
+    except pydantic.ValidationError as error:
+        each = error.errors()[0]
+        place = ".".join(map(str, each["loc"]))
+        line = document.span_of([part for part in each["loc"]]).line
+        raise SnapshotError(f"{path}:{line}: '{place}': {each['msg']}.", "Correct this setting.") from error
+    problem = check_schema_version(snapshot.schema_version)
+    if problem is not None:
+        raise SnapshotError(f"{path}: {problem}.", "Use a version of Tieout that knows it, or export again.")
+    return snapshot
+
+
+def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRead:
+    """Read every source of a snapshot into facts; nothing is lost, everything is accounted."""
+    snapshot = load_snapshot_file(root)
+    folder = root if root.is_dir() else root.parent
+    records: dict[str, list[pl.DataFrame]] = {}
+    stated: dict[tuple[str, str], frozenset[str]] = {}
+    held: list[pl.DataFrame] = [pl.DataFrame(schema=HELD_SCHEMA)]
+    files: list[FileAccount] = []
+    mappings: dict[str, LoadedMapping] = {}
+    expectations: list[dict[str, Any]] = []
+    for source in snapshot.sources:
+        loaded = mappings.setdefault(source.adapter, load_mapping(source.adapter, mappings_folder))
+        made, source_held, accounts = _read_source(folder, source, loaded.mapping)
+        held += source_held
+        files += accounts
+        for each in made:
+            if each.frame.height or each.stated:
+                finished = _finished(each, source)
+                records.setdefault(each.entity, []).append(finished)
+                for system in finished["source_system"].unique().to_list() or [source.system]:
+                    key = (each.entity, system)
+                    stated[key] = stated.get(key, frozenset()) | each.stated
+        expectations += _expectations(source, made)
+    joined = {name: pl.concat(frames).lazy() for name, frames in sorted(records.items())}
+    facts = Facts(joined, stated, snapshot.as_of)
+    return SnapshotRead(folder, snapshot, facts, pl.concat(held), files, mappings, expectations)
+
+
+def _read_source(
+    folder: Path, source: Source, mapping: Mapping
+) -> tuple[list[EntityRecords], list[pl.DataFrame], list[FileAccount]]:
+    root = _source_root(folder, source)
+    reads = _read_files(folder, root, mapping)
+    accounts = {each.file: _account(each, source) for each, _ in reads}
+    accounts |= _unclaimed(folder, root, source, mapping, accounts)
+    held = [_held_while_reading(each) for each, _ in reads]
+    streams, parents = _streams(reads)
+    made: list[EntityRecords] = []
+    for rule in mapping.entities:
+        result = map_entity(rule, mapping, streams, parents)
+        if result is not None:
+            made.append(result)
+            held.append(result.held)
+    _count_outcomes(streams, parents, accounts)
+    return made, held, list(accounts.values())
+
+
+def _source_root(folder: Path, source: Source) -> Path:
+    root = (folder / source.path).resolve()
+    if not root.is_relative_to(folder.resolve()):
+        raise SnapshotError(
+            f"The source '{source.system}' lies outside the snapshot: {source.path}.",
+            "Put the export inside the snapshot folder.",
+        )
+    return root
+
+
+def _read_files(folder: Path, root: Path, mapping: Mapping) -> list[tuple[FileRead, dict[str, StreamRule]]]:
+    """Read each file once, however many streams it holds."""
+    wanted: dict[Path, dict[str, StreamRule]] = {}
+    for name, stream in mapping.streams.items():
+        for path in find_files(root, stream.files):
+            wanted.setdefault(path, {})[name] = stream
+    reads: list[tuple[FileRead, dict[str, StreamRule]]] = []
+    for path in sorted(wanted):
+        streams = wanted[path]
+        first = next(iter(streams.values()))
+        options = ReadOptions(
+            encoding=first.encoding or mapping.encoding,
+            delimiter=first.delimiter,
+            envelope=first.envelope,
+            path=first.path,
+            children=tuple(child for stream in streams.values() for child in stream.children),
+            sheet=first.sheet,
+            skip_rows=first.skip_rows,
+        )
+        shown_as = path.relative_to(folder.resolve()).as_posix()
+        reads.append((read_file(path, shown_as, options), streams))
+    return reads
+
+
+def _account(read: FileRead, source: Source) -> FileAccount:
+    failure = read.failure
+    header = tuple(name for table in read.tables if not table.parent for name in table.header)
+    return FileAccount(
+        read.file, source.system, read.sha256, read.rows_read, rows_held=sum(each.rows for each in read.held),
+        failure=None if failure is None else failure.reason, columns=header,
+        position=None if failure is None else failure.position,
+        message=None if failure is None else failure.message, remedy=None if failure is None else failure.remedy,
+    )  # fmt: skip
+
+
+def _unclaimed(
+    folder: Path, root: Path, source: Source, mapping: Mapping, known: dict[str, FileAccount]
+) -> dict[str, FileAccount]:
+    """Account for files of the source that no stream claims: read for their rows, set aside."""
+    found: dict[str, FileAccount] = {}
+    if root.is_file():
+        return found
+    for path in find_files(root, ["*", "*/*", "*/*/*"]):
+        shown_as = path.relative_to(folder.resolve()).as_posix()
+        if shown_as in known or path.name in (SNAPSHOT_FILE,) or path.suffix.lower() in (".md", ".yaml", ".yml"):
+            continue
+        if _belongs_to_other(path, root):
+            continue
+        read = read_file(path, shown_as, ReadOptions(encoding=mapping.encoding))
+        account = _account(read, source)
+        account.set_aside = {"no_stream": account.rows_read} if account.rows_read else {}
+        account.rows_held, account.failure, account.message = 0, None, None
+        found[shown_as] = account
+    return found
+
+
+def _belongs_to_other(path: Path, root: Path) -> bool:
+    """Say whether a folder between the source's root and the file is a snapshot of its own."""
+    return any((parent / SNAPSHOT_FILE).exists() for parent in path.parents if parent.is_relative_to(root) and parent != root)
+
+
+def _held_while_reading(read: FileRead) -> pl.DataFrame:
+    rows = [
+        {"file": each.file, "row": each.row, "entity": None, "field": each.field, "value": each.value,
+         "reason": each.reason, "remedy": each.remedy}
+        for each in read.held
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=HELD_SCHEMA)
+
+
+def _streams(
+    reads: list[tuple[FileRead, dict[str, StreamRule]]],
+) -> tuple[dict[str, StreamRows], dict[str, str]]:
+    """Join the tables of each declared stream over its files; child streams point at their parents."""
+    parts: dict[str, list[pl.DataFrame]] = {}
+    parents: dict[str, str] = {}
+    for read, streams in reads:
+        for table in read.tables:
+            for name in _stream_names(table, streams):
+                parts.setdefault(name, []).append(table.frame.with_columns(pl.lit(read.file).alias(FILE)))
+                if table.parent:
+                    parents[name] = name.rsplit(".", 1)[0]
+    joined: dict[str, StreamRows] = {}
+    for name, frames in parts.items():
+        whole = frames[0] if len(frames) == 1 else pl.concat(_same_types(frames), how="diagonal")
+        if name not in parents:
+            whole = whole.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(INDEX))
+        joined[name] = StreamRows(whole)
+    for name, parent in parents.items():
+        owner = joined.get(parent) or joined[next(iter(n for n in joined if parent.startswith(n)))]
+        place = owner.frame.select(FILE, ROW, INDEX)
+        joined[name] = StreamRows(joined[name].frame.join(place, on=[FILE, ROW], how="left", maintain_order="left"))
+    return joined, parents
+
+
+def _same_types(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Bring columns to text where the files of a stream type them differently."""
+    types: dict[str, set[pl.DataType]] = {}
+    for frame in frames:
+        for name, dtype in frame.schema.items():
+            types.setdefault(name, set()).add(dtype)
+    mixed = [name for name, seen in types.items() if len(seen) > 1]
+    return [frame.with_columns(pl.col(name).cast(pl.String) for name in mixed if name in frame.columns) for frame in frames]
+
+
+def _stream_names(table: RawTable, streams: dict[str, StreamRule]) -> list[str]:
+    names: list[str] = []
+    for name, stream in streams.items():
+        inside = stream.name if stream.name is not None else (name if stream.envelope in ("airbyte", "keyed") else "")
+        if table.parent:
+            child = table.stream.removeprefix(f"{inside}.") if inside else table.stream
+            if table.parent in (inside, "-") and table.stream in stream.children:
+                names.append(f"{name}.{child}")
+        elif table.stream == inside:
+            names.append(name)
+    return names
+
+
+def _count_outcomes(streams: dict[str, StreamRows], parents: dict[str, str], accounts: dict[str, FileAccount]) -> None:
+    claimed: dict[str, int] = {}
+    for name, rows in streams.items():
+        if name in parents:
+            continue
+        for file, outcome, count in rows.outcome().group_by(FILE, "outcome").len().sort(FILE, "outcome").iter_rows():
+            account = accounts[file]
+            claimed[file] = claimed.get(file, 0) + count
+            if outcome == "used":
+                account.rows_used += count
+            elif outcome == "held":
+                account.rows_held += count
+            else:
+                reason = outcome.removeprefix("set_aside:")
+                account.set_aside[reason] = account.set_aside.get(reason, 0) + count
+    for file, account in accounts.items():
+        rest = account.rows_read - account.rows_used - account.rows_held - sum(account.set_aside.values())
+        if rest > 0:
+            account.set_aside["no_stream"] = account.set_aside.get("no_stream", 0) + rest
+        assert rest >= 0, f"{file}: more rows accounted for than read"
+
+
+def _finished(records: EntityRecords, source: Source) -> pl.DataFrame:
+    """Give records every canonical column and their provenance."""
+    spec = entity_spec(records.entity)
+    frame = records.frame
+    own = {
+        "source_system": _filled(frame, "source_system", pl.lit(source.system)),
+        "source_id": _filled(frame, "source_id", spec.display_key()),
+        "source_file": pl.col(FILE),
+        "source_row": pl.col(ROW),
+        "extracted_at": _filled(frame, "extracted_at", pl.lit(source.extracted_at, dtype=pl.Datetime("us", "UTC"))),
+    }
+    columns = [
+        (own[name] if name in own else pl.col(name) if name in frame.columns else pl.lit(None)).cast(each.dtype).alias(name)
+        for name, each in {**spec.fields, **PROVENANCE}.items()
+    ]
+    return frame.select(columns)
+
+
+def _filled(frame: pl.DataFrame, name: str, default: pl.Expr) -> pl.Expr:
+    return pl.coalesce(pl.col(name), default) if name in frame.columns else default
+
+
+def _expectations(source: Source, made: list[EntityRecords]) -> list[dict[str, Any]]:
+    """Compare the source's stated row counts and control totals with what was read."""
+    frames: dict[str, list[pl.DataFrame]] = {}
+    for each in made:
+        frames.setdefault(each.entity, []).append(each.frame)
+    results: list[dict[str, Any]] = []
+    for entity, expected in sorted(source.expected_rows.items()):
+        actual = sum(frame.height for frame in frames.get(entity, []))
+        results.append(_compared(source, "expected_rows", entity, None, str(expected), str(actual), expected == actual))
+    for name, stated in sorted(source.control_totals.items()):
+        entity, _, column = name.partition(".")
+        spec = ENTITIES.get(entity)
+        if spec is None or column not in spec.fields:
+            raise SnapshotError(
+                f"The control total '{name}' of source '{source.system}' names no canonical field.",
+                "Write entity.field, as in invoice.gross_amount.",
+            )
+        parts = stated if isinstance(stated, dict) else {None: stated}
+        for currency, total in parts.items():
+            actual_total = _total(frames.get(entity, []), column, spec.fields[column].currency, currency)
+            expected_total = _decimal(total, name)
+            results.append(_compared(source, "control_totals", name, currency, f"{expected_total.normalize():f}",
+                                     f"{actual_total.normalize():f}", expected_total == actual_total))  # fmt: skip
+    return results
+
+
+def _decimal(value: Any, name: str) -> Decimal:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation as error:
+        raise SnapshotError(f"The control total '{name}' is not a number: {value}.", "Write it as digits.") from error
+
+
+def _total(frames: list[pl.DataFrame], column: str, currency_field: str | None, currency: str | None) -> Decimal:
+    total = Decimal(0)
+    for frame in frames:
+        if column not in frame.columns:
+            continue
+        part = frame
+        if currency is not None and currency_field in frame.columns:
+            part = frame.filter(pl.col(currency_field) == currency)
+        value = part[column].sum()
+        total += value if isinstance(value, Decimal) else Decimal(str(value or 0))
+    return total
+
+
+def _compared(
+    source: Source, kind: str, name: str, currency: str | None, stated: str, found: str, equal: bool
+) -> dict[str, Any]:  # fmt: skip
+    return {"source": source.system, "kind": kind, "name": name, "currency": currency, "stated": stated,
+            "found": found, "equal": equal}  # fmt: skip
+
+
+__all__ = ["FileAccount", "SnapshotFile", "SnapshotRead", "Source", "load_snapshot_file", "read_snapshot"]
