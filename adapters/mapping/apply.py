@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from adapters.mapping.casting import REASONS, Cast, cast_field
-from adapters.mapping.model import EntityRule, FieldRule, Mapping, Unpivot
+from adapters.mapping.model import EntityRule, FieldRule, Mapping, Related, Unpivot
 from adapters.mapping.origin import adjusted, field_text, typed_cast
 from adapters.mapping.rows import ROW, column_text, holds, last_versions, present, related_keys
 from engine.canonical.kinds import FieldSpec
@@ -116,11 +116,29 @@ def map_entity(
     owner.mark_held(held[INDEX])
     # With `distinct`, a row that names a record again did its part: it is used, not a repeat.
     owner.mark_used(typed[INDEX] if rule.distinct else good[INDEX])
+    _mark_looked_up(rule, selected, streams, parents)
     if repeats.len():
         kept_out = pl.select(pl.int_range(owner.frame.height).is_in(repeats.cast(pl.Int64).implode())).to_series()
         owner.mark_set_aside(kept_out, "repeated_row")
     stated = frozenset(name for name in rule.fields if _is_stated(rule.fields[name], selected.columns))
     return EntityRecords(rule.entity, good.drop(INDEX), stated, held.drop(INDEX))
+
+
+def _mark_looked_up(
+    rule: EntityRule, frame: pl.DataFrame, streams: MappingType[str, StreamRows], parents: MappingType[str, str]
+) -> None:
+    """Mark rows of other streams whose values went into records: they were used."""
+    for each in rule.fields.values():
+        lookup = each.lookup
+        other = None if lookup is None else streams.get(lookup.stream)
+        if lookup is None or other is None or lookup.stream in parents or frame.height == 0:
+            continue
+        back = Related(stream="", on={theirs: ours for ours, theirs in lookup.on.items()})
+        named = related_keys(other.frame, back, {"": frame})
+        other.mark_used(other.frame[INDEX].filter(named))
+        if lookup.then is not None and (last := streams.get(lookup.then.stream)) is not None:
+            onward = Related(stream="", on={theirs: " | ".join(lookup.take) for theirs in lookup.then.on.values()})
+            last.mark_used(last.frame[INDEX].filter(related_keys(last.frame, onward, {"": other.frame.filter(named)})))
 
 
 def _no_records(spec: EntitySpec) -> pl.DataFrame:

@@ -48,9 +48,17 @@ class Related(_Strict):
 
 
 class Lookup(Related):
-    """Take a value from another stream: the first row there whose keys equal ours."""
+    """Take a value from another stream: the first row there whose keys equal ours.
+
+    With `then`, the value taken is itself looked up (its `on` names our side `value`).
+    """
 
     take: Names
+    then: Lookup | None = None
+
+    def streams(self) -> list[str]:
+        """Return the streams the lookup goes through."""
+        return [self.stream, *(self.then.streams() if self.then else [])]
 
 
 class Unpivot(_Strict):
@@ -103,6 +111,8 @@ class FieldRule(_Strict):
     thousands: str = ""
     strip: str = ""                      # characters removed from a number (currency signs)
     unit: Literal["cents", "minutes", "seconds", "fraction"] | None = None
+    plus: Names = ()                     # columns added to the amount
+    minus: Names = ()                    # columns taken off the amount
     divide_by: Names | None = None       # a column that holds the divisor (currency base unit)
     reciprocal: bool = False             # the rate is quoted the other way round
     sign: Literal["positive", "negative", "absolute"] | None = None
@@ -185,7 +195,7 @@ class Mapping(_Strict):
     def _streams_exist(self) -> Mapping:
         for rule in self.entities:
             names = [rule.stream] + [r.stream for r in (rule.exists, rule.missing) if r]
-            names += [f.lookup.stream for f in rule.fields.values() if f.lookup]
+            names += [name for f in rule.fields.values() if f.lookup for name in f.lookup.streams()]
             for name in names:
                 if name not in self.streams and name.split(".")[0] not in self.streams:
                     raise ValueError(f"entity '{rule.entity}' reads stream '{name}', which is not declared")

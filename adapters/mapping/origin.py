@@ -8,7 +8,7 @@ from collections.abc import Mapping as MappingType
 import polars as pl
 
 from adapters.mapping.casting import Cast, cast_field, trimmed
-from adapters.mapping.model import FieldRule, Mapping
+from adapters.mapping.model import FieldRule, Lookup, Mapping
 from adapters.mapping.rows import column_text, holds, lookup, present
 from engine.canonical.kinds import DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
 
@@ -27,7 +27,7 @@ def field_text(
         return pl.concat_str(parts, separator=rule.separator), frame
     if rule.lookup is not None:
         column = f"@{name}"
-        found = lookup(frame, rule.lookup, rule.lookup.take, streams)
+        found = _looked_up(frame, rule.lookup, streams)
         return pl.col(column), frame.with_columns(found.alias(column))
     if rule.header is not None:
         return pl.lit(_captured(rule.header, columns), dtype=pl.String), frame
@@ -36,6 +36,11 @@ def field_text(
         return column_text(columns, matching[:1]), frame
     assert rule.source is not None
     return column_text(columns, rule.source), frame
+
+
+def _looked_up(frame: pl.DataFrame, rule: Lookup, streams: MappingType[str, pl.DataFrame]) -> pl.Series:
+    found = lookup(frame, rule, rule.take, streams)
+    return found if rule.then is None else _looked_up(pl.DataFrame({"value": found}), rule.then, streams)
 
 
 def _captured(pattern: str, columns: list[str]) -> str | None:
@@ -49,6 +54,12 @@ def _captured(pattern: str, columns: list[str]) -> str | None:
 def adjusted(cast: Cast, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame) -> Cast:
     """Apply the conditions that turn a value's sign or blank it, and a divisor column."""
     value, reason = cast.value, cast.reason
+    for name, factor in [*((each, 1) for each in rule.plus), *((each, -1) for each in rule.minus)]:
+        part = column_text(frame.columns, name.split(" | "))
+        readable = pl.when(part.str.contains(r"^[+-]?\d+(\.\d{0,6}0*)?$")).then(part)
+        value = (value + readable.str.to_decimal(scale=6).fill_null(0) * factor).cast(spec.dtype)
+        unread = part.is_not_null() & readable.is_null()
+        reason = pl.coalesce(reason, pl.when(unread).then(pl.lit("not_a_number")))
     if rule.divide_by is not None:
         divisor = column_text(frame.columns, rule.divide_by).str.to_decimal(scale=6)
         safe = pl.when(divisor != 0).then(divisor)
