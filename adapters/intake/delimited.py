@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from adapters.reading.table import ROW, FileFailure, FileRead, HeldRow, RawTable, ReadOptions, read_result, shown
+from adapters.intake.table import ROW, FileFailure, FileRead, HeldRow, RawTable, ReadOptions, read_result, shown
 
 # A quoted cell may hold line ends, but a quote that is never closed must not swallow the file.
 MAX_LINES_IN_CELL: Final = 2_000

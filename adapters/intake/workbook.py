@@ -10,7 +10,7 @@ from typing import Any, Final
 import openpyxl
 import polars as pl
 
-from adapters.reading.table import ROW, FileFailure, FileRead, HeldRow, RawTable, ReadOptions, read_result, shown
+from adapters.intake.table import ROW, FileFailure, FileRead, HeldRow, RawTable, ReadOptions, read_result, shown
 
 # A workbook of a million rows is about 500 MB unpacked; more is an attack or no export.
 MAX_UNPACKED_BYTES: Final = 2_000_000_000

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from adapters.reading.table import ROW, FileFailure, FileRead, HeldRow, RawTable, ReadOptions, read_result, shown
+from adapters.intake.table import ROW, FileFailure, FileRead, HeldRow, RawTable, ReadOptions, read_result, shown
 
 MAX_DEPTH: Final = 60
 INDEX: Final = "_index"

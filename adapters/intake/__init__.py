@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 import polars as pl
 
-from adapters.reading.delimited import read_delimited
-from adapters.reading.json_text import read_json
-from adapters.reading.table import (
+from adapters.intake.delimited import read_delimited
+from adapters.intake.json_text import read_json
+from adapters.intake.table import (
     ROW,
     FileFailure,
     FileRead,
@@ -79,7 +79,7 @@ def read_file(path: Path, shown_as: str, options: ReadOptions) -> FileRead:
     if form == "parquet":
         return _read_parquet(data, shown_as, sha256)
     if form == "xlsx":
-        from adapters.reading.workbook import read_workbook  # the workbook library is slow to import
+        from adapters.intake.workbook import read_workbook  # the workbook library is slow to import
 
         return read_workbook(data, shown_as, sha256, options)
     reader = read_json if form in ("json", "ndjson") else read_delimited
