@@ -1,0 +1,191 @@
+"""A run: read, decide, publish. The one place that wires readers, policies, stages and results."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from adapters.mapping.apply import HELD_SCHEMA
+from adapters.policy_folder import SHIPPED, require_policies
+from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
+from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
+from engine.canonical.schema import SCHEMA_VERSION, entity_spec
+from engine.findings import finish_findings, severity_rank
+from engine.hashing import hash_columns
+from engine.pipeline import findings_by_rule, run_stages
+from engine.policy.load import PolicySet
+from engine.readings import reading_findings
+from engine.stage import Context, StageResult
+
+RUN_ID_LENGTH = 16
+_SEVERITY_DEFAULT = "high"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """Hold a run's folder and what a summary needs."""
+
+    run_id: str
+    run_dir: Path
+    manifest: dict[str, Any]
+    is_new: bool
+    fails: bool
+
+
+def run_snapshot(
+    snapshot: Path,
+    *,
+    policies: Path = SHIPPED,
+    mappings: Path | None = None,
+    as_of: dt.date | None = None,
+    previous: Path | None = None,
+    out: Path = Path("runs"),
+    progress: Progress = lambda _: None,
+) -> RunOutcome:
+    """Run a snapshot against policies and publish the result; a run that stands already is returned.
+
+    Raises TieoutError subclasses: wrong usage, policies with mistakes, results that cannot be written.
+    """
+    policy_set = require_policies(policies)
+    progress("Reading the snapshot")
+    read = read_snapshot(snapshot, mappings)
+    before = None if previous is None else read_snapshot(previous, mappings)
+    calendar = policy_set.calendar()
+    context = Context(as_of or read.file.as_of, holidays=() if calendar is None else calendar.holidays)
+    run_id = _run_id(read, before, policy_set, context)
+    if is_published(out, run_id):
+        manifest = json.loads((out / run_id / MANIFEST).read_text(encoding="utf-8"))
+        return RunOutcome(run_id, out / run_id, manifest, is_new=False, fails=_fails(manifest, policy_set))
+    remove_leftovers(out)
+    progress("Deciding ownership")
+    result = run_stages(read.facts, policy_set, context, None if before is None else before.facts)
+    findings = finish_findings(_read_findings(read, policy_set, context), *result.findings)
+    progress("Writing the results")
+    frames = {"findings": findings, "held": _sorted_held(read.held), **_golden(result)}
+    manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
+    run_dir = publish_run(out, run_id, frames, manifest)
+    return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
+
+
+def _fails(manifest: dict[str, Any], policies: PolicySet) -> bool:
+    policy = policies.run_policy()
+    threshold = severity_rank(_SEVERITY_DEFAULT if policy is None else policy.fail_on)
+    return any(severity_rank(each["severity"]) >= threshold for each in manifest["findings"])
+
+
+def _read_findings(read: SnapshotRead, policies: PolicySet, context: Context) -> pl.DataFrame:
+    failures = [
+        {"path": each.path, "source": each.source, "reason": each.failure, "message": each.message, "remedy": each.remedy}
+        for each in read.files
+        if each.failure is not None
+    ]
+    sources = [(each.system, each.extracted_at) for each in read.file.sources]
+    fingerprints = {name: each.fingerprint for name, each in read.mappings.items()}
+    return reading_findings(
+        read.held, failures, read.expectations, sources, fingerprints, policies.run_policy(), context
+    )
+
+
+def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
+    return held.select(HELD_SCHEMA).sort(*HELD_SCHEMA, nulls_last=True)
+
+
+def _golden(result: StageResult) -> dict[str, pl.DataFrame]:
+    frames: dict[str, pl.DataFrame] = {}
+    for name, frame in result.frames.items():
+        spec = entity_spec(name.removeprefix("golden/"))
+        business = [pl.col(each).cast(pl.String) for each in spec.fields]
+        hashed = frame.with_columns(hash_columns(business).alias("record_hash")).collect()
+        frames[name] = hashed.select(*spec.polars_schema(), "evidence").sort(spec.keys)
+    return frames
+
+
+@functools.cache
+def engine_version() -> str:
+    """Return the hash of Tieout's own source: another engine is another run."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for folder in ("engine", "adapters"):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\x1f" + path.read_bytes() + b"\x1e")
+    return digest.hexdigest()[:RUN_ID_LENGTH]
+
+
+def _run_id(read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context) -> str:
+    parts = {
+        "snapshot": _content(read),
+        "previous": None if before is None else _content(before),
+        "policies": policies.fingerprint,
+        "mappings": {name: each.fingerprint for name, each in read.mappings.items()},
+        "engine": engine_version(),
+        "schema": SCHEMA_VERSION,
+        "as_of": str(context.as_of),
+        "known_on": str(context.known_on),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:RUN_ID_LENGTH]
+
+
+def _content(read: SnapshotRead) -> dict[str, str]:
+    found = {each.path: each.sha256 for each in read.files}
+    path = read.root / SNAPSHOT_FILE
+    found[SNAPSHOT_FILE] = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+    return found
+
+
+def _file_entry(each: FileAccount) -> dict[str, Any]:
+    return {
+        "path": each.path, "source": each.source, "sha256": each.sha256, "rows_read": each.rows_read,
+        "rows_used": each.rows_used, "rows_held": each.rows_held, "rows_set_aside": each.set_aside,
+        "failure": each.failure, "position": each.position,
+    }  # fmt: skip
+
+
+def _manifest(
+    run_id: str, read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context,
+    result: StageResult, frames: dict[str, pl.DataFrame],
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "run_id": run_id,
+        "snapshot": read.file.snapshot,
+        "previous_snapshot": None if before is None else before.file.snapshot,
+        "schema_version": SCHEMA_VERSION,
+        "engine_version": engine_version(),
+        "as_of": str(context.as_of),
+        "known_on": None if context.known_on is None else str(context.known_on),
+        "files": [_file_entry(each) for each in sorted(read.files, key=lambda each: (each.path, each.source))],
+        "header_changes": _header_changes(read, before),
+        "policies": [
+            {"id": each.policy.id, "kind": each.policy.policy, "file": each.document.source.file,
+             "fingerprint": each.fingerprint}
+            for each in policies.policies
+        ],
+        "policies_fingerprint": policies.fingerprint,
+        "mappings": {name: each.fingerprint for name, each in sorted(read.mappings.items())},
+        "not_applicable": [{"policy": name, "why": why} for name, why in result.not_applicable],
+        "control_totals": read.expectations,
+        "counts": {name: frame.height for name, frame in sorted(frames.items())},
+        "findings": findings_by_rule(frames["findings"]),
+    }  # fmt: skip
+
+
+def _header_changes(read: SnapshotRead, before: SnapshotRead | None) -> list[dict[str, Any]]:
+    """Return the columns that came and went in each file since the previous snapshot."""
+    if before is None:
+        return []
+    earlier = {(each.source, each.path): set(each.columns) for each in before.files}
+    changes = []
+    for each in sorted(read.files, key=lambda one: (one.path, one.source)):
+        known, now = earlier.get((each.source, each.path)), set(each.columns)
+        if known is not None and known != now:
+            changes.append({"path": each.path, "added": sorted(now - known), "removed": sorted(known - now)})
+    return changes

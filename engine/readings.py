@@ -1,0 +1,121 @@
+"""Findings about the reading itself: failed files, held rows, control totals, missing or stale sources."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from engine.findings import FINDING_SCHEMA
+from engine.policy.models import RunPolicy
+from engine.stage import Context
+from engine.workdays import elapsed
+
+
+def reading_findings(
+    held: pl.DataFrame,
+    failures: Sequence[Mapping[str, Any]],
+    expectations: Sequence[Mapping[str, Any]],
+    sources: Sequence[tuple[str, dt.datetime | None]],
+    mappings: Mapping[str, str],
+    policy: RunPolicy | None,
+    context: Context,
+) -> pl.DataFrame:
+    """Return the findings about what was read; one for each file and reason, not one a row.
+
+    `failures` give path, source, reason, message, remedy; `expectations` what snapshot.yaml states
+    and what was found; `sources` each system with the time of its export; `mappings` the
+    fingerprint of each adapter used.
+    """
+    rows: list[dict[str, Any]] = []
+    rows += [_failed(each) for each in failures]
+    rows += list(_held(held))
+    rows += [_differs(each, policy) for each in expectations if not each["equal"]]
+    if policy is not None:
+        rows += list(_sources(sources, policy, context))
+        rows += list(_mappings(mappings, policy))
+    complete = [{"stage": "read", **row} for row in rows]
+    return pl.DataFrame(complete, schema={name: dtype for name, dtype in FINDING_SCHEMA.items()})
+
+
+def _failed(failure: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "unreadable_file", "rule": "unreadable_file", "severity": "high", "entity": "file",
+        "entity_id": failure["path"], "systems": [failure["source"]], "field": failure["reason"],
+        "message": failure["message"], "remedy": failure["remedy"], "evidence": [failure["path"]],
+    }  # fmt: skip
+
+
+def _held(held: pl.DataFrame) -> Iterable[dict[str, Any]]:
+    groups = (
+        held.group_by("file", "entity", "field", "reason")
+        .agg(pl.len().alias("rows"), pl.col("row").min().alias("first"), pl.col("value").first(), pl.col("remedy").first())
+        .sort("file", "entity", "field", "reason", nulls_last=True)
+    )
+    for each in groups.to_dicts():
+        name = f"{each['entity']}.{each['field']}" if each["entity"] and each["field"] else each["entity"] or "row"
+        count = "1 row is" if each["rows"] == 1 else f"{each['rows']:,} rows are"
+        yield {
+            "kind": "rows_held", "rule": "rows_held", "severity": "high", "entity": "file", "entity_id": each["file"],
+            "field": f"{name}:{each['reason']}",
+            "message": f"{count} held in {each['file']}: {name} {each['reason'].replace('_', ' ')}"
+            + (f" (first at row {each['first']})" if each["first"] is not None else "") + ".",
+            "remedy": each["remedy"], "evidence": [f"{each['file']}:{each['first']}"],
+        }  # fmt: skip
+
+
+def _differs(each: Mapping[str, Any], policy: RunPolicy | None) -> dict[str, Any]:
+    is_rows = each["kind"] == "expected_rows"
+    kind = "row_count_differs" if is_rows else "control_total_differs"
+    unit = " rows" if is_rows else f" {each['currency']}" if each["currency"] else ""
+    return {
+        "kind": kind, "rule": kind, "severity": "high" if policy is None else policy.control_total_severity,
+        "entity": "source", "entity_id": each["source"], "systems": [each["source"]],
+        "field": each["name"] + (f":{each['currency']}" if each["currency"] else ""), "currency": each["currency"],
+        "owner_value": each["stated"], "consumer_value": each["found"],
+        "message": f"{each['source']} states {each['stated']}{unit} for {each['name']}, but {each['found']}{unit} were read.",
+        "remedy": "Export the source again, or correct what snapshot.yaml states.", "evidence": ["snapshot.yaml"],
+    }  # fmt: skip
+
+
+def _sources(
+    sources: Sequence[tuple[str, dt.datetime | None]], policy: RunPolicy, context: Context
+) -> Iterable[dict[str, Any]]:
+    there = {system for system, _ in sources}
+    for system in policy.required_sources:
+        if system not in there:
+            yield {
+                "kind": "missing_source", "rule": "missing_source", "severity": "high", "entity": "source",
+                "entity_id": system, "systems": [system],
+                "message": f"The snapshot has no export of {system}, which the run policy requires.",
+                "remedy": "Add the export to the snapshot and run again.", "evidence": ["snapshot.yaml"],
+            }  # fmt: skip
+    if policy.freshness is None:
+        return
+    lag = policy.freshness.within
+    for system, extracted in sources:
+        if extracted is None:
+            continue
+        days = pl.select(elapsed(pl.lit(extracted.date()), pl.lit(context.as_of), lag.unit, context.holidays)).item()
+        if days is not None and days > lag.count:
+            yield {
+                "kind": "stale_source", "rule": "stale_source", "severity": policy.freshness.severity,
+                "entity": "source", "entity_id": system, "systems": [system], "since": extracted.date(),
+                "message": f"The export of {system} is of {extracted.date()}, {days} {lag.unit} before {context.as_of}.",
+                "remedy": "Export the source again and run on the new snapshot.", "evidence": ["snapshot.yaml"],
+            }  # fmt: skip
+
+
+def _mappings(mappings: Mapping[str, str], policy: RunPolicy) -> Iterable[dict[str, Any]]:
+    for adapter, fingerprint in sorted(mappings.items()):
+        approved = policy.approved_mappings.get(adapter)
+        if approved is not None and not fingerprint.startswith(approved):
+            yield {
+                "kind": "mapping_changed", "rule": "mapping_changed", "severity": policy.mapping_changed_severity,
+                "entity": "mapping", "entity_id": adapter, "owner_value": approved,
+                "consumer_value": fingerprint[: len(approved)],
+                "message": f"The mapping of {adapter} is not the approved one ({approved}).",
+                "remedy": "Review the change, then record its fingerprint in the run policy.",
+            }  # fmt: skip
