@@ -22,6 +22,7 @@ from engine.findings import finish_findings, severity_rank
 from engine.hashing import hash_columns
 from engine.pipeline import findings_by_rule, run_stages
 from engine.policy.load import PolicySet
+from engine.policy.models import OwnershipPolicy
 from engine.readings import reading_findings
 from engine.stage import Context, StageResult
 
@@ -97,7 +98,7 @@ def _read_findings(read: SnapshotRead, policies: PolicySet, context: Context) ->
 
 
 def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
-    return held.select(HELD_SCHEMA).sort(*HELD_SCHEMA, nulls_last=True)
+    return held.select(list(HELD_SCHEMA)).sort(list(HELD_SCHEMA), nulls_last=True)
 
 
 def _golden(result: StageResult) -> dict[str, pl.DataFrame]:
@@ -170,12 +171,28 @@ def _manifest(
             for each in policies.policies
         ],
         "policies_fingerprint": policies.fingerprint,
+        "rules": _rule_places(policies),
         "mappings": {name: each.fingerprint for name, each in sorted(read.mappings.items())},
         "not_applicable": [{"policy": name, "why": why} for name, why in result.not_applicable],
         "control_totals": read.expectations,
         "counts": {name: frame.height for name, frame in sorted(frames.items())},
         "findings": findings_by_rule(frames["findings"]),
     }  # fmt: skip
+
+
+def _rule_places(policies: PolicySet) -> dict[str, dict[str, Any]]:
+    """Return by `file#rule` the line, sentence and reference of every rule."""
+    places: dict[str, dict[str, Any]] = {}
+    for loaded, policy in policies.of_kind(OwnershipPolicy):
+        file = loaded.document.source.file
+        rules = [(("rules", index), each) for index, each in enumerate(policy.rules)]
+        rules += [(("presence", index), each) for index, each in enumerate(policy.presence)]
+        rules += [(("amended_total",), policy.amended_total)] if policy.amended_total else []
+        for location, rule in rules:
+            reference = getattr(rule, "reference", None) or policy.reference
+            line = loaded.document.span_of(location).line
+            places[f"{file}#{rule.id}"] = {"line": line, "says": rule.says, "reference": reference}
+    return places
 
 
 def _header_changes(read: SnapshotRead, before: SnapshotRead | None) -> list[dict[str, Any]]:

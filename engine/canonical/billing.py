@@ -47,7 +47,7 @@ class Invoice(Record):
     posted_by: Text | None = field("Who posted it.")
     approved_by: Text | None = field("Who approved it.")
     exchange_rate: Rate | None = field("Functional currency per 1 invoice currency.")
-    amount_due: Money | None = field("Open amount with tax as the system states it.")
+    amount_due: Money | None = field("Open amount with tax as the system states it, in the record's currency.")
     fully_paid_date: Date | None = field("Day it was paid in full as the system states it.")
 
 
@@ -93,13 +93,13 @@ class Bill(Record):
     tax_amount: Money | None = field("Tax, in the record's currency.")
     gross_amount: Money | None = field("Total with tax, in the record's currency.")
     status: DocumentStatus | None = field("State of the bill.")
-    corrects_bill_id: Id | None = field("Bill that a credit reverses.", reference="bill")
-    replaces_bill_id: Id | None = field("Bill that a re-issue replaces.", reference="bill")
+    corrects_invoice_id: Id | None = field("Bill that a credit reverses.", reference="bill")
+    replaces_invoice_id: Id | None = field("Bill that a re-issue replaces.", reference="bill")
     posted_at: Time | None = field("When it was posted.")
     posted_by: Text | None = field("Who posted it.")
     approved_by: Text | None = field("Who approved it.")
     exchange_rate: Rate | None = field("Functional currency per 1 bill currency.")
-    amount_due: Money | None = field("Open amount with tax as the system states it.")
+    amount_due: Money | None = field("Open amount with tax as the system states it, in the record's currency.")
     fully_paid_date: Date | None = field("Day it was paid in full as the system states it.")
     is_principal: Bool | None = field("Whether the firm controls the service before transfer (606-10-55-36).")
 

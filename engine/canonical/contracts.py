@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from engine.canonical.base import Bool, Date, Hours, Id, Int, Money, Pct, Price, Qty, Rate, Record, Text, Time, field, key
+from engine.canonical.base import (
+    Bool,
+    Date,
+    Hours,
+    Id,
+    Int,
+    Money,
+    Pct,
+    Price,
+    Qty,
+    Rate,
+    Record,
+    Text,
+    Time,
+    field,
+    key,
+)
 
 Offering = Literal[
     "time_and_materials", "fixed_fee", "milestone", "retainer", "managed_service", "subscription", "licence",
@@ -12,6 +28,8 @@ Offering = Literal[
 ]  # fmt: skip
 
 _OF_CONTRACT = "contract.currency"
+_OF_LINE = "contract_line.contract.currency"
+_OF_AMENDMENT = "amendment.contract.currency"
 
 
 class Opportunity(Record):
@@ -56,7 +74,9 @@ class Contract(Record):
     collectible: Bool | None = field("Whether collection is probable (606-10-25-1(e)).")
     financing_rate: Pct | None = field("Borrowing rate at inception, percent a year.")
     criteria_met_date: Date | None = field("Day the contract criteria were met.")
-    ceiling_amount: Money | None = field("Most that may be ordered; never price, never remaining obligation.")
+    ceiling_amount: Money | None = field(
+        "Most that may be ordered, in the contract's currency; never price, never remaining obligation."
+    )
     financing_exclusion: (
         Literal["customer_discretion", "variable_outside_control", "other_reason", "not_significant"] | None
     ) = field("Why no financing is significant (606-10-32-17).")
@@ -75,35 +95,71 @@ class ContractLine(Record):
     service_line: Text | None = field("Service line that delivers it.")
     offering: Offering | None = field("Kind of promise.")
     quantity: Qty | None = field("Units promised.")
-    unit_price: Price | None = field("Price of one unit.", currency=_OF_CONTRACT)
-    amount: Money | None = field("Price of the line; for time and materials an estimate or null.", currency=_OF_CONTRACT)
-    standalone_selling_price: Money | None = field("Standalone selling price of the whole line.", currency=_OF_CONTRACT)
+    unit_price: Price | None = field(
+        "Price of one unit, in the line's currency.", currency=_OF_CONTRACT, own_currency="currency"
+    )
+    amount: Money | None = field(
+        "Price of the whole line without tax, in the line's currency; for time and materials an estimate or null.",
+        currency=_OF_CONTRACT,
+        own_currency="currency",
+    )
+    standalone_selling_price: Money | None = field(
+        "Standalone selling price of the whole line, in the line's currency.",
+        currency=_OF_CONTRACT,
+        own_currency="currency",
+    )
     start_date: Date | None = field("First day of delivery.")
     end_date: Date | None = field("Last day of delivery (inclusive).")
-    cap_amount: Money | None = field("Most that may be billed on the line.", currency=_OF_CONTRACT)
+    cap_amount: Money | None = field(
+        "Most that may be billed on the line, in the line's currency.", currency=_OF_CONTRACT, own_currency="currency"
+    )
     estimated_hours: Hours | None = field("Hours expected for the whole line.")
-    estimated_cost: Money | None = field("Cost expected for the whole line.", currency=_OF_CONTRACT)
-    variable_amount: Money | None = field("Variable part of the price.", currency=_OF_CONTRACT)
-    variable_kind: Literal["bonus", "penalty", "usage", "rebate", "refund", "other"] | None = field("Kind of the variable part.")
+    estimated_cost: Money | None = field(
+        "Cost expected for the whole line, in the line's currency.", currency=_OF_CONTRACT, own_currency="currency"
+    )
+    variable_amount: Money | None = field(
+        "Variable part of the price, in the line's currency.", currency=_OF_CONTRACT, own_currency="currency"
+    )
+    variable_kind: Literal["bonus", "penalty", "usage", "rebate", "refund", "other"] | None = field(
+        "Kind of the variable part."
+    )
     is_refundable: Bool | None = field("Whether the amount can be claimed back.")
-    billing_method: Literal["milestone", "percent_complete", "schedule", "time"] | None = field("What its invoices follow.")
+    billing_method: Literal["milestone", "percent_complete", "schedule", "time"] | None = field(
+        "What its invoices follow."
+    )
     price_period: Literal["once", "month", "quarter", "year"] | None = field("Period the unit price is for.")
     anchor_day: Int | None = field("Day of month from which anchored months run, 1-31.")
     service_start_at: Time | None = field("Instant service begins (inclusive).")
     service_end_at: Time | None = field("Instant service ends (exclusive).")
-    cash_selling_price: Money | None = field("Price if paid in cash at transfer.", currency=_OF_CONTRACT)
-    currency: Text | None = field("Currency of the line when not the contract's, ISO 4217.")
-    list_price: Money | None = field("List price of the whole line.", currency=_OF_CONTRACT)
+    cash_selling_price: Money | None = field(
+        "Price if paid in cash at transfer, in the line's currency.", currency=_OF_CONTRACT, own_currency="currency"
+    )
+    currency: Text | None = field("Currency of the line's amounts, ISO 4217; null: the contract's.")
+    list_price: Money | None = field(
+        "List price of the whole line, in the line's currency.", currency=_OF_CONTRACT, own_currency="currency"
+    )
     ssp_pct_of_list: Pct | None = field("Standalone selling price as percent of list.")
-    ssp_method: Literal["observable", "adjusted_market", "cost_plus", "residual"] | None = field("How the standalone selling price was found.")
-    ssp_low: Money | None = field("Low end of the standalone selling price range.", currency=_OF_CONTRACT)
-    ssp_high: Money | None = field("High end of the standalone selling price range.", currency=_OF_CONTRACT)
+    ssp_method: Literal["observable", "adjusted_market", "cost_plus", "residual"] | None = field(
+        "How the standalone selling price was found."
+    )
+    ssp_low: Money | None = field(
+        "Low end of the standalone selling price range, in the line's currency.",
+        currency=_OF_CONTRACT,
+        own_currency="currency",
+    )
+    ssp_high: Money | None = field(
+        "High end of the standalone selling price range, in the line's currency.",
+        currency=_OF_CONTRACT,
+        own_currency="currency",
+    )
     variable_allocation: Literal["line", "contract"] | None = field("What variable amounts are allocated to.")
     commission_pct: Pct | None = field("Share the firm keeps as an agent, percent.")
     fee_pct: Pct | None = field("Fee as percent of another line.")
     fee_on_line_id: Id | None = field("Line the fee is a percent of.", reference="contract_line")
     repurchase_kind: Literal["forward", "call", "put"] | None = field("Kind of repurchase agreement.")
-    repurchase_price: Money | None = field("Price of the repurchase.", currency=_OF_CONTRACT)
+    repurchase_price: Money | None = field(
+        "Price of the repurchase, in the line's currency.", currency=_OF_CONTRACT, own_currency="currency"
+    )
     repurchase_until: Date | None = field("Last day of the repurchase right.")
 
 
@@ -116,8 +172,13 @@ class Amendment(Record):
     effective_date: Date | None = field("Day it takes effect.")
     approved_date: Date | None = field("Day it was approved.")
     status: Literal["draft", "approved", "rejected"] | None = field("State of the amendment.")
-    amount_change: Money | None = field("Stated change of the contract's value (the delta).", currency=_OF_CONTRACT)
-    total_after: Money | None = field("Stated new total of the contract.", currency=_OF_CONTRACT)
+    amount_change: Money | None = field(
+        "Stated change of the contract's value (the delta; negative: less), in the contract's currency.",
+        currency=_OF_CONTRACT,
+    )
+    total_after: Money | None = field(
+        "Stated new total of the contract, in the contract's currency.", currency=_OF_CONTRACT
+    )
     description: Text | None = field("What changes.")
     is_enforceable: Bool | None = field("Whether an unapproved change is enforceable already (606-10-25-11).")
 
@@ -128,21 +189,32 @@ class AmendmentLine(Record):
     entity: ClassVar[str] = "amendment_line"
     amendment_line_id: Id = key("Identifies the amendment line.")
     amendment_id: Id | None = field("Amendment it belongs to.", reference="amendment")
-    contract_line_id: Id | None = field("Line it changes; null or a new id for an added line.", reference="contract_line")
+    contract_line_id: Id | None = field(
+        "Line it changes; null or a new id for an added line.", reference="contract_line"
+    )
     action: Literal["add", "change", "remove"] | None = field("What happens to the line.")
     quantity: Qty | None = field("Units after.")
-    unit_price: Price | None = field("Unit price after.", currency="amendment.contract.currency")
-    amount: Money | None = field("Amount after.", currency="amendment.contract.currency")
-    standalone_selling_price: Money | None = field("Standalone selling price after.", currency="amendment.contract.currency")
+    unit_price: Price | None = field("Unit price after, in the contract's currency.", currency=_OF_AMENDMENT)
+    amount: Money | None = field("Amount after, in the contract's currency.", currency=_OF_AMENDMENT)
+    standalone_selling_price: Money | None = field(
+        "Standalone selling price after, in the contract's currency.", currency=_OF_AMENDMENT
+    )
     start_date: Date | None = field("First day after.")
     end_date: Date | None = field("Last day after (inclusive).")
     estimated_hours: Hours | None = field("Hours expected after.")
-    estimated_cost: Money | None = field("Cost expected after.", currency="amendment.contract.currency")
+    estimated_cost: Money | None = field("Cost expected after, in the contract's currency.", currency=_OF_AMENDMENT)
     obligation_key: Text | None = field("Obligation after.")
     offering: Offering | None = field("Kind of promise after.")
-    remaining_is_distinct: Bool | None = field("Whether what remains is distinct from what was transferred (606-10-25-13).")
-    remaining_standalone_selling_price: Money | None = field("Standalone selling price of what remains.", currency="amendment.contract.currency")
-    past_performance_amount: Money | None = field("Part of the price change agreed for what was transferred already: revenue at once.", currency="amendment.contract.currency")
+    remaining_is_distinct: Bool | None = field(
+        "Whether what remains is distinct from what was transferred (606-10-25-13)."
+    )
+    remaining_standalone_selling_price: Money | None = field(
+        "Standalone selling price of what remains, in the contract's currency.", currency=_OF_AMENDMENT
+    )
+    past_performance_amount: Money | None = field(
+        "Part of the price change for what was transferred already, in the contract's currency: revenue at once.",
+        currency=_OF_AMENDMENT,
+    )
 
 
 class VariableEstimate(Record):
@@ -153,8 +225,14 @@ class VariableEstimate(Record):
     contract_line_id: Id | None = field("Line it is about.", reference="contract_line")
     as_of_date: Date | None = field("Day the estimate was made.")
     method: Literal["expected_value", "most_likely"] | None = field("Method of the estimate (606-10-32-8).")
-    amount: Money | None = field("Estimate without constraint.", currency=_OF_CONTRACT)
-    constrained_amount: Money | None = field("Part included in the price (606-10-32-11).", currency=_OF_CONTRACT)
+    amount: Money | None = field(
+        "Estimate without constraint, in the contract's currency.", currency=_OF_LINE, own_currency=_OF_CONTRACT
+    )
+    constrained_amount: Money | None = field(
+        "Part included in the price (606-10-32-11), in the contract's currency.",
+        currency=_OF_LINE,
+        own_currency=_OF_CONTRACT,
+    )
     description: Text | None = field("What the uncertainty is.")
     contract_id: Id | None = field("Contract it is about when no line is named.", reference="contract")
     quantity: Qty | None = field("Units the estimate supposes.")
@@ -166,7 +244,11 @@ class VariableOutcome(Record):
     entity: ClassVar[str] = "variable_outcome"
     outcome_id: Id = key("Identifies the outcome.")
     estimate_id: Id | None = field("Estimate it belongs to.", reference="variable_estimate")
-    amount: Money | None = field("Amount if it comes so.", currency="variable_estimate.contract.currency")
+    amount: Money | None = field(
+        "Amount if it comes so, in the contract's currency.",
+        currency="variable_estimate.contract_line.contract.currency",
+        own_currency="variable_estimate.contract.currency",
+    )
     probability_pct: Pct | None = field("Probability, percent 0-100.")
 
 
@@ -182,15 +264,19 @@ class Option(Record):
     discount_otherwise_pct: Pct | None = field("Discount available without it, percent.")
     exercise_probability: Pct | None = field("Probability of exercise, percent 0-100.")
     quantity: Qty | None = field("Units that may be bought.")
-    price: Money | None = field("Price on exercise.", currency=_OF_CONTRACT)
+    price: Money | None = field("Price on exercise, in the contract's currency.", currency=_OF_CONTRACT)
     exercised_date: Date | None = field("Day it was exercised.")
     expires_date: Date | None = field("Last day it can be exercised.")
     exercised_line_id: Id | None = field("Line added on exercise.", reference="contract_line")
     start_date: Date | None = field("First day of what is bought.")
     end_date: Date | None = field("Last day of what is bought (inclusive).")
-    estimated_cost: Money | None = field("Expected cost of what is bought.", currency=_OF_CONTRACT)
+    estimated_cost: Money | None = field(
+        "Expected cost of what is bought, in the contract's currency.", currency=_OF_CONTRACT
+    )
     exercised_quantity: Qty | None = field("Units exercised.")
-    expected_purchase_amount: Money | None = field("Purchases expected under it.", currency=_OF_CONTRACT)
+    expected_purchase_amount: Money | None = field(
+        "Purchases expected under it, in the contract's currency.", currency=_OF_CONTRACT
+    )
 
 
 class PriceTier(Record):
@@ -201,7 +287,7 @@ class PriceTier(Record):
     contract_line_id: Id | None = field("Line it prices.", reference="contract_line")
     from_quantity: Qty | None = field("Units above which it holds (exclusive).")
     to_quantity: Qty | None = field("Units up to which it holds (inclusive).")
-    unit_price: Price | None = field("Price of one unit in the tier.", currency="contract_line.contract.currency")
+    unit_price: Price | None = field("Price of one unit in the tier, in the contract's currency.", currency=_OF_LINE)
     is_retrospective: Bool | None = field("Whether it reprices all units from the first.")
 
 
@@ -233,11 +319,11 @@ class IncentiveFee(Record):
     entity: ClassVar[str] = "incentive_fee"
     incentive_fee_id: Id = key("Identifies the fee.")
     contract_line_id: Id | None = field("Line it belongs to.", reference="contract_line")
-    target_cost: Money | None = field("Cost at which the target fee is earned.")
-    target_fee: Money | None = field("Fee at target cost.")
+    target_cost: Money | None = field("Cost at which the target fee is earned, in the record's currency.")
+    target_fee: Money | None = field("Fee at target cost, in the record's currency.")
     contractor_share_pct: Pct | None = field("Firm's share of over- and underrun, percent.")
-    floor_fee: Money | None = field("Least fee.")
-    ceiling_fee: Money | None = field("Greatest fee.")
+    floor_fee: Money | None = field("Least fee, in the record's currency.")
+    ceiling_fee: Money | None = field("Greatest fee, in the record's currency.")
     currency: Text | None = field("Currency of the amounts, ISO 4217.")
 
 
@@ -273,13 +359,13 @@ class OpeningPosition(Record):
     entity: ClassVar[str] = "opening_position"
     contract_line_id: Id = key("Line it is about.", reference="contract_line")
     as_of_date: Date = key("Day of the position.")
-    allocated_amount: Money | None = field("Price allocated to the line.")
-    recognized_amount: Money | None = field("Revenue recognized so far.")
-    billed_amount: Money | None = field("Invoiced so far.")
-    received_amount: Money | None = field("Received so far.")
-    contract_asset: Money | None = field("Contract asset.")
-    contract_liability: Money | None = field("Contract liability.")
-    cost_asset: Money | None = field("Asset from contract costs.")
+    allocated_amount: Money | None = field("Price allocated to the line, in the record's currency.")
+    recognized_amount: Money | None = field("Revenue recognized so far, in the record's currency.")
+    billed_amount: Money | None = field("Invoiced so far, in the record's currency.")
+    received_amount: Money | None = field("Received so far, in the record's currency.")
+    contract_asset: Money | None = field("Contract asset, in the record's currency.")
+    contract_liability: Money | None = field("Contract liability, in the record's currency.")
+    cost_asset: Money | None = field("Asset from contract costs, in the record's currency.")
     currency: Text | None = field("Currency of the amounts, ISO 4217.")
     liability_rate: Rate | None = field("Functional currency per 1 contract currency at which the liability is held.")
 

@@ -134,14 +134,18 @@ class Progress(Record):
     contract_line_id: Id | None = field("Promise observed.", reference="contract_line")
     as_of_date: Date | None = field("Day of the observation.")
     percent_complete: Pct | None = field("Progress, percent 0-100.")
-    cost_to_date: Money | None = field("Cost so far, uninstalled and wasted cost included.")
-    estimated_total_cost: Money | None = field("Cost expected at completion, likewise gross.")
+    cost_to_date: Money | None = field("Cost so far, uninstalled and wasted cost included, in the record's currency.")
+    estimated_total_cost: Money | None = field("Cost expected at completion, likewise gross, in the record's currency.")
     hours_to_date: Hours | None = field("Hours so far.")
     estimated_total_hours: Hours | None = field("Hours expected at completion.")
     units_delivered: Qty | None = field("Units delivered so far.")
-    uninstalled_cost: Money | None = field("Cost of uninstalled materials in the cost so far (606-10-55-21(b)).")
+    uninstalled_cost: Money | None = field(
+        "Cost of uninstalled materials in the cost so far (606-10-55-21(b)), in the record's currency."
+    )
     currency: Text | None = field("Currency of the costs, ISO 4217.")
-    wasted_cost: Money | None = field("Cost that shows no progress in the cost so far (606-10-55-21(a)).")
+    wasted_cost: Money | None = field(
+        "Cost that shows no progress in the cost so far (606-10-55-21(a)), in the record's currency."
+    )
     expected_breakage: Qty | None = field("Units expected never to be used.")
     estimated_total_units: Qty | None = field("Units expected in all.")
 

@@ -75,8 +75,8 @@ class FieldSpec:
     """Describe one canonical field to everything that is not pydantic.
 
     `currency` names where the currency of an amount stands: a field of the same record
-    (`currency`), or a path through a reference (`contract.currency`). `reference` is the entity
-    an id points at. `values` lists what an enum admits.
+    (`currency`), or a path through a reference (`contract.currency`); `own_currency` names the
+    place that wins over it where filled. `reference` is the entity an id points at. `values` lists what an enum admits.
     """
 
     name: str
@@ -86,6 +86,12 @@ class FieldSpec:
     reference: str | None = None
     currency: str | None = None
     values: tuple[str, ...] = ()
+    own_currency: str | None = None
+
+    @property
+    def currency_paths(self) -> tuple[str, ...]:
+        """Return where the currency of an amount stands; the first that is filled holds."""
+        return tuple(path for path in (self.own_currency, self.currency) if path is not None)
 
     @property
     def dtype(self) -> pl.DataType:

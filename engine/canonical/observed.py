@@ -18,7 +18,8 @@ class IntegrationEvent(Record):
     event_id: Id = key("Identifies the event.")
     from_system: Text | None = field("System that sent it.")
     to_system: Text | None = field("System it was sent to.")
-    entity_name: Text | None = field("Canonical entity it is about.")
+    # The class says in `entity` what it is, so the canonical field of that name has an alias here.
+    entity_name: Text | None = field("Canonical entity it is about.", alias="entity")
     entity_id: Id | None = field("Record it is about.")
     event_type: Text | None = field("What happened (created, updated …).")
     occurred_at: Time | None = field("When the fact happened.")

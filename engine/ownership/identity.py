@@ -90,8 +90,16 @@ def _suggestions(records: pl.DataFrame, suggest_by: Sequence[str], spec: EntityS
     for name in suggest_by:
         if spec.fields[name].kind not in (Kind.TEXT, Kind.ID):
             continue
-        named = records.select(IDENTITY, normalized_name(pl.col(name)).alias("value")).drop_nulls().unique()
-        twins = named.join(named, on="value", suffix="_right").filter(pl.col(IDENTITY) < pl.col(f"{IDENTITY}_right"))
+        # Two records of one system are that system's business; the question is across systems.
+        systems = pl.col("source_system").unique().sort().alias("systems")
+        named = (
+            records.with_columns(normalized_name(pl.col(name)).alias("value")).drop_nulls("value")
+            .group_by(IDENTITY, "value").agg(systems)
+        )  # fmt: skip
+        apart = pl.col("systems").list.set_intersection("systems_right").list.len() == 0
+        twins = named.join(named, on="value", suffix="_right").filter(
+            (pl.col(IDENTITY) < pl.col(f"{IDENTITY}_right")) & apart
+        )
         pairs.append(twins.select(
             pl.col(IDENTITY).alias("left"), pl.col(f"{IDENTITY}_right").alias("right"),
             pl.lit(name).alias("field"), pl.col("value"),

@@ -1,0 +1,69 @@
+"""The command line `tieout`: parses, calls, prints; every error becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from engine.errors import TieoutError
+
+app = typer.Typer(
+    name="tieout",
+    help="Hold CRM, PSA, billing, ERP and revenue exports to the policies finance writes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+adapter_app = typer.Typer(help="Look at adapters and read snapshots without running.", no_args_is_help=True)
+policy_app = typer.Typer(help="Check and show policies.", no_args_is_help=True)
+app.add_typer(adapter_app, name="adapter")
+app.add_typer(policy_app, name="policy")
+
+
+def _load_commands() -> None:
+    from adapters.cli import adapters_commands, policy_commands, run_commands  # noqa: F401 - registers commands
+
+
+@app.command("version")
+def show_version(schema: Annotated[bool, typer.Option(help="Print the schema version only.")] = False) -> None:
+    """Print the versions of the engine and of the canonical schema."""
+    from adapters.run import engine_version
+    from engine.canonical.schema import SCHEMA_VERSION
+
+    typer.echo(SCHEMA_VERSION if schema else f"engine {engine_version()}, schema {SCHEMA_VERSION}")
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 clean, 1 findings, 2 policy or usage, 3 system, 130 interrupted."""
+    _load_commands()
+    try:
+        app()
+    except TieoutError as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; nothing was published.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except MemoryError:
+        typer.echo("There is not enough memory for this snapshot. Split it by contract and run the parts.", err=True)
+        sys.exit(3)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user sees a sentence and never a stack trace
+        typer.echo(f"Tieout failed unexpectedly: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", err=True)
+        typer.echo("Report this with the snapshot's manifest; nothing was published.", err=True)
+        sys.exit(3)
+
+
+def _report(error: TieoutError) -> None:
+    from engine.diagnostics import render_diagnostic
+    from engine.errors import PolicyError
+
+    if isinstance(error, PolicyError):
+        for each in error.diagnostics:
+            typer.echo(render_diagnostic(each), err=True)
+    typer.echo(error.message, err=True)
+    if error.remedy:
+        typer.echo(error.remedy, err=True)

@@ -1,0 +1,88 @@
+"""`tieout adapter list | show | check | read`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli import adapter_app
+
+
+@adapter_app.command("list")
+def list_adapters() -> None:
+    """List the adapters with what each reads."""
+    from adapters.mapping.library import adapter_names, load_mapping
+
+    for name in adapter_names():
+        loaded = load_mapping(name)
+        entities = sorted({rule.entity for rule in loaded.mapping.entities})
+        shown = "every canonical entity" if name == "canonical" else ", ".join(entities)
+        typer.echo(f"{name}  {loaded.mapping.title}: {shown}")
+
+
+@adapter_app.command("show")
+def show(name: Annotated[str, typer.Argument(help="Name of the adapter.")]) -> None:
+    """Show how an adapter makes each canonical field."""
+    from adapters.mapping.library import load_mapping
+
+    loaded = load_mapping(name)
+    typer.echo(f"{loaded.mapping.adapter}: {loaded.mapping.title} (fingerprint {loaded.fingerprint[:16]})")
+    if loaded.mapping.note:
+        typer.echo(loaded.mapping.note)
+    for rule in loaded.mapping.entities:
+        typer.echo(f"\n{rule.entity} from {rule.stream}")
+        for field, each in rule.fields.items():
+            body = json.dumps(each.model_dump(exclude_defaults=True, by_alias=True), ensure_ascii=False)
+            typer.echo(f"  {field}: {body}")
+
+
+@adapter_app.command("check")
+def check(file: Annotated[Path, typer.Argument(help="Mapping file.")]) -> None:
+    """Report every mistake in a mapping file."""
+    from adapters.mapping.library import read_mapping
+    from engine.diagnostics import render_diagnostic, sort_diagnostics
+
+    mapping, diagnostics, fingerprint = read_mapping(file)
+    for each in sort_diagnostics(diagnostics):
+        typer.echo(render_diagnostic(each))
+    if mapping is None or any(each.is_error for each in diagnostics):
+        raise typer.Exit(2)
+    typer.echo(f"{mapping.adapter}: {len(mapping.entities)} entity rules, fingerprint {fingerprint[:16]}.")
+
+
+@adapter_app.command("read")
+def read(
+    snapshot: Annotated[Path, typer.Argument(help="Folder with snapshot.yaml.")],
+    entity: Annotated[str | None, typer.Option(help="Print the rows of this entity.")] = None,
+    mappings: Annotated[Path | None, typer.Option(help="Folder with your own adapter mappings.")] = None,
+    limit: Annotated[int, typer.Option(help="Rows to print.")] = 20,
+) -> None:
+    """Read a snapshot and print canonical rows and held rows, without running policies."""
+    import polars as pl
+
+    from adapters.snapshot import read_snapshot
+    from engine.canonical.schema import ENTITIES
+    from engine.errors import UsageError
+    from engine.policy.load import near
+
+    result = read_snapshot(snapshot, mappings)
+    if entity is not None:
+        if entity not in ENTITIES:
+            raise UsageError(f"'{entity}' is no canonical entity{near(entity, ENTITIES)}", "See docs/canonical.md.")
+        frame = result.facts.records.get(entity)
+        rows = pl.DataFrame() if frame is None else frame.collect()
+        filled = [name for name in rows.columns if rows[name].null_count() < rows.height]
+        typer.echo(rows.select(filled).head(limit).write_csv().rstrip("\n") if rows.height else f"no {entity} records")
+    else:
+        for name, lazy in result.facts.records.items():
+            typer.echo(f"{name}: {lazy.select(pl.len()).collect().item():,}")
+    held = result.held if entity is None else result.held.filter(pl.col("entity").eq_missing(entity) | pl.col("entity").is_null())
+    typer.echo(f"held: {held.height:,}")
+    if held.height:
+        typer.echo(held.head(limit).write_csv().rstrip("\n"))
+    for each in result.files:
+        if each.failure:
+            typer.echo(f"not read: {each.path}: {each.message} {each.remedy}", err=True)

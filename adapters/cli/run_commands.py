@@ -1,0 +1,127 @@
+"""`tieout run` and `tieout explain`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adapters.cli import app
+from engine.errors import UsageError
+
+_POLICIES = Path("policies")
+
+
+def policies_folder(given: Path | None) -> Path:
+    """Return the policy folder: the one given, else ./policies, else the shipped one."""
+    from adapters.policy_folder import SHIPPED
+
+    if given is not None:
+        return given
+    return _POLICIES if _POLICIES.is_dir() else SHIPPED
+
+
+def parse_date(text: str | None) -> dt.date | None:
+    """Read a date option; raises UsageError when it is not YYYY-MM-DD."""
+    if text is None:
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"'{text}' is not a date.", "Write it as YYYY-MM-DD.") from error
+
+
+@app.command("run")
+def run(
+    snapshot: Annotated[Path, typer.Argument(help="Folder with snapshot.yaml and the exported files.")],
+    policies: Annotated[Path | None, typer.Option(help="Policy folder; default: ./policies, else the shipped one.")] = None,
+    mappings: Annotated[Path | None, typer.Option(help="Folder with your own adapter mappings.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Business date, YYYY-MM-DD; default: the snapshot's.")] = None,
+    previous: Annotated[Path | None, typer.Option(help="Snapshot of an earlier day, to see what changed.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Read a snapshot, hold it to the policies and publish findings, agreed records and a manifest."""
+    from adapters.run import run_snapshot
+
+    outcome = run_snapshot(
+        snapshot, policies=policies_folder(policies), mappings=mappings, as_of=parse_date(as_of),
+        previous=previous, out=out, progress=_progress(as_json),
+    )  # fmt: skip
+    if as_json:
+        body = {
+            "run_id": outcome.run_id,
+            "run_dir": str(outcome.run_dir),
+            "counts": outcome.manifest["counts"],
+            "findings": outcome.manifest["findings"],
+            "kpis": [],
+        }
+        typer.echo(json.dumps(body, indent=2))
+    else:
+        _print_summary(outcome.manifest, outcome.run_dir, is_new=outcome.is_new)
+    raise typer.Exit(1 if outcome.fails else 0)
+
+
+def _progress(as_json: bool) -> Any:
+    if as_json:
+        return lambda _: None
+    return lambda text: typer.echo(f"{text} …", err=True)
+
+
+def _print_summary(manifest: dict[str, Any], run_dir: Path, *, is_new: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    name = manifest["snapshot"] or "snapshot"
+    console.print(f"\n[bold]{name}[/bold], as of {manifest['as_of']}, run {manifest['run_id']}" + ("" if is_new else " (unchanged, published before)"))
+    sources: dict[str, list[int]] = {}
+    for each in manifest["files"]:
+        row = sources.setdefault(each["source"], [0, 0, 0, 0, 0])
+        row[0] += 1
+        row[1] += each["rows_read"]
+        row[2] += each["rows_used"]
+        row[3] += each["rows_held"]
+        row[4] += sum(each["rows_set_aside"].values())
+    table = Table("source", *(_right(column) for column in ("files", "rows read", "used", "held", "set aside")), title="What was read")
+    for source, row in sources.items():
+        table.add_row(source, *(f"{value:,}" for value in row))
+    console.print(table)
+    if manifest["findings"]:
+        table = Table("severity", "rule", _right("findings"), title="What was found")
+        for each in manifest["findings"]:
+            table.add_row(each["severity"], each["rule"], f"{each['count']:,}")
+        console.print(table)
+    else:
+        console.print("No findings.")
+    for each in manifest["not_applicable"]:
+        console.print(f"Not applicable: {each['policy']} ({each['why']}).")
+    for each in manifest["files"]:
+        if each["failure"]:
+            console.print(f"Not read: {each['path']} ({each['failure'].replace('_', ' ')}); the run went on without it.")
+    console.print(f"Results: {run_dir}", soft_wrap=True)
+
+
+def _right(name: str) -> Any:
+    from rich.table import Column
+
+    return Column(name, justify="right")
+
+
+@app.command("explain")
+def explain(
+    identity: Annotated[str, typer.Argument(help="A finding_id, or its first characters.")],
+    run_name: Annotated[str | None, typer.Option("--run", help="Run id, prefix or path; default: the latest.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("runs"),
+    snapshot: Annotated[Path | None, typer.Option(help="Snapshot folder, to show the source rows themselves.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Say why a finding was made: rule, policy line, both sides and the source rows."""
+    from adapters.explain import explain_finding, render_explanation
+    from adapters.publish import find_run
+
+    explanation = explain_finding(find_run(out, run_name), identity, snapshot)
+    typer.echo(json.dumps(explanation, indent=2, default=str) if as_json else render_explanation(explanation))
