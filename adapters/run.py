@@ -22,7 +22,7 @@ from engine.findings import finish_findings, severity_rank
 from engine.hashing import hash_columns
 from engine.pipeline import findings_by_rule, run_stages
 from engine.policy.load import PolicySet
-from engine.policy.models import OwnershipPolicy
+from engine.policy.models import AmendedTotal, OwnershipPolicy, OwnershipRule, Presence
 from engine.readings import reading_findings
 from engine.stage import Context, StageResult
 
@@ -185,7 +185,8 @@ def _rule_places(policies: PolicySet) -> dict[str, dict[str, Any]]:
     places: dict[str, dict[str, Any]] = {}
     for loaded, policy in policies.of_kind(OwnershipPolicy):
         file = loaded.document.source.file
-        rules = [(("rules", index), each) for index, each in enumerate(policy.rules)]
+        rules: list[tuple[tuple[str | int, ...], OwnershipRule | Presence | AmendedTotal]] = []
+        rules += [(("rules", index), each) for index, each in enumerate(policy.rules)]
         rules += [(("presence", index), each) for index, each in enumerate(policy.presence)]
         rules += [(("amended_total",), policy.amended_total)] if policy.amended_total else []
         for location, rule in rules:

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import pydantic
 
+from adapters.intake import ROW, FileRead, RawTable, ReadOptions, find_files, read_file
 from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, StreamRows, map_entity
 from adapters.mapping.library import LoadedMapping, load_mapping
 from adapters.mapping.model import Mapping, StreamRule
-from adapters.intake import ROW, FileRead, RawTable, ReadOptions, find_files, read_file
 from engine.canonical.schema import ENTITIES, PROVENANCE, SCHEMA_VERSION, check_schema_version, entity_spec
 from engine.errors import SnapshotError
 from engine.policy.source import SourceText, parse_document
@@ -96,7 +96,7 @@ def load_snapshot_file(root: Path) -> SnapshotFile:
     except pydantic.ValidationError as error:
         each = error.errors()[0]
         place = ".".join(map(str, each["loc"]))
-        line = document.span_of([part for part in each["loc"]]).line
+        line = document.span_of(list(each["loc"])).line
         raise SnapshotError(f"{path}:{line}: '{place}': {each['msg']}.", "Correct this setting.") from error
     problem = check_schema_version(snapshot.schema_version)
     if problem is not None:

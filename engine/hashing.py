@@ -6,6 +6,7 @@ by hand. The only module that imports `polars_hash`.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterable
 
 import polars as pl
@@ -25,4 +26,4 @@ def hash_columns(columns: Iterable[pl.Expr], *, length: int | None = None) -> pl
     """
     joined = pl.concat_str([column.fill_null("") for column in columns], separator=SEPARATOR)
     digest = plh.concat_str(joined).chash.sha2_256()
-    return digest if length is None else digest.str.slice(0, length)
+    return typing.cast("pl.Expr", digest if length is None else digest.str.slice(0, length))

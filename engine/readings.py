@@ -37,7 +37,7 @@ def reading_findings(
         rows += list(_sources(sources, policy, context))
         rows += list(_mappings(mappings, policy))
     complete = [{"stage": "read", **row} for row in rows]
-    return pl.DataFrame(complete, schema={name: dtype for name, dtype in FINDING_SCHEMA.items()})
+    return pl.DataFrame(complete, schema=dict(FINDING_SCHEMA))
 
 
 def _failed(failure: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,8 @@ def _print_summary(manifest: dict[str, Any], run_dir: Path, *, is_new: bool) -> 
 
     console = Console()
     name = manifest["snapshot"] or "snapshot"
-    console.print(f"\n[bold]{name}[/bold], as of {manifest['as_of']}, run {manifest['run_id']}" + ("" if is_new else " (unchanged, published before)"))
+    seen = "" if is_new else " (unchanged, published before)"
+    console.print(f"\n[bold]{name}[/bold], as of {manifest['as_of']}, run {manifest['run_id']}{seen}")
     sources: dict[str, list[int]] = {}
     for each in manifest["files"]:
         row = sources.setdefault(each["source"], [0, 0, 0, 0, 0])

@@ -97,5 +97,5 @@ def _read_parquet(data: bytes, file: str, sha256: str) -> FileRead:
     rows = frame.with_columns(
         *(pl.col(name).cast(pl.String, strict=False) for name in nested if frame.schema[name] == pl.Binary()),
         (pl.int_range(pl.len(), dtype=pl.Int64) + 1).alias(ROW),
-    ).drop([name for name in nested])
+    ).drop(list(nested))
     return read_result(file, sha256, [RawTable(file, "", rows, header, typed=True)], [])

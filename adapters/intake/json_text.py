@@ -158,7 +158,7 @@ def _read_elements(text: str, found: _Sorted) -> FileFailure:
         position += 1
     number, end, broken = 0, len(text), None
     if position < end and text[position] == "[":
-        for number, value, where in _elements(text, position + 1):  # noqa: B007 - the last number is used
+        for number, value, where in _elements(text, position + 1):
             position = where
             if isinstance(value, HeldRow):
                 found.hold(number, value.reason, value.value)

@@ -1,0 +1,1 @@
+"""Mapping files: how each source system's exports become canonical records."""

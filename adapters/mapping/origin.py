@@ -9,7 +9,7 @@ import polars as pl
 
 from adapters.mapping.casting import Cast, cast_field, trimmed
 from adapters.mapping.model import FieldRule, Lookup, Mapping
-from adapters.mapping.rows import column_text, holds, lookup, present
+from adapters.mapping.rows import column_text, holds, lookup
 from engine.canonical.kinds import DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
 
 
@@ -86,8 +86,8 @@ def typed_cast(column: str, dtype: pl.DataType, spec: FieldSpec, rule: FieldRule
         value = source.cast(spec.dtype, strict=False)
         bad = source.is_not_null() & value.is_null()
         lossy = source.is_not_null() & (value.cast(pl.Decimal(38, max(dtype.scale, DECIMAL_SCALE[spec.kind]))) != source)
-        reason = pl.when(bad).then(pl.lit("number_too_large")).when(lossy).then(pl.lit("too_many_decimals"))
-        return Cast(value, reason)
+        named = pl.when(bad).then(pl.lit("number_too_large")).when(lossy).then(pl.lit("too_many_decimals"))
+        return Cast(value, named)
     if plain and spec.kind is Kind.TIME and isinstance(dtype, pl.Datetime):
         zoned = source if dtype.time_zone else source.dt.replace_time_zone(mapping.zone)
         return Cast(zoned.dt.convert_time_zone("UTC").dt.cast_time_unit("us"), nothing)

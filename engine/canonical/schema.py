@@ -131,7 +131,7 @@ def check_schema_version(text: str) -> str | None:
     """Return why a snapshot's schema version cannot be read, or None when it can."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", text):
         return f"schema_version '{text}' is not of the form 1.0.0"
-    if text.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+    if text.split(".", maxsplit=1)[0] != SCHEMA_VERSION.split(".")[0]:
         return f"schema_version {text} is not known; this version of Tieout reads {SCHEMA_VERSION}"
     return None
 

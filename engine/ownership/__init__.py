@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from engine.canonical.schema import ENTITIES, EntitySpec, entity_spec
+from engine.canonical.schema import EntitySpec, entity_spec
 from engine.ownership.amended import amended_findings
 from engine.ownership.drift import Sides, drift_findings
 from engine.ownership.golden import golden_records
-from engine.ownership.identity import IDENTITY, identify
+from engine.ownership.identity import IDENTITY, Identified, identify
 from engine.ownership.presence import missing_findings
 from engine.policy.load import LoadedPolicy, PolicySet
 from engine.policy.models import OwnershipPolicy
@@ -72,14 +70,14 @@ def _decide_entity(
         found += missing_findings(presence, policy, spec, now.records, facts, context)
     golden = golden_records(now.records, spec, {rule.field: rule.owner for rule in policy.rules}, policy.owner_system)
     if policy.amended_total is not None:
-        found += amended_findings(policy.amended_total, golden, facts, previous, context)
+        found += amended_findings(policy.amended_total, golden, facts, previous)
     if now.suggested.height:
         found.append(_suggestion_findings(now.suggested, policy, spec))
     result.frames[f"golden/{policy.entity}"] = golden.drop(IDENTITY).lazy()
     result.findings += [frame.with_columns(pl.lit(loaded.fingerprint).alias("policy_fingerprint")) for frame in found]
 
 
-def _identified(policy: OwnershipPolicy, spec: EntitySpec, facts: Facts):  # type: ignore[no-untyped-def]
+def _identified(policy: OwnershipPolicy, spec: EntitySpec, facts: Facts) -> Identified | None:
     frame = facts.frame(policy.entity)
     if frame is None:
         return None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.ownership.drift import shown
 from engine.canonical.schema import entity_spec
+from engine.ownership.drift import shown
 from engine.policy.models import AmendedTotal
-from engine.stage import Context, Facts
+from engine.stage import Facts
 
+_REMEDY = "Correct the stated total or the stated change, or record the amendment in between that is missing."
 _PLACE = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
 
 
-def amended_findings(rule: AmendedTotal, contracts: pl.DataFrame, facts: Facts, previous: Facts | None, context: Context) -> list[pl.DataFrame]:
+def amended_findings(
+    rule: AmendedTotal, contracts: pl.DataFrame, facts: Facts, previous: Facts | None
+) -> list[pl.DataFrame]:
     """Return a finding for each amendment whose stated total is not the total before + its change.
 
     The total before is the preceding amendment's, one known from the previous snapshot included,
@@ -38,7 +41,8 @@ def _steps(contracts: pl.DataFrame, facts: Facts, previous: Facts | None) -> pl.
         return None
     # A contract's amendment known the day before comes before one first seen today, whatever its date.
     if earlier is not None:
-        frames.append(_amendments(earlier).with_columns(pl.lit(0).alias("seen")))
+        known = pl.concat_str(pl.lit("previous:"), pl.col("place")).alias("place")
+        frames.append(_amendments(earlier).with_columns(pl.lit(0).alias("seen"), known))
     frames.append(_amendments(current).with_columns(pl.lit(1).alias("seen")))
     joined = pl.concat([frame.select(_COLUMNS) for frame in frames]).collect()
     order = ["contract_id", "seen_first", "effective_date", "approved_date", "amendment_id"]
@@ -89,7 +93,7 @@ def _as_findings(wrong: pl.DataFrame, rule: AmendedTotal) -> pl.DataFrame:
         (pl.col("total_after") - pl.col("expected")).abs().alias("amount_at_risk"), pl.col("currency"),
         shown(pl.col("expected"), money).alias("owner_value"), shown(pl.col("total_after"), money).alias("consumer_value"),
         pl.col("effective_date").alias("since"), message.alias("message"),
-        pl.lit(rule.remedy or "Correct the stated total or the stated change, or record the amendment in between that is missing.").alias("remedy"),
+        pl.lit(rule.remedy or _REMEDY).alias("remedy"),
         pl.lit(rule.steward).alias("owner"),
         pl.concat_list("place", "place_before").list.drop_nulls().alias("evidence"),
     )  # fmt: skip

@@ -24,7 +24,7 @@ class Sides:
     previous: Facts | None
 
 
-def compared(rule: OwnershipRule, policy: OwnershipPolicy, spec: EntitySpec, sides: Sides) -> pl.DataFrame:
+def compared(rule: OwnershipRule, spec: EntitySpec, sides: Sides) -> pl.DataFrame:
     """Return one row for each consumer's copy of the rule's field: both values and their history.
 
     Columns: identity, consumer, owner_value, consumer_value, differs, owner_before,
@@ -117,11 +117,11 @@ def drift_findings(
     rule: OwnershipRule, policy: OwnershipPolicy, spec: EntitySpec, sides: Sides, context: Context
 ) -> list[pl.DataFrame]:
     """Return the findings of one rule: values that differ, and copies changed without their owner."""
-    rows = compared(rule, policy, spec, sides)
+    rows = compared(rule, spec, sides)
     if rows.height == 0:
         return []
     field = spec.fields[rule.field]
-    changed_on = _since(sides, context)
+    changed_on = _since(sides)
     drifted = rows.filter(pl.col("differs")).with_columns(changed_on.alias("since"))
     if rule.within is not None:
         age = elapsed(pl.col("since"), pl.lit(context.as_of), rule.within.unit, context.holidays)
@@ -141,7 +141,7 @@ def drift_findings(
     return found
 
 
-def _since(sides: Sides, context: Context) -> pl.Expr:
+def _since(sides: Sides) -> pl.Expr:
     """Return since when the values differ, as far as the systems or the previous snapshot tell."""
     modified = pl.max_horizontal("owner_modified_at", "copy_modified_at").dt.date()
     if sides.previous is None:

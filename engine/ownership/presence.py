@@ -32,7 +32,7 @@ def missing_findings(
         there = records.filter(pl.col("source_system") == consumer).select(IDENTITY).unique()
         missing = owned.join(there, on=IDENTITY, how="anti", maintain_order="left")
         if missing.height:
-            found.append(_as_findings(missing, consumer, rule, policy, spec))
+            found.append(_as_findings(missing, consumer, rule, spec))
     return found
 
 
@@ -45,7 +45,7 @@ def _since(rule: Presence, spec: EntitySpec) -> pl.Expr:
 
 
 def _as_findings(
-    missing: pl.DataFrame, consumer: str, rule: Presence, policy: OwnershipPolicy, spec: EntitySpec
+    missing: pl.DataFrame, consumer: str, rule: Presence, spec: EntitySpec
 ) -> pl.DataFrame:
     none = pl.lit(None, dtype=pl.String)
     title = spec.name.replace("_", " ").capitalize()
@@ -53,17 +53,20 @@ def _as_findings(
         pl.lit(f"{title} "), pl.col(IDENTITY), pl.lit(" stands in "), pl.col("source_system"),
         pl.lit(f", which owns it, but not in {consumer}."),
     )  # fmt: skip
+    of_contract = pl.col("contract_id") if "contract_id" in spec.fields else none
+    contract = pl.col(IDENTITY) if spec.name == "contract" else of_contract
+    remedy = rule.remedy or f"Create the {spec.name.replace('_', ' ')} in {consumer}, or release the transfer that failed."
     amount = pl.col("total_value") if "total_value" in spec.fields else pl.lit(None, dtype=pl.Decimal(38, 6))
     return missing.select(
         pl.lit("ownership").alias("stage"), pl.lit("missing_in_consumer").alias("kind"), pl.lit(rule.id).alias("rule"),
         pl.lit(rule.severity).alias("severity"), pl.lit(spec.name).alias("entity"),
         pl.col(IDENTITY).alias("entity_id"),
-        (pl.col(IDENTITY) if spec.name == "contract" else pl.col("contract_id") if "contract_id" in spec.fields else none).alias("contract_id"),
+        contract.alias("contract_id"),
         pl.concat_list(pl.col("source_system"), pl.lit(consumer)).alias("systems"),
         amount.alias("amount_at_risk"),
         (pl.col("currency") if "currency" in spec.fields and "total_value" in spec.fields else none).alias("currency"),
         _since(rule, spec).alias("since"), message.alias("message"),
-        pl.lit(rule.remedy or f"Create the {spec.name.replace('_', ' ')} in {consumer}, or release the transfer that failed.").alias("remedy"),
+        pl.lit(remedy).alias("remedy"),
         pl.lit(rule.steward).alias("owner"),
         pl.concat_list(
             pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")

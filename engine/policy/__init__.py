@@ -1,0 +1,1 @@
+"""Policy files: read with exact positions, checked, dated and fingerprinted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pydantic
 
 from engine.canonical.schema import ENTITIES, entity_spec
 from engine.diagnostics import Diagnostic, Span, sort_diagnostics
-from engine.policy import codes
+from engine.policy import codes, models
 from engine.policy.models import POLICY_MODELS, CalendarPolicy, OwnershipPolicy, PolicyFile, RunPolicy
 from engine.policy.source import Document, SourceText, parse_document
 
@@ -87,7 +88,7 @@ def load_policies(sources: Iterable[SourceText]) -> tuple[PolicySet, list[Diagno
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return `, did you mean 'x'?` for the nearest known word, or nothing."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    match = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean '{match[0]}'?" if match else ""
 
 
@@ -107,13 +108,18 @@ def _validated(document: Document) -> tuple[PolicyFile | None, list[Diagnostic]]
         return None, [_from_pydantic(document, model, each) for each in error.errors()]
 
 
+_SETTINGS = sorted(
+    {name for part in (models.OwnershipRule, models.Presence, models.AmendedTotal, models.Freshness) for name in part.model_fields}
+)
+
+
 def _from_pydantic(document: Document, model: type[PolicyFile], error: typing.Any) -> Diagnostic:
     location = tuple(error["loc"])
     while location and location not in document.values and location not in document.keys and error["type"] != "missing":
         location = location[:-1]
     name = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        message = f"unknown setting '{name}'{near(name, model.model_fields)}"
+        message = f"unknown setting '{name}'{near(name, [*_SETTINGS, *model.model_fields])}"
         return document.diagnostic(codes.UNKNOWN_SETTING, location, message, prefer_key=True)
     if error["type"] == "missing":
         return document.diagnostic(codes.MISSING_SETTING, location, f"the setting '{name}' is missing", prefer_key=True)
@@ -141,9 +147,11 @@ def _ownership_meaning(policy: OwnershipPolicy, document: Document) -> list[Diag
         return [document.diagnostic(codes.UNKNOWN_ENTITY, ("entity",), message)]
     fields = entity_spec(policy.entity).fields
     found: list[Diagnostic] = []
-    named = [(("match",), name) for name in policy.match] + [(("suggest_by",), name) for name in policy.suggest_by]
+    named: list[tuple[tuple[str | int, ...], str]] = []
+    named += [(("match",), name) for name in policy.match]
+    named += [(("suggest_by",), name) for name in policy.suggest_by]
     named += [(("rules", index, "field"), rule.field) for index, rule in enumerate(policy.rules)]
-    named += [(("presence", i, "since"), each.since) for i, each in enumerate(policy.presence) if each.since]
+    named += [(("presence", index, "since"), each.since) for index, each in enumerate(policy.presence) if each.since]
     for location, name in named:
         if name not in fields:
             message = f"'{policy.entity}' has no field '{name}'{near(name, fields)}"
@@ -159,7 +167,7 @@ def _ownership_meaning(policy: OwnershipPolicy, document: Document) -> list[Diag
 
 def _repeated_ids(loaded: list[LoadedPolicy]) -> list[Diagnostic]:
     found: list[Diagnostic] = []
-    for before, after in zip(loaded, loaded[1:], strict=False):
+    for before, after in itertools.pairwise(loaded):
         if before.policy.id != after.policy.id or before.policy.policy != after.policy.policy:
             continue
         ends = before.policy.effective_to

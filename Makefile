@@ -1,0 +1,38 @@
+# Two commands on a fresh machine (Python 3.11, make, a C compiler): `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: venv demo test check lint types policies bench dashboard clean
+
+venv: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/tieout run samples/firm/2026-10-31 --previous samples/firm/2026-10-30 --out runs || test $$? -eq 1
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check engine adapters tests benchmarks
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+policies: $(STAMP)
+	$(BIN)/tieout policy check policies
+
+check: lint types policies test
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf $(VENV) runs build dist

@@ -1,0 +1,91 @@
+"""The walls: import directions, single importers, module sizes, no float on money, docstrings."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("engine", "adapters", "dashboard")
+
+
+def modules(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize(("folder", "forbidden"), [("engine", {"adapters", "dashboard"}), ("adapters", {"dashboard"})])
+def test_imports_go_one_way(folder: str, forbidden: set[str]) -> None:
+    wrong = [(name(path), module) for path in modules(folder) for module in imports(path) if module.split(".")[0] in forbidden]
+    assert not wrong
+
+
+OUTSIDE = {"os", "io", "pathlib", "socket", "subprocess", "time", "random", "requests", "urllib", "sqlalchemy", "streamlit", "typer"}
+
+
+def test_the_engine_touches_nothing_outside() -> None:
+    wrong = [(name(path), module) for path in modules("engine") for module in imports(path) if module.split(".")[0] in OUTSIDE]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("library", "module"),
+    [
+        ("polars_hash", "engine/hashing.py"),
+        ("ruamel", "engine/policy/source.py"),
+        ("openpyxl", "adapters/intake/workbook.py"),
+        ("sqlglot", "engine/condition/parse.py"),
+        ("durable", "engine/triage/rules.py"),
+        ("great_expectations", "adapters/quality.py"),
+    ],
+)
+def test_an_awkward_library_has_one_importer(library: str, module: str) -> None:
+    users = {name(path) for path in modules(*FOLDERS) for each in imports(path) if each.split(".")[0] == library}
+    assert users <= {module}
+
+
+def test_no_module_grows_past_600_lines() -> None:
+    long = [(name(path), count) for path in modules(*FOLDERS) if (count := len(path.read_text().splitlines())) > 600]
+    assert not long
+
+
+def test_no_float_stands_on_the_engine() -> None:
+    wrong = []
+    for path in modules("engine"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_literal = isinstance(node, ast.Constant) and isinstance(node.value, float)
+            is_type = isinstance(node, ast.Attribute) and node.attr in ("Float32", "Float64")
+            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
+            if is_literal or is_type or is_call:
+                wrong.append((name(path), node.lineno))
+    assert not wrong
+
+
+def test_every_public_name_is_documented() -> None:
+    missing = []
+    for path in modules(*FOLDERS):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if path.stat().st_size and not ast.get_docstring(tree):
+            missing.append(name(path))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
+                missing.append(f"{name(path)}:{node.name}")
+    assert not missing
+
+
+def test_policies_and_samples_hold_data_only() -> None:
+    assert not [path for folder in ("policies", "samples") for path in (ROOT / folder).rglob("*.py")]

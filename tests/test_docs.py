@@ -1,0 +1,52 @@
+"""Generated pages are not stale, and every command and code is documented."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.canonical.schema import canonical_document
+from engine.policy.catalogue import CATALOGUE, diagnostics_document
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(("page", "text"), [("canonical.md", canonical_document()), ("diagnostics.md", diagnostics_document())])
+def test_a_generated_page_is_up_to_date(page: str, text: str, update: bool) -> None:
+    path = ROOT / "docs" / page
+    if update:
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text, "run pytest tests/test_docs.py --update"
+
+
+def commands() -> list[str]:
+    import typer
+
+    from adapters import cli
+
+    cli._load_commands()
+    group = typer.main.get_command(cli.app)
+    names: list[str] = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        names += [f"{name} {each}" for each in inner] if inner else [name]
+    return names
+
+
+def test_every_command_is_in_the_manual() -> None:
+    manual = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    missing = [name for name in commands() if f"`tieout {name}" not in manual]
+    assert not missing
+
+
+def test_every_diagnostic_code_says_what_it_means_and_what_to_do() -> None:
+    assert all(code.meaning.endswith(".") and code.remedy.endswith(".") for code in CATALOGUE.values())
+
+
+def test_help_comes_without_importing_the_data_libraries() -> None:
+    script = "import sys; import adapters.cli; print('polars' in sys.modules, 'pydantic' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["False", "False"]
