@@ -191,7 +191,8 @@ def _unpivoted(frame: pl.DataFrame, unpivot: Unpivot) -> pl.DataFrame:
 
 def _missing_keys(rule: EntityRule, spec: EntitySpec, columns: list[str]) -> str | None:
     for name in spec.keys:
-        if name not in rule.fields or not _is_stated(rule.fields[name], columns):
+        each = rule.fields.get(name)
+        if each is None or (each.fallback is None and not _is_stated(each, columns)):
             return name
     return None
 

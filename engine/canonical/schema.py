@@ -5,6 +5,7 @@ One place turns a pydantic model into `FieldSpec`s; everything else reads these.
 
 from __future__ import annotations
 
+import difflib
 import re
 import types
 import typing
@@ -15,8 +16,8 @@ from typing import Any, Final
 import polars as pl
 
 from engine.canonical import billing, contracts, delivery, ledger, observed, parties
-from engine.canonical.base import PROVENANCE_FIELDS, Record
-from engine.canonical.kinds import FieldSpec, Kind
+from engine.canonical.base import PERIOD_PATTERN, PROVENANCE_FIELDS, Record
+from engine.canonical.kinds import FieldSpec, Kind, is_decimal
 
 SCHEMA_VERSION: Final = "1.0.0"
 
@@ -48,10 +49,6 @@ class EntitySpec:
         return pl.concat_str([pl.col(prefix + name).cast(pl.String) for name in self.keys], separator=KEY_SEPARATOR)
 
 
-# `integration_event.entity` is a canonical field and would hide the model's own `entity`.
-_FIELD_NAMES: Final = {("integration_event", "entity_name"): "entity"}
-
-
 def _unwrap(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
     """Return the kind of an annotation such as `Money | None`, and an enum's values."""
     origin = typing.get_origin(annotation)
@@ -76,15 +73,17 @@ def _field_specs(model: type[Record], names: list[str]) -> dict[str, FieldSpec]:
         kind, values = _unwrap(hints[attribute])
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         currency = extra.get("currency") or ("currency" if has_currency else None)
-        name = _FIELD_NAMES.get((model.entity, attribute), attribute)
+        name = info.alias or attribute
+        is_amount = kind in (Kind.MONEY, Kind.PRICE)
         specs[name] = FieldSpec(
             name=name,
             kind=kind,
             meaning=info.description or "",
             is_key=bool(extra.get("is_key")),
             reference=typing.cast("str | None", extra.get("reference")),
-            currency=typing.cast("str | None", currency) if kind in (Kind.MONEY, Kind.PRICE) else None,
+            currency=typing.cast("str | None", currency) if is_amount else None,
             values=values,
+            own_currency=typing.cast("str | None", extra.get("own_currency")) if is_amount else None,
         )
     return specs
 
@@ -118,8 +117,12 @@ ENTITIES: Final[Mapping[str, EntitySpec]] = {spec.name: spec for spec in map(_en
 
 
 def entity_spec(name: str) -> EntitySpec:
-    """Return an entity of the canonical model; KeyError when there is none of that name."""
-    return ENTITIES[name]
+    """Return an entity of the canonical model; raises KeyError with a near name when there is none."""
+    spec = ENTITIES.get(name)
+    if spec is None:
+        near = difflib.get_close_matches(name, ENTITIES, n=1)
+        raise KeyError(f"there is no canonical entity '{name}'" + (f", did you mean '{near[0]}'?" if near else ""))
+    return spec
 
 
 def empty_frame(name: str) -> pl.DataFrame:
@@ -159,16 +162,13 @@ def _json_property(spec: FieldSpec) -> dict[str, Any]:
         Kind.INT: {"type": "integer"},
         Kind.DATE: {"type": "string", "format": "date"},
         Kind.TIME: {"type": "string", "format": "date-time"},
-        Kind.PERIOD: {"type": "string", "pattern": r"^\d{4}-\d{2}$"},
+        Kind.PERIOD: {"type": "string", "pattern": PERIOD_PATTERN},
         Kind.ENUM: {"enum": list(spec.values)},
     }
     decimal = {"type": ["string", "number"], "pattern": r"^[+-]?\d+(\.\d+)?$"}
-    shape = shapes.get(spec.kind, decimal if spec.kind in DECIMAL_KINDS else {"type": "string"})
+    shape = shapes.get(spec.kind, decimal if is_decimal(spec.kind) else {"type": "string", "minLength": 1})
     body = {"anyOf": [shape, *nullable]} if nullable else shape
-    return {"description": spec.meaning, **body}
-
-
-DECIMAL_KINDS: Final = frozenset({Kind.MONEY, Kind.PRICE, Kind.QTY, Kind.RATE, Kind.HOURS, Kind.PCT})
+    return {"title": spec.name, "description": spec.meaning, **body}
 
 
 def canonical_document() -> str:
@@ -195,6 +195,7 @@ def _field_table(fields: typing.Iterable[FieldSpec]) -> list[str]:
     for spec in fields:
         kind = f"{spec.kind}: {', '.join(spec.values)}" if spec.values else str(spec.kind)
         reference = f" → {spec.reference}" if spec.reference else ""
-        currency = f" ({spec.currency})" if spec.currency and spec.currency != "currency" else ""
+        places = spec.currency_paths if spec.currency_paths != ("currency",) else ()
+        currency = f" ({', else '.join(places)})" if places else ""
         lines.append(f"| {spec.name}{'*' if spec.is_key else ''} | {kind}{reference}{currency} | {spec.meaning} |")
     return lines
