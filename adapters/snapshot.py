@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import pydantic
 
-from adapters.intake import ROW, FileRead, RawTable, ReadOptions, find_files, read_file
 from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, StreamRows, map_entity
 from adapters.mapping.library import LoadedMapping, load_mapping
 from adapters.mapping.model import Mapping, StreamRule
+from adapters.reading import ROW, FileRead, RawTable, ReadOptions, find_files, read_file
 from engine.canonical.schema import ENTITIES, PROVENANCE, SCHEMA_VERSION, check_schema_version, entity_spec
 from engine.errors import SnapshotError
 from engine.policy.source import SourceText, parse_document
