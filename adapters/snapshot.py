@@ -21,6 +21,7 @@ from engine.policy.source import SourceText, parse_document
 from engine.stage import Facts
 
 SNAPSHOT_FILE = "snapshot.yaml"
+_JSON = (".json", ".ndjson", ".jsonl")
 
 
 class Source(pydantic.BaseModel):
@@ -274,7 +275,8 @@ def _stream_names(table: RawTable, streams: dict[str, StreamRule]) -> list[str]:
             child = table.stream.removeprefix(f"{inside}.") if inside else table.stream
             if table.parent in (inside, "-") and table.stream in stream.children:
                 names.append(f"{name}.{child}")
-        elif table.stream == inside:
+        elif table.stream == inside or (not table.stream and not table.file.lower().endswith(_JSON)):
+            # Only JSON has envelopes: a sheet or CSV that a stream's pattern names holds its rows plainly.
             names.append(name)
     return names
 
