@@ -51,7 +51,7 @@ def decode(data: bytes, encoding: str) -> Decoded | FileFailure:
             data = data[len(mark) :] if marked == "utf-8" else data
             break
     else:
-        if data[:_SAMPLE].count(0) > _NUL_SHARE * len(data[:_SAMPLE]) and not encoding.lower().startswith(("utf-16", "utf-32")):
+        if _full_of_nul(data[:_SAMPLE]) and not encoding.lower().startswith(("utf-16", "utf-32")):
             return file_failure("not_text", "The file is full of NUL bytes.")
     try:
         return Decoded(data.decode(encoding), damaged=False)
@@ -59,6 +59,12 @@ def decode(data: bytes, encoding: str) -> Decoded | FileFailure:
         return Decoded(data.decode(encoding, "replace"), damaged=True)
     except LookupError:
         return file_failure("unknown_encoding", f"There is no text encoding named {encoding!r}.")
+
+
+def _full_of_nul(sample: bytes) -> bool:
+    # A disk that failed while writing leaves NUL bytes behind the rows it kept: those can be read.
+    body = sample.rstrip(b"\0")
+    return len(sample) > 0 and body.count(0) >= _NUL_SHARE * len(body)
 
 
 def _not_text(data: bytes) -> FileFailure | None:

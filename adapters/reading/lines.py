@@ -38,6 +38,5 @@ def physical_lines(data: bytes, text: str) -> Lines:
 
 def is_blank(line: pl.Expr, delimiter: str) -> pl.Expr:
     """Return whether a line holds nothing but spaces; a delimiter that is white space is something."""
-    wide = delimiter.isspace()
-    text = line.str.strip_chars(" \ufeff") if wide else line.str.strip_chars()
+    text = line.str.strip_chars(" ") if delimiter.isspace() else line.str.strip_chars()
     return text.str.len_bytes() == 0

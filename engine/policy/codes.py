@@ -96,15 +96,8 @@ MISSING_REFERENCE: Final = Code(
     "The policy gives no clause of the accounting manual or standard.",
     "Add `reference:` so that an auditor can find the basis of the rule.",
 )
-UNUSED_FILE: Final = Code(
-    "unused-file",
-    Level.WARNING,
-    "A file in the policy folder is no policy and no policy refers to it.",
-    "Remove the file, or name it in a policy's `rules_file`.",
-)
-
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
-    UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, UNUSED_FILE,
+    UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE,
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Timings of whole runs; results are kept in benchmarks/results.md."""

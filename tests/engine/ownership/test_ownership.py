@@ -1,0 +1,158 @@
+"""Ownership on ten rows: who is one and the same, what drifts, who changed what, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from adapters.run import run_snapshot
+
+POLICY = """policy: ownership
+id: own-contract
+title: Who owns the contract
+owner: controller
+effective_from: 1900-01-01
+reference: AM 2.1
+entity: contract
+match: [contract_number]
+owner_system: crm
+rules:
+  - {{id: value, field: total_value, owner: crm, consumers: [psa, billing], tolerance: 0.01, severity: high, says: CRM owns it{extra}}}
+  - {{id: end, field: end_date, owner: [crm, psa], consumers: [billing], says: CRM else PSA owns the end}}
+presence:
+  - {{id: present, consumers: [billing], since: signed_date, within: 5 workdays, says: Signed contracts are billed}}
+amended_total: {{id: amended, says: Totals follow from changes}}
+"""
+
+Snapshot = Callable[..., Path]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., pl.DataFrame]:
+    def go(snapshot: Path, previous: Path | None = None, extra: str = "") -> pl.DataFrame:
+        policies = tmp_path / "policies"
+        policies.mkdir(exist_ok=True)
+        (policies / "contract.yaml").write_text(POLICY.format(extra=extra))
+        outcome = run_snapshot(snapshot, policies=policies, previous=previous, out=tmp_path / "runs")
+        findings = pl.read_parquet(outcome.run_dir / "findings.parquet")
+        assert findings["finding_id"].is_unique().all()
+        return findings
+
+    return go
+
+
+def contracts(*rows: str, columns: str = "contract_id,contract_number,total_value,end_date") -> dict[str, str]:
+    return {"contract": "\n".join([columns, *rows]) + "\n"}
+
+
+def kinds(findings: pl.DataFrame) -> list[tuple[Any, ...]]:
+    return findings.select("kind", "rule", "entity_id").sort("kind", "entity_id").rows()
+
+
+def test_equal_copies_give_no_finding(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    found = run(snapshot(crm=contracts("C1,N1,100,2026-12-31"), psa=contracts("C1,N1,100.00,2026-12-31")))
+    assert found.height == 0
+
+
+def test_a_copy_that_differs_drifts_and_says_both_values(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    found = run(snapshot(crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,90.5,"))).to_dicts()
+    assert len(found) == 1
+    assert found[0]["kind"] == "value_drift"
+    assert (found[0]["owner_value"], found[0]["consumer_value"]) == ("100.00", "90.50")
+    assert found[0]["systems"] == ["crm", "psa"]
+    assert found[0]["evidence"] == ["crm/contract.csv:2", "psa/contract.csv:2"]
+    assert str(found[0]["amount_at_risk"]) == "9.500000"
+
+
+def test_a_difference_within_the_tolerance_is_none(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    assert run(snapshot(crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,100.01,"))).height == 0
+    assert run(snapshot(name="b", crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,100.02,"))).height == 1
+
+
+def test_a_stated_blank_drifts_and_an_absent_column_does_not(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    assert run(snapshot(crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,,"))).height == 1
+    without = contracts("C1,N1", columns="contract_id,contract_number")
+    assert run(snapshot(name="b", crm=contracts("C1,N1,100,"), psa=without)).height == 0
+
+
+def test_a_blank_owner_value_is_nothing_to_differ_from(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    assert run(snapshot(crm=contracts("C1,N1,,"), psa=contracts("C1,N1,90,"))).height == 0
+
+
+def test_records_meet_by_the_match_key_where_ids_differ(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    found = run(snapshot(crm=contracts("C1,N1,100,"), psa=contracts("P77,N1,90,")))
+    assert kinds(found) == [("value_drift", "value", "C1")]
+
+
+def test_a_match_key_that_two_contracts_bear_decides_nothing(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    assert run(snapshot(crm=contracts("C1,N1,100,", "C2,N1,200,"), psa=contracts("P77,N1,90,"))).height == 0
+
+
+def test_the_second_owner_counts_where_the_first_is_blank(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    systems = {
+        "crm": contracts("C1,N1,100,"),
+        "psa": contracts("C1,N1,100,2026-06-30"),
+        "billing": contracts("C1,N1,100,2026-07-31"),
+    }
+    found = run(snapshot(**systems)).to_dicts()
+    assert [(each["rule"], each["systems"]) for each in found] == [("end", ["psa", "billing"])]
+
+
+def test_a_consumer_that_changes_alone_is_unauthorized(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    before = snapshot(name="a", as_of="2026-01-30", crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,100,"))
+    after = snapshot(name="b", as_of="2026-01-31", crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,80,"))
+    assert [each[0] for each in kinds(run(after, before))] == ["unauthorized_change", "value_drift"]
+
+
+def test_a_consumer_that_follows_its_owner_is_not_unauthorized(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    before = snapshot(name="a", crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,80,"))
+    after = snapshot(name="b", crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,100,"))
+    assert run(after, before).height == 0
+
+
+def test_a_permitted_lag_runs_from_the_day_the_owner_changed(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    lag = ", within: 2 workdays"
+    before = snapshot(name="a", as_of="2026-01-29", crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,100,"))
+    within = snapshot(name="b", as_of="2026-02-02", crm=contracts("C1,N1,120,"), psa=contracts("C1,N1,100,"))
+    late = snapshot(name="c", as_of="2026-02-03", crm=contracts("C1,N1,120,"), psa=contracts("C1,N1,100,"))
+    assert run(within, before, lag).height == 0
+    assert [each[0] for each in kinds(run(late, before, lag))] == ["value_drift"]
+
+
+def test_a_contract_missing_in_a_consumer_is_found_after_the_lag(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    columns = "contract_id,contract_number,total_value,end_date,signed_date"
+    crm = contracts("C1,N1,100,,2026-01-02", "C2,N2,100,,2026-01-29", "C3,N3,100,,2026-01-02", columns=columns)
+    found = run(snapshot(crm=crm, billing=contracts("C3,N3,100,")))
+    assert kinds(found) == [("missing_in_consumer", "present", "C1")]
+
+
+def test_a_consumer_that_supplies_no_contracts_misses_none(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    crm = contracts("C1,N1,100,,2026-01-02", columns="contract_id,contract_number,total_value,end_date,signed_date")
+    assert run(snapshot(crm=crm, billing={"customer": "customer_id\nK1\n"})).height == 0
+
+
+AMENDMENTS = "amendment_id,contract_id,effective_date,status,amount_change,total_after\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "wrong"),
+    [
+        ("A1,C1,2026-01-05,approved,20,120\n", []),
+        ("A1,C1,2026-01-05,approved,20,125\n", ["A1"]),
+        ("A1,C1,2026-01-05,approved,20,120\nA2,C1,2026-01-09,approved,-30,90\n", []),
+        ("A2,C1,2026-01-09,approved,-30,90\nA1,C1,2026-01-05,approved,20,120\n", []),
+        ("A1,C1,2026-01-05,approved,20,120\nA2,C1,2026-01-09,approved,-30,99\n", ["A2"]),
+        ("A1,C1,2026-01-05,draft,20,500\n", []),
+        ("A1,C1,2026-01-05,approved,20,\n", []),
+    ],
+)
+def test_an_amended_total_follows_from_the_change(
+    rows: str, wrong: list[str], snapshot: Snapshot, run: Callable[..., pl.DataFrame]
+) -> None:
+    crm = {**contracts("C1,N1,100,"), "amendment": AMENDMENTS + rows}
+    found = run(snapshot(crm=crm))
+    assert found["related_id"].to_list() == wrong

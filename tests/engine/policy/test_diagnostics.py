@@ -1,0 +1,66 @@
+"""Every diagnostic code has a smallest broken example, and says where and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.diagnostics import render_diagnostic
+from engine.policy.catalogue import CATALOGUE
+from engine.policy.load import load_policies
+from engine.policy.source import SourceText
+
+HEAD = "policy: ownership\nid: own-x\ntitle: t\nowner: o\neffective_from: 2026-01-01\nreference: r\nentity: contract\nowner_system: crm\n"
+
+CASES: dict[str, tuple[str, int, int]] = {
+    "invalid-yaml": ("policy: [ownership\nid: x\n", 2, 3),
+    "file-too-large": ("#" * 2_000_001, 1, 1),
+    "duplicate-key": (HEAD + "title: again\n", 9, 1),
+    "key-not-text": (HEAD + "? [a, b]\n: 1\n", 9, 3),
+    "alias-not-allowed": (HEAD + "note: &x text\n", 9, 7),
+    "not-a-mapping": ("- a\n- b\n", 1, 1),
+    "missing-setting": ("policy: run\nid: r\ntitle: t\nowner: o\n", 1, 1),
+    "unknown-setting": (HEAD + "ownr: crm\n", 9, 1),
+    "invalid-value": (HEAD + "unauthorized_change: maybe\n", 9, 22),
+    "unknown-policy-kind": ("policy: ownershp\n", 1, 9),
+    "duplicate-id": (
+        HEAD + "rules:\n  - {id: a, field: status, owner: crm, says: s}\n  - {id: a, field: currency, owner: crm, says: s}\n", 11, 10,
+    ),
+    "unknown-entity": (HEAD.replace("contract", "contracts"), 7, 9),
+    "unknown-field-name": (HEAD + "match: [contract_numbr]\n", 9, 8),
+    "dates-reversed": (HEAD + "effective_to: 2025-01-01\n", 9, 15),
+    "missing-reference": (HEAD.replace("reference: r\n", ""), 2, 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", sorted(CASES))
+def test_the_smallest_broken_policy_is_reported_at_its_place(code: str) -> None:
+    text, line, column = CASES[code]
+    _, diagnostics = load_policies([SourceText("p.yaml", text)])
+    found = {each.code.name: each for each in diagnostics}
+    assert code in found, [render_diagnostic(each) for each in diagnostics]
+    assert (found[code].span.line, found[code].span.column) == (line, column)
+    shown = render_diagnostic(found[code])
+    assert shown.startswith(f"p.yaml:{line}:{column}: ")
+    assert "remedy:" in shown
+
+
+def test_every_code_of_the_catalogue_has_its_example() -> None:
+    assert set(CATALOGUE) == set(CASES)
+
+
+def test_all_mistakes_of_all_files_are_reported_together_and_in_order() -> None:
+    texts = [SourceText("b.yaml", HEAD + "ownr: x\n"), SourceText("a.yaml", HEAD + "match: [nope]\ntitel: x\n")]
+    _, diagnostics = load_policies(texts)
+    places = [(each.span.file, each.span.line) for each in diagnostics]
+    assert places == sorted(places)
+    assert {file for file, _ in places} == {"a.yaml", "b.yaml"}
+
+
+def test_the_shipped_policies_have_no_error() -> None:
+    folder = Path(__file__).parents[3] / "policies"
+    sources = [SourceText(path.name, path.read_text()) for path in folder.rglob("*.yaml")]
+    policies, diagnostics = load_policies(sources)
+    assert policies.policies
+    assert not [each for each in diagnostics if each.is_error]
