@@ -20,28 +20,25 @@ __all__ = ["decide_ownership"]
 def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None) -> StageResult:
     """Make golden records of every entity and findings where systems disagree with owners.
 
-    Frames are named `golden/<entity>`. A policy whose entity, or whose owner's side of it, no
-    source supplies is reported as not applicable.
+    Frames are named `golden/<entity>`. A version of a policy decides the records whose
+    `applies_by` date lies in its dates (the as-of date where the policy names none). A policy
+    whose entity, or whose owner's side of it, no source supplies is reported as not applicable.
     """
     result = StageResult()
-    in_force = [
-        (loaded, policy) for loaded, policy in policies.of_kind(OwnershipPolicy) if _is_in_force(policy, context)
-    ]
-    decided: set[str] = set()
-    for loaded, policy in in_force:
+    versions: dict[str, list[tuple[LoadedPolicy, OwnershipPolicy]]] = {}
+    for loaded, policy in policies.of_kind(OwnershipPolicy):
         reason = _why_not(policy, facts)
-        if reason is not None:
+        if reason is None:
+            versions.setdefault(policy.entity, []).append((loaded, policy))
+        else:
             result.not_applicable.append((policy.id, reason))
-            continue
-        decided.add(policy.entity)
-        _decide_entity(loaded, policy, facts, previous, context, result)
-    for entity in sorted(set(facts.records) - decided):
-        result.frames[f"golden/{entity}"] = _pass_through(entity_spec(entity), facts)
+    for entity in sorted(facts.records):
+        spec = entity_spec(entity)
+        golden: list[pl.DataFrame] = []
+        for loaded, policy in versions.get(entity, []):
+            golden.append(_decide(loaded, policy, facts, previous, context, result))
+        result.frames[f"golden/{entity}"] = _with_the_rest(golden, spec, facts)
     return result
-
-
-def _is_in_force(policy: OwnershipPolicy, context: Context) -> bool:
-    return policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to)
 
 
 def _why_not(policy: OwnershipPolicy, facts: Facts) -> str | None:
@@ -55,26 +52,39 @@ def _why_not(policy: OwnershipPolicy, facts: Facts) -> str | None:
     return None
 
 
-def _decide_entity(
+def _decide(
     loaded: LoadedPolicy, policy: OwnershipPolicy, facts: Facts, previous: Facts | None, context: Context, result: StageResult
-) -> None:  # fmt: skip
+) -> pl.DataFrame:
+    """Add one policy version's findings to the result; return its golden records with their identity."""
     spec = entity_spec(policy.entity)
     now = _identified(policy, spec, facts)
-    assert now is not None
+    assert now is not None, "a policy that applies has records"
+    golden = golden_records(now.records, spec, {rule.field: rule.owner for rule in policy.rules}, policy.owner_system)
+    golden = golden.filter(_in_force(policy, context))
+    decided = golden.select(IDENTITY)
+    records = now.records.join(decided, on=IDENTITY, how="semi", maintain_order="left")
     before = None if previous is None else _identified(policy, spec, previous)
-    sides = Sides(now.records, None if before is None else before.records, facts, previous)
+    sides = Sides(records, None if before is None else before.records, facts, previous)
     found: list[pl.DataFrame] = []
     for rule in policy.rules:
         found += drift_findings(rule, policy, spec, sides, context)
     for presence in policy.presence:
-        found += missing_findings(presence, policy, spec, now.records, facts, context)
-    golden = golden_records(now.records, spec, {rule.field: rule.owner for rule in policy.rules}, policy.owner_system)
+        found += missing_findings(presence, policy, spec, records, facts, context)
     if policy.amended_total is not None:
         found += amended_findings(policy.amended_total, golden, facts, previous)
     if now.suggested.height:
         found.append(_suggestion_findings(now.suggested, policy, spec))
-    result.frames[f"golden/{policy.entity}"] = golden.drop(IDENTITY).lazy()
     result.findings += [frame.with_columns(pl.lit(loaded.fingerprint).alias("policy_fingerprint")) for frame in found]
+    return golden
+
+
+def _in_force(policy: OwnershipPolicy, context: Context) -> pl.Expr:
+    """Return whether the version decides a record: by the record's own date, else by the as-of date."""
+    day = pl.lit(context.as_of) if policy.applies_by is None else pl.col(policy.applies_by).cast(pl.Date)
+    # A record without the date is not outside every version: it is judged as of the run.
+    day = pl.coalesce(day, pl.lit(context.as_of))
+    begun = day >= pl.lit(policy.effective_from)
+    return begun if policy.effective_to is None else begun & (day <= pl.lit(policy.effective_to))
 
 
 def _identified(policy: OwnershipPolicy, spec: EntitySpec, facts: Facts) -> Identified | None:
@@ -84,13 +94,22 @@ def _identified(policy: OwnershipPolicy, spec: EntitySpec, facts: Facts) -> Iden
     return identify(frame.collect(), spec, policy.match, policy.suggest_by, policy.owner_system)
 
 
+def _with_the_rest(golden: list[pl.DataFrame], spec: EntitySpec, facts: Facts) -> pl.LazyFrame:
+    """Return the golden records of all versions; records that none decided pass as they are."""
+    if not golden:
+        return _pass_through(spec, facts)
+    columns = [*spec.polars_schema(), "evidence"]
+    decided = pl.concat([frame.drop(IDENTITY) for frame in golden], how="diagonal").unique(spec.keys, keep="first", maintain_order=True)
+    places = decided.select(pl.col("evidence").explode()).unique().to_series()
+    rest = _pass_through(spec, facts).filter(~pl.col("evidence").list.first().is_in(places.implode()))
+    made = decided.with_columns(pl.lit(None, dtype=pl.String).alias("record_hash")).select(columns).lazy()
+    return pl.concat([made, rest.select(columns)])
+
+
 def _pass_through(spec: EntitySpec, facts: Facts) -> pl.LazyFrame:
     """Return the records of an entity without ownership policy: one per key, the first system's."""
-    frame = facts.records[spec.name].with_columns(
-        pl.concat_list(
-            pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
-        ).alias("evidence")
-    )
+    place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+    frame = facts.records[spec.name].with_columns(pl.concat_list(place).alias("evidence"))
     if len(facts.systems(spec.name)) > 1:
         frame = frame.sort("source_system").unique(list(spec.keys), keep="first", maintain_order=True)
     return frame
@@ -101,10 +120,10 @@ def _suggestion_findings(suggested: pl.DataFrame, policy: OwnershipPolicy, spec:
         pl.lit(f"{spec.name.replace('_', ' ').capitalize()} "), pl.col("left"), pl.lit(" and "), pl.col("right"),
         pl.lit(" share no key, but their "), pl.col("field"), pl.lit(" reads alike: "), pl.col("value"), pl.lit("."),
     )  # fmt: skip
+    remedy = "If they are the same, give both the same key in their systems; if not, nothing is to be done."
     return suggested.select(
         pl.lit("ownership").alias("stage"), pl.lit("possible_same").alias("kind"), pl.lit(policy.id).alias("rule"),
         pl.lit("low").alias("severity"), pl.lit(spec.name).alias("entity"), pl.col("left").alias("entity_id"),
         pl.lit(spec.name).alias("related_entity"), pl.col("right").alias("related_id"), pl.col("field"),
-        message.alias("message"), pl.lit(policy.owner).alias("owner"),
-        pl.lit("If they are the same, give both the same key in their systems; if not, nothing is to be done.").alias("remedy"),
+        message.alias("message"), pl.lit(policy.owner).alias("owner"), pl.lit(remedy).alias("remedy"),
     )  # fmt: skip

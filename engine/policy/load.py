@@ -136,9 +136,20 @@ def _meaning(loaded: LoadedPolicy) -> list[Diagnostic]:
         found.append(document.diagnostic(codes.DATES_REVERSED, ("effective_to",), message))
     if policy.reference is None:
         found.append(document.diagnostic(codes.MISSING_REFERENCE, ("id",), f"'{policy.id}' names no reference"))
+    found += _conditions(policy, document)
     if isinstance(policy, OwnershipPolicy):
         found += _ownership_meaning(policy, document)
     return found
+
+
+def _conditions(policy: PolicyFile, document: Document) -> list[Diagnostic]:
+    """Refuse conditions: they would limit a rule, and ignoring them would apply it to everything."""
+    places: list[tuple[str | int, ...]] = [("where",)] if policy.where is not None else []
+    if isinstance(policy, OwnershipPolicy):
+        places += [("rules", index, "where") for index, rule in enumerate(policy.rules) if rule.where is not None]
+        places += [("presence", index, "where") for index, each in enumerate(policy.presence) if each.where is not None]
+    message = "conditions are not evaluated in this version, and a rule must not apply wider than it says"
+    return [document.diagnostic(codes.CONDITION_NOT_READ, place, message) for place in places]
 
 
 def _ownership_meaning(policy: OwnershipPolicy, document: Document) -> list[Diagnostic]:
@@ -147,6 +158,9 @@ def _ownership_meaning(policy: OwnershipPolicy, document: Document) -> list[Diag
         return [document.diagnostic(codes.UNKNOWN_ENTITY, ("entity",), message)]
     fields = entity_spec(policy.entity).fields
     found: list[Diagnostic] = []
+    if policy.applies_by is not None and policy.applies_by not in fields:
+        message = f"'{policy.entity}' has no field '{policy.applies_by}'{near(policy.applies_by, fields)}"
+        found.append(document.diagnostic(codes.UNKNOWN_FIELD, ("applies_by",), message))
     named: list[tuple[tuple[str | int, ...], str]] = []
     named += [(("match",), name) for name in policy.match]
     named += [(("suggest_by",), name) for name in policy.suggest_by]

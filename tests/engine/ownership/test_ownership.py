@@ -156,3 +156,16 @@ def test_an_amended_total_follows_from_the_change(
     crm = {**contracts("C1,N1,100,"), "amendment": AMENDMENTS + rows}
     found = run(snapshot(crm=crm))
     assert found["related_id"].to_list() == wrong
+
+
+def test_a_version_decides_the_records_of_its_own_dates(snapshot: Snapshot, tmp_path: Path) -> None:
+    columns = "contract_id,contract_number,total_value,end_date,signed_date"
+    crm = contracts("C1,N1,100,,2025-06-01", "C2,N2,100,,2026-01-05", columns=columns)
+    psa = contracts("C1,N1,90,,", "C2,N2,90,,", columns=columns)
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    text = POLICY.format(extra="").replace("effective_from: 1900-01-01", "effective_from: 2026-01-01\napplies_by: signed_date")
+    (policies / "contract.yaml").write_text(text)
+    outcome = run_snapshot(snapshot(crm=crm, psa=psa), policies=policies, out=tmp_path / "runs")
+    assert pl.read_parquet(outcome.run_dir / "findings.parquet")["entity_id"].to_list() == ["C2"]
+    assert pl.read_parquet(outcome.run_dir / "golden/contract.parquet")["contract_id"].to_list() == ["C1", "C2"]

@@ -30,6 +30,7 @@ CASES: dict[str, tuple[str, int, int]] = {
     "unknown-entity": (HEAD.replace("contract", "contracts"), 7, 9),
     "unknown-field-name": (HEAD + "match: [contract_numbr]\n", 9, 8),
     "dates-reversed": (HEAD + "effective_to: 2025-01-01\n", 9, 15),
+    "condition-not-read": (HEAD + "where: status = 'active'\n", 9, 8),
     "missing-reference": (HEAD.replace("reference: r\n", ""), 2, 5),
 }  # fmt: skip
 
