@@ -93,7 +93,7 @@ def _read_findings(read: SnapshotRead, policies: PolicySet, context: Context) ->
     sources = [(each.system, each.extracted_at) for each in read.file.sources]
     fingerprints = {name: each.fingerprint for name, each in read.mappings.items()}
     return reading_findings(
-        read.held, failures, read.expectations, sources, fingerprints, policies.run_policy(), context
+        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, policies.run_policy(), context
     )
 
 

@@ -77,6 +77,7 @@ class SnapshotRead:
     files: list[FileAccount]
     mappings: dict[str, LoadedMapping]
     expectations: list[dict[str, Any]]
+    empty_sources: list[tuple[str, str]]
 
 
 def load_snapshot_file(root: Path) -> SnapshotFile:
@@ -115,11 +116,14 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
     files: list[FileAccount] = []
     mappings: dict[str, LoadedMapping] = {}
     expectations: list[dict[str, Any]] = []
+    empty: list[tuple[str, str]] = []
     for source in snapshot.sources:
         loaded = mappings.setdefault(source.adapter, load_mapping(source.adapter, mappings_folder))
         made, source_held, accounts = _read_source(folder, source, loaded.mapping)
         held += source_held
         files += accounts
+        if not any(each.columns or each.failure for each in accounts):
+            empty.append((source.system, source.path))
         for each in made:
             if each.frame.height or each.stated:
                 finished = _finished(each, source)
@@ -130,7 +134,7 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
         expectations += _expectations(source, made)
     joined = {name: pl.concat(frames).lazy() for name, frames in sorted(records.items())}
     facts = Facts(joined, stated, snapshot.as_of)
-    return SnapshotRead(folder, snapshot, facts, pl.concat(held), files, mappings, expectations)
+    return SnapshotRead(folder, snapshot, facts, pl.concat(held), files, mappings, expectations, empty)
 
 
 def _read_source(

@@ -19,6 +19,7 @@ def reading_findings(
     failures: Sequence[Mapping[str, Any]],
     expectations: Sequence[Mapping[str, Any]],
     sources: Sequence[tuple[str, dt.datetime | None]],
+    empty_sources: Sequence[tuple[str, str]],
     mappings: Mapping[str, str],
     policy: RunPolicy | None,
     context: Context,
@@ -26,13 +27,14 @@ def reading_findings(
     """Return the findings about what was read; one for each file and reason, not one a row.
 
     `failures` give path, source, reason, message, remedy; `expectations` what snapshot.yaml states
-    and what was found; `sources` each system with the time of its export; `mappings` the
-    fingerprint of each adapter used.
+    and what was found; `sources` each system with the time of its export; `empty_sources` each
+    system and path where no file was found; `mappings` the fingerprint of each adapter used.
     """
     rows: list[dict[str, Any]] = []
     rows += [_failed(each) for each in failures]
     rows += list(_held(held))
     rows += [_differs(each, policy) for each in expectations if not each["equal"]]
+    rows += [_empty(system, path) for system, path in empty_sources]
     if policy is not None:
         rows += list(_sources(sources, policy, context))
         rows += list(_mappings(mappings, policy))
@@ -45,6 +47,16 @@ def _failed(failure: Mapping[str, Any]) -> dict[str, Any]:
         "kind": "unreadable_file", "rule": "unreadable_file", "severity": "high", "entity": "file",
         "entity_id": failure["path"], "systems": [failure["source"]], "field": failure["reason"],
         "message": failure["message"], "remedy": failure["remedy"], "evidence": [failure["path"]],
+    }  # fmt: skip
+
+
+def _empty(system: str, path: str) -> dict[str, Any]:
+    return {
+        "kind": "missing_source", "rule": "missing_source", "severity": "high", "entity": "source",
+        "entity_id": system, "systems": [system], "field": path,
+        "message": f"The snapshot names {path} as the export of {system}, but there is no file its adapter reads.",
+        "remedy": "Put the export there, or correct the path and the adapter in snapshot.yaml.",
+        "evidence": ["snapshot.yaml"],
     }  # fmt: skip
 
 

@@ -210,14 +210,16 @@ def _table(body: _Body, encoded: bytes, split: Lines, header: _Header, delimiter
         buffer = io.BytesIO()
         records.write_csv(buffer, include_header=False, quote_style="never")
         buffer.seek(0)
-    names = column_names(header.cells)
-    parsed = _parsed(buffer, names, delimiter, starts.len())
+    parsed = _parsed(buffer, len(header.cells), delimiter, starts.len())
     if parsed is None:
         records = pl.concat([good.select("index", "line"), spanning]).sort("index")
-        parsed = _parsed_slowly(records["line"], names, Quoting(delimiter))
-    table = _blank_to_null(parsed).with_columns((starts + 1).alias(ROW))
-    table, repeated = _without_repeated_header(table, names, header.cells, shown_as)
-    return Reading((RawTable(shown_as, "", table, tuple(header.cells)),), limited(held + repeated))
+        parsed = _parsed_slowly(records["line"], len(header.cells), Quoting(delimiter))
+    table = _blank_to_null(parsed)
+    repeated = _repeats_header(table, header.cells)
+    held += [held_row(shown_as, index + 1, "repeated_header", header.cells[0]) for index in starts.filter(repeated).to_list()]
+    table.columns = column_names(header.cells)
+    table = table.with_columns((starts + 1).alias(ROW)).filter(~repeated)
+    return Reading((RawTable(shown_as, "", table, tuple(header.cells)),), limited(held))
 
 
 def _covered(found: Spans, frame: pl.DataFrame) -> pl.Series:
@@ -253,43 +255,41 @@ def _below_header(encoded: bytes, header: _Header) -> bytes:
     return encoded[position:]
 
 
-def _parsed(buffer: io.BytesIO, names: list[str], delimiter: str, records: int) -> pl.DataFrame | None:
+def _columns(width: int) -> dict[str, pl.DataType]:
+    """Return the schema while a file is read; its own names may mean something to Polars."""
+    return {f"c{number}": pl.String() for number in range(width)}
+
+
+def _parsed(buffer: io.BytesIO, width: int, delimiter: str, records: int) -> pl.DataFrame | None:
     """Return the records as Polars reads them; None when it counts otherwise than we did."""
-    schema = {f"c{number}": pl.String() for number in range(len(names))}
+    schema = _columns(width)
     if records == 0:
-        return pl.DataFrame(schema={name: pl.String() for name in names})
+        return pl.DataFrame(schema=schema)
     try:
         frame = pl.read_csv(buffer, has_header=False, schema=schema, infer_schema=False, separator=delimiter)
     except pl.exceptions.PolarsError:
         return None
-    if frame.height != records or frame.width != len(names):
-        return None
-    return frame.rename(dict(zip(schema, names, strict=True)))
+    return frame if frame.height == records and frame.width == width else None
 
 
-def _parsed_slowly(records: pl.Series, names: list[str], quoting: Quoting) -> pl.DataFrame:
-    rows = [quoting.cells(record) for record in records]
-    return pl.DataFrame(rows, schema={name: pl.String() for name in names}, orient="row")
+def _parsed_slowly(records: pl.Series, width: int, quoting: Quoting) -> pl.DataFrame:
+    return pl.DataFrame([quoting.cells(record) for record in records], schema=_columns(width), orient="row")
 
 
 def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:
     """Make cells without anything but white space null; others keep their text."""
     if frame.height == 0:
         return frame
-    spaced = frame.select((pl.all().str.contains(r"^(?:\s|$)")).any()).row(0)
+    spaced = frame.select(pl.all().str.contains(r"^(?:\s|$)").any()).row(0)
     suspects = [name for name, found in zip(frame.columns, spaced, strict=True) if found]
-    return frame.with_columns(
-        pl.when(pl.col(name).str.strip_chars().str.len_bytes() > 0).then(pl.col(name)).alias(name) for name in suspects
-    )
+    return frame.with_columns(pl.when(pl.col(name).str.strip_chars().str.len_bytes() > 0).then(pl.col(name)) for name in suspects)
 
 
-def _without_repeated_header(table: pl.DataFrame, names: list[str], header: list[str], shown_as: str) -> tuple[pl.DataFrame, list[HeldRow]]:
-    """Take out rows that say the header again."""
-    first = next(place for place, cell in enumerate(header) if cell.strip())
-    suspects = table.with_row_index("@").filter(pl.col(names[first]) == header[first])
-    if suspects.height == 0:
-        return table, []
-    same = pl.all_horizontal(pl.col(name).fill_null("").str.strip_chars() == cell.strip() for name, cell in zip(names, header, strict=True))
-    repeated = suspects.filter(same)
-    held = [held_row(shown_as, row, "repeated_header", header[first]) for row in repeated[ROW].to_list()]
-    return table.with_row_index("@").join(repeated.select("@"), on="@", how="anti", maintain_order="left").drop("@"), held
+def _repeats_header(table: pl.DataFrame, header: list[str]) -> pl.Series:
+    """Return which rows say the header again, row by row."""
+    same = pl.Series([True], dtype=pl.Boolean).new_from_index(0, table.height)
+    for column, cell in zip(table.iter_columns(), header, strict=True):
+        if not same.any():
+            break
+        same &= (column == cell) if cell.strip() else column.is_null()
+    return same.fill_null(value=False)

@@ -24,16 +24,24 @@ def duplicate_name(header: Sequence[str]) -> str | None:
 
 
 def column_names(header: Sequence[str]) -> list[str]:
-    """Return one distinct column name per header cell; a blank cell becomes `column_<number>`."""
+    """Return one distinct column name per header cell.
+
+    A blank cell becomes `column_<number>`, and so does `*` or `^...$`, which Polars would take for
+    a pattern over all columns.
+    """
     taken = {name for name in header if name.strip()}
     names: list[str] = []
     for number, name in enumerate(header, start=1):
-        if name.strip() and name not in RESERVED:
+        if name.strip() and name not in RESERVED and not _is_pattern(name):
             names.append(name)
             continue
-        chosen = f"{name}_in_file" if name.strip() else f"column_{number}"
+        chosen = f"{name}_in_file" if name in RESERVED else f"column_{number}"
         while chosen in taken:
             chosen += "_"
         taken.add(chosen)
         names.append(chosen)
     return names
+
+
+def _is_pattern(name: str) -> bool:
+    return name == "*" or (name.startswith("^") and name.endswith("$"))

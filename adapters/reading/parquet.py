@@ -24,7 +24,7 @@ def read_parquet(data: bytes, shown_as: str) -> Reading:
     if name is not None:
         held = [held_row(shown_as, 1, "file_failed", rows=frame.height)] if frame.height else []
         return failed("duplicate_header", f"Two columns are named {name[:80]!r}.", held=held)
-    frame = frame.rename(dict(zip(header, column_names(header), strict=True)))
+    frame.columns = column_names(header)
     frame = frame.with_columns(_plain(column, dtype) for column, dtype in frame.schema.items())
     frame = frame.with_columns((pl.int_range(pl.len(), dtype=pl.Int64) + 1).alias(ROW))
     return Reading((RawTable(shown_as, "", frame, header, typed=True),))

@@ -116,3 +116,14 @@ def test_held_rows_are_listed_and_the_rest_goes_on(snapshot: Snapshot, tmp_path:
     ]  # fmt: skip
     file = outcome.manifest["files"][0]
     assert (file["rows_read"], file["rows_used"], file["rows_held"]) == (5, 1, 4)
+
+
+def test_a_source_without_any_file_is_a_finding(snapshot: Snapshot, tmp_path: Path) -> None:
+    folder = snapshot(crm=CONTRACTS)
+    (folder / "snapshot.yaml").write_text(
+        "as_of: 2026-01-31\nsources:\n  - {system: crm, adapter: canonical, path: crm}\n  - {system: erp, adapter: xero, path: nowhere}\n"
+    )
+    outcome = run_snapshot(folder, out=tmp_path / "runs")
+    findings = pl.read_parquet(outcome.run_dir / "findings.parquet")
+    assert findings.select("kind", "entity_id").rows() == [("missing_source", "erp")]
+    assert outcome.fails
