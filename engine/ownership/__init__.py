@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from engine.canonical.schema import EntitySpec, entity_spec
@@ -9,6 +11,7 @@ from engine.ownership.amended import amended_findings
 from engine.ownership.drift import Sides, drift_findings
 from engine.ownership.golden import golden_records
 from engine.ownership.identity import IDENTITY, Identified, identify
+from engine.ownership.limits import Limits
 from engine.ownership.presence import missing_findings
 from engine.policy.load import LoadedPolicy, PolicySet
 from engine.policy.models import OwnershipPolicy
@@ -61,15 +64,19 @@ def _decide(
     assert now is not None, "a policy that applies has records"
     golden = golden_records(now.records, spec, {rule.field: rule.owner for rule in policy.rules}, policy.owner_system)
     golden = golden.filter(_in_force(policy, context))
+    limits = Limits(loaded, policy.entity, golden, facts, context)
+    golden = limits.kept(golden, policy.where, ("where",))
     decided = golden.select(IDENTITY)
     records = now.records.join(decided, on=IDENTITY, how="semi", maintain_order="left")
     before = None if previous is None else _identified(policy, spec, previous)
     sides = Sides(records, None if before is None else before.records, facts, previous)
     found: list[pl.DataFrame] = []
-    for rule in policy.rules:
-        found += drift_findings(rule, policy, spec, sides, context)
-    for presence in policy.presence:
-        found += missing_findings(presence, policy, spec, records, facts, context)
+    for index, rule in enumerate(policy.rules):
+        limited = replace(sides, now=limits.kept(records, rule.where, ("rules", index, "where")))
+        found += drift_findings(rule, policy, spec, limited, context)
+    for index, presence in enumerate(policy.presence):
+        owned = limits.kept(records, presence.where, ("presence", index, "where"))
+        found += missing_findings(presence, policy, spec, owned, facts, context)
     if policy.amended_total is not None:
         found += amended_findings(policy.amended_total, golden, facts, previous)
     if now.suggested.height:

@@ -96,15 +96,15 @@ MISSING_REFERENCE: Final = Code(
     "The policy gives no clause of the accounting manual or standard.",
     "Add `reference:` so that an auditor can find the basis of the rule.",
 )
-CONDITION_NOT_READ: Final = Code(
-    "condition-not-read",
+CONDITION_NOT_ALLOWED: Final = Code(
+    "condition-not-allowed",
     Level.ERROR,
-    "The policy limits itself by a condition that this version cannot evaluate.",
-    "Remove `where`, or keep the policy out of the folder until conditions are read.",
+    "The policy is limited by a condition although it speaks of no entity.",
+    "Remove `where`.",
 )
 
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
-    UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_READ,
+    UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
 )  # fmt: skip

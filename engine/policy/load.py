@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import pydantic
 
+from engine.canonical.kinds import Kind
 from engine.canonical.schema import ENTITIES, entity_spec
+from engine.condition import CompiledCondition, compile_condition, entity_scope
 from engine.diagnostics import Diagnostic, Span, sort_diagnostics
 from engine.policy import codes, models
 from engine.policy.models import POLICY_MODELS, CalendarPolicy, OwnershipPolicy, PolicyFile, RunPolicy
@@ -143,13 +145,24 @@ def _meaning(loaded: LoadedPolicy) -> list[Diagnostic]:
 
 
 def _conditions(policy: PolicyFile, document: Document) -> list[Diagnostic]:
-    """Refuse conditions: they would limit a rule, and ignoring them would apply it to everything."""
-    places: list[tuple[str | int, ...]] = [("where",)] if policy.where is not None else []
-    if isinstance(policy, OwnershipPolicy):
-        places += [("rules", index, "where") for index, rule in enumerate(policy.rules) if rule.where is not None]
-        places += [("presence", index, "where") for index, each in enumerate(policy.presence) if each.where is not None]
-    message = "conditions are not evaluated in this version, and a rule must not apply wider than it says"
-    return [document.diagnostic(codes.CONDITION_NOT_READ, place, message) for place in places]
+    """Check every condition against the fields it may speak of, before any data is read."""
+    if not isinstance(policy, OwnershipPolicy):
+        if policy.where is None:
+            return []
+        message = f"a {policy.policy} policy holds for the whole run; it cannot be limited by a condition"
+        return [document.diagnostic(codes.CONDITION_NOT_ALLOWED, ("where",), message)]
+    if policy.entity not in ENTITIES:
+        return []
+    found: list[Diagnostic] = []
+    for place, text in policy.conditions():
+        found += compile_where(policy.entity, text, document, place).diagnostics
+    return found
+
+
+def compile_where(entity: str, text: str, document: Document, place: tuple[str | int, ...]) -> CompiledCondition:
+    """Compile a `where` over an entity's fields and what its references reach; `as_of` is the run's date."""
+    scope = entity_scope(entity, extra={"as_of": Kind.DATE})
+    return compile_condition(text, scope, document.anchor_of(place))
 
 
 def _ownership_meaning(policy: OwnershipPolicy, document: Document) -> list[Diagnostic]:

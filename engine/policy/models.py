@@ -120,6 +120,15 @@ class OwnershipPolicy(PolicyFile):
     amended_total: AmendedTotal | None = None
     unauthorized_change: OnFinding = "finding"
 
+    def conditions(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Return every condition of the policy with its place."""
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        if self.where is not None:
+            found.append((("where",), self.where))
+        found += [(("rules", i, "where"), each.where) for i, each in enumerate(self.rules) if each.where is not None]
+        found += [(("presence", i, "where"), each.where) for i, each in enumerate(self.presence) if each.where is not None]
+        return found
+
 
 class Freshness(_Strict):
     """Say how old a source's export may be."""

@@ -169,3 +169,12 @@ def test_a_version_decides_the_records_of_its_own_dates(snapshot: Snapshot, tmp_
     outcome = run_snapshot(snapshot(crm=crm, psa=psa), policies=policies, out=tmp_path / "runs")
     assert pl.read_parquet(outcome.run_dir / "findings.parquet")["entity_id"].to_list() == ["C2"]
     assert pl.read_parquet(outcome.run_dir / "golden/contract.parquet")["contract_id"].to_list() == ["C1", "C2"]
+
+
+def test_a_rule_is_limited_by_its_condition(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    columns = "contract_id,contract_number,total_value,end_date,legal_entity_id"
+    crm = contracts("C1,N1,100,,LE1", "C2,N2,100,,LE2", "C3,N3,100,,", columns=columns)
+    psa = contracts("C1,N1,90,", "C2,N2,90,", "C3,N3,90,")
+    erp = {"legal_entity": "legal_entity_id,country\nLE1,DE\nLE2,US\n"}
+    found = run(snapshot(crm=crm, psa=psa, erp=erp), None, ", where: \"legal_entity.country = 'DE'\"")
+    assert found["entity_id"].to_list() == ["C1"]
