@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.schema import EntitySpec, entity_spec
 from engine.ownership.amended import amended_findings
+from engine.ownership.crosswalk import translate_references
 from engine.ownership.drift import Sides, drift_findings
 from engine.ownership.golden import golden_records
 from engine.ownership.identity import IDENTITY, Identified, identify
@@ -35,6 +36,8 @@ def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previo
             versions.setdefault(policy.entity, []).append((loaded, policy))
         else:
             result.not_applicable.append((policy.id, reason))
+    facts = _in_agreed_ids(facts, versions)
+    previous = None if previous is None else _in_agreed_ids(previous, versions)
     for entity in sorted(facts.records):
         spec = entity_spec(entity)
         golden: list[pl.DataFrame] = []
@@ -42,6 +45,15 @@ def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previo
             golden.append(_decide(loaded, policy, facts, previous, context, result))
         result.frames[f"golden/{entity}"] = _with_the_rest(golden, spec, facts)
     return result
+
+
+def _in_agreed_ids(facts: Facts, versions: dict[str, list[tuple[LoadedPolicy, OwnershipPolicy]]]) -> Facts:
+    identified: dict[str, Identified] = {}
+    for entity, policies in versions.items():
+        found = _identified(policies[-1][1], entity_spec(entity), facts)
+        if found is not None:
+            identified[entity] = found
+    return translate_references(facts, identified)
 
 
 def _why_not(policy: OwnershipPolicy, facts: Facts) -> str | None:

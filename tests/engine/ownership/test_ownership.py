@@ -178,3 +178,13 @@ def test_a_rule_is_limited_by_its_condition(snapshot: Snapshot, run: Callable[..
     erp = {"legal_entity": "legal_entity_id,country\nLE1,DE\nLE2,US\n"}
     found = run(snapshot(crm=crm, psa=psa, erp=erp), None, ", where: \"legal_entity.country = 'DE'\"")
     assert found["entity_id"].to_list() == ["C1"]
+
+
+def test_references_are_told_in_the_ids_of_the_agreed_records(snapshot: Snapshot, tmp_path: Path) -> None:
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "contract.yaml").write_text(POLICY.format(extra=""))
+    psa = {**contracts("P77,N1,100,"), "project": "project_id,contract_id\nX1,P77\nX2,C1\nX3,\n"}
+    outcome = run_snapshot(snapshot(crm=contracts("C1,N1,100,"), psa=psa), policies=policies, out=tmp_path / "runs")
+    projects = pl.read_parquet(outcome.run_dir / "golden/project.parquet")
+    assert projects.select("project_id", "contract_id").rows() == [("X1", "C1"), ("X2", "C1"), ("X3", None)]
