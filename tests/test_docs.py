@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,19 @@ def test_help_comes_without_importing_the_data_libraries() -> None:
     script = "import sys; import adapters.cli; print('polars' in sys.modules, 'pydantic' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["False", "False"]
+
+
+def test_every_kind_of_finding_is_in_the_catalogue_of_findings() -> None:
+    page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "engine").rglob("*.py"))
+    kinds = {match for match in re.findall(r'"kind": "(\w+)"|pl\.lit\("(\w+)"\)\.alias\("kind"\)|\(drifted, "(\w+)"|\(unauthorized, "(\w+)"', code)}
+    named = {name for match in kinds for name in match if name} | {"row_count_differs", "control_total_differs"}
+    assert len(named) >= 10
+    assert not [name for name in named if f"`{name}`" not in page]
+
+
+def test_every_reason_a_cell_is_held_for_is_documented() -> None:
+    from adapters.mapping.casting import REASONS
+
+    page = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    assert not [reason for reason in REASONS if f"`{reason}`" not in page]
