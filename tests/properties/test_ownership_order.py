@@ -39,7 +39,8 @@ def facts(crm: dict[int, Decimal | None], psa: dict[int, Decimal | None], order:
     rows = [rows[position % len(rows)] for position in _permuted(len(rows), order)]
     schema = entity_spec("contract").polars_schema()
     data = [
-        {"source_system": system, "contract_id": key, "contract_number": number, "total_value": each, "source_file": f"{system}.csv", "source_row": 1}
+        {"source_system": system, "contract_id": key, "contract_number": number, "total_value": each,
+         "source_file": f"{system}.csv", "source_row": 1}
         for system, key, number, each in rows
     ]  # fmt: skip
     frame = pl.DataFrame(data, schema=schema)
