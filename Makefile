@@ -1,10 +1,10 @@
-# On a fresh machine with Python 3.11, make and a C compiler: `make test`.
+# Two commands on a fresh machine (Python 3.11, make, a C compiler): `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv test check lint types policies bench clean
+.PHONY: venv demo test check lint types policies bench clean
 
 venv: $(STAMP)
 
@@ -13,6 +13,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/tieout run samples/firm/2026-10-31 --previous samples/firm/2026-10-30 --out runs || test $$? -eq 1
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
