@@ -1,0 +1,79 @@
+"""Diagnostic codes of decision tables."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.diagnostics import Code, Level
+
+TABLE_SHAPE: Final = Code(
+    "table-shape",
+    Level.ERROR,
+    "A table has no header, no rules, or a row with more or fewer cells than its header.",
+    r"Give every row one cell for each column; write a bar inside a cell as \|.",
+)
+TABLE_COLUMN: Final = Code(
+    "table-column",
+    Level.ERROR,
+    "A column of a table is missing, stands twice, or is neither an input nor an output of the policy.",
+    "Let the header name `rule`, every input, every output as `-> name` or `out: name`, and `note`.",
+)
+RULE_ID: Final = Code(
+    "rule-id",
+    Level.ERROR,
+    "A rule of a table has no id, or the id of another rule.",
+    "Give every rule an id of its own.",
+)
+CELL_SYNTAX: Final = Code(
+    "cell-syntax",
+    Level.ERROR,
+    "A cell cannot be read.",
+    "Write a value, a list `A, B`, a bound `> 0`, an interval `[1..5]`, `not(…)`, `null`, `-`, or `? condition`.",
+)
+CELL_TYPE: Final = Code(
+    "cell-type",
+    Level.ERROR,
+    "A cell holds a value that its input can never have.",
+    "Write a value of the input's kind.",
+)
+EMPTY_INTERVAL: Final = Code(
+    "empty-interval",
+    Level.ERROR,
+    "An interval in a cell holds no value, so the rule never matches.",
+    "Write the smaller end first.",
+)
+OUTPUT_TYPE: Final = Code(
+    "output-type",
+    Level.ERROR,
+    "An output cell does not fit the declared type of its output.",
+    "Write one of the output's values, or an {expression} of its kind.",
+)
+OUTPUT_DECLARATION: Final = Code(
+    "output-declaration",
+    Level.ERROR,
+    "An output is declared with a type that outputs cannot have.",
+    "Declare a list of values, text, bool, int, decimal(digits) or date.",
+)
+HIT_POLICY: Final = Code(
+    "hit-policy",
+    Level.ERROR,
+    "A table's hit policy is not known or does not fit its outputs.",
+    "Use UNIQUE, FIRST, ANY, PRIORITY, COLLECT (with SUM, MIN, MAX or COUNT), RULE ORDER or OUTPUT ORDER.",
+)
+DEFAULT_OUTPUT: Final = Code(
+    "default-output",
+    Level.ERROR,
+    "The default of a table names something that is no output.",
+    "Name only declared outputs.",
+)
+NOT_WITHOUT_NULL: Final = Code(
+    "not-without-null",
+    Level.HINT,
+    "A cell `not(…)` does not match a missing value.",
+    "Write `not(…), null` if a missing value should match as well.",
+)
+
+CODES: Final = (
+    TABLE_SHAPE, TABLE_COLUMN, RULE_ID, CELL_SYNTAX, CELL_TYPE, EMPTY_INTERVAL, OUTPUT_TYPE, OUTPUT_DECLARATION,
+    HIT_POLICY, DEFAULT_OUTPUT, NOT_WITHOUT_NULL,
+)  # fmt: skip
