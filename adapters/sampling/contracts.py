@@ -40,7 +40,7 @@ _RING: Final = (
 )  # fmt: skip
 
 _HOURLY: Final = ("hourly", "hourly_direct", "mixed")
-_PLANNED_HOURS_A_DAY_PCT: Final = 750
+PLANNED_HOURS_A_DAY_PCT: Final = 750
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +130,14 @@ def _term(shape: Shape, index: int, count: int, calendar: Calendar, draws: Draws
     if index == count - 1 and count >= len(_RING):
         start = add_months(calendar.month_starts[-1], 1)  # signed in the last nights, not yet begun
         return start, month_end(add_months(start, 11)), start
-    latest = max(calendar.months - 6, 1)
+    # Fixed fees begin later than the rest, so that some are still under way in the end.
+    latest = max(calendar.months - (4 if shape.kind == "fixed" else 6), 1)
     month = draws.one(f"start {index}", 0, latest)
     if "gap" in shape.features:
         # Every second of these has been mobilising since lately, and no hour has been worked yet.
         month = max(calendar.months - 2, 0) if (index // 10) % 4 == 3 else min(2 + index % 5, latest - 1)
     start = calendar.month_starts[max(month, 0)]
-    length = {"fixed": draws.one(f"length {index}", 5, 10), "hourly": draws.one(f"length {index}", 8, 15)}.get(shape.kind, 12)
+    length = {"fixed": draws.one(f"length {index}", 5, 11), "hourly": draws.one(f"length {index}", 8, 15)}.get(shape.kind, 12)
     end = month_end(add_months(start, length - 1))
     work_start = add_months(start, 2) if "gap" in shape.features else start
     return start, end, work_start
@@ -205,7 +206,7 @@ def _team(deal: Deal, draws: Draws, team_pct: int, name: str) -> tuple[str, ...]
 
 def _planned_cents(promise: Promise, deal: Deal, first: dt.date, last: dt.date) -> int:
     """Return the team's planned hours in a span at the contract's rates."""
-    hours_pct = workdays_between(first, last) * _PLANNED_HOURS_A_DAY_PCT
+    hours_pct = workdays_between(first, last) * PLANNED_HOURS_A_DAY_PCT
     return sum(hours_pct * deal.rates[role] // 100 for role in promise.team)
 
 

@@ -85,6 +85,20 @@ def expense_journals(expenses: pl.DataFrame, projects: pl.DataFrame) -> pl.DataF
     )  # fmt: skip
 
 
+def settlement_journals(accrued: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
+    """Return the payments of payroll and employee expenses, on the fifth of the month after they accrued."""
+    owed = accrued.filter(pl.col("account").is_in([PAYROLL, EXPENSES_DUE])).with_columns(
+        pl.format("JE-SETTLE-{}", pl.col("journal_id").str.strip_prefix("JE-")).alias("journal_id"),
+        (pl.col("posting_date") + pl.duration(days=5)).alias("posting_date"),
+    )
+    paid = owed.filter(pl.col("posting_date") <= calendar.last_day).with_columns(
+        instant(pl.col("posting_date"), 13).alias("created_at"),
+        pl.format("{}_payment", "source_document_type").alias("source_document_type"),
+    )
+    cleared = paid.with_columns(-pl.col("amount"), -pl.col("functional"), pl.lit(0, dtype=pl.Int64).alias("place"))
+    return journal_columns(pl.concat([cleared, paid.with_columns(pl.lit(CASH).alias("account"))]))
+
+
 def purchases(deals: list[Deal], vendors: pl.DataFrame, calendar: Calendar, draws: Draws) -> Purchases:
     """Return a subcontractor's bill a month for each company, for one of the projects then running."""
     bills: list[dict[str, object]] = []

@@ -80,7 +80,9 @@ def _applied_twice(register: Register) -> None:
         .select("contract_id", pl.col("invoice_id").alias("other"), "gross_amount", pl.col("recorded_at").alias("other_at"))
     )
     fit = single.join(unpaid, on="contract_id", how="inner", maintain_order="left_right").filter(
-        (pl.col("other_at") < pl.col("recorded_at")) & (pl.col("gross_amount") >= pl.col("amount"))
+        (pl.col("other_at") < pl.col("recorded_at"))
+        & (pl.col("gross_amount") >= pl.col("amount"))
+        & (pl.col("recorded_at") < at(register.calendar.as_of - dt.timedelta(days=2), 0))
     )
     row = register.take_row(fit)
     if row is not None:

@@ -122,10 +122,11 @@ def _keep_books(world: _World, mistakes: Mistakes) -> dict[str, pl.DataFrame]:
     vendors = vendor_frame(founded)
     bought = costs.purchases(deals, vendors, calendar, world.draws)
     erp = ledger.erp_invoices(billing, mistakes)
+    accrued = pl.concat([costs.labour_journals(entries, world.projects), costs.expense_journals(world.expenses, world.projects)])
     journals = [
         ledger.invoice_journals(erp, billing), ledger.payment_journals(erp, billing, world.daily_rates),
         ledger.accrual_journals(schedule), ledger.release_journals(schedule, billing, pl.lit(calendar.last_day)),
-        costs.labour_journals(entries, world.projects), costs.expense_journals(world.expenses, world.projects),
+        accrued, costs.settlement_journals(accrued, calendar),
         *costs.purchase_journals(bought, calendar), costs.house_journals(calendar), *costs.manual_journals(mistakes),
     ]  # fmt: skip
     frames = {

@@ -14,11 +14,12 @@ from typing import Final
 
 import polars as pl
 
-from adapters.sampling.calendar import Calendar, at, month_end
-from adapters.sampling.contracts import Deal, Promise
+from adapters.sampling.calendar import Calendar, at, month_end, workdays_between
+from adapters.sampling.contracts import PLANNED_HOURS_A_DAY_PCT, Deal, Promise
 from adapters.sampling.mistakes import Mistakes
 from adapters.sampling.records import PolarsType, half_up_int
 
+_COST_AN_HOUR: Final = 70
 _BY_DAY: Final = frozenset({"retainer", "managed_service", "subscription"})
 
 _SCHEDULE: Final[dict[str, PolarsType]] = {
@@ -41,7 +42,7 @@ def fixed_fee_effort(deals: list[Deal], entries: pl.DataFrame, calendar: Calenda
     """Return the estimates of every fixed-fee promise by its id.
 
     Work ends on estimate: a project that ends within the simulated months takes the hours that are
-    logged, one that runs on takes them in proportion to its days.
+    logged, one that runs on takes them in proportion to its days, one not begun what is planned.
     """
     logged = (
         entries.lazy().filter(pl.col("offering") == "fixed_fee").group_by("contract_line_id")
@@ -52,6 +53,10 @@ def fixed_fee_effort(deals: list[Deal], entries: pl.DataFrame, calendar: Calenda
     for deal in deals:
         for promise in deal.promises:
             if promise.offering != "fixed_fee":
+                continue
+            if promise.start > calendar.last_day:
+                hours = len(promise.team) * workdays_between(promise.start, promise.end) * PLANNED_HOURS_A_DAY_PCT
+                efforts[promise.id] = Effort(hours, hours * _COST_AN_HOUR, hours, hours * _COST_AN_HOUR)
                 continue
             hours, cost = totals.get(promise.id, (0, 0))
             days = (promise.end - promise.start).days + 1
