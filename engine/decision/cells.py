@@ -132,6 +132,8 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _DATE_CALL: Final = re.compile(r"date\s*\(\s*[\"'](.*?)[\"']\s*\)\Z", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'")
 _NAME: Final = re.compile(r"[^\W\d][\w. ]*\Z")
+_END: Final = r"""\s*(?:"[^"]*"|'[^']*'|date\s*\([^)]*\)|[^,"'()\[\]]*?)\s*"""
+_WHOLE_INTERVAL: Final = re.compile(rf"[\[\](]{_END}\.\.{_END}[\])\[]")
 _OPS: Final = {"<": Op.LT, "<=": Op.LE, ">": Op.GT, ">=": Op.GE, "=": Op.EQ, "<>": Op.NE, "!=": Op.NE}
 
 
@@ -185,6 +187,12 @@ def _split(text: str, start: int) -> list[tuple[int, str]]:
     parts: list[tuple[int, str]] = []
     begin = position = depth = 0
     while position < len(text):
+        before = text[begin:position].rstrip()
+        interval = _WHOLE_INTERVAL.match(text, position) if not before or before[-1] in ",(" else None
+        if interval:
+            # Its brackets need not pair: (0..100].
+            position = interval.end()
+            continue
         quoted = _QUOTED.match(text, position) if _opens_quote(text, position) else None
         if quoted:
             position = quoted.end()
