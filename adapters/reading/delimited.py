@@ -177,7 +177,9 @@ def _paired(frame: pl.DataFrame, split: Lines, quoting: Quoting, width: int, sta
         return Spans()
     access = LineAccess(split.lines, split.ends, many=len(opening) > _MANY_OPEN)
     above = pl.Series([False], dtype=pl.Boolean).new_from_index(0, start)
-    complete = pl.concat([above, (frame["state"] == _GOOD).alias("")])
+    # A line whose marks are all doubled stays inside a quoted cell, though it may be a row by itself.
+    within = (pl.col("state") == _GOOD) & pl.col("line").str.contains('^(?:[^"]|"")*$')
+    complete = pl.concat([above, frame.select(within).to_series().alias("")])
     found = spans(opening, access, complete, quoting, width)
     records = []
     for first, last, text in found.records:

@@ -87,7 +87,8 @@ class LineAccess:
 def spans(opening: list[int], access: LineAccess, complete: pl.Series, quoting: Quoting, width: int) -> Spans:
     """Pair lines with an odd number of quotation marks to records of several lines.
 
-    `complete` says which lines are well-formed records by themselves. A line whose record cannot
+    `complete` says which lines are well-formed records by themselves and could as well be text
+    inside a quoted cell. A line whose record cannot
     be completed is broken alone, and reading goes on with the line after it.
     """
     found = Spans()
