@@ -1,12 +1,16 @@
-"""Policy folders on disk: which files are policies, and their texts."""
+"""Policy folders on disk: which files are policies, their texts, and the sheets beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.diagnostics import Diagnostic
 from engine.errors import PolicyError, UsageError
-from engine.policy.load import PolicySet, load_policies
+from engine.policy.load import load_policies
+from engine.policy.loaded import PolicySet
+from engine.policy.sheets import Sheet
 from engine.policy.source import SourceText
 
 SHIPPED = Path(__file__).parent.parent / "policies"
@@ -28,14 +32,32 @@ def read_policy_texts(folder: Path) -> list[SourceText]:
     return sources
 
 
-def check_policies(folder: Path) -> tuple[PolicySet, list[Diagnostic]]:
-    """Load a policy folder with all its diagnostics."""
-    return load_policies(read_policy_texts(folder))
+def read_sheets(folder: Path) -> list[Sheet]:
+    """Return every CSV file and workbook below a policy folder; a broken one says why."""
+    from adapters.reading.workbook import sheet_rows
+
+    found: list[Sheet] = []
+    for path in sorted([*folder.rglob("*.csv"), *folder.rglob("*.xlsx")]):
+        name = path.relative_to(folder).as_posix()
+        try:
+            if path.suffix == ".csv":
+                found.append(Sheet(name, path.read_text(encoding="utf-8-sig")))
+            else:
+                rows, problem = sheet_rows(path.read_bytes())
+                found.append(Sheet(name, None, rows, problem))
+        except (OSError, UnicodeDecodeError):
+            found.append(Sheet(name, problem="it is no readable UTF-8 file"))
+    return found
 
 
-def require_policies(folder: Path) -> PolicySet:
+def check_policies(folder: Path, overrides: Mapping[str, Any] | None = None) -> tuple[PolicySet, list[Diagnostic]]:
+    """Load a policy folder with all its diagnostics; `overrides` are merged into policies by id."""
+    return load_policies(read_policy_texts(folder), read_sheets(folder), overrides)
+
+
+def require_policies(folder: Path, overrides: Mapping[str, Any] | None = None) -> PolicySet:
     """Load a policy folder; raises PolicyError with every diagnostic when there are errors."""
-    policies, diagnostics = check_policies(folder)
+    policies, diagnostics = check_policies(folder, overrides)
     if any(each.is_error for each in diagnostics):
         raise PolicyError(f"The policies in {folder} have mistakes.", diagnostics, "Correct them and run again.")
     return policies

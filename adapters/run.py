@@ -21,8 +21,8 @@ from engine.canonical.schema import SCHEMA_VERSION, entity_spec
 from engine.findings import finish_findings, severity_rank
 from engine.hashing import hash_columns
 from engine.pipeline import findings_by_rule, run_stages
-from engine.policy.load import PolicySet
-from engine.policy.models import AmendedTotal, OwnershipPolicy, OwnershipRule, Presence
+from engine.policy.kinds.registry import KINDS
+from engine.policy.loaded import PolicySet
 from engine.readings import reading_findings
 from engine.stage import Context, StageResult
 
@@ -181,18 +181,12 @@ def _manifest(
 
 
 def _rule_places(policies: PolicySet) -> dict[str, dict[str, Any]]:
-    """Return by `file#rule` the line, sentence and reference of every rule."""
+    """Return by `policy file#rule` where every rule stands, its sentence and its reference."""
     places: dict[str, dict[str, Any]] = {}
-    for loaded, policy in policies.of_kind(OwnershipPolicy):
-        file = loaded.document.source.file
-        rules: list[tuple[tuple[str | int, ...], OwnershipRule | Presence | AmendedTotal]] = []
-        rules += [(("rules", index), each) for index, each in enumerate(policy.rules)]
-        rules += [(("presence", index), each) for index, each in enumerate(policy.presence)]
-        rules += [(("amended_total",), policy.amended_total)] if policy.amended_total else []
-        for location, rule in rules:
-            reference = getattr(rule, "reference", None) or policy.reference
-            line = loaded.document.span_of(location).line
-            places[f"{file}#{rule.id}"] = {"line": line, "says": rule.says, "reference": reference}
+    for loaded in policies.policies:
+        for rule in KINDS[loaded.policy.policy].rules(loaded.policy, loaded.document, loaded.sheet):
+            place = {"file": rule.span.file, "line": rule.span.line, "says": rule.says, "reference": rule.reference}
+            places[f"{loaded.document.source.file}#{rule.rule}"] = place
     return places
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from engine.ownership import decide_ownership
-from engine.policy.load import PolicySet
+from engine.policy.loaded import PolicySet
 from engine.stage import Context, Facts, StageResult
 
 

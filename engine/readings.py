@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from engine.findings import FINDING_SCHEMA
-from engine.policy.models import RunPolicy
+from engine.policy.kinds.run import RunPolicy
 from engine.stage import Context
 from engine.workdays import elapsed
 

@@ -66,7 +66,7 @@ def read(
     from adapters.snapshot import read_snapshot
     from engine.canonical.schema import ENTITIES
     from engine.errors import UsageError
-    from engine.policy.load import near
+    from engine.policy.names import near
 
     result = read_snapshot(snapshot, mappings)
     if entity is not None:

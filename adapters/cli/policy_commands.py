@@ -47,7 +47,7 @@ def show(
     """List the policies of a folder, or the rules of one as sentences."""
     from adapters.policy_folder import require_policies
     from engine.errors import UsageError
-    from engine.policy.models import OwnershipPolicy
+    from engine.policy.kinds.registry import KINDS
 
     policies = require_policies(policies_folder(folder))
     chosen = [each for each in policies.policies if policy_id in (None, each.policy.id)]
@@ -57,18 +57,17 @@ def show(
         policy = each.policy
         until = f" until {policy.effective_to}" if policy.effective_to else ""
         typer.echo(f"{policy.id}  {policy.policy}  from {policy.effective_from}{until}  {policy.title} ({policy.owner})")
-        if policy_id is not None and isinstance(policy, OwnershipPolicy):
-            for index, rule in enumerate(policy.rules):
-                typer.echo(f"  {rule.id}  {each.place('rules', index)}  {rule.says}.")
+        if policy_id is not None:
+            for rule in KINDS[policy.policy].rules(policy, each.document, each.sheet):
+                typer.echo(f"  {rule.rule}  {rule.span.file}:{rule.span.line}  {rule.says}")
 
 
 @policy_app.command("schema")
 def schema(kind: Annotated[str, typer.Argument(help="Kind of policy, as in `policy:`.")] = "ownership") -> None:
     """Print the JSON Schema of a kind of policy, for editors."""
     from engine.errors import UsageError
-    from engine.policy.models import POLICY_MODELS
+    from engine.policy.kinds.registry import KINDS
 
-    model = POLICY_MODELS.get(kind)
-    if model is None:
-        raise UsageError(f"There is no kind of policy '{kind}'.", f"The kinds are {', '.join(POLICY_MODELS)}.")
-    typer.echo(json.dumps(model.model_json_schema(), indent=2))
+    if kind not in KINDS:
+        raise UsageError(f"There is no kind of policy '{kind}'.", f"The kinds are {', '.join(KINDS)}.")
+    typer.echo(json.dumps(KINDS[kind].model.model_json_schema(), indent=2))

@@ -14,7 +14,8 @@ from engine.canonical.schema import ENTITIES, PROVENANCE
 from engine.diagnostics import Diagnostic
 from engine.errors import PolicyError, UsageError
 from engine.policy import codes
-from engine.policy.load import fingerprint_texts, near
+from engine.policy.load import fingerprint_texts
+from engine.policy.names import near
 from engine.policy.source import Document, SourceText, parse_document
 
 SOURCES = Path(__file__).parent.parent / "sources"

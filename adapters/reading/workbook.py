@@ -134,6 +134,26 @@ def read_workbook(data: bytes, shown_as: str, options: ReadOptions) -> Reading:
     return _table(sheet, shown_as, options.skip_rows)
 
 
+def sheet_rows(data: bytes) -> tuple[dict[str, list[Cells]], str]:
+    """Return the text of every sheet of a workbook by its name, or why it cannot be read.
+
+    Row and column of a cell are its place in the lists, blank rows included.
+    """
+    refused = _refused(data)
+    if refused is not None:
+        return {}, refused[1]
+    found: dict[str, list[Cells]] = {}
+    for name in _Sheet(data, None).names:
+        rows: list[Cells] = []
+        for number, cells, reason, text in _Sheet(data, name).rows():
+            if reason is not None:
+                return {}, f"row {number} of the sheet '{name}' has a cell without a value ({text})"
+            rows += [[] for _ in range(number - len(rows) - 1)]
+            rows.append(cells)
+        found[name] = rows
+    return found, ""
+
+
 def _refused(data: bytes) -> tuple[str, str] | None:
     if not data:
         return "empty_file", "The file is empty."

@@ -14,8 +14,8 @@ from engine.ownership.golden import golden_records
 from engine.ownership.identity import IDENTITY, Identified, identify
 from engine.ownership.limits import Limits
 from engine.ownership.presence import missing_findings
-from engine.policy.load import LoadedPolicy, PolicySet
-from engine.policy.models import OwnershipPolicy
+from engine.policy.kinds.ownership import OwnershipPolicy
+from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, Facts, StageResult
 
 __all__ = ["decide_ownership"]

@@ -6,7 +6,7 @@ import polars as pl
 
 from engine.canonical.schema import entity_spec
 from engine.ownership.drift import shown
-from engine.policy.models import AmendedTotal
+from engine.policy.kinds.ownership import AmendedTotal
 from engine.stage import Facts
 
 _REMEDY = "Correct the stated total or the stated change, or record the amendment in between that is missing."

@@ -9,7 +9,7 @@ import polars as pl
 from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec, Kind
 from engine.canonical.schema import EntitySpec
 from engine.ownership.identity import IDENTITY
-from engine.policy.models import OwnershipPolicy, OwnershipRule
+from engine.policy.kinds.ownership import OwnershipPolicy, OwnershipRule
 from engine.stage import Context, Facts
 from engine.workdays import elapsed
 

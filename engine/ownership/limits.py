@@ -8,7 +8,8 @@ import polars as pl
 
 from engine.condition import attach_references
 from engine.ownership.identity import IDENTITY
-from engine.policy.load import LoadedPolicy, compile_where
+from engine.policy.loaded import LoadedPolicy
+from engine.policy.where import compile_where
 from engine.stage import Context, Facts
 
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from engine.canonical.schema import EntitySpec
 from engine.ownership.identity import IDENTITY
-from engine.policy.models import OwnershipPolicy, Presence
+from engine.policy.kinds.ownership import OwnershipPolicy, Presence
 from engine.stage import Context, Facts
 from engine.workdays import elapsed
 

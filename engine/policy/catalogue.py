@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from engine.condition import CODES as CONDITION_CODES
+from engine.decision import CODES as TABLE_CODES
 from engine.diagnostics import Code
 from engine.policy import codes
 
-CATALOGUE: Final[dict[str, Code]] = {code.name: code for code in (*codes.CODES, *CONDITION_CODES)}
+CATALOGUE: Final[dict[str, Code]] = {code.name: code for code in (*codes.CODES, *CONDITION_CODES, *TABLE_CODES)}
 """Every diagnostic code by name."""
 
 

@@ -103,8 +103,16 @@ CONDITION_NOT_ALLOWED: Final = Code(
     "Remove `where`.",
 )
 
+TABLE_FILE: Final = Code(
+    "table-file",
+    Level.ERROR,
+    "The sheet that a policy names for its table is missing or cannot be read.",
+    "Put the CSV or XLSX file beside the policy; in a workbook the sheet bears the policy's id.",
+)
+
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
+    TABLE_FILE,
 )  # fmt: skip

@@ -65,7 +65,8 @@ def test_a_table_that_the_engine_refuses_fails_its_cases(altered: Path) -> None:
 
 def test_a_decision_of_another_kind_fails_its_cases(altered: Path) -> None:
     spoil(altered / "rebate" / "rebate.dmn", 'decisionTable hitPolicy="COLLECT" aggregation="SUM"', 'context a=""')
-    spoil(altered / "rebate" / "rebate.dmn", "</m:decisionTable>\n  </m:decision>\n  <m:decision id", "</m:context></m:decision><m:decision id")
+    end = "</m:decisionTable>\n  </m:decision>\n  <m:decision id"
+    spoil(altered / "rebate" / "rebate.dmn", end, "</m:context></m:decision><m:decision id")
     assert "rebate-test-01 case 001: Rebate: this is no decision table" in run(altered).failures
 
 

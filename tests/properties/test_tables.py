@@ -96,14 +96,16 @@ def _csv(rules: list[OracleRule], names: tuple[str, ...]) -> str:
 
 
 def _table(rules: list[OracleRule], hit: str, default: tuple[Any, ...] | None) -> DecisionTable:
-    outputs = {"fee": decimal(2)} if hit in ("COLLECT SUM", "COLLECT MIN", "COLLECT MAX") else {"grade": output_type(GRADES) or TEXT, "fee": decimal(2)}
+    both = {"grade": output_type(GRADES) or TEXT, "fee": decimal(2)}
+    outputs = {"fee": decimal(2)} if hit in ("COLLECT SUM", "COLLECT MIN", "COLLECT MAX") else both
     kept = [rule if len(outputs) == 2 else OracleRule(rule.id, rule.cells, rule.outputs[1:]) for rule in rules]
     grid, told = read_csv(_csv(kept, tuple(outputs)), "table.csv")
     assert not told
     policy, aggregation = parse_hit(hit) or (None, None)
     assert policy is not None and aggregation is not None
     given = default if default is None or len(outputs) == 2 else default[1:]
-    cells = {name: GridCell("" if value is None else str(value), ANCHOR) for name, value in zip(outputs, given, strict=True)} if given else None
+    pairs = zip(outputs, given or (), strict=given is not None)
+    cells = {name: GridCell("" if value is None else str(value), ANCHOR) for name, value in pairs} if given else None
     return DecisionTable("t", outputs, grid, tuple(TableInput(name) for name in INPUTS), policy, aggregation, cells, ANCHOR)
 
 

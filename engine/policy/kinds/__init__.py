@@ -1,0 +1,1 @@
+"""The kinds of policy files, one module each; `registry.py` gathers them."""

@@ -1,0 +1,38 @@
+"""Every kind of policy by the word its files bear in `policy:`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.diagnostics import Diagnostic
+from engine.policy.kinds import ownership, run
+from engine.policy.kinds.base import PolicyFile, RulePlace
+from engine.policy.sheets import Sheet
+from engine.policy.source import Document
+
+# The first argument is the kind's own model, which a mapping of all kinds cannot say.
+Check = Callable[[Any, Document, Sheet | None], list[Diagnostic]]
+Rules = Callable[[Any, Document, Sheet | None], list[RulePlace]]
+
+
+def no_rules(_: PolicyFile, __: Document, ___: Sheet | None) -> list[RulePlace]:
+    """Return the rules of a policy that has only settings: none."""
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKind:
+    """Hold a kind's model, the check of what its names mean, and where its rules stand."""
+
+    model: type[PolicyFile]
+    check: Check
+    rules: Rules = no_rules
+
+
+KINDS: Final[dict[str, PolicyKind]] = {
+    "ownership": PolicyKind(ownership.OwnershipPolicy, ownership.check_ownership, ownership.ownership_rules),
+    "run": PolicyKind(run.RunPolicy, run.check_whole_run),
+    "calendar": PolicyKind(run.CalendarPolicy, run.check_whole_run),
+}

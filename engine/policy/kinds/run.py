@@ -1,0 +1,44 @@
+"""What a run demands, and the workdays of the firm."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+import pydantic
+
+from engine.diagnostics import Diagnostic
+from engine.policy.kinds.base import Lag, PolicyFile, Severity, Strict, Words, refuse_where
+from engine.policy.sheets import Sheet
+from engine.policy.source import Document
+
+
+class Freshness(Strict):
+    """Say how old a source's export may be."""
+
+    within: Lag
+    severity: Severity = "high"
+
+
+class RunPolicy(PolicyFile):
+    """What a run demands: when it fails, which sources it needs, how fresh they are."""
+
+    policy: Literal["run"]
+    fail_on: Severity = "high"
+    required_sources: Words = ()
+    freshness: Freshness | None = None
+    control_total_severity: Severity = "high"
+    mapping_changed_severity: Severity = "medium"
+    approved_mappings: dict[str, str] = pydantic.Field(default_factory=dict)
+
+
+class CalendarPolicy(PolicyFile):
+    """Workdays: Monday to Friday without the holidays listed."""
+
+    policy: Literal["calendar"]
+    holidays: tuple[dt.date, ...] = ()
+
+
+def check_whole_run(policy: PolicyFile, document: Document, _: Sheet | None) -> list[Diagnostic]:
+    """Check a policy that holds for the whole run: no condition can limit it."""
+    return refuse_where(policy, document)

@@ -1,0 +1,12 @@
+"""The nearest known name to one that is not known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'?` for the nearest known word, or nothing."""
+    match = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean '{match[0]}'?" if match else ""
