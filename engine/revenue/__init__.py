@@ -1,0 +1,1 @@
+"""Revenue: what each promise earned, period by period, and what stands on the balance sheet for it."""
