@@ -20,7 +20,7 @@ from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_sna
 from engine.canonical.schema import SCHEMA_VERSION, entity_spec
 from engine.findings import finish_findings, severity_rank
 from engine.hashing import hash_columns
-from engine.pipeline import findings_by_rule, run_stages
+from engine.pipeline import GOLDEN, findings_by_rule, run_stages
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import PolicySet
 from engine.readings import reading_findings
@@ -72,7 +72,7 @@ def run_snapshot(
     result = run_stages(read.facts, policy_set, context, None if before is None else before.facts)
     findings = finish_findings(_read_findings(read, policy_set, context), *result.findings)
     progress("Writing the results")
-    frames = {"findings": findings, "held": _sorted_held(read.held), **_golden(result)}
+    frames = {"findings": findings, "held": _sorted_held(read.held), **_outputs(result)}
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
     run_dir = publish_run(out, run_id, frames, manifest)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
@@ -101,10 +101,14 @@ def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
     return held.select(list(HELD_SCHEMA)).sort(list(HELD_SCHEMA), nulls_last=True)
 
 
-def _golden(result: StageResult) -> dict[str, pl.DataFrame]:
+def _outputs(result: StageResult) -> dict[str, pl.DataFrame]:
+    """Return every output of the stages; agreed records get their hash and stand sorted by key."""
     frames: dict[str, pl.DataFrame] = {}
     for name, frame in result.frames.items():
-        spec = entity_spec(name.removeprefix("golden/"))
+        if not name.startswith(GOLDEN):
+            frames[name] = frame.collect()
+            continue
+        spec = entity_spec(name.removeprefix(GOLDEN))
         business = [pl.col(each).cast(pl.String) for each in spec.fields]
         hashed = frame.with_columns(hash_columns(business).alias("record_hash")).collect()
         frames[name] = hashed.select(*spec.polars_schema(), "evidence").sort(spec.keys)

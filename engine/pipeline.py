@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
 import polars as pl
 
 from engine.ownership import decide_ownership
 from engine.policy.loaded import PolicySet
 from engine.stage import Context, Facts, StageResult
 
+GOLDEN: Final = "golden/"
+
+Stage = Callable[[Facts, PolicySet, Context], StageResult]
+
+DECISIONS: Final[tuple[Stage, ...]] = ()
+"""The stages after ownership, in order; each reads agreed records and the outputs before it."""
+
 
 def run_stages(facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None) -> StageResult:
     """Run every stage over one snapshot; findings of all stages stand in the result."""
+    whole = decide_ownership(facts, policies, context, previous)
+    agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
+    whole.add(run_decisions(replace(facts, records=agreed, sources=facts.records), policies, context))
+    return whole
+
+
+def run_decisions(agreed: Facts, policies: PolicySet, context: Context) -> StageResult:
+    """Run the stages after ownership over agreed records."""
     whole = StageResult()
-    for result in (decide_ownership(facts, policies, context, previous),):
-        whole.frames |= result.frames
-        whole.findings += result.findings
-        whole.not_applicable += result.not_applicable
+    for stage in DECISIONS:
+        result = stage(agreed, policies, context)
+        whole.add(result)
+        agreed = agreed.with_outputs(result.frames)
     return whole
 
 

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Hold one snapshot's records: by entity a frame of all systems' source records.
+    """Hold what a stage decides on: by entity a frame of records.
 
-    `stated` says which columns a system's export has for an entity; a column it lacks is not
-    stated and never drifts, while a blank in an exported column is a stated blank.
+    Before ownership these are all systems' source records; after it the agreed (golden) records,
+    with `evidence` (a list of file:row) beside the canonical columns, and the source records stay
+    at hand in `sources`. The outputs of earlier stages stand beside the entities under their names
+    (`billing_decisions`). `stated` says which columns a system's export has for an entity; a column
+    it lacks is not stated and never drifts, while a blank in an exported column is a stated blank.
     """
 
     records: Mapping[str, pl.LazyFrame]
     stated: Mapping[tuple[str, str], frozenset[str]]
     as_of: dt.date
+    sources: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 
     def systems(self, entity: str) -> list[str]:
         """Return the systems that supply an entity, sorted."""
         return sorted(system for name, system in self.stated if name == entity)
 
     def frame(self, entity: str) -> pl.LazyFrame | None:
-        """Return the source records of an entity, or None when no system supplies it."""
+        """Return the records of an entity, or an earlier stage's output; None when there is none."""
         return self.records.get(entity)
+
+    def with_outputs(self, frames: Mapping[str, pl.LazyFrame]) -> Facts:
+        """Return these facts with a stage's outputs beside them."""
+        return replace(self, records={**self.records, **frames})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +54,9 @@ class StageResult:
     frames: dict[str, pl.LazyFrame] = field(default_factory=dict)
     findings: list[pl.DataFrame] = field(default_factory=list)
     not_applicable: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, other: StageResult) -> None:
+        """Add what a later stage made."""
+        self.frames |= other.frames
+        self.findings += other.findings
+        self.not_applicable += other.not_applicable

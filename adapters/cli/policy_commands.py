@@ -1,15 +1,18 @@
-"""`tieout policy check | show | schema`."""
+"""`tieout policy check | show | schema | test`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adapters.cli import policy_app
 from adapters.cli.run_commands import policies_folder
+
+if TYPE_CHECKING:
+    from adapters.policy_tests import Coverage, TestOutcome
 
 
 @policy_app.command("check")
@@ -71,3 +74,70 @@ def schema(kind: Annotated[str, typer.Argument(help="Kind of policy, as in `poli
     if kind not in KINDS:
         raise UsageError(f"There is no kind of policy '{kind}'.", f"The kinds are {', '.join(KINDS)}.")
     typer.echo(json.dumps(KINDS[kind].model.model_json_schema(), indent=2))
+
+
+@policy_app.command("test")
+def test(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Test files or folders; default: the policy folder's own tests.")] = None,
+    policies: Annotated[Path | None, typer.Option(help="Policy folder the tests run against.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Run test files: records given inline, rows expected in the outputs; prints expected beside actual."""
+    from adapters.policy_tests import coverage, find_test_files, run_tests
+
+    folder = policies_folder(policies)
+    if policies is None and paths and len(paths) == 1 and _holds_policies(paths[0]):
+        folder = paths[0]
+    outcomes, loaded = run_tests(find_test_files(paths or [folder]), folder)
+    covered = coverage(outcomes, loaded) if not paths or paths == [folder] else None
+    if as_json:
+        _print_outcomes_as_json(outcomes, covered)
+    else:
+        _print_outcomes(outcomes, covered)
+    broken, failed = any(each.is_broken for each in outcomes), any(each.differences for each in outcomes)
+    raise typer.Exit(2 if broken else 1 if failed else 0)
+
+
+def _holds_policies(folder: Path) -> bool:
+    from adapters.policy_folder import read_policy_texts
+
+    return folder.is_dir() and any(each.text.startswith("policy:") or "\npolicy:" in each.text for each in read_policy_texts(folder))
+
+
+def _print_outcomes(outcomes: list[TestOutcome], covered: Coverage | None) -> None:
+    from engine.diagnostics import render_diagnostic
+
+    for each in outcomes:
+        if each.passed:
+            continue
+        typer.echo(f"FAILED  {each.file}: {each.name}")
+        if each.failure:
+            typer.echo(f"  {each.failure}")
+        for diagnostic in each.diagnostics:
+            typer.echo("  " + render_diagnostic(diagnostic).replace("\n", "\n  "))
+        for difference in each.differences:
+            typer.echo(f"  line {difference.line}, {difference.output}")
+            typer.echo(f"    expected  {difference.expected}")
+            typer.echo(f"    actual    {difference.actual}")
+    passed = sum(each.passed for each in outcomes)
+    typer.echo(f"{passed} passed, {len(outcomes) - passed} failed")
+    if covered is not None:
+        total = len(covered.hit) + len(covered.missed)
+        typer.echo(f"{len(covered.hit)} of {total} table rules decided something in a test.")
+        for rule, place in covered.missed:
+            typer.echo(f"  no test for {rule}  {place}")
+
+
+def _print_outcomes_as_json(outcomes: list[TestOutcome], covered: Coverage | None) -> None:
+    body = {
+        "tests": [
+            {"file": each.file, "test": each.name, "passed": each.passed, "failure": each.failure or None,
+             "diagnostics": [f"{item.span.file}:{item.span.line}: {item.message}" for item in each.diagnostics],
+             "differences": [
+                 {"line": item.line, "output": item.output, "expected": item.expected, "actual": item.actual} for item in each.differences
+             ]}
+            for each in outcomes
+        ],
+        "coverage": None if covered is None else {"hit": covered.hit, "missed": [rule for rule, _ in covered.missed]},
+    }  # fmt: skip
+    typer.echo(json.dumps(body, indent=2))

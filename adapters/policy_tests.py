@@ -1,0 +1,163 @@
+"""Running the author's tests: find the files, run the stages over each test, compare, count rules hit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from adapters.policy_folder import check_policies
+from engine.diagnostics import Diagnostic
+from engine.errors import PolicyError, UsageError
+from engine.findings import finish_findings
+from engine.ownership import decide_ownership
+from engine.pipeline import GOLDEN, run_decisions
+from engine.policy import codes
+from engine.policy.kinds.registry import KINDS
+from engine.policy.loaded import PolicySet
+from engine.policy.names import near
+from engine.policy.source import Document, SourceText, parse_document
+from engine.policy.testing import Difference, PolicyTest, differences, read_tests
+from engine.stage import Context, StageResult
+
+
+@dataclass(slots=True)
+class TestOutcome:
+    """Hold what came of one test: its differences, or the mistakes that kept it from running."""
+
+    file: str
+    name: str
+    differences: list[Difference] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    rules: set[str] = field(default_factory=set)
+    failure: str = ""
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether the test could not be run at all."""
+        return bool(self.failure) or any(each.is_error for each in self.diagnostics)
+
+    @property
+    def passed(self) -> bool:
+        """Say whether the test ran and every expectation was met."""
+        return not self.is_broken and not self.differences
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Hold which rules of a policy folder's tables the tests made decide, and which none did."""
+
+    hit: tuple[str, ...]
+    missed: tuple[tuple[str, str], ...]
+
+
+def find_test_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the test files among files and folders; raises UsageError when there are none.
+
+    In a folder these are the files named `*_test.yaml` and those that begin a test by `test:`.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += [each for each in sorted(path.rglob("*.yaml")) if _is_test(each)]
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise UsageError(f"There is no file or folder {path}.", "Give test files, or a folder that holds them.")
+    if not found:
+        raise UsageError("There is no test to run.", "Name test files *_test.yaml, or begin them with `test:`.")
+    return found
+
+
+def _is_test(path: Path) -> bool:
+    if path.stem.endswith("_test"):
+        return True
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        return any(line.startswith(("test:", "tests:")) for line in handle)
+
+
+def run_tests(files: Sequence[Path], policies: Path) -> tuple[list[TestOutcome], PolicySet]:
+    """Run test files against a policy folder; raises PolicyError when the policies have mistakes."""
+    base, diagnostics = check_policies(policies)
+    if any(each.is_error for each in diagnostics):
+        raise PolicyError(f"The policies in {policies} have mistakes.", diagnostics, "Correct them and test again.")
+    outcomes: list[TestOutcome] = []
+    for path in files:
+        outcomes += _run_file(path, policies, base)
+    return outcomes, base
+
+
+def _run_file(path: Path, policies: Path, base: PolicySet) -> list[TestOutcome]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return [TestOutcome(str(path), path.stem, failure="the file cannot be read as UTF-8 text")]
+    document, mistakes = parse_document(SourceText(str(path), text))
+    if document.value is None and mistakes:
+        return [TestOutcome(str(path), path.stem, diagnostics=mistakes)]
+    tests, found = read_tests(document)
+    outcomes = [_run_test(each, policies, base) for each in tests]
+    mistakes += found
+    if any(each.is_error for each in mistakes):
+        outcomes.append(TestOutcome(str(path), path.stem, diagnostics=mistakes))
+    return outcomes
+
+
+def _run_test(test: PolicyTest, policies: Path, base: PolicySet) -> TestOutcome:
+    outcome = TestOutcome(test.file, test.name)
+    known = {each.policy.id for each in base.policies}
+    for name in test.policies:
+        if name not in known:
+            message = f"there is no policy '{name}'{near(name, known)}"
+            outcome.diagnostics.append(_at(test.document, ("policies", name), message))
+    if outcome.diagnostics:
+        return outcome
+    chosen = base
+    if test.policies:
+        chosen, outcome.diagnostics = check_policies(policies, test.policies)
+        outcome.diagnostics = [each for each in outcome.diagnostics if each.is_error]
+    if outcome.is_broken:
+        return outcome
+    frames, findings = run_given(test, chosen)
+    outcome.differences = differences(test, frames, findings)
+    outcome.rules = _rules_hit(frames, findings)
+    return outcome
+
+
+def _at(document: Document, place: tuple[str | int, ...], message: str) -> Diagnostic:
+    return document.diagnostic(codes.INVALID_VALUE, place, message, prefer_key=True)
+
+
+def run_given(test: PolicyTest, policies: PolicySet) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """Run the stages over a test's records; return every output by name and the findings."""
+    calendar = policies.calendar()
+    context = Context(test.as_of, test.known_on, () if calendar is None else calendar.holidays)
+    result = StageResult()
+    agreed = test.agreed()
+    claimed = test.claimed()
+    if claimed is not None:
+        result.add(decide_ownership(claimed, policies, context))
+        agreed = agreed.with_outputs({name.removeprefix(GOLDEN): frame for name, frame in result.frames.items()})
+    result.add(run_decisions(agreed, policies, context))
+    return {name: frame.collect() for name, frame in result.frames.items()}, finish_findings(*result.findings)
+
+
+def _rules_hit(frames: dict[str, pl.DataFrame], findings: pl.DataFrame) -> set[str]:
+    hit: set[str] = set(findings["rule"].drop_nulls().to_list())
+    for frame in frames.values():
+        if "rule" in frame.columns:
+            hit |= set(frame["rule"].drop_nulls().unique().to_list())
+    return hit
+
+
+def coverage(outcomes: Sequence[TestOutcome], policies: PolicySet) -> Coverage:
+    """Return which rules of the folder's decision tables any test made decide."""
+    hit = {rule for each in outcomes for rule in each.rules}
+    rules: list[tuple[str, str]] = []
+    for loaded in policies.policies:
+        if hasattr(loaded.policy, "hit"):
+            places = KINDS[loaded.policy.policy].rules(loaded.policy, loaded.document, loaded.sheet)
+            rules += [(each.rule, f"{each.span.file}:{each.span.line}") for each in places]
+    return Coverage(tuple(sorted(rule for rule, _ in rules if rule in hit)), tuple(sorted(each for each in rules if each[0] not in hit)))
