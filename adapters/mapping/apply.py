@@ -72,11 +72,13 @@ class StreamRows:
 
 
 def _flagged(flags: pl.Series, rows: pl.Series) -> pl.Series:
-    if rows.len() == 0:
+    # One row may stand here several times (a timecard makes a record of each day, a list of each element).
+    named = rows.unique()
+    if named.len() == 0:
         return flags
-    if rows.len() == flags.len():
+    if named.len() == flags.len():
         return pl.Series([], dtype=pl.Boolean).extend_constant(True, flags.len())
-    marks = pl.select(pl.int_range(flags.len()).is_in(rows.unique().cast(pl.Int64).implode()).alias("m")).to_series()
+    marks = pl.select(pl.int_range(flags.len()).is_in(named.cast(pl.Int64).implode()).alias("m")).to_series()
     return flags | marks
 
 
@@ -128,10 +130,9 @@ def _mark_looked_up(
     rule: EntityRule, frame: pl.DataFrame, streams: MappingType[str, StreamRows], parents: MappingType[str, str]
 ) -> None:
     """Mark rows of other streams whose values went into records: they were used."""
-    for each in rule.fields.values():
-        lookup = each.lookup
-        other = None if lookup is None else streams.get(lookup.stream)
-        if lookup is None or other is None or lookup.stream in parents or frame.height == 0:
+    for lookup in (one for each in rule.fields.values() if each.lookup is not None for one in each.lookup.alternatives()):
+        other = streams.get(lookup.stream)
+        if other is None or lookup.stream in parents or frame.height == 0:
             continue
         back = Related(stream="", on={theirs: ours for ours, theirs in lookup.on.items()})
         named = related_keys(other.frame, back, {"": frame})
@@ -161,10 +162,14 @@ def _select(
         inside = frame.select(holds(frame.columns, rule.when).alias("in")).to_series()
         keep = keep & inside
         rows.mark_set_aside(~inside, "other_kind")
-    if rule.exists is not None:
-        keep = keep & related_keys(frame, rule.exists, frames)
-    if rule.missing is not None:
-        keep = keep & ~related_keys(frame, rule.missing, frames)
+    for related, wanted in ((rule.exists, True), (rule.missing, False)):
+        if related is None:
+            continue
+        found = related_keys(frame, related, frames)
+        inside = found if wanted else ~found
+        keep = keep & inside
+        if related.reason is not None:
+            rows.mark_set_aside(~inside, related.reason)
     kept = frame.filter(keep)
     if rule.latest is not None and kept.height:
         last = last_versions(kept, rule.latest)
@@ -228,11 +233,13 @@ def _typed(
 
 
 def _shown(name: str, rule: FieldRule, frame: pl.DataFrame) -> pl.Expr:
-    text = f"@{name}" if f"@{name}" in frame.columns else None
-    if text is not None:
-        return pl.col(text)
-    source = None if rule.source is None else present(frame.columns, rule.source)
-    return pl.lit(None, dtype=pl.String) if source is None else pl.col(source).cast(pl.String)
+    """Return the text that a held row shows: the cell as the export has it."""
+    if f"@{name}" in frame.columns:
+        return pl.col(f"@{name}")
+    if rule.source is not None:
+        source = present(frame.columns, rule.source)
+        return pl.lit(None, dtype=pl.String) if source is None else pl.col(source).cast(pl.String)
+    return field_text(name, rule, frame, {})[0]
 
 
 def _cast(
@@ -246,10 +253,11 @@ def _cast(
     if rule.source is not None:
         source = present(frame.columns, rule.source)
         if source is not None and frame.schema[source] != pl.String:
-            return typed_cast(source, frame.schema[source], spec, rule, mapping), frame
+            cast = typed_cast(source, frame.schema[source], spec, rule, mapping)
+            return adjusted(cast, rule, spec, frame, mapping), frame
     text, frame = field_text(name, rule, frame, frames)
     cast = cast_field(text, spec, rule, mapping)
-    return adjusted(cast, rule, spec, frame), frame
+    return adjusted(cast, rule, spec, frame, mapping), frame
 
 
 def _split(

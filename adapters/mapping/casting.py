@@ -70,7 +70,10 @@ def cast_field(text: Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -
 
 def _prepared(text: Expr, rule: FieldRule) -> Expr:
     if rule.pattern is not None:
-        text = trimmed(text.str.extract(rule.pattern, 1))
+        if rule.template is None:
+            text = trimmed(text.str.extract(rule.pattern, 1))
+        else:
+            text = pl.when(text.str.contains(rule.pattern)).then(text.str.replace(rule.pattern, rule.template))
     if rule.null_values:
         text = pl.when(~text.is_in(list(rule.null_values))).then(text)
     return text
@@ -193,7 +196,8 @@ def _integer(text: Expr, rule: FieldRule) -> Cast:
 
 def _date(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
     formats = rule.date or mapping.date
-    value = pl.coalesce([_one_date(text, each) for each in formats])
+    one = _last_day if rule.exclusive_end else _one_date
+    value = pl.coalesce([one(text, each) for each in formats])
     in_range = value.dt.year().is_between(1900, 2999)
     reason = (
         pl.when(text.is_null()).then(None)
@@ -212,6 +216,17 @@ def _one_date(text: Expr, form: str) -> Expr:
         # chrono would also take `25-1-1`; ISO dates have exactly ten characters.
         text = pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}$")).then(text)
     return text.str.to_date(form, strict=False)
+
+
+def _last_day(text: Expr, form: str) -> Expr:
+    """Return the last day of a period from when the next one begins, or from the last second before."""
+    if form in ("epoch_s", "epoch_ms"):
+        moment = _epoch(text, 1_000_000 if form == "epoch_s" else 1_000)
+    elif "%H" in form:
+        moment = text.str.to_datetime(form, time_unit="us", strict=False)
+    else:
+        return _one_date(text, form).dt.offset_by("-1d")
+    return moment.dt.offset_by("-86399s").dt.date()
 
 
 def _epoch(text: Expr, micro: int) -> Expr:

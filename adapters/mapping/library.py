@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pydantic
 
-from adapters.mapping.model import EntityRule, FieldRule, Mapping, StreamRule
-from engine.canonical.kinds import Kind
+from adapters.mapping.checks import check_mapping
+from adapters.mapping.model import EntityRule, Mapping, StreamRule
 from engine.canonical.schema import ENTITIES, PROVENANCE
 from engine.diagnostics import Diagnostic
 from engine.errors import PolicyError, UsageError
@@ -68,7 +68,7 @@ def read_mapping(path: Path) -> tuple[Mapping | None, list[Diagnostic], str]:
     except pydantic.ValidationError as error:
         found = [_diagnostic(document, each) for each in error.errors()]
         return None, [*diagnostics, *found], fingerprint
-    return mapping, [*diagnostics, *_check_names(mapping, document)], fingerprint
+    return mapping, [*diagnostics, *check_mapping(mapping, document)], fingerprint
 
 
 def _texts(value: object) -> object:
@@ -94,40 +94,6 @@ def _diagnostic(document: Document, error: object) -> Diagnostic:
     message = str(error["msg"]).removeprefix("Value error, ")
     code = codes.UNKNOWN_SETTING if error["type"] == "extra_forbidden" else codes.INVALID_VALUE
     return document.diagnostic(code, location, f"'{name}': {message[:1].lower()}{message[1:]}")
-
-
-def _check_names(mapping: Mapping, document: Document) -> list[Diagnostic]:
-    found: list[Diagnostic] = []
-    for index, rule in enumerate(mapping.entities):
-        place: tuple[str | int, ...] = ("entities", index)
-        if rule.entity not in ENTITIES:
-            message = f"'{rule.entity}' is no canonical entity{near(rule.entity, ENTITIES)}"
-            found.append(document.diagnostic(codes.UNKNOWN_ENTITY, (*place, "entity"), message))
-            continue
-        fields = {**ENTITIES[rule.entity].fields, **PROVENANCE}
-        for name, each in rule.fields.items():
-            where = (*place, "fields", name)
-            if name not in fields:
-                message = f"'{rule.entity}' has no field '{name}'{near(name, fields)}"
-                found.append(document.diagnostic(codes.UNKNOWN_FIELD, where, message, prefer_key=True))
-            elif fields[name].kind is Kind.ENUM:
-                found += _check_enum(each, fields[name].values, document, where)
-        missing = [key for key in ENTITIES[rule.entity].keys if key not in rule.fields]
-        if missing:
-            message = f"the key '{missing[0]}' of '{rule.entity}' is not mapped"
-            found.append(document.diagnostic(codes.MISSING_SETTING, (*place, "fields"), message))
-    return found
-
-
-def _check_enum(
-    rule: FieldRule, values: tuple[str, ...], document: Document, where: tuple[str | int, ...]
-) -> list[Diagnostic]:
-    words = [*(rule.map or {}).values(), *(word for word in (rule.const, rule.fallback, rule.otherwise) if word)]
-    return [
-        document.diagnostic(codes.INVALID_VALUE, where, f"'{word}' is none of {', '.join(values)}{near(word, values)}")
-        for word in words
-        if word not in values
-    ]
 
 
 @functools.cache

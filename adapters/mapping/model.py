@@ -40,25 +40,35 @@ Conditions = dict[str, Condition]
 
 
 class Related(_Strict):
-    """Point at rows of another stream: its name, how keys meet, and which of its rows count."""
+    """Point at rows of another stream: its name, how keys meet, and which of its rows count.
+
+    `reason` names why a row is set aside that `exists` or `missing` keeps out.
+    """
 
     stream: str
     on: dict[str, str]
     when: Conditions = {}
+    reason: str | None = None
 
 
 class Lookup(Related):
     """Take a value from another stream: the first row there whose keys equal ours.
 
-    With `then`, the value taken is itself looked up (its `on` names our side `value`).
+    With `then`, the value taken is itself looked up (its `on` names our side `value`). With `else`,
+    rows for which nothing is found are looked up there.
     """
 
     take: Names
     then: Lookup | None = None
+    otherwise: Lookup | None = pydantic.Field(default=None, alias="else")
+
+    def alternatives(self) -> list[Lookup]:
+        """Return the lookup and those that follow it where it finds nothing."""
+        return [self, *(self.otherwise.alternatives() if self.otherwise else [])]
 
     def streams(self) -> list[str]:
         """Return the streams the lookup goes through."""
-        return [self.stream, *(self.then.streams() if self.then else [])]
+        return [name for each in self.alternatives() for name in (each.stream, *(each.then.streams() if each.then else []))]
 
 
 class Unpivot(_Strict):
@@ -92,7 +102,8 @@ class SetAside(_Strict):
 class FieldRule(_Strict):
     """Say where a canonical field comes from and how its text is read.
 
-    Exactly one of `from`, `first_of`, `join`, `const`, `lookup`, `header` gives the text.
+    Exactly one of `from`, `first_of`, `join`, `const`, `lookup`, `header` gives the text. `prefer`
+    names columns that win over the lookup where they are filled.
     """
 
     source: Names | None = pydantic.Field(default=None, alias="from")
@@ -100,13 +111,16 @@ class FieldRule(_Strict):
     join: Names | None = None
     const: str | None = None
     lookup: Lookup | None = None
+    prefer: Names = ()
     header: str | None = None            # regex over header names; group 1 of the match is the text
     from_header: str | None = None       # regex naming the column that holds the value
 
     pattern: str | None = None           # regex; group 1 is what counts
+    template: str | None = None          # what the match becomes instead, as in "${1}-${2}"
     null_values: Names = ()
     date: Names | None = None
     time: Names | None = None
+    exclusive_end: Names = ()            # the cell says when the next period begins, these when this one did
     decimal: str = "."
     thousands: str = ""
     strip: str = ""                      # characters removed from a number (currency signs)
@@ -138,6 +152,16 @@ class FieldRule(_Strict):
         origins = [self.source, self.first_of, self.join, self.const, self.lookup, self.header, self.from_header]
         if sum(origin is not None for origin in origins) != 1:
             raise ValueError("give exactly one of from, first_of, join, const, lookup, header, from_header")
+        if self.prefer and self.lookup is None:
+            raise ValueError("prefer goes with lookup; for columns alone write first_of")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _words_that_belong_together(self) -> FieldRule:
+        if self.template is not None and self.pattern is None:
+            raise ValueError("a template needs the pattern whose groups it names")
+        if self.otherwise is not None and self.map is None:
+            raise ValueError("otherwise stands beside a map, for the words the map does not list")
         return self
 
 
@@ -191,12 +215,9 @@ class Mapping(_Strict):
     entities: tuple[EntityRule, ...]
     note: str | None = None
 
-    @pydantic.model_validator(mode="after")
-    def _streams_exist(self) -> Mapping:
-        for rule in self.entities:
-            names = [rule.stream] + [r.stream for r in (rule.exists, rule.missing) if r]
-            names += [name for f in rule.fields.values() if f.lookup for name in f.lookup.streams()]
-            for name in names:
-                if name not in self.streams and name.split(".")[0] not in self.streams:
-                    raise ValueError(f"entity '{rule.entity}' reads stream '{name}', which is not declared")
-        return self
+    def stream_names(self) -> list[str]:
+        """Return every stream that rules may read: the declared ones and the lists inside their records."""
+        names = list(self.streams)
+        for name, rule in self.streams.items():
+            names += [f"{name}.{child.removeprefix(f'{rule.name or name}.')}" for child in rule.children]
+        return names

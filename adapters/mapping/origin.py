@@ -28,7 +28,8 @@ def field_text(
     if rule.lookup is not None:
         column = f"@{name}"
         found = _looked_up(frame, rule.lookup, streams)
-        return pl.col(column), frame.with_columns(found.alias(column))
+        preferred = column_text(columns, rule.prefer)
+        return pl.col(column), frame.with_columns(found.alias(column)).with_columns(pl.coalesce(preferred, column).alias(column))
     if rule.header is not None:
         return pl.lit(_captured(rule.header, columns), dtype=pl.String), frame
     if rule.from_header is not None:
@@ -40,7 +41,11 @@ def field_text(
 
 def _looked_up(frame: pl.DataFrame, rule: Lookup, streams: MappingType[str, pl.DataFrame]) -> pl.Series:
     found = lookup(frame, rule, rule.take, streams)
-    return found if rule.then is None else _looked_up(pl.DataFrame({"value": found}), rule.then, streams)
+    if rule.then is not None:
+        found = _looked_up(pl.DataFrame({"value": found}), rule.then, streams)
+    if rule.otherwise is None:
+        return found
+    return pl.select(pl.coalesce(found, _looked_up(frame, rule.otherwise, streams))).to_series()
 
 
 def _captured(pattern: str, columns: list[str]) -> str | None:
@@ -51,9 +56,14 @@ def _captured(pattern: str, columns: list[str]) -> str | None:
     return None
 
 
-def adjusted(cast: Cast, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame) -> Cast:
-    """Apply the conditions that turn a value's sign or blank it, and a divisor column."""
+def adjusted(cast: Cast, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame, mapping: Mapping) -> Cast:
+    """Apply what depends on other columns: parts added, a divisor, a sign, a period's start, conditions."""
     value, reason = cast.value, cast.reason
+    if rule.exclusive_end:
+        # A period that ends the instant it begins (a fee) is one day and not none.
+        inclusive = rule.model_copy(update={"exclusive_end": ()})
+        start = cast_field(column_text(frame.columns, rule.exclusive_end), spec, inclusive, mapping).value
+        value = pl.when(value < start).then(start).otherwise(value)
     for name, factor in [*((each, 1) for each in rule.plus), *((each, -1) for each in rule.minus)]:
         part = column_text(frame.columns, name.split(" | "))
         readable = pl.when(part.str.contains(r"^[+-]?\d+(\.\d{0,6}0*)?$")).then(part)
@@ -79,7 +89,7 @@ def typed_cast(column: str, dtype: pl.DataType, spec: FieldSpec, rule: FieldRule
     """Return the cast of a column that the export typed; floats go through their shortest text."""
     source = pl.col(column)
     nothing = pl.lit(None, dtype=pl.String)
-    plain = rule.unit is None and rule.sign is None and not rule.reciprocal and rule.map is None
+    plain = rule.unit is None and rule.sign is None and not rule.reciprocal and not rule.exclusive_end and rule.map is None
     if plain and dtype == spec.dtype and spec.kind is not Kind.ENUM:
         return Cast(source, nothing)
     if plain and spec.kind in DECIMAL_SCALE and isinstance(dtype, pl.Decimal):

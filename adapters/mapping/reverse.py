@@ -19,9 +19,12 @@ from engine.canonical.schema import PROVENANCE, entity_spec
 def write_streams(mapping: Mapping, records: MappingType[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Return the vendor's streams as frames of text; entities sharing a stream share its rows' columns."""
     parts: dict[str, list[pl.DataFrame]] = {}
+    written: set[tuple[str, str]] = set()
     for rule in mapping.entities:
         frame = records.get(rule.entity)
-        if frame is not None and frame.height:
+        # A second rule reads other rows of the same stream into the same entity; a record is written once.
+        if frame is not None and frame.height and (rule.entity, rule.stream) not in written:
+            written.add((rule.entity, rule.stream))
             parts.setdefault(rule.stream, []).append(entity_rows(rule, mapping, frame))
     return {stream: pl.concat(frames, how="diagonal") for stream, frames in parts.items()}
 
@@ -59,7 +62,8 @@ def cell_text(value: pl.Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping
         yes, no = (rule.true or mapping.true)[0], (rule.false or mapping.false)[0]
         return pl.when(value).then(pl.lit(yes)).when(~value).then(pl.lit(no))
     if spec.kind is Kind.DATE:
-        return value.dt.to_string((rule.date or mapping.date)[0])
+        day = value.dt.offset_by("1d") if rule.exclusive_end else value
+        return day.dt.to_string((rule.date or mapping.date)[0])
     if spec.kind is Kind.TIME:
         return _instant(value, (rule.time or mapping.time)[0])
     text = value.cast(pl.String)

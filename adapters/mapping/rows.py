@@ -28,7 +28,8 @@ def present(columns: Iterable[str], names: Iterable[str]) -> str | None:
 def column_text(columns: Iterable[str], names: Iterable[str]) -> pl.Expr:
     """Return the trimmed text of the column the aliases name; blank where the export lacks it."""
     name = present(columns, names)
-    return pl.lit(None, dtype=pl.String) if name is None else trimmed(pl.col(name))
+    # An export that types its columns (Parquet) is compared by the text a CSV of it would have.
+    return pl.lit(None, dtype=pl.String) if name is None else trimmed(pl.col(name).cast(pl.String))
 
 
 def holds(columns: Iterable[str], conditions: Conditions) -> pl.Expr:

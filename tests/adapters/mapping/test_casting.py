@@ -101,3 +101,18 @@ def test_booleans_and_words_are_those_declared() -> None:
 def test_a_whole_number_may_be_written_with_zero_decimals_only() -> None:
     assert cast("30.0", Kind.INT) == (30, None)
     assert cast("30.5", Kind.INT) == (None, "not_a_whole_number")
+
+
+def test_a_period_written_without_a_dash_becomes_a_label() -> None:
+    rule = {"pattern": r"^(\d{4})-?(\d{2})$", "template": "${1}-${2}"}
+    assert cast("202601", Kind.PERIOD, **rule) == ("2026-01", None)
+    assert cast("2026-01", Kind.PERIOD, **rule) == ("2026-01", None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "form"),
+    [("2026-02-01", "%Y-%m-%d"), ("2026-02-01 00:00:00", "%Y-%m-%d %H:%M:%S"), ("1769904000", "epoch_s"), ("1769903999", "epoch_s"),
+     ("1769903999000", "epoch_ms"), ("2026-02-01 13:30:00", "%Y-%m-%d %H:%M:%S")],
+)  # fmt: skip
+def test_the_end_of_a_period_is_the_day_before_the_next_one_begins(cell: str, form: str) -> None:
+    assert cast(cell, Kind.DATE, date=[form], exclusive_end=["start"]) == (dt.date(2026, 1, 31), None)

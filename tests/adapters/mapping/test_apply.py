@@ -1,0 +1,104 @@
+"""A mapping written in the test reads a small export: what counts, what is set aside and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+
+from adapters.snapshot import SnapshotRead, read_snapshot
+
+HEAD = "adapter: own\ntitle: A system of our own\n"
+
+
+def read(folder: Path, mapping: str, **files: str) -> SnapshotRead:
+    """Read CSV files with a mapping of our own."""
+    (folder / "mappings").mkdir()
+    (folder / "mappings/own.yaml").write_text(HEAD + mapping, encoding="utf-8")
+    (folder / "export").mkdir()
+    for name, text in files.items():
+        (folder / f"export/{name}.csv").write_text(text, encoding="utf-8")
+    (folder / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources:\n  - {system: x, adapter: own, path: export}\n")
+    return read_snapshot(folder, folder / "mappings")
+
+
+def set_aside(result: SnapshotRead) -> dict[str, int]:
+    return {reason: rows for each in result.files for reason, rows in each.set_aside.items()}
+
+
+WEEKS = """
+set_aside: [{reason: deleted, when: {deleted: [T]}}]
+streams: {week: {files: [week.csv]}}
+entities:
+  - entity: time_entry
+    from: week
+    unpivot: {start: start, columns: {mon: 0, tue: 1, wed: 2}, value: cell, day: day, identity: offset}
+    fields: {time_entry_id: {join: [id, offset]}, work_date: day, hours: cell}
+"""
+
+
+def test_a_week_that_makes_as_many_entries_as_there_are_weeks_uses_only_itself(tmp_path: Path) -> None:
+    result = read(tmp_path, WEEKS, week="id,start,mon,tue,wed,deleted\n1,2026-01-05,8,7,0,F\n2,2026-01-05,8,8,8,T\n")
+    assert result.facts.records["time_entry"].collect()["work_date"].to_list() == [dt.date(2026, 1, 5), dt.date(2026, 1, 6)]
+    assert (result.files[0].rows_used, set_aside(result)) == (1, {"deleted": 1})
+
+
+LINES = """
+streams: {invoice: {files: [invoice.csv]}, line: {files: [line.csv]}}
+entities:
+  - entity: invoice_line
+    from: line
+    missing: {stream: invoice, on: {invoice: id}, when: {void: [T]}, reason: invoice_is_void}
+    fields:
+      invoice_line_id: id
+      invoice_id: invoice
+      service_start: start
+      service_end: {from: end, exclusive_end: [start]}
+      account: {lookup: {stream: invoice, on: {invoice: id}, take: account, else: {stream: invoice, on: {invoice: id}, take: other}}}
+"""
+
+
+def test_lines_of_a_void_invoice_are_set_aside_by_the_name_given(tmp_path: Path) -> None:
+    lines = "id,invoice,start,end\n1,A,2026-01-01,2026-02-01\n2,B,2026-01-01,2026-02-01\n3,A,2026-01-05,2026-01-05\n"
+    result = read(tmp_path, LINES, invoice="id,void,account,other\nA,F,,4000\nB,T,,\n", line=lines)
+    found = result.facts.records["invoice_line"].collect().sort("invoice_line_id")
+    assert found["service_end"].to_list() == [dt.date(2026, 1, 31), dt.date(2026, 1, 5)]
+    assert found["account"].to_list() == ["4000", "4000"]
+    assert set_aside(result) == {"invoice_is_void": 1, "not_claimed": 1}
+
+
+def test_a_held_row_shows_the_cell_that_several_columns_may_give(tmp_path: Path) -> None:
+    fields = "{customer_id: id, status: {first_of: [a, b]}}"
+    mapping = f"streams: {{c: {{files: [c.csv]}}}}\nentities: [{{entity: customer, from: c, fields: {fields}}}]\n"
+    result = read(tmp_path, mapping, c="id,a,b\n1,,asleep\n")
+    assert result.held.select("field", "value", "reason").rows() == [("status", "asleep", "unknown_value")]
+
+
+TYPED = """
+set_aside: [{reason: deleted, when: {deleted: ["true"]}}]
+streams: {note: {files: [note.parquet]}}
+entities:
+  - entity: invoice
+    from: note
+    fields:
+      invoice_id: id
+      net_amount: {from: total, minus: [tax], negate_when: {id: {blank: false}}}
+      due_date: {from: due, only_when: {paid: ["false"]}}
+"""
+
+
+def test_columns_that_the_export_types_are_treated_like_text(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings/own.yaml").write_text(HEAD + TYPED, encoding="utf-8")
+    day = dt.date(2026, 1, 9)
+    frame = pl.DataFrame({"id": [1, 2, 3], "total": ["11.50", "2.00", "1.00"], "tax": ["1.50", "0.25", "0.00"], "due": [day, day, day],
+                          "paid": [True, False, False], "deleted": [False, False, True]})  # fmt: skip
+    frame.with_columns(pl.col("total", "tax").str.to_decimal(scale=2)).write_parquet(tmp_path / "export/note.parquet")
+    (tmp_path / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources:\n  - {system: x, adapter: own, path: export}\n")
+    result = read_snapshot(tmp_path, tmp_path / "mappings")
+    found = result.facts.records["invoice"].collect().sort("invoice_id")
+    assert [f"{value:.2f}" for value in found["net_amount"]] == ["-10.00", "-1.75"]
+    assert found["due_date"].to_list() == [None, day]
+    assert set_aside(result) == {"deleted": 1}
