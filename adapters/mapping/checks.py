@@ -15,7 +15,7 @@ from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec, Kind
 from engine.canonical.schema import ENTITIES, PROVENANCE
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
-from engine.policy.load import near
+from engine.policy.names import near
 from engine.policy.source import Document
 
 Place = tuple[str | int, ...]
