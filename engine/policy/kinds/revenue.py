@@ -1,0 +1,109 @@
+"""Revenue policies: how each promise is recognized, the accounting choices, and the accounts."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import pydantic
+
+from engine.canonical.kinds import Kind
+from engine.condition import Scope, entity_scope, enum
+from engine.diagnostics import Diagnostic
+from engine.policy import codes
+from engine.policy.kinds.base import RulePlace, Strict, refuse_where
+from engine.policy.kinds.revenue_settings import Convention, Measure, RevenueSettings, Timing
+from engine.policy.kinds.table import TablePolicy, compile_policy_table, table_rules
+from engine.policy.names import near
+from engine.policy.sheets import Sheet
+from engine.policy.source import Document
+
+ACCOUNT_ROLES: Final = (
+    "revenue", "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability",
+    "loss_provision", "cost_of_revenue", "unbilled_receivable", "tax_payable", "allowance", "credit_loss_expense",
+    "intercompany", "rounding", "contract_cost_asset", "contract_cost_expense", "return_asset", "inventory", "payable",
+    "interest_income", "interest_expense", "fx", "cash", "customer_payment_asset",
+)  # fmt: skip
+"""Roles of ledger accounts; `cost_asset` is another word for `contract_cost_asset`."""
+
+
+class Assignment(Strict):
+    """What one contract or line is given instead of what the table and the settings say."""
+
+    settings: dict[str, Any] = pydantic.Field(default_factory=dict)
+    timing: Timing | None = None
+    measure: Measure | None = None
+    convention: Convention | None = None
+    principal: bool | None = None
+    loss_scope: bool | None = None
+    nature: Literal["right_to_access", "right_to_use"] | None = None
+
+
+class RevenuePolicy(TablePolicy):
+    """How each promise is recognized: a table giving timing, measure and convention; settings; accounts."""
+
+    policy: Literal["revenue"]
+    item: Literal["obligation"] = "obligation"
+    settings: RevenueSettings = RevenueSettings()
+    accounts: dict[str, str] = pydantic.Field(default_factory=dict)
+    assign: dict[str, Assignment] = pydantic.Field(default_factory=dict)
+
+    def settings_of(self, key: str) -> RevenueSettings:
+        """Return the settings of a contract or line that has overrides; raises pydantic.ValidationError when they are wrong."""
+        return RevenueSettings.model_validate(_merged(self.settings.model_dump(), self.assign[key].settings))
+
+
+def _merged(value: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    made = copy.deepcopy(value)
+    for name, each in over.items():
+        old = made.get(name)
+        made[name] = _merged(old, each) if isinstance(old, dict) and isinstance(each, Mapping) else each
+    return made
+
+
+def treatment_scope(_: RevenuePolicy | None = None) -> Scope:
+    """Return what the table may ask: a line's fields and what they reach, and the line's licence and billing choices."""
+    extra = {"as_of": Kind.DATE, "licence_nature": enum("right_to_access", "right_to_use"), "as_invoiced": Kind.BOOL}
+    return entity_scope("contract_line", extra=extra)
+
+
+def check_revenue(policy: RevenuePolicy, document: Document, sheet: Sheet | None) -> list[Diagnostic]:
+    """Check the table, what the standard allows, the roles of accounts and every override."""
+    _, found = compile_policy_table(policy, document, sheet, treatment_scope())
+    found += refuse_where(policy, document)
+    for path, reason in policy.settings.refused():
+        found.append(document.diagnostic(codes.INVALID_VALUE, ("settings", *path), reason, prefer_key=True))
+    for output in ("timing", "measure"):
+        if output not in policy.outputs:
+            found.append(document.diagnostic(codes.MISSING_SETTING, ("outputs",), f"the table gives no '{output}'", prefer_key=True))
+    roles = (*ACCOUNT_ROLES, "cost_asset")
+    for role in policy.accounts:
+        if role not in roles:
+            message = f"'{role}' is no role of an account{near(role, roles)}"
+            found.append(document.diagnostic(codes.UNKNOWN_SETTING, ("accounts", role), message, prefer_key=True))
+    return found + _overrides(policy, document)
+
+
+def _overrides(policy: RevenuePolicy, document: Document) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for key, each in policy.assign.items():
+        if not each.settings:
+            continue
+        place = ("assign", key)
+        try:
+            refused = list(policy.settings_of(key).refused())
+        except pydantic.ValidationError as error:
+            for mistake in error.errors():
+                name = ".".join(str(part) for part in mistake["loc"])
+                message = f"'{name}' of '{key}' cannot be {mistake.get('input')!r}"
+                found.append(document.diagnostic(codes.INVALID_VALUE, place, message, prefer_key=True))
+            continue
+        for path, reason in refused:
+            found.append(document.diagnostic(codes.INVALID_VALUE, place, f"{'.'.join(path)}: {reason}", prefer_key=True))
+    return found
+
+
+def revenue_rules(policy: RevenuePolicy, document: Document, sheet: Sheet | None) -> list[RulePlace]:
+    """Return every rule of the table with its place."""
+    return table_rules(policy, document, sheet)
