@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 import pydantic
 
-from engine.canonical.kinds import Kind
-from engine.condition import Scope, entity_scope, enum
+from engine.canonical.kinds import FieldSpec, Kind
+from engine.condition import Scope, Type, entity_scope, enum
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.kinds.base import RulePlace, Strict, refuse_where
@@ -64,7 +64,9 @@ def _merged(value: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def treatment_scope(_: RevenuePolicy | None = None) -> Scope:
     """Return what the table may ask: a line's fields and what they reach, and the line's licence and billing choices."""
-    extra = {"as_of": Kind.DATE, "licence_nature": enum("right_to_access", "right_to_use"), "as_invoiced": Kind.BOOL}
+    extra: dict[str, Kind | FieldSpec | Type] = {
+        "as_of": Kind.DATE, "licence_nature": enum("right_to_access", "right_to_use"), "as_invoiced": Kind.BOOL,
+    }  # fmt: skip
     return entity_scope("contract_line", extra=extra)
 
 

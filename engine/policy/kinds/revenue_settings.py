@@ -35,8 +35,8 @@ class Allocation(Strict):
     """How the price is shared over obligations (606-10-32-28 to 32-41)."""
 
     method: Literal["relative_ssp", "residual"] = "relative_ssp"
-    residual_to: str = pydantic.Field("largest", pattern=r"^(largest|first|last|named\([^()]+\))$")
-    discount: str = pydantic.Field("proportional", pattern=r"^(proportional|bundle\([^()]+\))$")
+    residual_to: str = pydantic.Field(default="largest", pattern=r"^(largest|first|last|named\([^()]+\))$")
+    discount: str = pydantic.Field(default="proportional", pattern=r"^(proportional|bundle\([^()]+\))$")
     bundle_price: Decimal | None = None
     missing_ssp: Literal["finding"] = "finding"
     ssp_range: Literal["nearest", "mid"] = "nearest"
