@@ -295,7 +295,9 @@ def _without_duplicates(
     if good.height == 0 or not (again := ~good.select(pl.struct(spec.keys).is_first_distinct()).to_series()).any():
         return good, good.clear(), nothing
     if rule.distinct:
-        return good.filter(~again), good.clear(), nothing
+        # The fullest of the rows that name one record, whatever their order in the file.
+        ordered = good.sort(*business, INDEX, nulls_last=True)
+        return ordered.unique(spec.keys, keep="first", maintain_order=True).sort(INDEX), good.clear(), nothing
     firsts, later = good.filter(~again), good.filter(again)
     same = later.join(firsts.select(business), on=business, how="semi", nulls_equal=True)
     conflicts = later.join(same.select(INDEX), on=INDEX, how="anti")
