@@ -69,8 +69,9 @@ def run_snapshot(
         return RunOutcome(run_id, out / run_id, manifest, is_new=False, fails=_fails(manifest, policy_set))
     remove_leftovers(out)
     progress("Deciding ownership")
-    result = run_stages(read.facts, policy_set, context, None if before is None else before.facts)
-    findings = finish_findings(_read_findings(read, policy_set, context), *result.findings)
+    found = [_read_findings(read, policy_set, context)]
+    result = run_stages(read.facts, policy_set, context, None if before is None else before.facts, found)
+    findings = finish_findings(*result.findings)
     progress("Writing the results")
     frames = {"findings": findings, "held": _sorted_held(read.held), **_outputs(result)}
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
+from engine.findings import finish_findings
+from engine.kpi import measure_kpis
 from engine.ownership import decide_ownership
 from engine.policy.loaded import PolicySet
 from engine.stage import Context, Facts, StageResult
@@ -20,21 +22,27 @@ DECISIONS: Final[tuple[Stage, ...]] = ()
 """The stages after ownership, in order; each reads agreed records and the outputs before it."""
 
 
-def run_stages(facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None) -> StageResult:
-    """Run every stage over one snapshot; findings of all stages stand in the result."""
+def run_stages(
+    facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None, found: Sequence[pl.DataFrame] = ()
+) -> StageResult:
+    """Run every stage over one snapshot; findings of all stages, and those `found` before, stand in the result."""
     whole = decide_ownership(facts, policies, context, previous)
+    whole.findings += found
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
-    whole.add(run_decisions(replace(facts, records=agreed, sources=facts.records), policies, context))
+    rest = run_decisions(replace(facts, records=agreed, sources=facts.records), policies, context, whole.findings)
+    whole.add(rest)
     return whole
 
 
-def run_decisions(agreed: Facts, policies: PolicySet, context: Context) -> StageResult:
-    """Run the stages after ownership over agreed records."""
+def run_decisions(agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = ()) -> StageResult:
+    """Run the stages after ownership over agreed records; KPIs come last and count the findings of all."""
     whole = StageResult()
     for stage in DECISIONS:
         result = stage(agreed, policies, context)
         whole.add(result)
         agreed = agreed.with_outputs(result.frames)
+    counted = agreed.with_outputs({"findings": finish_findings(*found, *whole.findings).lazy()})
+    whole.add(measure_kpis(counted, policies, context))
     return whole
 
 

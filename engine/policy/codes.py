@@ -110,9 +110,16 @@ TABLE_FILE: Final = Code(
     "Put the CSV or XLSX file beside the policy; in a workbook the sheet bears the policy's id.",
 )
 
+UNKNOWN_FACTS: Final = Code(
+    "unknown-facts",
+    Level.ERROR,
+    "A KPI speaks of facts that Tieout does not have.",
+    "Use one of the facts the message names; docs/kpis.md lists their columns.",
+)
+
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
-    TABLE_FILE,
+    TABLE_FILE, UNKNOWN_FACTS,
 )  # fmt: skip

@@ -1,0 +1,100 @@
+"""Facts of billing: decisions by item, time on invoices, and invoices with what is still open."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.kpi.places import HOURS, MONEY, aged, records, with_places
+from engine.stage import Context, Facts
+from engine.workdays import elapsed_workdays
+
+POSTED: Final = ("posted", "paid")
+
+# Which date of an item says when it came to be.
+_ITEM_DATE: Final = {
+    "time_entry": ("time_entry_id", "work_date"),
+    "expense": ("expense_id", "incurred_date"),
+    "milestone": ("milestone_id", "accepted_date"),
+    "billing_plan_line": ("plan_line_id", "due_date"),
+}
+
+
+def decision_facts(facts: Facts, context: Context) -> pl.LazyFrame:
+    """Return every billing decision with the date and the place of its item."""
+    decisions = facts.frame("billing_decisions")
+    assert decisions is not None, "the facts need billing decisions"
+    dates = pl.concat(
+        [
+            records(facts, entity).select(
+                pl.lit(entity).alias("item_type"), pl.col(key).alias("item_id"), pl.col(name).alias("item_date")
+            )
+            for entity, (key, name) in _ITEM_DATE.items()
+        ]
+    ).unique(["item_type", "item_id"], keep="any")
+    dated = decisions.join(dates, on=["item_type", "item_id"], how="left")
+    # A fee's id is `contract_line_id|period`; it is due when its period ends.
+    fee = pl.when(pl.col("item_type") == "fee").then(
+        (pl.col("item_id").str.split("|").list.last() + "-01").str.to_date("%Y-%m-%d", strict=False).dt.month_end()
+    )
+    made = dated.with_columns(pl.coalesce("item_date", fee, "earliest_bill_date").alias("date"))
+    columns = [
+        "date", "project_id", "contract_id", "contract_line_id", "currency", "item_type", "decision", "quantity", "amount",
+        "amount_billed", "amount_unbilled", "earliest_bill_date", "rule",
+    ]  # fmt: skip
+    return aged(with_places(made.select(columns), facts), "date", context.as_of).drop("contract_line_id")
+
+
+def billed_time_facts(facts: Facts, context: Context) -> pl.LazyFrame:
+    """Return each approved time entry on each posted invoice that bills it."""
+    invoices = records(facts, "invoice").filter(pl.col("status").is_in(POSTED) & (pl.col("kind") == "invoice"))
+    lines = records(facts, "invoice_line").select("invoice_line_id", "invoice_id", "time_entry_id")
+    single = lines.filter(pl.col("time_entry_id").is_not_null()).select("invoice_id", "time_entry_id")
+    pairs = records(facts, "invoice_line_time").select("invoice_line_id", "time_entry_id")
+    several = pairs.join(lines.select("invoice_line_id", "invoice_id"), on="invoice_line_id").select("invoice_id", "time_entry_id")
+    entries = records(facts, "time_entry").select(
+        "time_entry_id", "project_id", "contract_line_id", "hours", pl.col("approved_at").dt.date().alias("approved")
+    )
+    made = (
+        pl.concat([single, several])
+        .unique()
+        .join(invoices.select("invoice_id", "invoice_date", "currency", "customer_id", "legal_entity_id"), on="invoice_id")
+        .join(entries, on="time_entry_id")
+        .filter(pl.col("approved").is_not_null() & pl.col("invoice_date").is_not_null())
+    )
+    days = pl.max_horizontal((pl.col("invoice_date") - pl.col("approved")).dt.total_days(), pl.lit(0))
+    workdays = elapsed_workdays(pl.col("approved"), pl.col("invoice_date"), context.holidays).cast(pl.Int64)
+    shown = made.select(
+        pl.col("invoice_date").alias("date"), "project_id", "contract_line_id", "currency", "customer_id", "legal_entity_id",
+        pl.col("hours").cast(HOURS), days.cast(pl.Int64).alias("days"), workdays.alias("workdays"),
+    )  # fmt: skip
+    return with_places(shown, facts).drop("contract_line_id")
+
+
+def invoice_facts(facts: Facts, context: Context) -> pl.LazyFrame:
+    """Return posted invoices and credit notes with the amount open at the as-of date.
+
+    Open is what the system states as due, else gross less the payments applied by then; a document
+    that was paid in full by then is not open.
+    """
+    paid = pl.concat(
+        [
+            records(facts, "payment").filter(pl.col("paid_date") <= context.as_of).filter(pl.col("invoice_id").is_not_null())
+            .select("invoice_id", "amount"),
+            records(facts, "payment_application")
+            .join(records(facts, "payment").filter(pl.col("paid_date") <= context.as_of).select("payment_id", "paid_date"), on="payment_id")
+            .select("invoice_id", "amount"),
+        ]
+    ).group_by("invoice_id").agg(pl.col("amount").sum().alias("paid"))  # fmt: skip
+    posted = records(facts, "invoice").filter(pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= context.as_of))
+    joined = posted.join(paid, on="invoice_id", how="left")
+    settled = pl.col("fully_paid_date") <= context.as_of
+    rest = pl.col("gross_amount") - pl.col("paid").fill_null(pl.lit(0).cast(MONEY))
+    open_amount = pl.when(settled.fill_null(value=False)).then(pl.lit(0).cast(MONEY)).otherwise(pl.coalesce("amount_due", rest))
+    overdue = pl.when(open_amount != 0).then((pl.lit(context.as_of) - pl.col("due_date")).dt.total_days())
+    made = joined.select(
+        pl.col("invoice_date").alias("date"), "customer_id", "contract_id", "legal_entity_id", "currency", "kind", "net_amount",
+        "gross_amount", open_amount.cast(MONEY).alias("open_amount"), overdue.alias("days_overdue"), "due_date",
+    )  # fmt: skip
+    return aged(with_places(made, facts), "due_date", context.as_of)

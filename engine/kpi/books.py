@@ -1,0 +1,64 @@
+"""Facts of the books: recognized revenue, contract balances, and backlog."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.kpi.places import MONEY, records, with_places
+from engine.stage import Context, Facts
+
+
+def _period_end(period: pl.Expr) -> pl.Expr:
+    """Return the last day of a calendar month's label; fiscal labels beyond 12 have none."""
+    return (period + "-01").str.to_date("%Y-%m-%d", strict=False).dt.month_end()
+
+
+def revenue_facts(facts: Facts, _: Context) -> pl.LazyFrame:
+    """Return the revenue schedule, dated by the end of its period."""
+    schedule = _needed(facts, "revenue_schedule")
+    made = schedule.select(
+        _period_end(pl.col("period")).alias("date"), "contract_id", "contract_line_id", "currency", "nature",
+        pl.col("recognized_amount").cast(MONEY).alias("recognized"), pl.col("planned_amount").cast(MONEY).alias("planned"),
+    )  # fmt: skip
+    return with_places(made, facts).drop("contract_line_id")
+
+
+def balance_facts(facts: Facts, _: Context) -> pl.LazyFrame:
+    """Return every contract's balances at the end of each period."""
+    names = ["contract_asset", "contract_liability", "receivable", "unbilled_receivable", "remaining_obligation", "recognized"]
+    balances = _needed(facts, "contract_balances")
+    present = balances.collect_schema().names()
+    made = balances.select(
+        _period_end(pl.col("period")).alias("date"), "contract_id", "currency",
+        *((pl.col(name).cast(MONEY) if name in present else pl.lit(None, dtype=MONEY).alias(name)) for name in names),
+    )  # fmt: skip
+    return with_places(made, facts)
+
+
+def backlog_facts(facts: Facts, context: Context) -> pl.LazyFrame:
+    """Return per contract signed value + approved amendments − recognized, at the as-of date."""
+    signed = records(facts, "contract").filter(
+        (pl.col("signed_date") <= context.as_of) & pl.col("status").is_in(["signed", "active", "completed"])
+    )
+    amended = (
+        records(facts, "amendment")
+        .filter((pl.col("status") == "approved") & (pl.coalesce("approved_date", "effective_date") <= context.as_of))
+        .group_by("contract_id")
+        .agg(pl.col("amount_change").sum().alias("amended"))
+    )
+    recognized = _needed(facts, "revenue_schedule").group_by("contract_id").agg(pl.col("recognized_amount").sum().alias("recognized"))
+    zero = pl.lit(0).cast(MONEY)
+    joined = signed.join(amended, on="contract_id", how="left").join(recognized, on="contract_id", how="left")
+    value = pl.col("total_value") + pl.col("amended").fill_null(zero)
+    done = pl.col("recognized").cast(MONEY).fill_null(zero)
+    made = joined.filter(pl.col("total_value").is_not_null()).select(
+        pl.lit(context.as_of).alias("date"), "contract_id", "customer_id", "legal_entity_id", "currency",
+        value.cast(MONEY).alias("signed"), done.alias("recognized"), (value - done).cast(MONEY).alias("backlog"),
+    )  # fmt: skip
+    return with_places(made, facts)
+
+
+def _needed(facts: Facts, name: str) -> pl.LazyFrame:
+    frame = facts.frame(name)
+    assert frame is not None, f"the facts need {name}"
+    return frame

@@ -1,0 +1,137 @@
+"""One KPI from its facts: numerator and denominator by period and dimension, the exact ratio, the status."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import DECIMAL_PRECISION
+from engine.condition.compile import quotient
+from engine.kpi.places import MONEY
+from engine.policy.kinds.kpi import CURRENCY, KpiPolicy, Measure, Target, measure_condition, measure_value
+from engine.policy.loaded import LoadedPolicy
+
+KPI_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "kpi": pl.String(), "period": pl.String(), "dimension": pl.String(), "value": MONEY, "unit": pl.String(), "numerator": MONEY,
+    "denominator": MONEY, "formula": pl.String(), "target": pl.String(), "status": pl.String(), "rule": pl.String(),
+    "policy_fingerprint": pl.String(),
+}  # fmt: skip
+"""Columns of `kpis.parquet`; the value has the decimals its policy states."""
+
+TOTAL: Final = "total"
+_KEYS: Final = ("period", "dimension", "unit")
+_WHOLE: Final = pl.Decimal(DECIMAL_PRECISION, 0)
+
+
+def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, facts: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.LazyFrame:
+    """Return the rows of one version of a KPI: a row for each period, dimension and unit with facts.
+
+    `facts` holds the frames the measures name. A figure without denominator, or with 0, has no
+    value and the status `not_available`.
+    """
+    above = _measured(loaded, policy, policy.numerator, ("numerator",), facts, as_of).rename({"amount": "numerator"})
+    if policy.denominator is None:
+        joined = above.with_columns(pl.lit(None, dtype=MONEY).alias("denominator"))
+        value = pl.col("numerator") * pl.lit(policy.scale)
+    else:
+        below = _measured(loaded, policy, policy.denominator, ("denominator",), facts, as_of).rename({"amount": "denominator"})
+        joined = above.join(below, on=list(_KEYS), how="full", coalesce=True)
+        if policy.numerator.median is None:
+            # Nothing counted above is nothing, not unknown.
+            joined = joined.with_columns(pl.col("numerator").fill_null(pl.lit(0).cast(MONEY)))
+        value = _ratio(policy)
+    rounded = value.round(policy.decimals, mode="half_away_from_zero").cast(MONEY)
+    rows = joined.filter(_in_force(policy, as_of)).with_columns(rounded.alias("value"))
+    return rows.select(
+        pl.lit(policy.kpi).alias("kpi"), "period", "dimension", "value", "unit", "numerator", "denominator",
+        pl.lit(policy.formula).alias("formula"), pl.lit(_told(policy.target), dtype=pl.String).alias("target"),
+        _status(policy.target).alias("status"), pl.lit(policy.id).alias("rule"),
+        pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
+    ).cast(dict(KPI_SCHEMA))  # type: ignore[arg-type]  # fmt: skip
+
+
+def _measured(
+    loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: tuple[str, ...], facts: Mapping[str, pl.LazyFrame], as_of: dt.date
+) -> pl.LazyFrame:  # fmt: skip
+    """Return a measure by period, dimension and unit."""
+    frame = facts[measure.facts].with_columns(pl.lit(as_of).alias("as_of")).filter(pl.col("date") <= as_of)
+    if measure.facts == "planned":
+        frame = facts[measure.facts].with_columns(pl.lit(as_of).alias("as_of"))
+    condition = measure_condition(measure, loaded.document, place)
+    if condition is not None:
+        frame = frame.filter(condition.expression.fill_null(value=False))
+    compiled = measure_value(measure, loaded.document, place)
+    amount = pl.lit(1) if compiled is None else compiled.expression
+    month = pl.col("date").dt.strftime("%Y-%m") if policy.period == "month" else pl.lit(as_of.strftime("%Y-%m"))
+    unit = pl.col(CURRENCY).fill_null("?") if policy.unit == CURRENCY else pl.lit(policy.unit)
+    base = frame.select(
+        "date", month.alias("period"), unit.alias("unit"), amount.cast(MONEY).alias("amount"),
+        *(pl.col(name) for name in policy.by if name != TOTAL),
+    )  # fmt: skip
+    if measure.months is not None:
+        base = _trailing(base, measure.months, policy, as_of)
+    parts = [_grouped(base, name, measure) for name in policy.by]
+    return pl.concat(parts)
+
+
+def _trailing(base: pl.LazyFrame, months: int, policy: KpiPolicy, as_of: dt.date) -> pl.LazyFrame:
+    """Let each fact count in the months whose trailing window holds it."""
+    if policy.period == "as_of":
+        return base.filter(pl.col("date") > pl.lit(as_of).dt.offset_by(f"-{months}mo"))
+    spread = base.with_columns(pl.int_ranges(0, months).alias("later")).explode("later")
+    month = pl.col("date").dt.month_start().dt.offset_by(pl.col("later").cast(pl.String) + "mo")
+    return spread.filter(month <= as_of).with_columns(month.dt.strftime("%Y-%m").alias("period")).drop("later")
+
+
+def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
+    label = pl.lit(TOTAL) if name == TOTAL else pl.lit(name.removesuffix("_id") + "=") + pl.col(name).fill_null("none")
+    statistic = pl.col("amount").sum() if measure.median is None else _median(pl.col("amount"))
+    return base.with_columns(label.alias("dimension")).group_by(list(_KEYS)).agg(statistic.cast(MONEY).alias("amount"))
+
+
+def _median(values: pl.Expr) -> pl.Expr:
+    """Return the exact median of decimals: the middle one, or half the sum of the middle two."""
+    known = values.drop_nulls().sort()
+    low, high = known.get((known.len() - 1) // 2, null_on_oob=True), known.get(known.len() // 2, null_on_oob=True)
+    return (low + high) * pl.lit(Decimal("0.5"), dtype=MONEY)
+
+
+def _ratio(policy: KpiPolicy) -> pl.Expr:
+    """Return numerator ÷ denominator × scale, rounded once, half away from zero."""
+    above = pl.col("numerator").to_physical().cast(_WHOLE) * pl.lit(policy.scale)
+    below = pl.col("denominator").to_physical().cast(_WHOLE)
+    return quotient(above.cast(_WHOLE), below, 0, policy.decimals, half_even=False).cast(MONEY)
+
+
+def _in_force(policy: KpiPolicy, as_of: dt.date) -> pl.Expr:
+    """Return whether the version decides a row: by the last day of its period, the as-of date at most."""
+    end = pl.min_horizontal((pl.col("period") + "-01").str.to_date("%Y-%m-%d").dt.month_end(), pl.lit(as_of))
+    begun = end >= pl.lit(policy.effective_from)
+    return begun if policy.effective_to is None else begun & (end <= pl.lit(policy.effective_to))
+
+
+def _told(target: Target | None) -> str | None:
+    if target is None:
+        return None
+    parts = [f"≥ {target.at_least}" if target.at_least is not None else "", f"≤ {target.at_most}" if target.at_most is not None else ""]
+    return " and ".join(part for part in parts if part) or None
+
+
+def _status(target: Target | None) -> pl.Expr:
+    value = pl.col("value")
+    if target is None or _told(target) is None:
+        return pl.when(value.is_null()).then(pl.lit("not_available")).otherwise(pl.lit("no_target"))
+    low = value < _money(target.at_least) if target.at_least is not None else pl.lit(value=False)
+    high = value > _money(target.at_most) if target.at_most is not None else pl.lit(value=False)
+    near_low = value < _money(target.at_least - target.warn) if target.at_least is not None else pl.lit(value=False)
+    near_high = value > _money(target.at_most + target.warn) if target.at_most is not None else pl.lit(value=False)
+    missed = pl.when(near_low | near_high).then(pl.lit("missed")).when(low | high).then(pl.lit("near"))
+    return pl.when(value.is_null()).then(pl.lit("not_available")).otherwise(missed.otherwise(pl.lit("met")))
+
+
+def _money(value: Decimal) -> pl.Expr:
+    return pl.lit(value, dtype=MONEY)

@@ -1,0 +1,115 @@
+"""What KPI policies may speak of: the facts by name, their columns, and what each needs to be there.
+
+The stage in `engine/kpi/` builds them; a policy names one as `facts:` and speaks of its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from engine.canonical.kinds import FieldSpec, Kind
+from engine.condition import Scope
+from engine.condition.scope import Type, enum
+from engine.policy.where import AS_OF
+
+Column = Kind | FieldSpec | Type
+
+
+@dataclass(frozen=True, slots=True)
+class FactColumns:
+    """Describe one kind of fact: what a row is, its columns, and the entities and outputs it needs."""
+
+    meaning: str
+    columns: Mapping[str, Column]
+    needs: tuple[str, ...]
+
+    def scope(self) -> Scope:
+        """Return what a condition about these facts may speak of."""
+        return Scope({**self.columns, AS_OF: Kind.DATE})
+
+
+# Where a fact belongs; KPIs can be shown by each of them.
+PLACES: Final[dict[str, Column]] = {
+    "date": Kind.DATE, "service_line": Kind.TEXT, "legal_entity_id": Kind.ID, "customer_id": Kind.ID,
+    "contract_id": Kind.ID, "project_id": Kind.ID, "currency": Kind.TEXT,
+}  # fmt: skip
+
+_DECISION: Final = enum("billable", "billed", "partially_billed", "on_hold", "billed_otherwise", "not_billable")
+_ITEM_STATUS: Final = enum("draft", "submitted", "approved", "rejected")
+_SEVERITY: Final = enum("low", "medium", "high", "critical")
+_AGE: Final[dict[str, Column]] = {"age_days": Kind.INT, "age": Kind.TEXT}
+
+FACTS: Final[Mapping[str, FactColumns]] = {
+    "time": FactColumns(
+        "One time entry, dated by its work date, with its cost in the cost currency.",
+        {**PLACES, "hours": Kind.HOURS, "billable": Kind.BOOL, "status": _ITEM_STATUS, "cost": Kind.MONEY, "role": Kind.TEXT},
+        ("time_entry",),
+    ),
+    "capacity": FactColumns(
+        "One person's working hours of one month: workdays in service times a fifth of the weekly capacity, up to the as-of date.",
+        {**PLACES, "hours": Kind.HOURS, "role": Kind.TEXT},
+        ("resource", "time_entry"),
+    ),
+    "planned": FactColumns(
+        "One assignment's planned hours of one month still to come, and their value at the assignment's rate.",
+        {**PLACES, "hours": Kind.HOURS, "amount": Kind.MONEY},
+        ("assignment",),
+    ),
+    "activations": FactColumns(
+        "One project with a signed contract, dated by its activation; days from signature to activation.",
+        {**PLACES, "signed_date": Kind.DATE, "days": Kind.INT, "workdays": Kind.INT},
+        ("project", "contract"),
+    ),
+    "decisions": FactColumns(
+        "One billing decision, dated by its item: work, expense, acceptance or due date.",
+        {**PLACES, **_AGE, "item_type": Kind.TEXT, "decision": _DECISION, "quantity": Kind.QTY, "amount": Kind.MONEY,
+         "amount_billed": Kind.MONEY, "amount_unbilled": Kind.MONEY, "earliest_bill_date": Kind.DATE, "rule": Kind.TEXT},
+        ("billing_decisions",),
+    ),
+    "billed_time": FactColumns(
+        "One time entry on one posted invoice, dated by the invoice; days from approval to invoice.",
+        {**PLACES, "hours": Kind.HOURS, "days": Kind.INT, "workdays": Kind.INT},
+        ("time_entry", "invoice", "invoice_line"),
+    ),
+    "invoices": FactColumns(
+        "One posted invoice or credit note, with what is open at the as-of date.",
+        {**PLACES, **_AGE, "kind": enum("invoice", "credit_note"), "net_amount": Kind.MONEY, "gross_amount": Kind.MONEY,
+         "open_amount": Kind.MONEY, "days_overdue": Kind.INT, "due_date": Kind.DATE},
+        ("invoice",),
+    ),
+    "records": FactColumns(
+        "One agreed record whose system tells how it was entered, dated by when it was first known.",
+        {**PLACES, "entity": Kind.TEXT, "source_system": Kind.TEXT, "entry_mode": enum("system", "import", "manual")},
+        (),
+    ),
+    "findings": FactColumns(
+        "One finding of the run, dated by when it began (the as-of date where that is not known).",
+        {**PLACES, **_AGE, "stage": Kind.TEXT, "kind": Kind.TEXT, "rule": Kind.TEXT, "severity": _SEVERITY, "amount": Kind.MONEY},
+        ("findings",),
+    ),
+    "revenue": FactColumns(
+        "One line of the revenue schedule, dated by the last day of its period.",
+        {**PLACES, "recognized": Kind.MONEY, "planned": Kind.MONEY, "nature": Kind.TEXT},
+        ("revenue_schedule",),
+    ),
+    "balances": FactColumns(
+        "One contract at the end of one period, dated by its last day.",
+        {**PLACES, "contract_asset": Kind.MONEY, "contract_liability": Kind.MONEY, "receivable": Kind.MONEY,
+         "unbilled_receivable": Kind.MONEY, "remaining_obligation": Kind.MONEY, "recognized": Kind.MONEY},
+        ("contract_balances",),
+    ),
+    "backlog": FactColumns(
+        "One contract's backlog at the as-of date: signed value and approved amendments less recognized revenue.",
+        {**PLACES, "signed": Kind.MONEY, "recognized": Kind.MONEY, "backlog": Kind.MONEY},
+        ("contract", "revenue_schedule"),
+    ),
+    "reported": FactColumns(
+        "One figure of a system's own report beside another system's figure of the same name.",
+        {"date": Kind.DATE, "metric": Kind.TEXT, "reported_by": Kind.TEXT, "unit": Kind.TEXT, "value": Kind.MONEY,
+         "other": Kind.MONEY, "gap": Kind.MONEY},
+        ("reported_metric",),
+    ),
+}  # fmt: skip
+"""Every kind of fact by name."""

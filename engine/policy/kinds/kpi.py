@@ -1,0 +1,125 @@
+"""KPI policies: a figure with its numerator, denominator, clock and target, as finance defines it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import pydantic
+
+from engine.condition.compile import CompiledCondition, compile_condition, compile_value
+from engine.condition.scope import Category
+from engine.diagnostics import Diagnostic
+from engine.policy import codes
+from engine.policy.facts import FACTS
+from engine.policy.kinds.base import PolicyFile, Severity, Strict, Words, refuse_where
+from engine.policy.names import near
+from engine.policy.sheets import Sheet
+from engine.policy.source import Document, Location
+
+CURRENCY = "currency"
+
+
+class Measure(Strict):
+    """Say what is counted or summed: over which facts, limited by what, and how far back."""
+
+    facts: str
+    where: str | None = None
+    sum: str | None = None
+    median: str | None = None
+    months: int | None = pydantic.Field(default=None, ge=1, le=120)
+
+    @property
+    def expression(self) -> tuple[str, str] | None:
+        """Return which setting holds the expression, and its text; None when rows are counted."""
+        if self.sum is not None:
+            return "sum", self.sum
+        return None if self.median is None else ("median", self.median)
+
+    @pydantic.model_validator(mode="after")
+    def _one_statistic(self) -> Measure:
+        if self.sum is not None and self.median is not None:
+            raise ValueError("a measure is a `sum` or a `median`, or a count when it has neither")
+        return self
+
+
+class Target(Strict):
+    """Say what a figure should be; within `warn` of missing it, it is near."""
+
+    at_least: Decimal | None = None
+    at_most: Decimal | None = None
+    warn: Decimal = Decimal(0)
+    severity: Severity | None = None
+
+
+class KpiPolicy(PolicyFile):
+    """One KPI: value = numerator ÷ denominator × scale, by period and dimension.
+
+    `formula` is the variant in words, printed beside every figure. `period` is `month` (each fact
+    counts in its month) or `as_of` (everything up to the as-of date). `by` names the dimensions.
+    """
+
+    policy: Literal["kpi"]
+    kpi: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")
+    unit: str
+    formula: str
+    period: Literal["month", "as_of"] = "month"
+    by: Words = ("total",)
+    numerator: Measure
+    denominator: Measure | None = None
+    scale: int = pydantic.Field(default=1, ge=1, le=100_000)
+    decimals: int = pydantic.Field(default=2, ge=0, le=6)
+    target: Target | None = None
+
+    def measures(self) -> list[tuple[str, Measure]]:
+        """Return the measures with the name of their setting."""
+        both = [("numerator", self.numerator), ("denominator", self.denominator)]
+        return [(name, each) for name, each in both if each is not None]
+
+
+def measure_condition(measure: Measure, document: Document, place: Location) -> CompiledCondition | None:
+    """Compile what limits a measure, or None when nothing does."""
+    if measure.where is None:
+        return None
+    return compile_condition(measure.where, FACTS[measure.facts].scope(), document.anchor_of((*place, "where")))
+
+
+def measure_value(measure: Measure, document: Document, place: Location) -> CompiledCondition | None:
+    """Compile what a measure sums or takes the median of, or None when it counts rows."""
+    if measure.expression is None:
+        return None
+    setting, text = measure.expression
+    return compile_value(text, FACTS[measure.facts].scope(), document.anchor_of((*place, setting)))
+
+
+def check_kpi(policy: KpiPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
+    """Check the facts, columns, conditions and dimensions a KPI names."""
+    found = refuse_where(policy, document)
+    for name, measure in policy.measures():
+        if measure.facts not in FACTS:
+            message = f"there are no facts '{measure.facts}'{near(measure.facts, FACTS)}; the facts are {', '.join(FACTS)}"
+            found.append(document.diagnostic(codes.UNKNOWN_FACTS, (name, "facts"), message))
+            continue
+        found += _check_measure(policy, measure, document, (name,))
+    if policy.denominator is not None and policy.denominator.median is not None:
+        message = "a denominator is a sum or a count"
+        found.append(document.diagnostic(codes.INVALID_VALUE, ("denominator", "median"), message))
+    return found
+
+
+def _check_measure(policy: KpiPolicy, measure: Measure, document: Document, place: Location) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    condition = measure_condition(measure, document, place)
+    value = measure_value(measure, document, place)
+    for compiled in (condition, value):
+        found += compiled.diagnostics if compiled is not None else ()
+    if value is not None and value.is_valid and value.type.category is not Category.NUMBER:
+        setting = measure.expression[0] if measure.expression else ""
+        message = f"a {setting} needs numbers, and this is {value.type.words}"
+        found.append(document.diagnostic(codes.INVALID_VALUE, (*place, setting), message))
+    columns = FACTS[measure.facts].columns
+    for name in [*policy.by, *([CURRENCY] if policy.unit == CURRENCY else [])]:
+        if name != "total" and name not in columns:
+            message = f"the facts '{measure.facts}' have no column '{name}'{near(name, columns)}"
+            found.append(document.diagnostic(codes.UNKNOWN_FIELD, ("by",), message))
+    return found
