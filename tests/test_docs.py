@@ -11,11 +11,15 @@ import pytest
 
 from engine.canonical.schema import canonical_document
 from engine.policy.catalogue import CATALOGUE, diagnostics_document
+from engine.policy.facts import facts_document
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("page", "text"), [("canonical.md", canonical_document()), ("diagnostics.md", diagnostics_document())])
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [("canonical.md", canonical_document()), ("diagnostics.md", diagnostics_document()), ("kpis.md", facts_document())],
+)
 def test_a_generated_page_is_up_to_date(page: str, text: str, update: bool) -> None:
     path = ROOT / "docs" / page
     if update:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.kpi.delivery import time_facts
 from engine.kpi.places import MONEY, records, with_places
+from engine.policy.facts import PLACES
 from engine.stage import Context, Facts
 
 
@@ -56,6 +58,31 @@ def backlog_facts(facts: Facts, context: Context) -> pl.LazyFrame:
         value.cast(MONEY).alias("signed"), done.alias("recognized"), (value - done).cast(MONEY).alias("backlog"),
     )  # fmt: skip
     return with_places(made, facts)
+
+
+def margin_facts(facts: Facts, context: Context) -> pl.LazyFrame:
+    """Return recognized revenue beside the cost of delivery, each in its own currency."""
+    zero = pl.lit(0).cast(MONEY)
+    places = list(PLACES)
+    earned = revenue_facts(facts, context).select(*places, pl.col("recognized").alias("revenue"), zero.alias("cost"))
+    worked = time_facts(facts, context).filter(pl.col("status") == "approved").with_columns(pl.col("cost_currency").alias("currency"))
+    bought = [_bought(facts, "expense", "incurred_date", "amount"), _bought(facts, "bill_line", "bill_date", "net_amount")]
+    spent = pl.concat([worked.select(*places, "cost"), *bought])
+    delivery = spent.filter(pl.col("cost").is_not_null() & pl.col("project_id").is_not_null())
+    return pl.concat([earned, delivery.select(*places, zero.alias("revenue"), "cost")])
+
+
+def _bought(facts: Facts, entity: str, date: str, amount: str) -> pl.LazyFrame:
+    """Return expenses or vendors' bill lines of projects as cost."""
+    frame = records(facts, entity)
+    if entity == "bill_line":
+        posted = records(facts, "bill").filter(pl.col("status").is_in(["posted", "paid"]))
+        frame = frame.join(posted.select("bill_id", pl.col("invoice_date").alias(date)), on="bill_id")
+    else:
+        frame = frame.filter(pl.col("status") == "approved")
+    names = ["project_id", "contract_line_id", "currency"]
+    made = frame.select(pl.col(date).alias("date"), *names, pl.col(amount).cast(MONEY).alias("cost"))
+    return with_places(made, facts).select(*PLACES, "cost")
 
 
 def _needed(facts: Facts, name: str) -> pl.LazyFrame:

@@ -18,13 +18,14 @@ def time_facts(facts: Facts, _: Context) -> pl.LazyFrame:
     """Return every time entry with its cost."""
     resource = records(facts, "resource").select(
         "resource_id", "role", pl.col("cost_rate").alias("resource.cost_rate"), pl.col("service_line").alias("resource.service_line"),
-        pl.col("legal_entity_id").alias("resource.legal_entity_id"),
+        pl.col("cost_currency").alias("resource.cost_currency"), pl.col("legal_entity_id").alias("resource.legal_entity_id"),
     ).unique("resource_id", keep="any")  # fmt: skip
     entries = records(facts, "time_entry").join(resource, on="resource_id", how="left")
     rate = pl.coalesce("cost_rate", "resource.cost_rate")
     made = entries.select(
         pl.col("work_date").alias("date"), "project_id", "contract_line_id", "currency", "hours", "billable", "status", "role",
-        amount_of(pl.col("hours"), rate).alias("cost"), "resource.service_line", "resource.legal_entity_id",
+        amount_of(pl.col("hours"), rate).alias("cost"),
+        pl.coalesce("cost_currency", "resource.cost_currency").alias("cost_currency"), "resource.service_line", "resource.legal_entity_id",
     )  # fmt: skip
     placed = with_places(made, facts)
     return placed.with_columns(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -11,7 +12,9 @@ import polars as pl
 
 from engine.canonical.kinds import DECIMAL_PRECISION
 from engine.condition.compile import quotient
-from engine.kpi.places import MONEY
+from engine.exchange import with_rate
+from engine.kpi.places import MONEY, amount_of
+from engine.policy.facts import FACTS
 from engine.policy.kinds.kpi import CURRENCY, KpiPolicy, Measure, Target, measure_condition, measure_value
 from engine.policy.loaded import LoadedPolicy
 
@@ -27,22 +30,34 @@ _KEYS: Final = ("period", "dimension", "unit")
 _WHOLE: Final = pl.Decimal(DECIMAL_PRECISION, 0)
 
 
-def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, facts: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.LazyFrame:
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Hold what KPIs are measured on: facts by name, exchange rates, the reporting currency, the day."""
+
+    facts: Mapping[str, pl.LazyFrame]
+    rates: pl.LazyFrame
+    reporting_currency: str | None
+    as_of: dt.date
+
+
+def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, material: Material) -> pl.LazyFrame:
     """Return the rows of one version of a KPI: a row for each period, dimension and unit with facts.
 
-    `facts` holds the frames the measures name. A figure without denominator, or with 0, has no
-    value and the status `not_available`.
+    A figure without denominator, with 0, or with an amount that no rate converts has no value and
+    the status `not_available`.
     """
-    above = _measured(loaded, policy, policy.numerator, ("numerator",), facts, as_of).rename({"amount": "numerator"})
+    as_of = material.as_of
+    above = _measured(loaded, policy, policy.numerator, ("numerator",), material).rename({"amount": "numerator"})
     if policy.denominator is None:
         joined = above.with_columns(pl.lit(None, dtype=MONEY).alias("denominator"))
         value = pl.col("numerator") * pl.lit(policy.scale)
     else:
-        below = _measured(loaded, policy, policy.denominator, ("denominator",), facts, as_of).rename({"amount": "denominator"})
-        joined = above.join(below, on=list(_KEYS), how="full", coalesce=True)
-        if policy.numerator.median is None:
-            # Nothing counted above is nothing, not unknown.
-            joined = joined.with_columns(pl.col("numerator").fill_null(pl.lit(0).cast(MONEY)))
+        below = _measured(loaded, policy, policy.denominator, ("denominator",), material).rename({"amount": "denominator"})
+        counted = above.with_columns(pl.lit(value=True).alias("counted"))
+        joined = counted.join(below, on=list(_KEYS), how="full", coalesce=True)
+        # Nothing counted above is nothing, not unknown.
+        nothing = pl.col("counted").is_null()
+        joined = joined.with_columns(pl.when(nothing).then(pl.lit(0).cast(MONEY)).otherwise("numerator").alias("numerator"))
         value = _ratio(policy)
     rounded = value.round(policy.decimals, mode="half_away_from_zero").cast(MONEY)
     rows = joined.filter(_in_force(policy, as_of)).with_columns(rounded.alias("value"))
@@ -54,13 +69,12 @@ def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, facts: Mapping[str, pl.
     ).cast(dict(KPI_SCHEMA))  # type: ignore[arg-type]  # fmt: skip
 
 
-def _measured(
-    loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: tuple[str, ...], facts: Mapping[str, pl.LazyFrame], as_of: dt.date
-) -> pl.LazyFrame:  # fmt: skip
+def _measured(loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: tuple[str, ...], material: Material) -> pl.LazyFrame:
     """Return a measure by period, dimension and unit."""
-    frame = facts[measure.facts].with_columns(pl.lit(as_of).alias("as_of")).filter(pl.col("date") <= as_of)
-    if measure.facts == "planned":
-        frame = facts[measure.facts].with_columns(pl.lit(as_of).alias("as_of"))
+    as_of = material.as_of
+    frame = material.facts[measure.facts].with_columns(pl.lit(as_of).alias("as_of"))
+    if not FACTS[measure.facts].is_ahead:
+        frame = frame.filter(pl.col("date") <= as_of)
     condition = measure_condition(measure, loaded.document, place)
     if condition is not None:
         frame = frame.filter(condition.expression.fill_null(value=False))
@@ -68,8 +82,15 @@ def _measured(
     amount = pl.lit(1) if compiled is None else compiled.expression
     month = pl.col("date").dt.strftime("%Y-%m") if policy.period == "month" else pl.lit(as_of.strftime("%Y-%m"))
     unit = pl.col(CURRENCY).fill_null("?") if policy.unit == CURRENCY else pl.lit(policy.unit)
+    raw = amount.cast(MONEY)
+    known = pl.lit(value=True)
+    if policy.convert:
+        frame = with_rate(frame, material.rates, material.reporting_currency, as_of)
+        known = raw.is_null() | pl.col("rate").is_not_null()
+        raw = amount_of(raw, pl.col("rate"))
+        unit = pl.lit(material.reporting_currency or "?") if policy.unit == CURRENCY else unit
     base = frame.select(
-        "date", month.alias("period"), unit.alias("unit"), amount.cast(MONEY).alias("amount"),
+        "date", month.alias("period"), unit.alias("unit"), raw.alias("amount"), known.alias("known"),
         *(pl.col(name) for name in policy.by if name != TOTAL),
     )  # fmt: skip
     if measure.months is not None:
@@ -90,7 +111,9 @@ def _trailing(base: pl.LazyFrame, months: int, policy: KpiPolicy, as_of: dt.date
 def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
     label = pl.lit(TOTAL) if name == TOTAL else pl.lit(name.removesuffix("_id") + "=") + pl.col(name).fill_null("none")
     statistic = pl.col("amount").sum() if measure.median is None else _median(pl.col("amount"))
-    return base.with_columns(label.alias("dimension")).group_by(list(_KEYS)).agg(statistic.cast(MONEY).alias("amount"))
+    # One amount that no rate converts makes the whole figure unknown.
+    told = pl.when(pl.col("known").all()).then(statistic.cast(MONEY))
+    return base.with_columns(label.alias("dimension")).group_by(list(_KEYS)).agg(told.alias("amount"))
 
 
 def _median(values: pl.Expr) -> pl.Expr:

@@ -71,7 +71,7 @@ def aged(frame: pl.LazyFrame, since: str, as_of: dt.date) -> pl.LazyFrame:
 
 
 def amount_of(above: pl.Expr, below: pl.Expr, *, digits: int = 6) -> pl.Expr:
-    """Return the exact product of two decimals, as money (half away from zero beyond six digits)."""
+    """Return the product of two decimals as money, computed with 18 digits and rounded half away from zero."""
     wide = pl.Decimal(38, 18)
-    product = above.cast(pl.Decimal(38, 8)).cast(wide) * below.cast(pl.Decimal(38, 10)).cast(wide)
+    product = above.cast(wide) * below.cast(wide)
     return product.round(digits, mode="half_away_from_zero").cast(MONEY)

@@ -19,11 +19,15 @@ Column = Kind | FieldSpec | Type
 
 @dataclass(frozen=True, slots=True)
 class FactColumns:
-    """Describe one kind of fact: what a row is, its columns, and the entities and outputs it needs."""
+    """Describe one kind of fact: what a row is, its columns, and the entities and outputs it needs.
+
+    `is_ahead` says that the facts lie after the as-of date.
+    """
 
     meaning: str
     columns: Mapping[str, Column]
     needs: tuple[str, ...]
+    is_ahead: bool = False
 
     def scope(self) -> Scope:
         """Return what a condition about these facts may speak of."""
@@ -44,7 +48,8 @@ _AGE: Final[dict[str, Column]] = {"age_days": Kind.INT, "age": Kind.TEXT}
 FACTS: Final[Mapping[str, FactColumns]] = {
     "time": FactColumns(
         "One time entry, dated by its work date, with its cost in the cost currency.",
-        {**PLACES, "hours": Kind.HOURS, "billable": Kind.BOOL, "status": _ITEM_STATUS, "cost": Kind.MONEY, "role": Kind.TEXT},
+        {**PLACES, "hours": Kind.HOURS, "billable": Kind.BOOL, "status": _ITEM_STATUS, "cost": Kind.MONEY,
+         "cost_currency": Kind.TEXT, "role": Kind.TEXT},
         ("time_entry",),
     ),
     "capacity": FactColumns(
@@ -56,6 +61,7 @@ FACTS: Final[Mapping[str, FactColumns]] = {
         "One assignment's planned hours of one month still to come, and their value at the assignment's rate.",
         {**PLACES, "hours": Kind.HOURS, "amount": Kind.MONEY},
         ("assignment",),
+        is_ahead=True,
     ),
     "activations": FactColumns(
         "One project with a signed contract, dated by its activation; days from signature to activation.",
@@ -105,6 +111,11 @@ FACTS: Final[Mapping[str, FactColumns]] = {
         {**PLACES, "signed": Kind.MONEY, "recognized": Kind.MONEY, "backlog": Kind.MONEY},
         ("contract", "revenue_schedule"),
     ),
+    "margin": FactColumns(
+        "One amount of recognized revenue, or of the cost of delivering it: hours at cost rate, expenses, vendors' bills.",
+        {**PLACES, "revenue": Kind.MONEY, "cost": Kind.MONEY},
+        ("revenue_schedule",),
+    ),
     "reported": FactColumns(
         "One figure of a system's own report beside another system's figure of the same name.",
         {"date": Kind.DATE, "metric": Kind.TEXT, "reported_by": Kind.TEXT, "unit": Kind.TEXT, "value": Kind.MONEY,
@@ -113,3 +124,42 @@ FACTS: Final[Mapping[str, FactColumns]] = {
     ),
 }  # fmt: skip
 """Every kind of fact by name."""
+
+
+def facts_document() -> str:
+    """Return docs/kpis.md: how a KPI is written, and every kind of fact with its columns."""
+    lines = [_GUIDE]
+    for name, facts in FACTS.items():
+        needs = ", ".join(f"`{each}`" for each in facts.needs) or "any records"
+        columns = ", ".join(f"`{column}`" for column in facts.columns)
+        lines += [f"### {name}", "", f"{facts.meaning} Needs {needs}.", "", columns, ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+_GUIDE: Final = """# KPIs
+
+Generated from `engine/policy/facts.py`; do not edit. A KPI is a policy file (`policies/kpi/`): finance owns its
+formula, clock, dimensions and target. Every row of `kpis.parquet` bears value, numerator, denominator, the formula
+in words, the target and the status (`met`, `near`, `missed`, `no_target`, `not_available`).
+
+```yaml
+policy: kpi
+id: kpi-utilization
+kpi: utilization                  # the name in kpis.parquet
+unit: pct                         # pct, days, hours, count, or currency (one row for each currency)
+formula: billable hours ÷ available hours, in percent
+period: month                     # or as_of: everything up to the as-of date
+by: [total, service_line]         # dimensions; `service_line=audit` in kpis.parquet
+numerator: {facts: time, where: "billable = TRUE", sum: hours}
+denominator: {facts: capacity, sum: hours}
+scale: 100
+target: {at_least: 70, warn: 5}   # 65 to 70 is `near`, below `missed`
+```
+
+A measure is a `sum` of an expression, a `median`, or a count of rows; `where` limits it in the condition language;
+`months: 12` makes it trailing. With `convert: true` amounts are told in the reporting currency at the spot rates of
+the as-of date; without a rate the figure is `not_available`, never a guess. A KPI whose records are not in the
+snapshot is reported as not applicable.
+
+## Facts
+"""

@@ -57,6 +57,8 @@ class KpiPolicy(PolicyFile):
 
     `formula` is the variant in words, printed beside every figure. `period` is `month` (each fact
     counts in its month) or `as_of` (everything up to the as-of date). `by` names the dimensions.
+    With `convert` amounts are told in the reporting currency, all at the spot rates of the as-of
+    date, so that months compare at constant rates.
     """
 
     policy: Literal["kpi"]
@@ -67,6 +69,7 @@ class KpiPolicy(PolicyFile):
     by: Words = ("total",)
     numerator: Measure
     denominator: Measure | None = None
+    convert: bool = False
     scale: int = pydantic.Field(default=1, ge=1, le=100_000)
     decimals: int = pydantic.Field(default=2, ge=0, le=6)
     target: Target | None = None

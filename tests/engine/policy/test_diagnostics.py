@@ -31,6 +31,10 @@ CASES: dict[str, tuple[str, int, int]] = {
     "unknown-field-name": (HEAD + "match: [contract_numbr]\n", 9, 8),
     "dates-reversed": (HEAD + "effective_to: 2025-01-01\n", 9, 15),
     "condition-not-allowed": ("policy: calendar\nid: c\ntitle: t\nowner: o\neffective_from: 2026-01-01\nwhere: 1 = 1\n", 6, 8),
+    "unknown-facts": (
+        "policy: kpi\nid: kpi-x\nkpi: x\ntitle: t\nowner: o\neffective_from: 2026-01-01\nreference: r\nunit: pct\nformula: f\n"
+        "numerator: {facts: tme}\n", 10, 20,
+    ),
     "missing-reference": (HEAD.replace("reference: r\n", ""), 2, 5),
 }  # fmt: skip
 

@@ -1,0 +1,227 @@
+"""KPIs are exact ratios by period and dimension, say why they are not there, and never guess."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from engine.canonical.schema import entity_spec
+from engine.kpi import measure_kpis
+from engine.policy.load import load_policies
+from engine.policy.loaded import PolicySet
+from engine.policy.source import SourceText
+from engine.stage import Context, Facts
+
+AS_OF = dt.date(2026, 3, 31)
+
+HEAD = "policy: kpi\nid: kpi-x\nkpi: x\ntitle: t\nowner: o\neffective_from: 1900-01-01\nreference: r\nformula: f\n"
+
+
+def policies(*texts: str) -> PolicySet:
+    sources = [SourceText(f"{number}.yaml", HEAD.replace("kpi-x", f"kpi-{number}") + text) for number, text in enumerate(texts)]
+    loaded, diagnostics = load_policies(sources)
+    assert not [each for each in diagnostics if each.is_error], diagnostics
+    return loaded
+
+
+def facts(**entities: list[dict[str, Any]]) -> Facts:
+    frames = {}
+    for name, rows in entities.items():
+        schema = {**entity_spec(name).polars_schema(), "evidence": pl.List(pl.String())}
+        columns = {each: pl.Series(each, [row.get(each) for row in rows], dtype=kind) for each, kind in schema.items()}
+        frames[name] = pl.DataFrame(columns).lazy()
+    return Facts(frames, {}, AS_OF)
+
+
+def measured(given: Facts, *texts: str) -> list[tuple[Any, ...]]:
+    frame = measure_kpis(given, policies(*texts), Context(AS_OF)).frames["kpis"].collect()
+    return frame.select("period", "dimension", "value", "unit", "numerator", "denominator", "status").rows()
+
+
+def entry(number: int, day: dt.date, hours: str, **more: Any) -> dict[str, Any]:
+    return {"time_entry_id": f"T{number}", "work_date": day, "hours": Decimal(hours), "status": "approved", "billable": True, **more}
+
+
+SHARE = "unit: pct\nnumerator: {facts: time, where: billable = TRUE, sum: hours}\ndenominator: {facts: time, sum: hours}\nscale: 100\n"
+
+
+def test_a_ratio_is_exact_and_rounded_once_half_away_from_zero() -> None:
+    given = facts(time_entry=[entry(1, dt.date(2026, 3, 2), "1"), entry(2, dt.date(2026, 3, 3), "7", billable=False)])
+    assert measured(given, SHARE + "decimals: 1\n") == [
+        ("2026-03", "total", Decimal("12.5"), "pct", Decimal(1), Decimal(8), "no_target")
+    ]
+    assert measured(given, SHARE + "decimals: 0\n")[0][2] == Decimal(13)
+
+
+def test_months_and_dimensions_have_rows_of_their_own() -> None:
+    given = facts(
+        time_entry=[
+            entry(1, dt.date(2026, 2, 28), "4", project_id="P1"),
+            entry(2, dt.date(2026, 3, 1), "2", project_id="P1"),
+            entry(3, dt.date(2026, 3, 2), "2", project_id="P2", billable=False),
+            entry(4, dt.date(2026, 4, 1), "9", project_id="P1"),
+        ],
+        project=[{"project_id": "P1", "service_line": "audit"}, {"project_id": "P2"}],
+    )
+    assert [row[:3] for row in measured(given, SHARE + "by: [total, service_line]\n")] == [
+        ("2026-02", "service_line=audit", Decimal(100)),
+        ("2026-02", "total", Decimal(100)),
+        ("2026-03", "service_line=audit", Decimal(100)),
+        ("2026-03", "service_line=none", Decimal(0)),
+        ("2026-03", "total", Decimal(50)),
+    ]
+
+
+def test_nothing_counted_above_is_zero_and_nothing_below_is_not_available() -> None:
+    given = facts(time_entry=[entry(1, dt.date(2026, 3, 2), "3", billable=False)])
+    assert [row[2:] for row in measured(given, SHARE)] == [(Decimal(0), "pct", Decimal(0), Decimal(3), "no_target")]
+    nothing = "unit: pct\nnumerator: {facts: time, sum: hours}\ndenominator: {facts: time, where: billable = TRUE, sum: hours}\n"
+    assert [row[2:] for row in measured(given, nothing)] == [(None, "pct", Decimal(3), None, "not_available")]
+
+
+def test_a_median_is_the_middle_or_half_the_middle_two() -> None:
+    text = "unit: hours\nnumerator: {facts: time, median: hours}\n"
+    three = [entry(number, AS_OF, hours) for number, hours in enumerate(["1", "9", "2"])]
+    assert measured(facts(time_entry=three), text)[0][2] == Decimal(2)
+    assert measured(facts(time_entry=[*three, entry(9, AS_OF, "2.5")]), text)[0][2] == Decimal("2.25")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [("{at_least: 50}", "met"), ("{at_least: 51}", "missed"), ("{at_least: 51, warn: 2}", "near"), ("{at_most: 49}", "missed"),
+     ("{at_most: 49, warn: 1}", "near"), ("{at_least: 40, at_most: 60}", "met")],
+)  # fmt: skip
+def test_the_status_compares_the_value_with_the_target(target: str, status: str) -> None:
+    given = facts(time_entry=[entry(1, AS_OF, "1"), entry(2, AS_OF, "1", billable=False)])
+    assert measured(given, SHARE + f"target: {target}\n")[0][-1] == status
+
+
+def test_a_kpi_without_its_facts_is_not_applicable_and_says_why() -> None:
+    result = measure_kpis(facts(project=[]), policies(SHARE), Context(AS_OF))
+    assert result.not_applicable == [("kpi-0", "it needs time entry records, which this run does not have")]
+    assert result.frames["kpis"].collect().height == 0
+
+
+INVOICE = {"kind": "invoice", "status": "posted", "invoice_date": dt.date(2026, 3, 1), "due_date": dt.date(2026, 3, 31)}
+
+
+def test_amounts_of_several_currencies_are_converted_at_constant_rates() -> None:
+    given = facts(
+        invoice=[
+            {**INVOICE, "invoice_id": "I1", "currency": "EUR", "net_amount": Decimal(100)},
+            {**INVOICE, "invoice_id": "I2", "currency": "USD", "net_amount": Decimal(50)},
+        ],
+        legal_entity=[{"legal_entity_id": "E", "reporting_currency": "EUR"}],
+        exchange_rate=[
+            {"from_currency": "USD", "to_currency": "EUR", "rate_type": "spot", "rate_date": day, "rate": Decimal(rate)}
+            for day, rate in ((dt.date(2026, 3, 1), "0.7"), (dt.date(2026, 3, 30), "0.9"), (dt.date(2026, 4, 1), "0.5"))
+        ],
+    )
+    text = "unit: currency\nperiod: as_of\nnumerator: {facts: invoices, sum: net_amount}\n"
+    assert [row[2:4] for row in measured(given, text)] == [(Decimal(100), "EUR"), (Decimal(50), "USD")]
+    assert [row[2:4] for row in measured(given, text + "convert: true\n")] == [(Decimal(145), "EUR")]
+
+
+def test_an_amount_that_no_rate_converts_makes_the_figure_unknown() -> None:
+    given = facts(
+        invoice=[
+            {**INVOICE, "invoice_id": "I1", "currency": "EUR", "net_amount": Decimal(100)},
+            {**INVOICE, "invoice_id": "I2", "currency": "CHF", "net_amount": Decimal(50)},
+        ],
+        legal_entity=[{"legal_entity_id": "E", "reporting_currency": "EUR"}],
+    )
+    text = "unit: currency\nperiod: as_of\nconvert: true\nnumerator: {facts: invoices, sum: net_amount}\n"
+    assert measured(given, text) == [("2026-03", "total", None, "EUR", None, None, "not_available")]
+
+
+def test_what_is_open_follows_from_payments_and_their_applications() -> None:
+    given = facts(
+        invoice=[
+            {**INVOICE, "invoice_id": "I1", "currency": "EUR", "gross_amount": Decimal(100)},
+            {**INVOICE, "invoice_id": "I2", "currency": "EUR", "gross_amount": Decimal(80)},
+            {**INVOICE, "invoice_id": "I3", "currency": "EUR", "gross_amount": Decimal(60), "fully_paid_date": dt.date(2026, 3, 20)},
+            {**INVOICE, "invoice_id": "I4", "currency": "EUR", "gross_amount": Decimal(-10), "kind": "credit_note"},
+            {**INVOICE, "invoice_id": "I5", "currency": "EUR", "gross_amount": Decimal(500), "status": "draft"},
+            {**INVOICE, "invoice_id": "I6", "currency": "EUR", "gross_amount": Decimal(70), "amount_due": Decimal(7)},
+        ],
+        payment=[
+            {"payment_id": "P1", "invoice_id": "I1", "paid_date": dt.date(2026, 3, 10), "amount": Decimal(30)},
+            {"payment_id": "P2", "paid_date": dt.date(2026, 3, 11), "amount": Decimal(50)},
+            {"payment_id": "P3", "invoice_id": "I1", "paid_date": dt.date(2026, 4, 1), "amount": Decimal(70)},
+        ],
+        payment_application=[{"payment_id": "P2", "invoice_id": "I2", "amount": Decimal(50)}],
+    )
+    text = "unit: currency\nperiod: as_of\nnumerator: {facts: invoices, sum: open_amount}\n"
+    assert [row[2] for row in measured(given, text)] == [Decimal(70 + 30 + 0 - 10 + 7)]
+
+
+def test_capacity_counts_workdays_in_service_up_to_the_as_of_date() -> None:
+    given = facts(
+        time_entry=[entry(1, dt.date(2026, 3, 2), "8")],
+        resource=[
+            {"resource_id": "R1", "weekly_capacity_hours": Decimal(40)},
+            {"resource_id": "R2", "weekly_capacity_hours": Decimal(20), "start_date": dt.date(2026, 3, 30)},
+            {"resource_id": "R3", "end_date": dt.date(2026, 3, 2)},
+            {"resource_id": "R4", "start_date": dt.date(2026, 4, 1)},
+        ],
+    )
+    text = "unit: hours\nnumerator: {facts: capacity, sum: hours}\n"
+    assert [row[2] for row in measured(given, text)] == [Decimal(22 * 8 + 2 * 4 + 8)]
+
+
+def test_planned_hours_are_spread_over_the_workdays_still_to_come() -> None:
+    given = facts(
+        assignment=[
+            {"assignment_id": "A1", "start_date": dt.date(2026, 3, 30), "end_date": dt.date(2026, 5, 1), "planned_hours": Decimal(100),
+             "bill_rate": Decimal("1.5"), "currency": "EUR"},
+        ]
+    )  # fmt: skip
+    text = "unit: hours\nnumerator: {facts: planned, sum: hours}\n"
+    # 25 workdays from 30 March to 1 May: two are over, 22 in April, one in May.
+    assert [row[:3] for row in measured(given, text)] == [("2026-04", "total", Decimal(88)), ("2026-05", "total", Decimal(4))]
+
+
+def test_margin_sets_the_cost_of_delivery_against_recognized_revenue() -> None:
+    given = facts(
+        time_entry=[
+            entry(1, dt.date(2026, 3, 2), "10", project_id="P1", cost_rate=Decimal("40.5"), cost_currency="EUR"),
+            entry(2, dt.date(2026, 3, 2), "9", project_id="P1", cost_rate=Decimal(40), status="draft"),
+            entry(3, dt.date(2026, 3, 2), "9", cost_rate=Decimal(40)),
+        ],
+        project=[{"project_id": "P1", "service_line": "audit"}],
+        expense=[{"expense_id": "X1", "project_id": "P1", "incurred_date": AS_OF, "amount": Decimal(95), "currency": "EUR",
+                  "status": "approved"}],
+        contract_line=[{"contract_line_id": "L1", "service_line": "audit"}],
+    )  # fmt: skip
+    schedule = pl.DataFrame(
+        {
+            "period": ["2026-03"], "contract_id": ["C1"], "contract_line_id": ["L1"], "currency": ["EUR"], "nature": ["current"],
+            "recognized_amount": [Decimal(1000)], "planned_amount": [Decimal(0)],
+        }
+    )  # fmt: skip
+    text = "unit: pct\nscale: 100\nby: [service_line]\nconvert: true\nnumerator: {facts: margin, sum: revenue - cost}\n"
+    text += "denominator: {facts: margin, sum: revenue}\n"
+    assert measured(given.with_outputs({"revenue_schedule": schedule.lazy()}), text) == [
+        ("2026-03", "service_line=audit", Decimal(50), "pct", Decimal(500), Decimal(1000), "no_target")
+    ]
+
+
+def test_mistakes_in_a_kpi_have_their_place() -> None:
+    text = HEAD + "unit: pct\nby: [totl]\nnumerator: {facts: tme, sum: hours}\ndenominator: {facts: time, where: hour > 1, sum: status}\n"
+    _, diagnostics = load_policies([SourceText("x.yaml", text)])
+    assert [f"{each.span.line}: {each.message}" for each in diagnostics] == [
+        "10: the facts 'time' have no column 'totl'",
+        "11: there are no facts 'tme', did you mean 'time'?; the facts are " + ", ".join(sorted_facts()),
+        "12: unknown field 'hour', did you mean 'hours'?",
+        "12: a sum needs numbers, and this is text",
+    ]
+
+
+def sorted_facts() -> list[str]:
+    from engine.policy.facts import FACTS
+
+    return list(FACTS)
