@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -72,7 +73,7 @@ class Found:
             self.notes.append(frame.select(pl.lit(side, dtype=pl.UInt8).alias("side"), "row", pl.lit(reason).alias("reason")))
 
 
-def _to_schema(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+def _to_schema(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     present = set(frame.columns)
     return frame.select(
         pl.col(name).cast(dtype) if name in present else pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items()
