@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from engine.findings import finish_findings
 from engine.policy.kinds.base import PolicyFile
 from engine.policy.kinds.reconciliation import PER, Pass, ReconciliationPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
@@ -44,10 +45,13 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
     written = _Written()
     period = _period(facts, context)
     earlier = facts.frame("findings")
-    known = None if earlier is None else earlier.collect()
-    for loaded, policy in policies.of_kind(ReconciliationPolicy):
+    before = [] if earlier is None else [earlier.collect().drop("finding_id")]
+    # A tie-out that names causes is judged after those that find them.
+    ordered = sorted(policies.of_kind(ReconciliationPolicy), key=lambda each: bool(each[1].known_causes))
+    for loaded, policy in ordered:
         if not facts.sources or not _in_force(policy, context):
             continue
+        known = finish_findings(*before, *result.findings) if policy.known_causes else None
         reason = _tie_out(loaded, policy, facts, context, period, known, written, result)
         if reason is not None:
             result.not_applicable.append((policy.id, reason))
@@ -82,7 +86,7 @@ def _tie_out(
         return parts
     sides = _with_budget_groups(read_sides(policy, *parts, facts), policy)
     matched = match_lines(sides.left, sides.right, [_spec(place, each) for place, each in enumerate(policy.passes)])
-    systems = system_name(tuple(part.side for part in parts[0])), system_name(tuple(part.side for part in parts[1]))
+    systems = system_name(parts[0]), system_name(parts[1])
     told = Told(loaded, policy, systems, period, context)
     breaks = with_causes(find_breaks(sides, matched, policy, context), policy, known)
     tieouts = tie_out(sides, matched, breaks, policy, systems, period)

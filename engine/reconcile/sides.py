@@ -8,7 +8,7 @@ from typing import Final, Literal
 import polars as pl
 
 from engine.policy.kinds.reconciliation import Pass, ReconciliationPolicy, Window
-from engine.policy.kinds.sides import Side, side_places
+from engine.policy.kinds.sides import side_places
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS
 from engine.reconcile.keys import SEPARATOR, add_key
@@ -35,9 +35,10 @@ class TwoSides:
         return self.right if side else self.left
 
 
-def system_name(sides: tuple[Side, ...]) -> str:
-    """Name a side by its systems: the source systems, `agreed` records or `tieout` for own results."""
-    names = {system for side in sides for system in side.system}
+def system_name(parts: list[Part]) -> str:
+    """Name a side by the systems that supply it; `agreed` for agreed records, `tieout` for own results."""
+    sides = [part.side for part in parts]
+    names = {system for part in parts for system in part.facts.systems(part.side.entity) if system in part.side.system}
     names |= {"tieout" if side.entity in OUTPUTS else "agreed" for side in sides if not side.system}
     return "+".join(sorted(names))
 
@@ -60,9 +61,8 @@ def applicable_parts(
         if not kept:
             return next(reason for reason in (*reasons[0], *reasons[1]) if reason is not None)
         return [lefts[place] for place in kept], [rights[place] for place in kept]
-    there = [
-        [part for part, reason in zip(parts, why, strict=True) if reason is None] for parts, why in zip((lefts, rights), reasons, strict=True)
-    ]
+    both = zip((lefts, rights), reasons, strict=True)
+    there = [[part for part, reason in zip(parts, why, strict=True) if reason is None] for parts, why in both]
     if not there[0] or not there[1]:
         return next(reason for why, parts in zip(reasons, there, strict=True) if not parts for reason in why if reason is not None)
     return there[0], there[1]

@@ -26,7 +26,9 @@ TIEOUT_SCHEMA: Final[dict[str, pl.DataType]] = {
 """Columns of `reconciliations.parquet`: the normative ones first, then what explains the difference."""
 
 # Digits after the point of a currency that has not two (ISO 4217).
-_DIGITS: Final = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "UGX": 0, "XAF": 0, "XOF": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+_DIGITS: Final = {
+    **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "UGX", "VND", "XAF", "XOF"), 0), **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),
+}  # fmt: skip
 
 _BY: Final = ("legal_entity_id", "currency", "period")
 ALL: Final = "all"
@@ -79,7 +81,8 @@ def tie_out(
         pl.lit(policy.id).alias("reconciliation"), pl.lit(names[0]).alias("left_system"), pl.lit(names[1]).alias("right_system"),
         pl.coalesce("legal_entity_id", pl.lit(ALL)).alias("scope"), status.alias("status"),
     )  # fmt: skip
-    return complete.select(pl.col(name).cast(dtype) for name, dtype in TIEOUT_SCHEMA.items()).sort("scope", "period", "currency", nulls_last=True)
+    shown = complete.select(pl.col(name).cast(dtype) for name, dtype in TIEOUT_SCHEMA.items())
+    return shown.sort("scope", "period", "currency", nulls_last=True)
 
 
 def _signed_lines(sides: TwoSides, policy: ReconciliationPolicy, period: str) -> pl.DataFrame:
@@ -113,7 +116,8 @@ def _contributions(lines: pl.DataFrame, matched: Matched, breaks: pl.DataFrame, 
     residuals = open_matches.join(converted, on="match", how="left").select(*_BY, "signed", sort.alias("sort"))
     broken = _break_lines(lines, breaks)
     both = pl.concat([residuals, broken.select(*_BY, "signed", "sort")])
-    sums = both.group_by(_BY).agg(pl.col("signed").filter(pl.col("sort") == name).sum().alias(f"explained_{name}") for name in EXPLANATIONS)
+    of_sort = {name: pl.col("signed").filter(pl.col("sort") == name).sum() for name in EXPLANATIONS}
+    sums = both.group_by(_BY).agg(total.alias(f"explained_{name}") for name, total in of_sort.items())
     named = broken.filter(pl.col("sort") == "open").unique("at", keep="first", maintain_order=True)
     failing = named.group_by(_BY).agg(pl.len().cast(pl.Int64).alias("breaks"), pl.col("size").sum().alias("break_amount"))
     result = lines.select(_BY).unique()
@@ -148,9 +152,8 @@ def _explained(rows: pl.DataFrame) -> pl.DataFrame:
     leftover = pl.col("difference") - pl.sum_horizontal(pl.col(f"explained_{name}") for name in EXPLANATIONS)
     # Six amounts rounded to cents can together be off by three of them at most.
     only_rounding = (pl.col("break_amount") == 0) & (leftover.abs() <= pl.lit(Decimal("0.03"), dtype=WIDE)) & (pl.col("suggested") == 0)
-    shown = shown.with_columns(
-        pl.when(only_rounding).then(pl.col("explained_rounding") + leftover).otherwise(pl.col("explained_rounding")).alias("explained_rounding")
-    )
+    more = pl.when(only_rounding).then(leftover).otherwise(pl.lit(Decimal(0), dtype=WIDE))
+    shown = shown.with_columns((pl.col("explained_rounding") + more).alias("explained_rounding"))
     explained = pl.sum_horizontal(pl.col(f"explained_{name}") for name in EXPLANATIONS)
     return shown.with_columns(explained.alias("explained"), (pl.col("difference") - explained).alias("unexplained"))
 

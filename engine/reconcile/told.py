@@ -122,7 +122,9 @@ def _message(sort: str, named: str, columns: list[str], told: Told) -> pl.Expr:
         )  # fmt: skip
     other = systems["right" if named == "left" else "left"]
     why = pl.concat_str(pl.lit(" ("), pl.col("reason"), pl.lit(")")).fill_null("")
-    late = pl.concat_str(pl.lit(" It was due by "), pl.col("due").cast(pl.String), pl.lit(".")).fill_null("") if "due" in columns and named == "left" else pl.lit("")
+    late = pl.lit("")
+    if "due" in columns and named == "left":
+        late = pl.concat_str(pl.lit(" It was due by "), pl.col("due").cast(pl.String), pl.lit(".")).fill_null("")
     return pl.concat_str(
         _name(named), pl.lit(" of "), shown(pl.col(f"{named}_amount")), pl.lit(f" in {systems[named]} has no counterpart in {other}"),
         why, pl.lit("."), late,
@@ -138,12 +140,14 @@ def total_findings(tieouts: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
     severity = case.severity if case.severity in SEVERITY_WORDS else "high"
     frame = open_rows.select(
         pl.lit(case.kind or "totals_differ").alias("kind"), pl.lit(severity).alias("severity"), pl.lit("tie_out").alias("entity"),
-        pl.concat_str(pl.lit(f"{told.policy.id}|"), pl.col("scope"), pl.concat_str(pl.lit("|"), "currency").fill_null("")).alias("entity_id"),
+        pl.concat_str(
+            pl.lit(f"{told.policy.id}|"), pl.col("scope"), pl.concat_str(pl.lit("|"), "currency").fill_null("")
+        ).alias("entity_id"),
         "period", "currency", pl.col("unexplained").abs().alias("amount_at_risk"),
         pl.concat_str(
             pl.lit(f"{told.policy.title}: "), shown(pl.col("left_total")), pl.lit(" against "), shown(pl.col("right_total")),
-            pl.lit("; the difference is "), shown(pl.col("difference")), pl.lit(", of which nothing explains "), shown(pl.col("unexplained")),
-            pl.lit("."),
+            pl.lit("; the difference is "), shown(pl.col("difference")), pl.lit(", of which nothing explains "),
+            shown(pl.col("unexplained")), pl.lit("."),
         ).alias("message"),
         pl.lit(case.remedy or "Find the entries that stand on one side only.").alias("remedy"),
         pl.lit(case.owner or told.policy.owner).alias("owner"),

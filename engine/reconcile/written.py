@@ -33,21 +33,12 @@ def match_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) 
     head = matched.matches.select(
         "match", "pass", "residual", "status", "reason", "alternatives", pl.col("alternative_side").alias("_side")
     ).with_columns(_alternative_ids(matched, sides))
-    first = (
-        matched.members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True).select("match", "side", "row")
-    )
-    parts: list[pl.DataFrame] = []
-    ids = pl.concat(
-        [
-            first.filter(pl.col("side") == side).select(
-                "match", (pl.lit("LR"[side] + ":") + sides.of(side)["id"].gather(first.filter(pl.col("side") == side)["row"])).alias("match_id")
-            )
-            for side in (0, 1)
-        ]
-    )
+    first = matched.members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True)
+    ids = pl.concat([_match_ids(first.filter(pl.col("side") == side), sides, side) for side in (0, 1)])
     head = head.drop("alternatives", "_side").join(ids, on="match", how="left")
     passes = {place: each.id for place, each in enumerate(policy.passes)}
     head = head.with_columns(pl.col("pass").replace_strict(passes, return_dtype=pl.String, default=None))
+    parts: list[pl.DataFrame] = []
     for side in (0, 1):
         lines = sides.of(side).select(
             "row", "entity", pl.col("id").alias("entity_id"), "amount", "currency",
@@ -69,6 +60,12 @@ def match_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) 
             )
         )  # fmt: skip
     return pl.concat([part.select(pl.col(name).cast(dtype) for name, dtype in MATCH_SCHEMA.items()) for part in parts])
+
+
+def _match_ids(first: pl.DataFrame, sides: TwoSides, side: int) -> pl.DataFrame:
+    """Return the id of each match: that of its first line, since a line is in one match only."""
+    ids = pl.select(pl.concat_str(pl.lit("R:" if side else "L:"), sides.of(side)["id"].gather(first["row"]))).to_series()
+    return first.select("match", ids.alias("match_id"))
 
 
 def _alternative_ids(matched: Matched, sides: TwoSides) -> pl.Series:

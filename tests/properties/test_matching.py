@@ -67,7 +67,9 @@ def test_totals_are_kept_and_no_line_is_used_twice(left: list[Line], right: list
 
 
 @given(LINES, LINES, st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3), st.randoms(use_true_random=False))
-def test_rows_in_another_order_give_the_same_matches(left: list[Line], right: list[Line], shapes: list[Shape], shuffle: random.Random) -> None:
+def test_rows_in_another_order_give_the_same_matches(
+    left: list[Line], right: list[Line], shapes: list[Shape], shuffle: random.Random
+) -> None:
     # A line's `row` is its canonical place; the order in which the frame holds them does not count.
     plain = match_lines(side(left), side(right), specs(shapes))
     mixed = [side(lines).with_columns(pl.Series("row", range(len(lines)), dtype=pl.UInt32)) for lines in (left, right)]

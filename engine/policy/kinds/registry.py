@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.diagnostics import Diagnostic
-<<<<<<< HEAD
-from engine.policy.kinds import kpi, ownership, revenue, run
-=======
-from engine.policy.kinds import ownership, reconciliation, run
->>>>>>> 537dfcc (wip)
+from engine.policy.kinds import kpi, ownership, reconciliation, revenue, run
 from engine.policy.kinds.base import PolicyFile, RulePlace
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
@@ -37,14 +33,11 @@ class PolicyKind:
 
 KINDS: Final[dict[str, PolicyKind]] = {
     "ownership": PolicyKind(ownership.OwnershipPolicy, ownership.check_ownership, ownership.ownership_rules),
-<<<<<<< HEAD
     "revenue": PolicyKind(revenue.RevenuePolicy, revenue.check_revenue, revenue.revenue_rules),
     "kpi": PolicyKind(kpi.KpiPolicy, kpi.check_kpi),
-=======
     "reconciliation": PolicyKind(
         reconciliation.ReconciliationPolicy, reconciliation.check_reconciliation, reconciliation.reconciliation_rules
     ),
->>>>>>> 537dfcc (wip)
     "run": PolicyKind(run.RunPolicy, run.check_whole_run),
     "calendar": PolicyKind(run.CalendarPolicy, run.check_whole_run),
 }
