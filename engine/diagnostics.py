@@ -97,16 +97,27 @@ def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 def render_diagnostic(item: Diagnostic) -> str:
     """Return a diagnostic as text: place and message, the author's line, the spot, the remedy."""
     span = item.span
-    lines = [f"{span.file}:{span.line}:{span.column}: {item.code.level} {item.code.name}: {item.message}"]
+    lines = [f"{place_text(span)}: {item.code.level} {item.code.name}: {item.message}"]
     if item.line_text:
         shown, start = _excerpt(item.line_text, span.column)
         marks = min(span.length, max(len(shown) - start, 1))
         lines += [f"    {shown}", f"    {' ' * start}{'^' * marks}"]
-    lines += [f"  see also {other.file}:{other.line}:{other.column}" for other in item.related]
+    lines += [f"  see also {place_text(other)}" for other in item.related]
     remedy = item.remedy or item.code.remedy
     if remedy:
         lines.append(f"  remedy: {remedy}")
     return "\n".join(lines)
+
+
+def place_text(span: Span) -> str:
+    """Return a place as people write it: `file:line:column`, and for a workbook `file!B7`."""
+    if not span.file.endswith(".xlsx"):
+        return f"{span.file}:{span.line}:{span.column}"
+    letters, rest = "", span.column
+    while rest > 0:
+        rest, sign = divmod(rest - 1, 26)
+        letters = chr(ord("A") + sign) + letters
+    return f"{span.file}!{letters}{span.line}"
 
 
 def _excerpt(line: str, column: int, width: int = 120) -> tuple[str, int]:

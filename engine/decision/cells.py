@@ -20,7 +20,7 @@ from engine.condition.compile import Compiler, compile_condition
 from engine.condition.nodes import Op
 from engine.condition.scope import BOOL, DATE, Category, Scope, Type, decimal
 from engine.condition.typed import Typed
-from engine.decision.codes import CELL_SYNTAX, CELL_TYPE, EMPTY_INTERVAL, NOT_WITHOUT_NULL
+from engine.decision.codes import CELL_SYNTAX, CELL_TOO_LONG, CELL_TYPE, EMPTY_INTERVAL, NOT_WITHOUT_NULL
 from engine.decision.table import GridCell
 from engine.diagnostics import Code, Diagnostic, Level
 
@@ -132,8 +132,11 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _DATE_CALL: Final = re.compile(r"date\s*\(\s*[\"'](.*?)[\"']\s*\)\Z", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'")
 _NAME: Final = re.compile(r"[^\W\d][\w. ]*\Z")
-_END: Final = r"""\s*(?:"[^"]*"|'[^']*'|date\s*\([^)]*\)|[^,"'()\[\]]*?)\s*"""
+_END: Final = r"""(?:\s*"[^"]*"\s*|\s*'[^']*'\s*|\s*date\s*\([^)]*\)\s*|[^,"'()\[\]]*?)"""
 _WHOLE_INTERVAL: Final = re.compile(rf"[\[\](]{_END}\.\.{_END}[\])\[]")
+_NOT: Final = re.compile(r"not\s*\((.*)\)\Z", re.DOTALL)
+MAX_CHARACTERS: Final = 4_000
+_MAX_NOTS: Final = 20
 _OPS: Final = {"<": Op.LT, "<=": Op.LE, ">": Op.GT, ">=": Op.GE, "=": Op.EQ, "<>": Op.NE, "!=": Op.NE}
 
 
@@ -142,41 +145,44 @@ def read_cell(cell: GridCell, to: InputType) -> tuple[Cell, list[Diagnostic]]:
     text = cell.text
     if text in {"", "-", "\N{EN DASH}", "\N{EM DASH}"}:
         return Cell(text, None), []
+    if len(text) > MAX_CHARACTERS:
+        # Told by the check of the whole table, which looks at outputs and notes as well.
+        return Cell(text, ()), []
     diagnostics: list[Diagnostic] = []
     try:
         if text.startswith("?"):
             return _whole_condition(cell, to)
         alternatives = _alternatives(text, 0, to)
     except _WrongCellError as wrong:
-        message = f"{wrong.message} in `{text}`" if wrong.length < len(text) else wrong.message
+        message = f"{wrong.message} in `{_short(text)}`" if wrong.length < len(text) else wrong.message
         place = cell.span(wrong.start, max(wrong.length, 1))
         return Cell(text, ()), [Diagnostic(wrong.code, place, message, cell.anchor.line_text)]
     inverted = any(isinstance(each, Other) for each in alternatives)
     takes_missing = any(isinstance(each, Missing) for each in alternatives)
     if inverted and not takes_missing and not to.type.is_key and not _excludes_missing(alternatives):
-        message = f"`{text}` does not match a missing {to.name}; write `{text}, null` if it should"
+        message = f"`{_short(text)}` does not match a missing {to.name}; write `{_short(text)}, null` if it should"
         diagnostics.append(Diagnostic(NOT_WITHOUT_NULL, cell.span(), message, cell.anchor.line_text))
     return Cell(text, alternatives), diagnostics
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"
 
 
 def _excludes_missing(alternatives: tuple[Alternative, ...]) -> bool:
     return any(isinstance(each, Missing) for other in alternatives if isinstance(other, Other) for each in other.alternatives)
 
 
-def _alternatives(text: str, start: int, to: InputType) -> tuple[Alternative, ...]:
-    parts = _split(text, start)
-    if len(parts) == 1:
-        place, part = parts[0]
-        inner = re.match(r"not\s*\((.*)\)\Z", part, re.DOTALL)
-        if inner is not None:
-            return (Other(_alternatives(inner[1], place + inner.start(1), to)),)
+def _alternatives(text: str, start: int, to: InputType, depth: int = 0) -> tuple[Alternative, ...]:
+    if depth > _MAX_NOTS:
+        raise _WrongCellError(CELL_TOO_LONG, f"not(…) is nested deeper than {_MAX_NOTS} levels", start)
     result: list[Alternative] = []
-    for place, part in parts:
+    for place, part in _split(text, start):
         if not part:
             raise _WrongCellError(CELL_SYNTAX, "empty alternative (stray comma)", place)
-        inner = re.match(r"not\s*\((.*)\)\Z", part, re.DOTALL)
+        inner = _NOT.match(part)
         if inner is not None:
-            result.append(Other(_alternatives(inner[1], place + inner.start(1), to)))
+            result.append(Other(_alternatives(inner[1], place + inner.start(1), to, depth + 1)))
         else:
             result.append(_alternative(part, place, to))
     return tuple(result)
@@ -329,7 +335,7 @@ def _value(text: str, place: int, to: InputType) -> Literal | Typed:
         found = to.scope.resolve(text)
         if isinstance(found, tuple):
             return Typed(Op.PATH, found[1], (), found[0])
-    raise _WrongCellError(CELL_TYPE, f"{to.name} is {to.type.words}, and '{plain}' is not", place, len(text))
+    raise _WrongCellError(CELL_TYPE, f"{to.name} is {to.type.words}, and '{_short(plain)}' is not", place, len(text))
 
 
 def _text_value(plain: str, place: int, length: int, to: InputType, *, is_quoted: bool) -> Literal | Typed:
@@ -338,7 +344,7 @@ def _text_value(plain: str, place: int, length: int, to: InputType, *, is_quoted
             return Typed(Op.PATH, found[1], (), found[0])
         near = difflib.get_close_matches(plain.lower(), to.type.values, n=1, cutoff=0.5)
         hint = f", did you mean '{near[0]}'?" if near else f"; it has {', '.join(to.type.values)}"
-        raise _WrongCellError(CELL_TYPE, f"{to.name} never has the value '{plain}'{hint}", place, length)
+        raise _WrongCellError(CELL_TYPE, f"{to.name} never has the value '{_short(plain)}'{hint}", place, length)
     if not is_quoted and "." in plain and isinstance(found := to.scope.resolve(plain), tuple):
         return Typed(Op.PATH, found[1], (), found[0])
     if to.type.kind is Kind.PERIOD and not re.match(r"\d{4}-\d{2}\Z", plain):
@@ -367,7 +373,7 @@ def _whole_condition(cell: GridCell, to: InputType) -> tuple[Cell, list[Diagnost
     told: list[Diagnostic] = []
     for each in compiled.diagnostics:
         shift = each.span.column - cell.anchor.column
-        before = sum(1 for at in _marks(cell.text) if at + longer * _marks(cell.text).index(at) < shift)
+        before = sum(1 for index, at in enumerate(_marks(cell.text)) if at + longer * index < shift)
         offset = max(shift - before * longer, 0)
         length = max(min(each.span.length, len(cell.text) - offset), 1)
         message = each.message.replace(name, "?")

@@ -24,6 +24,12 @@ RULE_ID: Final = Code(
     "A rule of a table has no id, or the id of another rule.",
     "Give every rule an id of its own.",
 )
+CELL_TOO_LONG: Final = Code(
+    "cell-too-long",
+    Level.ERROR,
+    "A cell is longer than 4,000 characters, or nests `not(…)` deeper than 20 levels.",
+    "Split the rule into several rows.",
+)
 CELL_SYNTAX: Final = Code(
     "cell-syntax",
     Level.ERROR,
@@ -74,6 +80,6 @@ NOT_WITHOUT_NULL: Final = Code(
 )
 
 CODES: Final = (
-    TABLE_SHAPE, TABLE_COLUMN, RULE_ID, CELL_SYNTAX, CELL_TYPE, EMPTY_INTERVAL, OUTPUT_TYPE, OUTPUT_DECLARATION,
+    TABLE_SHAPE, TABLE_COLUMN, RULE_ID, CELL_TOO_LONG, CELL_SYNTAX, CELL_TYPE, EMPTY_INTERVAL, OUTPUT_TYPE, OUTPUT_DECLARATION,
     HIT_POLICY, DEFAULT_OUTPUT, NOT_WITHOUT_NULL,
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from engine.decision.codes import TABLE_SHAPE
@@ -17,20 +18,21 @@ def read_pipes(text: str, anchor: Anchor) -> tuple[Grid, list[Diagnostic]]:
     """Read a pipe table as it stands in a literal block; `anchor` is the block's first character."""
     rows: list[tuple[GridCell, ...]] = []
     diagnostics: list[Diagnostic] = []
-    offset = 0
-    for line in text.split("\n"):
-        if line.strip():
-            cells = _pipe_cells(line.rstrip("\r"), offset, text, anchor)
-            if cells is None:
-                place = anchor.span(text, offset + len(line) - len(line.lstrip()), len(line.strip()))
-                diagnostics.append(Diagnostic(TABLE_SHAPE, place, "a row of the table begins and ends with a bar |", line))
-            elif not all(_RULER.match(cell.text) or cell.text == "" for cell in cells) or not any(cell.text for cell in cells):
-                rows.append(cells)
-        offset += len(line) + 1
+    for index, line in enumerate(text.split("\n")):
+        if not line.strip():
+            continue
+        shown = (" " * anchor.indent if index else " " * (anchor.column - 1)) + line.rstrip("\r")
+        start = Anchor(anchor.file, anchor.line + index, anchor.indent + 1 if index else anchor.column, line_text=shown)
+        cells = _pipe_cells(line.rstrip("\r"), start)
+        if cells is None:
+            place = start.span(line, len(line) - len(line.lstrip()), len(line.strip()))
+            diagnostics.append(Diagnostic(TABLE_SHAPE, place, "a row of the table begins and ends with a bar |", shown))
+        elif not all(_RULER.match(cell.text) or cell.text == "" for cell in cells) or not any(cell.text for cell in cells):
+            rows.append(cells)
     return _grid(rows, diagnostics, anchor)
 
 
-def _pipe_cells(line: str, offset: int, text: str, anchor: Anchor) -> tuple[GridCell, ...] | None:
+def _pipe_cells(line: str, start_of_line: Anchor) -> tuple[GridCell, ...] | None:
     lead = len(line) - len(line.lstrip())
     body = line.strip()
     if len(body) < 2 or not body.startswith("|") or not body.endswith("|") or body.endswith(r"\|"):
@@ -41,16 +43,16 @@ def _pipe_cells(line: str, offset: int, text: str, anchor: Anchor) -> tuple[Grid
         if match[0] != "|":
             continue
         end = lead + 1 + match.start()
-        cells.append(_pipe_cell(line, start, end, offset, text, anchor))
+        cells.append(_pipe_cell(line, start, end, start_of_line))
         start = end + 1
     return tuple(cells)
 
 
-def _pipe_cell(line: str, start: int, end: int, offset: int, text: str, anchor: Anchor) -> GridCell:
+def _pipe_cell(line: str, start: int, end: int, start_of_line: Anchor) -> GridCell:
     raw = line[start:end]
-    place = anchor.span(text, offset + start + len(raw) - len(raw.lstrip()) if raw.strip() else offset + start)
-    shown = " " * anchor.indent + line
-    return GridCell(raw.strip().replace(r"\|", "|"), Anchor(place.file, place.line, place.column, line_text=shown))
+    blanks = len(raw) - len(raw.lstrip()) if raw.strip() else 0
+    place = replace(start_of_line, column=start_of_line.column + start + blanks)
+    return GridCell(raw.strip().replace(r"\|", "|"), place)
 
 
 def read_csv(text: str, file: str) -> tuple[Grid, list[Diagnostic]]:

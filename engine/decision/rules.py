@@ -16,8 +16,8 @@ from engine.condition.compile import CompiledCondition, Compiler, compile_value
 from engine.condition.nodes import Op
 from engine.condition.scope import Category, Scope, Type
 from engine.condition.typed import Typed, Value
-from engine.decision.cells import Cell, InputType, is_error, read_cell
-from engine.decision.codes import DEFAULT_OUTPUT, HIT_POLICY, OUTPUT_TYPE, RULE_ID, TABLE_COLUMN, TABLE_SHAPE
+from engine.decision.cells import MAX_CHARACTERS, Cell, InputType, is_error, read_cell
+from engine.decision.codes import CELL_TOO_LONG, DEFAULT_OUTPUT, HIT_POLICY, OUTPUT_TYPE, RULE_ID, TABLE_COLUMN, TABLE_SHAPE
 from engine.decision.table import Aggregation, DecisionTable, GridCell, HitPolicy, TableInput
 from engine.diagnostics import Diagnostic, Span, sort_diagnostics
 
@@ -114,6 +114,7 @@ class _Checker:
         columns = self._columns()
         if columns is None:
             return None, sort_diagnostics(self.diagnostics)
+        self._check_lengths()
         inputs, types = self._inputs(columns)
         rules = self._rules(columns, types)
         default = self._default()
@@ -154,6 +155,13 @@ class _Checker:
         if rule is None:
             return None
         return _Columns(rule, others, outputs, note, reference)
+
+    def _check_lengths(self) -> None:
+        for cell in (cell for row in (self.table.grid.header, *self.table.grid.rows) for cell in row):
+            if len(cell.text) > MAX_CHARACTERS:
+                message = f"the cell has {len(cell.text):,} characters; {MAX_CHARACTERS:,} is the most"
+                place = replace(cell.span(), length=1)
+                self.diagnostics.append(Diagnostic(CELL_TOO_LONG, place, message))
 
     def _is_input(self, name: str) -> bool:
         return any(each.name == name for each in self.table.inputs)

@@ -15,7 +15,7 @@ INVALID_YAML: Final = Code(
 FILE_TOO_LARGE: Final = Code(
     "file-too-large",
     Level.ERROR,
-    "The file is larger than any policy written by people.",
+    "The file, or a line of it, is longer than any written by people.",
     "Split the policy, or move its table into a CSV or XLSX sheet beside it.",
 )
 DUPLICATE_KEY: Final = Code(
@@ -23,6 +23,12 @@ DUPLICATE_KEY: Final = Code(
     Level.ERROR,
     "The same key stands twice in one place; YAML would silently keep the last.",
     "Remove one of the two.",
+)
+HIDDEN_CHARACTER: Final = Code(
+    "hidden-character",
+    Level.ERROR,
+    "A character that cannot be seen, or that turns the text around it, stands in the file.",
+    "Delete the character; the line is shown with a mark in its place.",
 )
 KEY_NOT_TEXT: Final = Code(
     "key-not-text",
@@ -118,7 +124,7 @@ UNKNOWN_FACTS: Final = Code(
 )
 
 CODES: Final = (
-    INVALID_YAML, FILE_TOO_LARGE, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
+    INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS,

@@ -20,6 +20,9 @@ from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, SourceText, parse_document
 
+MAX_TOLD: typing.Final = 200
+"""How many wrong settings of one file are told; more of them is no policy with mistakes but another file."""
+
 
 def fingerprint_texts(texts: Mapping[str, str]) -> str:
     """Return the SHA-256 over names and texts; line ends do not count."""
@@ -95,7 +98,12 @@ def _validated(document: Document) -> tuple[PolicyFile | None, list[Diagnostic]]
     try:
         return model.model_validate(value), []
     except pydantic.ValidationError as error:
-        return None, [_from_pydantic(document, model, each) for each in error.errors()]
+        mistakes = error.errors()
+        told = [_from_pydantic(document, model, each) for each in mistakes[:MAX_TOLD]]
+        if len(mistakes) > MAX_TOLD:
+            more = f"{len(mistakes) - MAX_TOLD:,} more mistakes follow; correct these first"
+            told.append(document.diagnostic(codes.INVALID_VALUE, (), more))
+        return None, told
 
 
 def _from_pydantic(document: Document, model: type[PolicyFile], error: typing.Any) -> Diagnostic:

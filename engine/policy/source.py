@@ -11,17 +11,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scanner import RoundTripScanner, ScannerError
 
 from engine.diagnostics import Anchor, Diagnostic, Span
 from engine.policy.codes import (
     ALIAS_NOT_ALLOWED,
     DUPLICATE_KEY,
     FILE_TOO_LARGE,
+    HIDDEN_CHARACTER,
     INVALID_YAML,
     KEY_NOT_TEXT,
 )
@@ -31,10 +34,20 @@ Location = tuple[str | int, ...]
 
 # A policy file is written by people; beyond this it is not one.
 MAX_CHARACTERS: Final = 2_000_000
+MAX_LINE: Final = 20_000
 MAX_DEPTH: Final = 40
 
-_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
-_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+\Z")
+# A number has at most 40 digits on either side of its point; more stays text, which no setting takes for one.
+_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,39})\Z")
+_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,39})\.[0-9]{1,40}\Z")
+
+# They change the order in which a line is shown, or show nothing: what is read is not what is seen.
+_HIDDEN: Final = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+
+
+@lru_cache(maxsize=256)
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.split("\n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,7 @@ class SourceText:
 
     def line(self, number: int) -> str:
         """Return a line by its 1-based number, or "" past the end."""
-        lines = self.text.split("\n")
+        lines = _lines(self.text)
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
 
 
@@ -95,11 +108,13 @@ class Document:
 
 def parse_document(source: SourceText) -> tuple[Document, list[Diagnostic]]:
     """Parse YAML text; on a syntax error the value is None and the diagnostics say where."""
-    if len(source.text) > MAX_CHARACTERS:
-        message = f"the file has {len(source.text):,} characters; a policy file has at most {MAX_CHARACTERS:,}"
-        return Document(source, None), [Diagnostic(FILE_TOO_LARGE, Span(source.file, 1, 1), message)]
+    refused = _refused(source)
+    if refused is not None:
+        return Document(source, None), [refused]
     try:
-        node = YAML(typ="rt", pure=True).compose(source.text.removeprefix("\ufeff"))
+        yaml = YAML(typ="rt", pure=True)
+        yaml.Scanner = _ShallowScanner
+        node = yaml.compose(source.text.removeprefix("\ufeff"))
     except MarkedYAMLError as error:
         return Document(source, None), [_syntax_diagnostic(source, error)]
     except (YAMLError, RecursionError, ValueError) as error:
@@ -108,6 +123,33 @@ def parse_document(source: SourceText) -> tuple[Document, list[Diagnostic]]:
     reader = _Reader(source)
     value = None if node is None else reader.read(node, (), 0)
     return Document(source, value, reader.keys, reader.values, reader.blocks), reader.diagnostics
+
+
+def _refused(source: SourceText) -> Diagnostic | None:
+    """Return why a text is not even parsed: larger than people write, or with characters nobody sees."""
+    if len(source.text) > MAX_CHARACTERS:
+        message = f"the file has {len(source.text):,} characters; a policy file has at most {MAX_CHARACTERS:,}"
+        return Diagnostic(FILE_TOO_LARGE, Span(source.file, 1, 1), message)
+    for number, each in enumerate(_lines(source.text), start=1):
+        if len(each) > MAX_LINE:
+            message = f"the line has {len(each):,} characters; a line of a policy has at most {MAX_LINE:,}"
+            return Diagnostic(FILE_TOO_LARGE, Span(source.file, number, 1), message)
+    hidden = _HIDDEN.search(source.text, 1)
+    if hidden is None:
+        return None
+    line = source.text.count("\n", 0, hidden.start()) + 1
+    column = hidden.start() - source.text.rfind("\n", 0, hidden.start())
+    message = f"the character U+{ord(hidden[0]):04X} cannot be seen"
+    return Diagnostic(HIDDEN_CHARACTER, Span(source.file, line, column), message, _HIDDEN.sub("\ufffd", source.line(line)))
+
+
+class _ShallowScanner(RoundTripScanner):  # type: ignore[misc]
+    """Refuse brackets nested deeper than any policy, at once: the library takes quadratic time over them."""
+
+    def fetch_flow_collection_start(self, *arguments: Any, **named: Any) -> None:
+        if len(self.flow_context) >= MAX_DEPTH:
+            raise ScannerError(None, None, f"the file is nested deeper than {MAX_DEPTH} levels", self.reader.get_mark())
+        super().fetch_flow_collection_start(*arguments, **named)
 
 
 def _first_line(text: str) -> str:
@@ -144,6 +186,9 @@ class _Reader:
             self._report(ALIAS_NOT_ALLOWED, node, "anchors and aliases (& and *) are not allowed in policy files")
             return None
         self._seen.add(id(node))
+        if self._is_tagged(node):
+            self._report(ALIAS_NOT_ALLOWED, node, "tags (words that begin with !) are not allowed in policy files")
+            return None
         if isinstance(node, MappingNode):
             return self._mapping(node, path, depth)
         if isinstance(node, SequenceNode):
@@ -152,6 +197,11 @@ class _Reader:
         if node.style == "|":
             self.blocks[path] = self._block_anchor(node)
         return self._scalar(node)
+
+    def _is_tagged(self, node: Node) -> bool:
+        """Say whether a tag stands before the value; the library gives one to every node."""
+        mark = node.start_mark
+        return bool(mark.line < len(self.lines)) and self.lines[mark.line][mark.column : mark.column + 1] == "!"
 
     def _mapping(self, node: MappingNode, path: Location, depth: int) -> dict[str, Value]:
         result: dict[str, Value] = {}

@@ -81,7 +81,13 @@ def test_in_a_folder_of_the_kit_only_its_decision_tables_run(altered: Path) -> N
     (altered / "rebate").rename(altered / "0115-sum-collect-hitpolicy")
     folder = altered / "0115-sum-collect-hitpolicy"
     (folder / "rebate.dmn").rename(folder / "0115-sum-collect-hitpolicy.dmn")
-    assert run(altered).passed == 2
+    report = run(altered)
+    assert (report.passed, report.failed, report.skipped) == (2, 0, 1)
+
+
+def test_a_model_that_lies_twice_counts_once(altered: Path) -> None:
+    shutil.copytree(altered / "rebate", altered / "old" / "rebate")
+    assert run(altered).passed == 5
 
 
 def test_a_folder_without_models_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ HEAD = "policy: ownership\nid: own-x\ntitle: t\nowner: o\neffective_from: 2026-0
 CASES: dict[str, tuple[str, int, int]] = {
     "invalid-yaml": ("policy: [ownership\nid: x\n", 2, 3),
     "file-too-large": ("#" * 2_000_001, 1, 1),
+    "hidden-character": (HEAD + "note: safe \u202etxt\n", 9, 12),
     "duplicate-key": (HEAD + "title: again\n", 9, 1),
     "key-not-text": (HEAD + "? [a, b]\n: 1\n", 9, 3),
     "alias-not-allowed": (HEAD + "note: &x text\n", 9, 7),
