@@ -159,8 +159,7 @@ def _select(
         rows.mark_set_aside(out, reason)
         keep = keep & ~out
     if rule.when:
-        # A condition on columns that the export lacks is one value; it holds for every row.
-        inside = frame.with_columns(holds(frame.columns, rule.when).alias("@in"))["@in"]
+        inside = frame.select(holds(frame.columns, rule.when).alias("in")).to_series()
         keep = keep & inside
         rows.mark_set_aside(~inside, "other_kind")
     for related, wanted in ((rule.exists, True), (rule.missing, False)):

@@ -8,8 +8,9 @@ from engine.condition import CODES as CONDITION_CODES
 from engine.decision import CODES as TABLE_CODES
 from engine.diagnostics import Code
 from engine.policy import codes
+from engine.policy.kinds import billing_codes
 
-CATALOGUE: Final[dict[str, Code]] = {code.name: code for code in (*codes.CODES, *CONDITION_CODES, *TABLE_CODES)}
+CATALOGUE: Final[dict[str, Code]] = {code.name: code for code in (*codes.CODES, *billing_codes.CODES, *CONDITION_CODES, *TABLE_CODES)}
 """Every diagnostic code by name."""
 
 

@@ -1,0 +1,96 @@
+"""Caps: what goes beyond the amount or hours a scope may be billed, split off at the cap."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.billing.money import HOURS, MONEY, product
+from engine.policy.kinds.billing import BillingPolicy
+
+_SCOPE: Final = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id"}
+OVER: Final = "over the cap"
+
+
+def apply_caps(rows: pl.DataFrame, policy: BillingPolicy) -> pl.DataFrame:
+    """Return the rows with every cap of the policy applied in turn; an item at the cap becomes two rows.
+
+    What may be billed or is billed uses the cap up: billed items first, then in the cap's order.
+    """
+    for index in range(len(policy.cap)):
+        if rows[f"cap.{index}.limit"].null_count() < rows.height:
+            rows = _capped(rows, policy, index)
+    return rows
+
+
+def _capped(rows: pl.DataFrame, policy: BillingPolicy, index: int) -> pl.DataFrame:
+    cap = policy.cap[index]
+    measure = "item.amount" if cap.measure[0] == "amount" else "item.quantity"
+    limit = pl.col(f"cap.{index}.limit").cast(rows.schema[measure])
+    scope = scope_columns(cap.scope)
+    counted = (
+        limit.is_not_null() & ((pl.col("eligibility") == "billable") | (pl.col("billed") != "none"))
+        & pl.col(measure).is_not_null() & pl.all_horizontal([each.is_not_null() for each in scope])
+    ).fill_null(value=False)  # fmt: skip
+    pool = rows.filter(counted)
+    if not pool.height:
+        return rows
+    order = [f"cap.{index}.order.{place}" for place in range(len(cap.order))] or ["item.date"]
+    sorted_pool = pool.sort(pl.col("billed") == "none", *order, "item.id", "part", nulls_last=True)
+    used = pl.col(measure).cum_sum().over(scope) - pl.col(measure)
+    room = pl.max_horizontal(limit - used, pl.lit(0, dtype=rows.schema[measure]))
+    within = pl.when(pl.col(measure) > 0).then(pl.min_horizontal(room, pl.col(measure))).otherwise(pl.col(measure))
+    measured = sorted_pool.with_columns(within.alias("→within"))
+    fits = measured.filter(pl.col("→within") == pl.col(measure)).drop("→within")
+    beyond = measured.filter(pl.col("→within") != pl.col(measure))
+    if not beyond.height:
+        return rows
+    none_fits = _over(beyond.filter(pl.col("→within") == 0).drop("→within"), index)
+    kept, cut = split(beyond.filter(pl.col("→within") != 0), pl.col("→within"), measure)
+    return pl.concat([rows.filter(~counted), fits, none_fits, kept, _over(cut, index)])
+
+
+def scope_columns(words: tuple[str, ...]) -> list[pl.Expr]:
+    """Return what a cap is counted over."""
+    named = [pl.col(_SCOPE[word]) for word in words if word != "period"]
+    if "period" not in words:
+        return named
+    return [*(named or [pl.col("item.line_id")]), pl.col("item.date").dt.strftime("%Y-%m")]
+
+
+def _over(rows: pl.DataFrame, index: int) -> pl.DataFrame:
+    return rows.with_columns(
+        pl.col(f"cap.{index}.decision").alias("eligibility"), pl.col(f"cap.{index}.rule").alias("table.rule"),
+        pl.lit(OVER).alias("table.reason"),
+    )  # fmt: skip
+
+
+def split(rows: pl.DataFrame, within: pl.Expr, measure: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Cut each row in two at `within` of its amount or quantity; the two add up to the row exactly.
+
+    What is invoiced of the item fills the first part before the second. Columns that end in `→` are
+    the caller's and are dropped.
+    """
+    is_amount = measure == "item.amount"
+    share = within.cast(pl.Decimal(38, 18)) / pl.when(pl.col(measure) != 0).then(pl.col(measure)).cast(pl.Decimal(38, 18))
+    quantity = (product(pl.col("item.quantity"), share)).round(8).cast(HOURS) if is_amount else within.cast(HOURS)
+    amount = within.cast(MONEY) if is_amount else product(pl.col("item.amount"), share).round(2, mode="half_away_from_zero").cast(MONEY)
+    sized = rows.with_columns(quantity.alias("→quantity"), amount.alias("→amount"))
+    hourly = pl.col("item.type") == "time_entry"
+    done = pl.min_horizontal("ledger.quantity", "→quantity")
+    paid = (
+        pl.when(~hourly | (pl.col("ledger.quantity") > pl.col("→quantity"))).then(pl.min_horizontal("ledger.amount", "→amount"))
+        .otherwise("ledger.amount")
+    )  # fmt: skip
+    sized = sized.with_columns(done.alias("→done"), paid.alias("→paid"))
+    first = sized.with_columns(
+        pl.col("→quantity").alias("item.quantity"), pl.col("→amount").alias("item.amount"), pl.col("→done").alias("ledger.quantity"),
+        pl.col("→paid").alias("ledger.amount"),
+    )  # fmt: skip
+    second = sized.with_columns(
+        pl.col("item.quantity") - pl.col("→quantity"), pl.col("item.amount") - pl.col("→amount"),
+        pl.col("ledger.quantity") - pl.col("→done"), pl.col("ledger.amount") - pl.col("→paid"), pl.col("part") + 1,
+    )  # fmt: skip
+    own = [name for name in rows.columns if not name.startswith("→")]
+    return first.select(own), second.select(own)

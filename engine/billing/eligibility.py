@@ -1,0 +1,190 @@
+"""What the policy's table says of each item, before caps and funding; each version decides its own days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from engine.billing.currency import attach_exchange, exchange_table
+from engine.billing.items import date_of_version, item_frame
+from engine.billing.ledger import bills_in_other_currencies, fee_ledger, item_ledger
+from engine.billing.money import HOURS, MONEY, product
+from engine.billing.rates import CARD, CARD_CURRENCY
+from engine.condition import CompiledCondition, compile_condition, compile_value
+from engine.decision import CompiledTable
+from engine.decision.versions import NO_VERSION
+from engine.policy.kinds.billing import BillingPolicy, billing_scope, cap_id
+from engine.policy.kinds.table import compile_policy_table
+from engine.policy.loaded import LoadedPolicy
+from engine.policy.where import AS_OF
+from engine.stage import Context
+
+Version = tuple[LoadedPolicy, BillingPolicy]
+
+ITEM: Final = (
+    "item.type", "item.id", "item.contract_id", "item.line_id", "item.project_id", "item.legal_entity_id", "item.date",
+    "item.quantity", "item.rate", "item.rate_source", "item.amount", "item.currency", "item.functional_currency",
+    "item.to_functional", "item.ready", "evidence",
+)  # fmt: skip
+LEDGER: Final = ("ledger.quantity", "ledger.amount", "ledger.lines", "ledger.currency", "ledger.first_date")
+TABLE: Final = ("table.decision", "table.reason", "table.rule", "table.status")
+
+# What checks look at beside the decision.
+FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "time_entry": ("status", "resource_id", "hours", "note", "approved_at", "recorded_at", CARD, CARD_CURRENCY),
+    "expense": ("status", "has_receipt", "approved_at"),
+    "milestone": ("status", "accepted_date"),
+    "fee": (),
+}
+
+
+def judged_items(versions: Sequence[Version], frames: Mapping[str, pl.LazyFrame], context: Context, *, trace: bool = False) -> pl.LazyFrame:
+    """Return a policy's items with what its tables say; each version judges the items of its own dates.
+
+    With `trace`, every column the table read stays, and the class codes in `table.trace`.
+    """
+    parts = [_judged(loaded, policy, frames, context, trace=trace) for loaded, policy in versions]
+    return parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal")
+
+
+def compiled_table(version: Version, context: Context) -> CompiledTable:
+    """Return the table of a version, compiled for its items."""
+    loaded, policy = version
+    compiled, _ = compile_policy_table(policy, loaded.document, loaded.sheet, billing_scope(policy.item), context.holidays)
+    assert compiled is not None, "a policy set with errors does not run"
+    return compiled
+
+
+def unjudged_items(version: Version, frames: Mapping[str, pl.LazyFrame], context: Context) -> pl.LazyFrame:
+    """Return the items of a kind as a version prices them, without any word of a table: for those no policy covers."""
+    _, policy = version
+    frame = _with_ledger(policy, item_frame(policy, frames, (), context.as_of), frames)
+    silent = [pl.lit(None, dtype=pl.String).alias(name) for name in TABLE if name != "table.status"]
+    silent.append(pl.lit(NO_VERSION).alias("table.status"))
+    return frame.with_columns(silent).select(*ITEM, *LEDGER, "billed", *TABLE, *_fields(policy, frame))
+
+
+def covers_everything(policies: Sequence[Sequence[Version]]) -> bool:
+    """Say whether some policy without condition is in force on every day from 1900 on."""
+    for versions in policies:
+        if any(policy.where is not None for _, policy in versions):
+            continue
+        day: dt.date | None = dt.date(1900, 1, 1)
+        for _, policy in versions:
+            if day is not None and policy.effective_from <= day:
+                day = None if policy.effective_to is None else policy.effective_to + dt.timedelta(days=1)
+        if day is None:
+            return True
+    return False
+
+
+def _judged(
+    loaded: LoadedPolicy, policy: BillingPolicy, frames: Mapping[str, pl.LazyFrame], context: Context, *, trace: bool
+) -> pl.LazyFrame:
+    table = compiled_table((loaded, policy), context)
+    conditions = _conditions(loaded, policy, context)
+    caps = [_value(loaded, policy, index, context) for index in range(len(policy.cap))]
+    compiled = [each for each in (*conditions.values(), *caps) if each is not None]
+    paths = [*table.paths, *(path for each in compiled for path in each.paths)]
+    frame = item_frame(policy, frames, [path for path in paths if path != AS_OF], context.as_of)
+    frame = _with_ledger(policy, frame.filter(_in_force(policy, date_of_version(policy, context.as_of))), frames)
+    where = conditions.get("where")
+    if where is not None:
+        frame = frame.filter(where.expression.fill_null(value=False))
+    frame = table.apply(frame, prefix="table.", trace=trace)
+    if trace:
+        return frame
+    outputs = ["table.write_down_pct"] if "write_down_pct" in policy.outputs else []
+    checks = [_admitted(conditions[check.id]).alias(f"check.{check.id}") for check in policy.checks]
+    order = [
+        pl.col(name).alias(f"cap.{index}.order.{place}") for index, cap in enumerate(policy.cap) for place, name in enumerate(cap.order)
+    ]
+    return frame.select(
+        *ITEM, *LEDGER, "billed", *TABLE, *outputs, *_fields(policy, frame), *_caps(policy, caps), *order, *checks,
+        pl.lit(policy.id).alias("policy"), pl.lit(loaded.fingerprint).alias("fingerprint"),
+    )  # fmt: skip
+
+
+def _with_ledger(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    ledger = fee_ledger(frame, frames) if policy.item == "fee" else item_ledger(frames, policy.item)
+    joined = frame.join(ledger, on="item.id", how="left", maintain_order="left").with_columns(
+        pl.col("ledger.quantity").fill_null(0).cast(HOURS), pl.col("ledger.amount").fill_null(0).cast(MONEY),
+        pl.col("ledger.lines").fill_null(0),
+    )  # fmt: skip
+    if bills_in_other_currencies(frames):
+        joined = _in_item_currency(policy, joined, frames)
+    return joined.with_columns(_billed(policy.item).alias("billed"))
+
+
+def _in_item_currency(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Tell what invoices in another currency bill in the item's, at the rate of the invoice's day."""
+    settings = policy.settings
+    table = exchange_table(frames, settings.exchange_rate_type)
+    source, target = pl.col("ledger.currency"), pl.col("item.currency")
+    frame = attach_exchange(frame, table, source, target, pl.col("ledger.first_date"), settings.exchange_rate_days, "→invoiced")
+    # Without a rate the quantity decides: what is wholly billed is worth what the item is.
+    share = product(pl.col("item.amount"), pl.col("ledger.quantity") / pl.when(pl.col("item.quantity") != 0).then(pl.col("item.quantity")))
+    amount = pl.coalesce(product(pl.col("ledger.amount"), pl.col("→invoiced")), share).round(2, mode="half_away_from_zero").cast(MONEY)
+    other = (source != target).fill_null(value=False)
+    return frame.with_columns(pl.when(other).then(amount).otherwise("ledger.amount").alias("ledger.amount")).drop("→invoiced")
+
+
+def _fields(policy: BillingPolicy, frame: pl.LazyFrame) -> list[pl.Expr]:
+    present = frame.collect_schema().names()
+    return [pl.col(name).alias(f"field.{name}") for name in FIELDS[policy.item] if name in present]
+
+
+def _admitted(condition: CompiledCondition | None) -> pl.Expr:
+    return pl.lit(value=True) if condition is None else condition.expression.fill_null(value=False)
+
+
+def in_force(versions: Sequence[Version], context: Context) -> Version:
+    """Return the version in force on the as-of date, else the last: its caps and checks hold for the run."""
+    day = context.as_of
+    now = [each for each in versions if each[1].effective_from <= day and (each[1].effective_to is None or day <= each[1].effective_to)]
+    return now[-1] if now else versions[-1]
+
+
+def _in_force(policy: BillingPolicy, day: pl.Expr) -> pl.Expr:
+    begun = day >= pl.lit(policy.effective_from)
+    return begun if policy.effective_to is None else begun & (day <= pl.lit(policy.effective_to))
+
+
+def _conditions(loaded: LoadedPolicy, policy: BillingPolicy, context: Context) -> dict[str, CompiledCondition | None]:
+    """Return the compiled conditions: the policy's own under `where`, each check's under its id."""
+    scope = billing_scope(policy.item)
+    texts: dict[str, tuple[str | None, tuple[str | int, ...]]] = {"where": (policy.where, ("where",))}
+    texts |= {check.id: (check.where, ("checks", index, "where")) for index, check in enumerate(policy.checks)}
+    return {
+        name: None if text is None else compile_condition(text, scope, loaded.document.anchor_of(place), holidays=context.holidays)
+        for name, (text, place) in texts.items()
+    }
+
+
+def _value(loaded: LoadedPolicy, policy: BillingPolicy, index: int, context: Context) -> CompiledCondition:
+    measure, text = policy.cap[index].measure
+    anchor = loaded.document.anchor_of(("cap", index, measure))
+    return compile_value(text, billing_scope(policy.item), anchor, holidays=context.holidays)
+
+
+def _caps(policy: BillingPolicy, values: Sequence[CompiledCondition]) -> list[pl.Expr]:
+    found: list[pl.Expr] = []
+    for index, (cap, value) in enumerate(zip(policy.cap, values, strict=True)):
+        found += [
+            value.expression.cast(MONEY).alias(f"cap.{index}.limit"), pl.lit(cap.over_cap).alias(f"cap.{index}.decision"),
+            pl.lit(cap_id(policy, index)).alias(f"cap.{index}.rule"),
+        ]  # fmt: skip
+    return found
+
+
+def _billed(item: str) -> pl.Expr:
+    """Return how much of an item stands on invoices: none, part or all of it."""
+    measure, whole = ("ledger.quantity", "item.quantity") if item == "time_entry" else ("ledger.amount", "item.amount")
+    done, all_of_it = pl.col(measure), pl.col(whole).fill_null(0)
+    backwards = all_of_it < 0
+    full = pl.when(backwards).then((done <= all_of_it) & (done != 0)).otherwise((done >= all_of_it) & (done > 0))
+    some = pl.when(backwards).then(done < 0).otherwise(done > 0)
+    return pl.when(full).then(pl.lit("all")).when(some).then(pl.lit("part")).otherwise(pl.lit("none"))

@@ -1,0 +1,265 @@
+"""What was billed against the policies, and what should have been billed and was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from engine.billing.duplicates import duplicate_invoices, duplicate_time_entries
+from engine.billing.eligibility import in_force
+from engine.billing.invoiced import billed_too_much, not_accepted, over_cap, rates_below_card
+from engine.billing.ledger import last_invoices, names_items
+from engine.billing.references import frame_of
+from engine.billing.telling import hours_text, item_words, money_text, per_item
+from engine.policy.kinds.billing import BillingCheck, BillingPolicy
+from engine.policy.loaded import LoadedPolicy, PolicySet
+from engine.stage import Context, StageResult
+from engine.workdays import elapsed
+
+Frames = Mapping[str, pl.LazyFrame]
+
+_OPEN = ("billable", "partially_billed")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Hold what a check looks at: its policy's rows with decisions, the agreed records, the run's context."""
+
+    rows: pl.DataFrame
+    policy: BillingPolicy
+    check: BillingCheck
+    frames: Frames
+    context: Context
+
+    @property
+    def mine(self) -> pl.DataFrame:
+        """Return the rows that the check's condition admits."""
+        return self.rows.filter(pl.col(f"check.{self.check.id}"))
+
+
+def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, context: Context, result: StageResult) -> list[pl.DataFrame]:
+    """Return the findings of every check the billing policies ask for, and of items their tables leave undecided."""
+    found: list[pl.DataFrame] = []
+    for policy_id, versions in policies.versions(BillingPolicy).items():
+        loaded, policy = in_force(versions, context)
+        own = rows.filter(pl.col("policy") == policy_id)
+        if not own.height:
+            continue
+        linked = names_items(frames, policy.item)
+        for check in policy.checks:
+            if check.check in ("not_billed", "stale_unbilled") and not linked:
+                result.not_applicable.append((check.id, _unlinked(policy, linked)))
+                continue
+            made = _CHECKS[check.check](Checked(own, policy, check, frames, context))
+            found.append(_with_rule(made, check, loaded))
+        found.append(_undecided(own, policy, loaded))
+    found.append(_uncovered(rows))
+    return [each for each in found if each.height]
+
+
+def _unlinked(policy: BillingPolicy, linked: bool | None) -> str:
+    name = policy.item.replace("_", " ")
+    if linked is None:
+        return "no source of the snapshot supplies invoice lines, so what is unbilled cannot be told"
+    return f"no invoice line names the {name} it bills, so what is unbilled cannot be told"
+
+
+def _with_rule(found: pl.DataFrame, check: BillingCheck, loaded: LoadedPolicy) -> pl.DataFrame:
+    kind = pl.col("kind") if "kind" in found.columns else pl.lit(check.check)
+    return found.with_columns(
+        kind.alias("kind"), pl.lit("billing").alias("stage"), pl.lit(check.id).alias("rule"), pl.lit(check.severity).alias("severity"),
+        pl.lit(check.remedy, dtype=pl.String).alias("remedy"), pl.lit(check.steward or loaded.policy.owner).alias("owner"),
+        pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
+    )  # fmt: skip
+
+
+def _undecided(rows: pl.DataFrame, policy: BillingPolicy, loaded: LoadedPolicy) -> pl.DataFrame:
+    """Return a finding for each item on which the table is silent, or on which its rules disagree."""
+    conflict = pl.col("table.status") == "conflict"
+    open_items = per_item(rows.filter(pl.col("table.decision").is_null()))
+    told = (
+        pl.when(conflict)
+        .then(pl.lit("several rules decide it differently"))
+        .otherwise(pl.lit("no rule decides it, and the table states no default"))
+    )
+    return open_items.select(
+        *_subject(), pl.when(conflict).then(pl.lit("rule_conflict")).otherwise(pl.lit("no_rule")).alias("kind"),
+        pl.lit(policy.id).alias("rule"), pl.lit("billing").alias("stage"), pl.lit("high").alias("severity"),
+        pl.concat_str(item_words(), pl.lit(" is held: "), told, pl.lit(".")).alias("message"),
+        pl.lit("Add a rule or a default to the table.").alias("remedy"), pl.lit(policy.owner).alias("owner"),
+        pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
+    )  # fmt: skip
+
+
+def _uncovered(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for each kind of item of which some lie outside every policy."""
+    grouped = rows.filter(pl.col("policy").is_null()).group_by("item.type").agg(
+        pl.col("item.id").n_unique().alias("→count"), pl.col("item.date").min().alias("→from"), pl.col("item.date").max().alias("→to")
+    )
+    message = pl.concat_str(
+        pl.col("→count").cast(pl.String), pl.lit(" items ("), pl.col("item.type").str.replace_all("_", " "), pl.lit(") from "),
+        pl.col("→from").cast(pl.String), pl.lit(" to "), pl.col("→to").cast(pl.String),
+        pl.lit(" are held: no billing policy is in force for them."),
+        ignore_nulls=True,
+    )  # fmt: skip
+    return grouped.sort("item.type").select(
+        pl.lit("item_type").alias("entity"), pl.col("item.type").alias("entity_id"), pl.lit("no_policy").alias("kind"),
+        pl.lit("no_policy").alias("rule"), pl.lit("billing").alias("stage"), pl.lit("high").alias("severity"), message.alias("message"),
+        pl.lit("Let a version of the policy begin earlier, or widen its condition.").alias("remedy"),
+    )  # fmt: skip
+
+
+def _subject() -> list[pl.Expr]:
+    """Return what every finding about an item has: entity, contract, period, amount, evidence."""
+    entity = pl.when(pl.col("item.type") == "fee").then(pl.lit("contract_line")).otherwise(pl.col("item.type"))
+    identity = pl.when(pl.col("item.type") == "fee").then("item.line_id").otherwise("item.id")
+    return [
+        entity.alias("entity"), identity.alias("entity_id"), pl.col("item.contract_id").alias("contract_id"),
+        pl.col("item.date").dt.strftime("%Y-%m").alias("period"), pl.col("item.currency").alias("currency"), pl.col("evidence"),
+    ]  # fmt: skip
+
+
+def _age(checked: Checked, since: str) -> pl.Expr:
+    after = checked.check.after
+    assert after is not None
+    return elapsed(pl.col(since), pl.lit(checked.context.as_of), after.unit, checked.context.holidays) > after.count
+
+
+def _too_old(checked: Checked) -> pl.Expr:
+    """Return whether an item is stale already: then that check tells of it and not this one."""
+    found = pl.lit(value=False)
+    for each in checked.policy.checks:
+        if each.check == "stale_unbilled" and each.after is not None:
+            old = elapsed(pl.col("item.date"), pl.lit(checked.context.as_of), each.after.unit, checked.context.holidays) > each.after.count
+            found = found | (old & pl.col(f"check.{each.id}"))
+    return found
+
+
+def _not_billed(checked: Checked) -> pl.DataFrame:
+    unbilled = pl.col("item.amount") - pl.col("ledger.amount")
+    late = checked.mine.filter(
+        pl.col("decision").is_in(_OPEN) & (_age(checked, "item.ready") if checked.check.after else pl.lit(value=True)) & ~_too_old(checked)
+    )
+    return per_item(late, unbilled.alias("→open")).select(
+        *_subject(), pl.col("→open").alias("amount_at_risk"),
+        pl.concat_str(
+            item_words(), pl.lit(" could be billed from "), pl.col("item.ready").cast(pl.String), pl.lit(" and is on no invoice: "),
+            money_text("→open"), pl.lit(" open."),
+        ).alias("message"),
+    )  # fmt: skip
+
+
+def _stale(checked: Checked) -> pl.DataFrame:
+    unbilled = pl.col("item.amount") - pl.col("ledger.amount")
+    held = (pl.col("eligibility") == "on_hold") & (pl.col("decision") == "on_hold") & (pl.col("table.decision") == "on_hold")
+    old = checked.mine.filter((pl.col("decision").is_in(_OPEN) | held) & (unbilled.fill_null(1) > 0) & _age(checked, "item.date"))
+    days = (pl.lit(checked.context.as_of) - pl.col("item.date")).dt.total_days()
+    return per_item(old, unbilled.alias("→open")).select(
+        *_subject(), pl.col("→open").alias("amount_at_risk"),
+        pl.concat_str(
+            item_words(), pl.lit(" is unbilled after "), days.cast(pl.String), pl.lit(" days: "), money_text("→open"),
+            pl.lit(" open ("), pl.col("table.reason"), pl.lit(")."),
+        ).alias("message"),
+    )  # fmt: skip
+
+
+def _billed_against(checked: Checked, wrong: pl.Expr, words: pl.Expr) -> pl.DataFrame:
+    rows = per_item(checked.mine.filter((pl.col("billed") != "none") & wrong))
+    return last_invoices(rows, checked.frames, checked.policy.item).select(
+        *_subject(), pl.col("ledger.amount").alias("amount_at_risk"), pl.lit("invoice").alias("related_entity"),
+        pl.col("invoice.last").alias("related_id"),
+        pl.concat_str(item_words(), pl.lit(" is billed on "), pl.col("invoice.last"), pl.lit(" and "), words, pl.lit("."))
+        .alias("message"),
+    )  # fmt: skip
+
+
+def _unapproved(checked: Checked) -> pl.DataFrame:
+    status = pl.col("field.status")
+    told = pl.concat_str(pl.lit("is "), pl.coalesce(status, pl.lit("of unknown state")), pl.lit(", not approved"))
+    return _billed_against(checked, status.is_null() | (status != "approved"), told)
+
+
+def _not_billable(checked: Checked) -> pl.DataFrame:
+    wrong = pl.col("table.decision").is_in(["not_billable", "billed_otherwise"]) & (pl.col("field.status") == "approved")
+    return _billed_against(checked, wrong, pl.concat_str(pl.lit("the policy says "), pl.col("table.reason")))
+
+
+def _no_receipt(checked: Checked) -> pl.DataFrame:
+    if checked.rows["field.has_receipt"].null_count() == checked.rows.height:
+        return checked.rows.head(0).select(*_subject())
+    return _billed_against(checked, ~pl.col("field.has_receipt").fill_null(value=False), pl.lit("has no receipt"))
+
+
+def _rate_missing(checked: Checked) -> pl.DataFrame:
+    unpriced = checked.mine.filter(
+        pl.col("item.rate").is_null() & (pl.col("eligibility") == "on_hold") & (pl.col("field.status") == "approved")
+        & (pl.col("table.reason") == "no rate")
+    )  # fmt: skip
+    grouped = unpriced.group_by("item.project_id", "field.resource_id").agg(
+        pl.len().alias("→count"), pl.col("item.quantity").sum(), pl.col("item.contract_id").drop_nulls().sort().first(),
+        pl.col("item.date").min(), pl.col("evidence").sort_by("item.id").first(),
+    )  # fmt: skip
+    message = pl.concat_str(
+        pl.col("→count").cast(pl.String), pl.lit(" approved entries of "), pl.col("field.resource_id"), pl.lit(" on project "),
+        pl.col("item.project_id"), pl.lit(" ("), hours_text(),
+        pl.lit(" h) have no price: neither entry, assignment nor rate card gives one."),
+        ignore_nulls=True,
+    )  # fmt: skip
+    return grouped.select(
+        pl.lit("project").alias("entity"), pl.col("item.project_id").alias("entity_id"), pl.lit("resource").alias("related_entity"),
+        pl.col("field.resource_id").alias("related_id"), pl.col("item.contract_id").alias("contract_id"), "evidence",
+        message.alias("message"),
+    )  # fmt: skip
+
+
+def _late_activation(checked: Checked) -> pl.DataFrame:
+    contracts = frame_of(checked.frames, "contract").select("contract_id", pl.col("start_date").alias("→begun"))
+    projects = frame_of(checked.frames, "project").join(contracts, on="contract_id", how="inner", maintain_order="left").collect()
+    since = pl.max_horizontal("→begun", "start_date").alias("→since")
+    opened = pl.coalesce(pl.col("activated_date"), pl.when(pl.col("status") == "planned").then(pl.lit(checked.context.as_of)))
+    after = checked.check.after
+    assert after is not None
+    started = projects.with_columns(since, opened.alias("→opened"))
+    late = started.filter(elapsed(pl.col("→since"), pl.col("→opened"), after.unit, checked.context.holidays) > after.count)
+    days = (pl.col("→opened") - pl.col("→since")).dt.total_days().cast(pl.String)
+    told = (
+        pl.when(pl.col("activated_date").is_not_null()).then(pl.lit(" was opened for time ")).otherwise(pl.lit(" is not opened for time, "))
+    )
+    message = pl.concat_str(
+        pl.lit("Project "),
+        pl.col("project_id"),
+        told,
+        days,
+        pl.lit(" days after the work began on "),
+        pl.col("→since").cast(pl.String),
+        pl.lit("."),
+    )
+    return late.sort("project_id").select(
+        pl.lit("project").alias("entity"),
+        pl.col("project_id").alias("entity_id"),
+        "contract_id",
+        message.alias("message"),
+        "evidence",
+    )
+
+
+_CHECKS: dict[str, Callable[[Checked], pl.DataFrame]] = {
+    "not_billed": _not_billed,
+    "stale_unbilled": _stale,
+    "billed_twice": lambda checked: billed_too_much(checked.mine, checked.policy, checked.check, checked.frames).select(
+        *_subject(), "kind", "amount_at_risk", pl.lit("invoice").alias("related_entity"),
+        pl.col("invoice.last").alias("related_id"), "message",
+    ),
+    "billed_unapproved": _unapproved,
+    "billed_not_billable": _not_billable,
+    "over_cap": lambda checked: over_cap(checked.mine, checked.policy, checked.check, checked.frames),
+    "rate_below_card": lambda checked: rates_below_card(checked.mine, checked.frames, checked.check),
+    "rate_missing": _rate_missing,
+    "duplicate_time_entry": lambda checked: duplicate_time_entries(checked.mine, checked.check),
+    "late_activation": _late_activation,
+    "expense_without_receipt": _no_receipt,
+    "milestone_not_accepted": lambda checked: _billed_against(checked, not_accepted(), pl.lit("was not accepted by then")),
+    "duplicate_invoice": lambda checked: duplicate_invoices(checked.frames, checked.check),
+}  # fmt: skip

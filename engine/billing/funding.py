@@ -1,0 +1,197 @@
+"""Funding: who pays each billable item, by priority, shares and limits; what nobody funds is apart.
+
+Items are funded in order of their day. As long as no source of a contract runs out, every item is
+shared alike, so whole runs of items are shared in one step; only the item at which a source runs
+out is followed rule by rule. The steps are as many as sources run out, not as many as items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from engine.billing.money import HOURS, MONEY, product
+from engine.billing.references import frame_of
+
+_EXACT: Final = pl.Decimal(38, 18)
+_CENT: Final = pl.lit(Decimal("0.01"), dtype=MONEY)
+_NONE: Final = pl.lit(0, dtype=MONEY)
+_UNLIMITED: Final = Decimal(10) ** 15
+
+NO_FUNDING: Final = "no funding left"
+
+
+def apply_funding(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], unfunded: Mapping[str, str]) -> pl.DataFrame:
+    """Add `funding_source_id`; a billable item of a contract with funding rules has one row a source.
+
+    A rule takes its share of what the rules of lower priority number left, up to its source's limit.
+    What no rule takes is a row without source whose eligibility is that of `unfunded` (by item type).
+    """
+    rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias("funding_source_id"))
+    rules = _rules(frames)
+    if not rules.height:
+        return rows
+    own = rules.select(pl.col("contract_id").alias("item.contract_id")).unique()
+    concerned = (
+        (pl.col("eligibility") == "billable") & (pl.col("item.amount") > 0)
+        & pl.col("item.contract_id").is_in(own.to_series().implode())
+    ).fill_null(value=False)  # fmt: skip
+    funded = rows.filter(concerned).sort("item.date", "item.type", "item.id", "part", nulls_last=True).with_row_index("→row")
+    if not funded.height:
+        return rows
+    items = funded.select("→row", pl.col("item.contract_id").alias("contract_id"), pl.col("item.amount").alias("→due"))
+    shares = _shared(items, rules)
+    return pl.concat([rows.filter(~concerned), _split(funded, shares, unfunded).select(rows.columns)])
+
+
+def _rules(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    """Return each contract's rules in order: the cumulative share within a priority, and the source's limit."""
+    sources = frame_of(frames, "funding_source").select(
+        "funding_source_id", pl.col("limit_amount").fill_null(pl.lit(_UNLIMITED, dtype=MONEY)).alias("→limit")
+    )
+    rules = frame_of(frames, "funding_rule").join(sources, on="funding_source_id", how="inner").filter(pl.col("contract_id").is_not_null())
+    ordered = rules.sort("contract_id", "priority", "funding_rule_id", nulls_last=True).select(
+        "contract_id", "priority", "funding_rule_id", "funding_source_id", "→limit",
+        (pl.col("split_pct").fill_null(100).cast(_EXACT) / pl.lit(Decimal(100), dtype=_EXACT)).alias("→pct"),
+    ).collect()  # fmt: skip
+    level = pl.col("priority").rank("dense").over("contract_id").cast(pl.Int64).alias("→level")
+    return ordered.with_columns(level, pl.int_range(pl.len()).over("contract_id").alias("→place"))
+
+
+def _shared(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
+    """Return what each source takes of each item: →row, funding_source_id, →taken, →place (of the rule)."""
+    left = rules.unique(["contract_id", "funding_source_id"], keep="first").select(
+        "contract_id", "funding_source_id", pl.col("→limit").alias("→left")
+    )
+    found: list[pl.DataFrame] = []
+    while items.height:
+        fractions = _fractions(rules, left)
+        upto = items.with_columns(
+            pl.col("→due").cum_sum().over("contract_id").alias("→upto"), pl.int_range(pl.len()).over("contract_id").alias("→n")
+        )
+        reach = _reach(fractions, left)
+        seen = upto.join(reach, on="contract_id", how="left", maintain_order="left")
+        # Each item may be rounded up by a cent.
+        safe = (pl.col("→upto") + _CENT * (pl.col("→n") + 1).cast(MONEY) * 2 <= pl.col("→reach")) | pl.col("→reach").is_null()
+        alike = seen.filter(safe)
+        rest = seen.filter(~safe)
+        at_end = rest.filter(pl.col("→n") == pl.col("→n").min().over("contract_id"))
+        found.append(_alike(alike, fractions))
+        left = _spent(left, found[-1])
+        found.append(_followed(at_end, rules, left))
+        left = _spent(left, found[-1])
+        items = rest.join(at_end.select("→row"), on="→row", how="anti", maintain_order="left").select(items.columns)
+    return pl.concat(found).filter(pl.col("→taken") != 0)
+
+
+def _fractions(rules: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
+    """Return which part of an item each rule takes while its source has something left."""
+    known = rules.join(left, on=["contract_id", "funding_source_id"], how="left", maintain_order="left")
+    waiting = known.select("contract_id").unique().with_columns(pl.lit(Decimal(1), dtype=_EXACT).alias("→open"))
+    made: list[pl.DataFrame] = []
+    for level in sorted(known["→level"].unique().to_list()):
+        part = known.filter(pl.col("→level") == level).join(waiting, on="contract_id", how="left", maintain_order="left")
+        part = part.with_columns(pl.when(pl.col("→left") > 0).then(product(pl.col("→pct"), pl.col("→open"))).otherwise(0).alias("→part"))
+        made.append(part)
+        used = part.group_by("contract_id").agg(pl.col("→part").sum())
+        joined = waiting.join(used, on="contract_id", how="left")
+        waiting = joined.select("contract_id", (pl.col("→open") - pl.col("→part").fill_null(0)).alias("→open"))
+    return pl.concat(made).filter(pl.col("→part") > 0)
+
+
+def _reach(fractions: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
+    """Return by contract how much can be shared alike before a source runs out."""
+    wanted = fractions.group_by("contract_id", "funding_source_id").agg(pl.col("→part").sum())
+    known = wanted.join(left, on=["contract_id", "funding_source_id"], how="left")
+    room = (pl.col("→left").cast(_EXACT) / pl.col("→part")).round(6).cast(MONEY)
+    return known.group_by("contract_id").agg(room.min().alias("→reach"))
+
+
+def _alike(items: pl.DataFrame, fractions: pl.DataFrame) -> pl.DataFrame:
+    """Share items by fractions, in whole cents: rounded running shares, so that they add up."""
+    joined = items.join(fractions.select("contract_id", "funding_source_id", "→place", "→part"), on="contract_id", how="inner")
+    running = pl.col("→part").cum_sum().over("→row", order_by="→place")
+    upto = product(pl.col("→due"), running).round(2, mode="half_away_from_zero").cast(MONEY)
+    own = upto - upto.shift(1).over("→row", order_by="→place").fill_null(0)
+    return joined.with_columns(own.cast(MONEY).alias("→taken")).select("contract_id", "→row", "funding_source_id", "→place", "→taken")
+
+
+def _followed(items: pl.DataFrame, rules: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
+    """Share one item a contract, rule by rule, each up to what its source has left."""
+    made: list[pl.DataFrame] = []
+    state = items.select("contract_id", "→row", pl.col("→due").alias("→open")).with_columns(
+        pl.col("→open").alias("→base"), pl.lit(0, dtype=pl.Int64).alias("→at"), pl.lit(0, dtype=_EXACT).alias("→share")
+    )
+    for place in sorted(rules["→place"].unique().to_list()):
+        rule = rules.filter(pl.col("→place") == place).select("contract_id", "funding_source_id", "→pct", "→level", "→place")
+        joined = state.join(rule, on="contract_id", how="left", maintain_order="left").join(
+            left, on=["contract_id", "funding_source_id"], how="left", maintain_order="left"
+        )
+        fresh = pl.col("→level") != pl.col("→at")
+        base = pl.when(fresh).then("→open").otherwise("→base")
+        before = pl.when(fresh).then(pl.lit(0, dtype=_EXACT)).otherwise("→share")
+        wish = _cents(base, before + pl.col("→pct")) - _cents(base, before)
+        taken = pl.max_horizontal(pl.min_horizontal(wish, pl.col("→left"), pl.col("→open")), _NONE)
+        stepped = joined.with_columns(
+            pl.when(pl.col("funding_source_id").is_not_null()).then(taken).otherwise(_NONE).cast(MONEY).alias("→taken"),
+            base.alias("→base"), (before + pl.col("→pct")).fill_null(0).alias("→share"), pl.col("→level").fill_null(0).alias("→at"),
+        )  # fmt: skip
+        part = stepped.filter(pl.col("funding_source_id").is_not_null())
+        made.append(part.select("contract_id", "→row", "funding_source_id", "→place", "→taken"))
+        left = _spent(left, made[-1])
+        state = stepped.select("contract_id", "→row", (pl.col("→open") - pl.col("→taken")).alias("→open"), "→base", "→at", "→share")
+    return pl.concat(made)
+
+
+def _cents(base: pl.Expr, share: pl.Expr) -> pl.Expr:
+    return product(base, share).round(2, mode="half_away_from_zero").cast(MONEY)
+
+
+def _spent(left: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
+    used = taken.group_by("contract_id", "funding_source_id").agg(pl.col("→taken").sum())
+    joined = left.join(used, on=["contract_id", "funding_source_id"], how="left", maintain_order="left")
+    return joined.select("contract_id", "funding_source_id", (pl.col("→left") - pl.col("→taken").fill_null(0)).cast(MONEY).alias("→left"))
+
+
+def _split(funded: pl.DataFrame, shares: pl.DataFrame, unfunded: Mapping[str, str]) -> pl.DataFrame:
+    """Return one row a source and one for what is left; quantities and billed amounts go with the shares."""
+    by_source = shares.group_by("→row", "funding_source_id").agg(pl.col("→taken").sum(), pl.col("→place").min())
+    rest = (
+        funded.select("→row", pl.col("item.amount").alias("→due"))
+        .join(by_source.group_by("→row").agg(pl.col("→taken").sum()), on="→row", how="left")
+        .select("→row", pl.lit(None, dtype=pl.String).alias("funding_source_id"),
+                (pl.col("→due") - pl.col("→taken").fill_null(0)).alias("→taken"),
+                pl.lit(None, dtype=pl.Int64).alias("→place"))
+        .filter(pl.col("→taken") != 0)
+    )  # fmt: skip
+    parts = pl.concat([by_source.select(rest.columns), rest]).sort("→row", "→place", nulls_last=True)
+    joined = parts.join(funded.drop("funding_source_id"), on="→row", how="inner", maintain_order="left")
+    order: list[str] = ["→n"]
+    numbered = joined.with_columns(pl.int_range(pl.len()).over("→row").alias("→n"))
+    running = pl.col("→taken").cum_sum().over("→row", order_by=order)
+    quantity = _running(pl.col("item.quantity"), running).round(8).cast(HOURS)
+    upto = pl.when(running == pl.col("item.amount")).then("item.quantity").otherwise(quantity)
+    last = pl.col("→n") == pl.col("→n").max().over("→row")
+    paid = pl.max_horizontal(pl.min_horizontal(pl.col("ledger.amount") - (running - pl.col("→taken")), pl.col("→taken")), _NONE)
+    paid = pl.when(last).then(pl.col("ledger.amount") - (paid.sum().over("→row") - paid)).otherwise(paid)
+    sized = numbered.with_columns(
+        (upto - upto.shift(1).over("→row", order_by=order).fill_null(0)).cast(HOURS).alias("→quantity"), paid.cast(MONEY).alias("→paid")
+    )
+    nobody = pl.col("funding_source_id").is_null()
+    left_over = pl.col("item.type").replace_strict(unfunded, default="on_hold", return_dtype=pl.String)
+    share = pl.col("→paid").cast(_EXACT) / pl.col("→taken").cast(_EXACT)
+    return sized.with_columns(
+        pl.col("→taken").alias("item.amount"), pl.col("→quantity").alias("item.quantity"), pl.col("→paid").alias("ledger.amount"),
+        product(pl.col("→quantity"), share).round(8).cast(HOURS).alias("ledger.quantity"),
+        (pl.col("part") * 1000 + pl.col("→n")).alias("part"),
+        pl.when(nobody).then(left_over).otherwise("eligibility").alias("eligibility"),
+        pl.when(nobody).then(pl.lit(NO_FUNDING)).otherwise("table.reason").alias("table.reason"),
+    )  # fmt: skip
+
+
+def _running(quantity: pl.Expr, running: pl.Expr) -> pl.Expr:
+    amount = pl.when(pl.col("item.amount") != 0).then(pl.col("item.amount")).cast(_EXACT)
+    return product(quantity, running.cast(_EXACT) / amount)

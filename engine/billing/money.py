@@ -1,0 +1,50 @@
+"""Exact products and shares of money: one rounding, to the digits the currency has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import DECIMAL_PRECISION, Kind, polars_dtype
+
+MONEY: Final = polars_dtype(Kind.MONEY)
+PRICE: Final = polars_dtype(Kind.PRICE)
+HOURS: Final = polars_dtype(Kind.HOURS)
+RATE: Final = polars_dtype(Kind.RATE)
+
+# Hours have 8 decimals and prices 10, so their product has 18 at most.
+_PRODUCT: Final = pl.Decimal(DECIMAL_PRECISION, 18)
+
+# ISO 4217: currencies whose smallest unit is not a hundredth.
+_WHOLE_UNITS: Final = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+_THOUSANDTHS: Final = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+
+_MODES: Final = {"half_up": "half_away_from_zero", "half_even": "half_to_even"}
+
+
+def rounded(amount: pl.Expr, currency: pl.Expr, mode: str = "half_up") -> pl.Expr:
+    """Return an amount in whole units of its currency's smallest coin, as money."""
+    word = _MODES[mode]
+    by_hundredths = amount.round(2, mode=word)  # type: ignore[arg-type]
+    whole = pl.when(currency.is_in(_WHOLE_UNITS)).then(amount.round(0, mode=word))  # type: ignore[arg-type]
+    thousandths = whole.when(currency.is_in(_THOUSANDTHS)).then(amount.round(3, mode=word))  # type: ignore[arg-type]
+    return thousandths.otherwise(by_hundredths).cast(MONEY)
+
+
+def product(first: pl.Expr, second: pl.Expr) -> pl.Expr:
+    """Return an exact product of hours or an amount and a price or a rate, with 18 decimals."""
+    return first.cast(_PRODUCT) * second.cast(_PRODUCT)
+
+
+def cumulative_share(total: pl.Expr, weight: pl.Expr, order: list[str], group: str) -> pl.Expr:
+    """Return each row's share of its group's total by weight: the shares add up to the total exactly.
+
+    Shares are the differences of the rounded running share, in the given order; a group whose
+    weights add up to nothing gives all to its first row.
+    """
+    running = weight.cum_sum().over(group, order_by=order)
+    whole = weight.sum().over(group)
+    part = product(total, running) / pl.when(whole != 0).then(whole).cast(_PRODUCT)
+    upto = pl.when(running == whole).then(total).otherwise(part.round(2, mode="half_away_from_zero").cast(MONEY))
+    return (upto - upto.shift(1).over(group, order_by=order).fill_null(0)).cast(MONEY)

@@ -1,0 +1,55 @@
+"""What items are judged by: the records they refer to, completed where a system leaves them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from engine.canonical.schema import empty_frame
+from engine.stage import Facts
+
+
+def golden_frames(facts: Facts) -> dict[str, pl.LazyFrame]:
+    """Return the agreed records by entity; the lines that an approved amendment added are contract lines."""
+    frames = dict(facts.records)
+    lines = _with_added_lines(frames)
+    if lines is not None:
+        frames["contract_line"] = lines
+    return frames
+
+
+def frame_of(frames: Mapping[str, pl.LazyFrame], entity: str) -> pl.LazyFrame:
+    """Return an entity's records with every canonical column; none when no source supplies it."""
+    known = frames.get(entity)
+    blank = empty_frame(entity)
+    if known is None:
+        return blank.lazy().with_columns(pl.lit(None, dtype=pl.List(pl.String)).alias("evidence"))
+    present = known.collect_schema()
+    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in blank.schema.items() if name not in present]
+    if "evidence" not in present:
+        missing.append(pl.lit(None, dtype=pl.List(pl.String)).alias("evidence"))
+    return known.with_columns(missing) if missing else known
+
+
+def _with_added_lines(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame | None:
+    if "amendment_line" not in frames:
+        return None
+    added = frame_of(frames, "amendment_line").filter(pl.col("action") == "add", pl.col("contract_line_id").is_not_null())
+    approved = frame_of(frames, "amendment").filter(pl.col("status") == "approved").select("amendment_id", "contract_id")
+    lines = frame_of(frames, "contract_line")
+    schema = lines.collect_schema()
+    joined = added.join(approved, on="amendment_id", how="inner", maintain_order="left")
+    known = joined.collect_schema()
+    made = joined.select((pl.col(name) if name in known else pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items())
+    new = made.join(lines.select("contract_line_id"), on="contract_line_id", how="anti").unique(
+        "contract_line_id", keep="first", maintain_order=True
+    )
+    return pl.concat([lines, new])
+
+
+def only_line_of_project(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Return by project its contract line, where it has exactly one: project_id, the line."""
+    lines = frame_of(frames, "contract_line").filter(pl.col("project_id").is_not_null())
+    counted = lines.group_by("project_id").agg(pl.col("contract_line_id").n_unique().alias("count"), pl.col("contract_line_id").first())
+    return counted.filter(pl.col("count") == 1).select("project_id", pl.col("contract_line_id").alias("→only"))

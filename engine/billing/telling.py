@@ -1,0 +1,45 @@
+"""Words for messages: an item, its hours, an amount; and one row for each item."""
+
+from __future__ import annotations
+
+import polars as pl
+
+_NAMES = {
+    "time_entry": "Time entry ", "expense": "Expense ", "milestone": "Milestone ", "billing_plan_line": "Plan line ", "fee": "Fee ",
+}  # fmt: skip
+
+
+def item_words() -> pl.Expr:
+    """Return an item's name: `Time entry T1 of 2026-03-02, 7.50 h`."""
+    name = pl.col("item.type").replace_strict(_NAMES, default="Item ", return_dtype=pl.String)
+    day = pl.when(pl.col("item.date").is_not_null()).then(pl.concat_str(pl.lit(" of "), pl.col("item.date").cast(pl.String)))
+    hours = pl.when(pl.col("item.type") == "time_entry").then(pl.concat_str(pl.lit(", "), hours_text(), pl.lit(" h")))
+    return pl.concat_str(name, pl.col("item.id"), day, hours, ignore_nulls=True)
+
+
+def hours_text() -> pl.Expr:
+    """Return the item's quantity with two decimals."""
+    return plain(pl.col("item.quantity"))
+
+
+def money_text(column: str) -> pl.Expr:
+    """Return an amount with two decimals and its currency; words where it is not known."""
+    known = pl.concat_str(plain(pl.col(column)), pl.concat_str(pl.lit(" "), pl.col("item.currency")), ignore_nulls=True)
+    return pl.when(pl.col(column).is_not_null()).then(known).otherwise(pl.lit("an amount not known"))
+
+
+def plain(value: pl.Expr) -> pl.Expr:
+    """Return a decimal as text with two decimals."""
+    return value.round(2, mode="half_away_from_zero").cast(pl.Decimal(38, 2)).cast(pl.String)
+
+
+def per_item(rows: pl.DataFrame, *summed: pl.Expr) -> pl.DataFrame:
+    """Return one row an item: quantities, amounts and `summed` over its parts, the rest of its first part."""
+    rows = rows.with_columns(summed) if summed else rows
+    totals = [name for name in ("item.quantity", "item.amount", "ledger.quantity", "ledger.amount", "→open") if name in rows.columns]
+    key = ["item.type", "item.id"]
+    if not rows.height or rows["part"].max() == 1:
+        return rows.sort(key)
+    whole = pl.when(pl.all_horizontal([pl.col(name).is_not_null().all().over(key) for name in totals])).then
+    added = rows.with_columns(whole(pl.col(name).sum().over(key)).otherwise(pl.col(name)).alias(name) for name in totals)
+    return added.sort(*key, "part").unique(key, keep="first", maintain_order=True)
