@@ -13,14 +13,15 @@ from engine.findings import finish_findings
 from engine.kpi import measure_kpis
 from engine.ownership import decide_ownership
 from engine.policy.loaded import PolicySet
+from engine.reconcile import decide_reconciliation
 from engine.stage import Context, Facts, StageResult
 
 GOLDEN: Final = "golden/"
 
 Stage = Callable[[Facts, PolicySet, Context], StageResult]
 
-DECISIONS: Final[tuple[Stage, ...]] = (decide_billing,)
-"""The stages after ownership, in order; each reads agreed records and the outputs before it."""
+DECISIONS: Final[tuple[Stage, ...]] = (decide_billing, decide_reconciliation)
+"""The stages after ownership, in order; each reads agreed records, the outputs and the `findings` before it."""
 
 
 def run_stages(
@@ -30,7 +31,7 @@ def run_stages(
     whole = decide_ownership(facts, policies, context, previous)
     whole.findings += found
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
-    rest = run_decisions(replace(facts, records=agreed, sources=facts.records), policies, context, whole.findings)
+    rest = run_decisions(replace(facts, records=agreed, sources=whole.sources), policies, context, whole.findings)
     whole.add(rest)
     return whole
 
@@ -38,12 +39,13 @@ def run_stages(
 def run_decisions(agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = ()) -> StageResult:
     """Run the stages after ownership over agreed records; KPIs come last and count the findings of all."""
     whole = StageResult()
+    agreed = agreed.with_outputs({"findings": finish_findings(*found).lazy()})
     for stage in DECISIONS:
         result = stage(agreed, policies, context)
         whole.add(result)
-        agreed = agreed.with_outputs(result.frames)
-    counted = agreed.with_outputs({"findings": finish_findings(*found, *whole.findings).lazy()})
-    whole.add(measure_kpis(counted, policies, context))
+        outputs = {name: whole.frames[name] for name in result.frames}
+        agreed = agreed.with_outputs({**outputs, "findings": finish_findings(*found, *whole.findings).lazy()})
+    whole.add(measure_kpis(agreed, policies, context))
     return whole
 
 

@@ -49,14 +49,21 @@ class Context:
 
 @dataclass(slots=True)
 class StageResult:
-    """Hold what a stage made: output frames by name, findings, and policies that did not apply."""
+    """Hold what a stage made: output frames by name, findings, and policies that did not apply.
+
+    `sources` are the source records in agreed ids, which ownership hands on to the stages after it.
+    """
 
     frames: dict[str, pl.LazyFrame] = field(default_factory=dict)
     findings: list[pl.DataFrame] = field(default_factory=list)
     not_applicable: list[tuple[str, str]] = field(default_factory=list)
+    sources: dict[str, pl.LazyFrame] = field(default_factory=dict)
 
     def add(self, other: StageResult) -> None:
         """Add what a later stage made."""
-        self.frames |= other.frames
+        # Several stages propose entries: what stands under one name is one output.
+        both = self.frames.keys() & other.frames.keys()
+        joined = {name: pl.concat([self.frames[name], other.frames[name]], how="diagonal_relaxed") for name in both}
+        self.frames |= {**other.frames, **joined}
         self.findings += other.findings
         self.not_applicable += other.not_applicable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,7 @@ def run(
             "run_dir": str(outcome.run_dir),
             "counts": outcome.manifest["counts"],
             "findings": outcome.manifest["findings"],
-            "kpis": [],
+            "kpis": _kpis(outcome.run_dir),
         }
         typer.echo(json.dumps(body, indent=2))
     else:
@@ -98,12 +99,44 @@ def _print_summary(manifest: dict[str, Any], run_dir: Path, *, is_new: bool) -> 
         console.print(table)
     else:
         console.print("No findings.")
-    for each in manifest["not_applicable"]:
-        console.print(f"Not applicable: {each['policy']} ({each['why']}).")
+    _print_kpis(console, _kpis(run_dir))
+    if manifest["not_applicable"]:
+        names = ", ".join(each["policy"] for each in manifest["not_applicable"])
+        console.print(f"Not applicable, for want of records (the manifest says which): {names}.")
     for each in manifest["files"]:
         if each["failure"]:
             console.print(f"Not read: {each['path']} ({each['failure'].replace('_', ' ')}); the run went on without it.")
     console.print(f"Results: {run_dir}", soft_wrap=True)
+
+
+def _kpis(run_dir: Path) -> list[dict[str, Any]]:
+    """Return every KPI row of a run; values are exact, so they are told as text."""
+    import polars as pl
+
+    path = run_dir / "kpis.parquet"
+    if not path.is_file():
+        return []
+    frame = pl.read_parquet(path)
+    exact = [pl.col(name).cast(pl.String).str.replace(r"\.?0+$", "") for name in ("value", "numerator", "denominator")]
+    return frame.drop("rule", "policy_fingerprint").with_columns(exact).to_dicts()
+
+
+def _print_kpis(console: Any, kpis: list[dict[str, Any]]) -> None:
+    """Print each KPI's latest figure of the whole firm."""
+    from rich.table import Table
+
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for each in kpis:
+        if each["dimension"] == "total" and not each["kpi"].startswith(("backlog_burn_off", "planned_hours")):
+            latest[each["kpi"], each["unit"]] = each
+    if not latest:
+        return
+    table = Table("KPI", "period", _right("value"), "unit", "target", "status", title="KPIs, the whole firm, latest period")
+    for each in latest.values():
+        is_money = each["unit"].isupper()
+        value = "" if each["value"] is None else f"{Decimal(each['value']):{',.2f' if is_money else ','}}"
+        table.add_row(each["kpi"], each["period"], value, each["unit"], each["target"] or "", each["status"].replace("_", " "))
+    console.print(table)
 
 
 def _right(name: str) -> Any:

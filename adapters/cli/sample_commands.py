@@ -20,14 +20,17 @@ def sample(
     seed: Annotated[int, typer.Option(help="Another seed, another firm.")] = 2026,
     nights: Annotated[int, typer.Option(help="Nightly snapshots.")] = 3,
     clean: Annotated[bool, typer.Option(help="Plant no defects.")] = False,
-    form: Annotated[str, typer.Option("--format", help="parquet or csv, under the canonical names.")] = "parquet",
+    form: Annotated[str, typer.Option("--format", help="vendor: as the vendors export it; canonical: canonical names.")] = "vendor",
+    files: Annotated[str, typer.Option("--canonical", help="How canonical files are written: parquet or csv.")] = "parquet",
 ) -> None:
     """Write a sample consultancy in five systems, with planted defects and the findings they must lead to."""
-    from adapters.sampling import FirmOptions, simulate_firm, write_canonical
+    from adapters.sampling import FirmOptions, simulate_firm, write_canonical, write_vendor
 
-    if form not in ("parquet", "csv"):
-        raise UsageError(f"'{form}' is no format.", "The formats are parquet and csv.")
-    written: Literal["parquet", "csv"] = "csv" if form == "csv" else "parquet"
+    if form not in ("vendor", "canonical"):
+        raise UsageError(f"'{form}' is no format.", "The formats are vendor and canonical.")
+    if files not in ("parquet", "csv"):
+        raise UsageError(f"Canonical files cannot be written as '{files}'.", "Write them as parquet or csv.")
+    written: Literal["parquet", "csv"] = "csv" if files == "csv" else "parquet"
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty.", "Give a new folder.")
     try:
@@ -35,5 +38,6 @@ def sample(
     except ValueError as error:
         raise UsageError(f"The firm cannot be made: {error}.", "Give other numbers.") from error
     firm = simulate_firm(options)
-    write_canonical(firm, out, written)
+    write = write_vendor if form == "vendor" else write_canonical
+    write(firm, out, written)
     typer.echo(f"{len(firm.nights)} nights with {firm.expected_findings.height} expected findings are in {out}.")

@@ -159,7 +159,8 @@ def _select(
         rows.mark_set_aside(out, reason)
         keep = keep & ~out
     if rule.when:
-        inside = frame.select(holds(frame.columns, rule.when).alias("in")).to_series()
+        # A condition on columns that the export lacks is one value; it holds for every row.
+        inside = frame.with_columns(holds(frame.columns, rule.when).alias("@in"))["@in"]
         keep = keep & inside
         rows.mark_set_aside(~inside, "other_kind")
     for related, wanted in ((rule.exists, True), (rule.missing, False)):

@@ -52,7 +52,7 @@ def trimmed(text: Expr) -> Expr:
 
 def cast_field(text: Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -> Cast:
     """Return how a field's trimmed text becomes its typed value."""
-    text = _prepared(text, rule)
+    text = prepared(text, rule)
     if spec.kind in DECIMAL_SCALE:
         return _decimal(text, spec, rule)
     if spec.kind is Kind.INT:
@@ -68,7 +68,8 @@ def cast_field(text: Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -
     return _text(text, rule)
 
 
-def _prepared(text: Expr, rule: FieldRule) -> Expr:
+def prepared(text: Expr, rule: FieldRule) -> Expr:
+    """Return what of a cell's text counts: the part a pattern finds, without the words for nothing."""
     if rule.pattern is not None:
         if rule.template is None:
             text = trimmed(text.str.extract(rule.pattern, 1))

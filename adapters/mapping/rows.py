@@ -59,7 +59,8 @@ def related_keys(frame: pl.DataFrame, related: Related, streams: Mapping[str, pl
     ours = [column_text(frame.columns, name.split(" | ")) for name in related.on]
     theirs = [column_text(other.columns, name.split(" | ")) for name in related.on.values()]
     names = [f"k{index}" for index in range(len(ours))]
-    left = frame.select(expr.alias(name) for expr, name in zip(ours, names, strict=True)).with_row_index("i")
+    # A column that the export lacks is one blank; it holds for every row.
+    left = frame.with_columns(expr.alias(name) for expr, name in zip(ours, names, strict=True)).select(names).with_row_index("i")
     right = (
         other.filter(holds(other.columns, related.when))
         .select(expr.alias(name) for expr, name in zip(theirs, names, strict=True))
@@ -77,10 +78,12 @@ def lookup(
     if other is None or other.height == 0:
         return pl.Series("value", [None] * frame.height, dtype=pl.String)
     names = [f"k{index}" for index in range(len(related.on))]
-    left = frame.select(
+    # A column that the export lacks is one blank; it holds for every row.
+    keyed = frame.with_columns(
         column_text(frame.columns, name.split(" | ")).alias(alias)
         for name, alias in zip(related.on, names, strict=True)
-    ).with_row_index("i")
+    )
+    left = keyed.select(names).with_row_index("i")
     right = (
         other.filter(holds(other.columns, related.when))
         .select(

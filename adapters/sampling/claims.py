@@ -55,7 +55,7 @@ CLAIMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     "billing": {
         "customer": (
-            "customer_id", "name", "tax_id", "country", "currency", "payment_terms_days", "recorded_at", "modified_at",
+            "customer_id", "name", "tax_id", "country", "currency", "payment_terms_days", "status", "recorded_at", "modified_at",
         ),
         "contract": (*_CONTRACT_COPY, "payment_terms_days", "status", "recorded_at", "modified_at"),
         "billing_plan_line": (
@@ -83,7 +83,7 @@ CLAIMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "contract": (*_CONTRACT_COPY, "payment_terms_days", "status", "recorded_at", "modified_at"),
         "project": (
             "project_id", "contract_id", "customer_id", "legal_entity_id", "name", "service_line", "status", "start_date",
-            "end_date", "currency", "recorded_at",
+            "end_date", "created_at", "currency", "recorded_at",
         ),
         "invoice": _INVOICE,
         "journal_line": (

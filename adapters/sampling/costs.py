@@ -128,7 +128,7 @@ def purchases(deals: list[Deal], vendors: pl.DataFrame, calendar: Calendar, draw
             )  # fmt: skip
             lines.append(
                 common | {
-                    "bill_line_id": f"{bill}-1", "contract_line_id": promise.id, "project_id": promise.project_id,
+                    "bill_line_id": f"{bill}|1", "contract_line_id": promise.id, "project_id": promise.project_id,
                     "description": f"Subcontracted work, {start:%B %Y}", "quantity": 100, "unit_price": net,
                     "service_start": start, "service_end": day, "account": SUBCONTRACT,
                 }

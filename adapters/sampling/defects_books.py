@@ -131,14 +131,14 @@ def _rent_journals(register: Register) -> None:
     if period is not None:
         journal = f"JE-{COMPANIES[0].code}-RENT-{period}"
         wrong = Decimal("14800")
-        register.edit("erp", "journal_line", f"{journal}-2", {"credit": wrong, "functional_credit": wrong})
+        register.edit("erp", "journal_line", f"{journal}|2|1", {"credit": wrong, "functional_credit": wrong})
         register.expect(
             "unbalanced_journal", "unbalanced_journal", "journal", journal, "reconciliation", "Debit 18,400.00, credit 14,800.00"
         )
     if earlier is not None:
         journal = f"JE-{COMPANIES[1].code}-RENT-{earlier}"
         for line in (1, 2):
-            register.edit("erp", "journal_line", f"{journal}-{line}", {"posted_by": "erp.controller"})
+            register.edit("erp", "journal_line", f"{journal}|{line}|1", {"posted_by": "erp.controller"})
         register.expect("self_approved_journal", "self_approved_journal", "journal", journal, "reconciliation", "Posted by its approver")
 
 

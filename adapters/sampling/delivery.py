@@ -95,7 +95,7 @@ def time_entries(staff: Staff, calendar: Calendar, draws: Draws, entries: int | 
             "unbilled": draws.many("billable", count, 0, 100) < 4,
             "rejected": draws.many("rejected", count, 0, 1000) < 4,
             "minute": draws.many("minute", count, 0, 60).astype(np.int32),
-            "note": draws.many("note", count, 0, len(_NOTES)),
+            "note": draws.many("note", count, 0, 4 * len(_NOTES)),  # one of four has a note
         }
     ).filter(pl.Series(keep))
     joined = bare.join(_seat_frame(staff.seats, staff).lazy().collect(), on="seat", how="left", maintain_order="left")
@@ -119,7 +119,7 @@ def _with_steps(entries: pl.DataFrame) -> pl.DataFrame:
         instant(submit_day, 16, 30).alias("submitted_at"),
         decided_at.alias("decided_at"),
         pl.col("manager").alias("approved_by"),
-        pl.lit(list(_NOTES)).list.get(pl.col("note")).alias("note"),
+        pl.lit(list(_NOTES)).list.get(pl.col("note"), null_on_oob=True).alias("note"),
         (pl.col("hours") * pl.coalesce("bill_rate", 0) // 100).alias("value"),
     ).drop("unbilled", "rejected", "minute", "manager")
 

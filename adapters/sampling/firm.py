@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -46,6 +47,10 @@ class FirmOptions:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.entries is not None and self.entries < 1:
             raise ValueError(f"entries must be 1 or more, not {self.entries}")
+
+
+SAMPLE: Final = FirmOptions(entries=5_000)
+"""The firm in `samples/firm`: fewer time entries than natural, so that three nights stay small."""
 
 
 @dataclass(frozen=True, slots=True)

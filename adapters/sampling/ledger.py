@@ -222,7 +222,8 @@ def ledger_lines(journals: list[pl.DataFrame]) -> pl.DataFrame:
         ).alias("journal_number"),
     )  # fmt: skip
     return lines.join(numbers, on="journal_id", how="left", maintain_order="left").with_columns(
-        pl.format("{}-{}", "journal_id", pl.int_range(1, pl.len() + 1).over("journal_id")).alias("journal_line_id"),
+        # As the ERP names it: transaction, line, accounting book.
+        pl.format("{}|{}|1", "journal_id", pl.int_range(1, pl.len() + 1).over("journal_id")).alias("journal_line_id"),
         *_sides("amount", "debit", "credit"), *_sides("functional", "functional_debit", "functional_credit"),
         period_of(pl.col("posting_date")).alias("period"), pl.lit("posted").alias("status"),
         pl.col("created_at").alias("recorded_at"), pl.col("posted_by").alias("created_by"),
@@ -231,4 +232,4 @@ def ledger_lines(journals: list[pl.DataFrame]) -> pl.DataFrame:
 
 def _sides(amount: str, debit: str, credit: str) -> list[pl.Expr]:
     signed = pl.col(amount)
-    return [pl.when(signed >= 0).then(signed).alias(debit), pl.when(signed < 0).then(-signed).alias(credit)]
+    return [signed.clip(lower_bound=0).alias(debit), (-signed).clip(lower_bound=0).alias(credit)]

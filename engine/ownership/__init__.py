@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.canonical.schema import EntitySpec, entity_spec
 from engine.ownership.amended import amended_findings
-from engine.ownership.crosswalk import translate_references
+from engine.ownership.crosswalk import in_agreed_keys, translate_references
 from engine.ownership.drift import Sides, drift_findings
 from engine.ownership.golden import golden_records
 from engine.ownership.identity import IDENTITY, Identified, identify
@@ -24,7 +24,7 @@ __all__ = ["decide_ownership"]
 def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None) -> StageResult:
     """Make golden records of every entity and findings where systems disagree with owners.
 
-    Frames are named `golden/<entity>`. A version of a policy decides the records whose
+    Frames are named `golden/<entity>`; `sources` are the source records in agreed ids. A version of a policy decides the records whose
     `applies_by` date lies in its dates (the as-of date where the policy names none). A policy
     whose entity, or whose owner's side of it, no source supplies is reported as not applicable.
     """
@@ -36,8 +36,11 @@ def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previo
             versions.setdefault(policy.entity, []).append((loaded, policy))
         else:
             result.not_applicable.append((policy.id, reason))
-    facts = _in_agreed_ids(facts, versions)
-    previous = None if previous is None else _in_agreed_ids(previous, versions)
+    identified = _identified_entities(facts, versions)
+    facts = translate_references(facts, identified)
+    result.sources = in_agreed_keys(facts, identified)
+    if previous is not None:
+        previous = translate_references(previous, _identified_entities(previous, versions))
     for entity in sorted(facts.records):
         spec = entity_spec(entity)
         golden: list[pl.DataFrame] = []
@@ -47,13 +50,13 @@ def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previo
     return result
 
 
-def _in_agreed_ids(facts: Facts, versions: dict[str, list[tuple[LoadedPolicy, OwnershipPolicy]]]) -> Facts:
+def _identified_entities(facts: Facts, versions: dict[str, list[tuple[LoadedPolicy, OwnershipPolicy]]]) -> dict[str, Identified]:
     identified: dict[str, Identified] = {}
     for entity, policies in versions.items():
         found = _identified(policies[-1][1], entity_spec(entity), facts)
         if found is not None:
             identified[entity] = found
-    return translate_references(facts, identified)
+    return identified
 
 
 def _why_not(policy: OwnershipPolicy, facts: Facts) -> str | None:

@@ -46,3 +46,13 @@ def _translated(frame: pl.LazyFrame, name: str, pairs: pl.DataFrame) -> pl.LazyF
         .with_columns(pl.coalesce("_agreed", name).alias(name))
         .drop("_agreed")
     )
+
+
+def in_agreed_keys(facts: Facts, identified: Mapping[str, Identified]) -> dict[str, pl.LazyFrame]:
+    """Return the source records with their own id, too, in the agreed record's: sides of a tie-out meet by it."""
+    records = dict(facts.records)
+    for entity, each in identified.items():
+        keys, pairs = entity_spec(entity).keys, _renamed(each)
+        if len(keys) == 1 and pairs.height:
+            records[entity] = _translated(records[entity], keys[0], pairs)
+    return records

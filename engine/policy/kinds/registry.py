@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.diagnostics import Diagnostic
-from engine.policy.kinds import billing, kpi, ownership, revenue, run, tax
+from engine.policy.kinds import billing, kpi, ownership, reconciliation, revenue, run, tax
 from engine.policy.kinds.base import PolicyFile, RulePlace
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
@@ -35,6 +35,9 @@ KINDS: Final[dict[str, PolicyKind]] = {
     "ownership": PolicyKind(ownership.OwnershipPolicy, ownership.check_ownership, ownership.ownership_rules),
     "revenue": PolicyKind(revenue.RevenuePolicy, revenue.check_revenue, revenue.revenue_rules),
     "kpi": PolicyKind(kpi.KpiPolicy, kpi.check_kpi),
+    "reconciliation": PolicyKind(
+        reconciliation.ReconciliationPolicy, reconciliation.check_reconciliation, reconciliation.reconciliation_rules
+    ),
     "billing": PolicyKind(billing.BillingPolicy, billing.check_billing, billing.billing_rules),
     "tax": PolicyKind(tax.TaxPolicy, tax.check_tax, tax.tax_rules),
     "run": PolicyKind(run.RunPolicy, run.check_whole_run),

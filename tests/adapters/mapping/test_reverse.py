@@ -7,11 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from adapters.mapping.library import load_mapping
-from adapters.mapping.reverse import write_streams
+from adapters.mapping.reverse import carried_fields, write_streams
 from adapters.snapshot import read_snapshot
 from engine.canonical.schema import entity_spec
+from engine.errors import UsageError
 
 
 def typed(entity: str, rows: list[dict[str, object]]) -> pl.DataFrame:
@@ -49,3 +51,56 @@ def test_salesforce_contracts_come_back_exactly(tmp_path: Path) -> None:
     ])  # fmt: skip
     back = round_trip("salesforce", {"contract": contracts}, tmp_path)["contract"]
     assert back.select(contracts.columns).equals(contracts)
+
+
+JOURNAL_LINES = [
+    {"journal_line_id": "J1|1|1", "journal_id": "J1", "legal_entity_id": "LE-1", "posting_date": dt.date(2026, 1, 31), "period": "2026-01",
+     "account": "1100", "debit": Decimal("10.55"), "credit": Decimal(0), "currency": "EUR", "functional_debit": Decimal("11.40"),
+     "functional_credit": Decimal(0), "customer_id": "C1", "contract_id": None, "status": "posted"},
+    {"journal_line_id": "J1|2|1", "journal_id": "J1", "legal_entity_id": "LE-1", "posting_date": dt.date(2026, 1, 31), "period": "2026-01",
+     "account": "4000", "debit": Decimal(0), "credit": Decimal("10.55"), "currency": "EUR", "functional_debit": Decimal(0),
+     "functional_credit": Decimal("11.40"), "customer_id": None, "contract_id": "K1", "status": "posted"},
+]  # fmt: skip
+
+
+def test_what_reading_looks_up_in_other_streams_is_written_there(tmp_path: Path) -> None:
+    accounts = typed("account", [
+        {"account": "1100", "name": "Receivables", "account_class": "asset", "control_for": "ar"},
+        {"account": "4000", "name": "Revenue", "account_class": "revenue", "control_for": "revenue"},
+        {"account": "1210", "name": "Contract assets", "account_class": "asset", "control_for": "contract_asset"},
+    ])  # fmt: skip
+    lines = typed("journal_line", JOURNAL_LINES)
+    back = round_trip("netsuite", {"account": accounts, "journal_line": lines}, tmp_path)
+    assert back["journal_line"].select(lines.columns).sort("journal_line_id").equals(lines)
+    assert back["account"].select(accounts.columns).equals(accounts)
+    assert (tmp_path / "netsuite2_account_data.csv").read_text().splitlines()[1:] == [
+        "1100,1100,Receivables,AcctRec,ar", "4000,4000,Revenue,Income,revenue", "1210,1210,Contract assets,OthCurrAsset,contract_asset",
+    ]  # fmt: skip
+
+
+def test_two_values_that_differ_and_share_a_column_are_refused(tmp_path: Path) -> None:
+    day = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    frame = typed("opportunity", [{"opportunity_id": "O1", "created_at": day}])
+    late = frame.with_columns(pl.lit(day + dt.timedelta(days=1)).alias("recorded_at"))
+    with pytest.raises(UsageError, match="CreatedDate cannot hold both '2026-01-02T00:00:00Z' and '2026-01-03T00:00:00Z' of opportunity"):
+        write_streams(load_mapping("salesforce").mapping, {"opportunity": late})
+    with pytest.raises(UsageError, match="says two things of one row of transaction"):
+        lines = typed("journal_line", [JOURNAL_LINES[0], {**JOURNAL_LINES[1], "posting_date": dt.date(2026, 2, 1)}])
+        write_streams(load_mapping("netsuite").mapping, {"journal_line": lines})
+
+
+def test_a_record_that_stands_on_other_rows_needs_one(tmp_path: Path) -> None:
+    contract = typed("contract", [{"contract_id": "C1", "contract_number": "N1"}])
+    project = typed("project", [{"project_id": "P1", "contract_id": "C1"}, {"project_id": "P2", "contract_id": None}])
+    back = round_trip("kantata", {"contract": contract, "project": project}, tmp_path)
+    assert back["contract"].select(contract.columns).equals(contract)
+    assert back["project"].select(project.columns).equals(project)
+    with pytest.raises(UsageError, match="The contract C1 has no row to stand on in workspaces"):
+        write_streams(load_mapping("kantata").mapping, {"contract": contract, "project": project.tail(1)})
+
+
+def test_fields_that_are_computed_when_read_are_not_carried() -> None:
+    fields = carried_fields(load_mapping("xero").mapping, "journal_line")
+    assert "journal_id" in fields
+    assert carried_fields(load_mapping("xero").mapping, "time_entry") == frozenset()
+    assert "net_amount" not in carried_fields(load_mapping("quickbooks").mapping, "invoice_line")

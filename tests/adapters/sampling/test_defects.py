@@ -79,7 +79,8 @@ def _has_wrong_tax(systems: Systems, key: str) -> bool:
 
 def _is_duplicate(systems: Systems, key: str) -> bool:
     entry = _row(systems, "psa", "time_entry", key)
-    same = pl.all_horizontal(pl.col(name) == pl.lit(entry[name]) for name in ("resource_id", "project_id", "work_date", "hours", "note"))
+    names = ("resource_id", "project_id", "work_date", "hours", "note")
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(entry[name])) for name in names)
     return systems["psa"]["time_entry"].filter(same).height == 2
 
 

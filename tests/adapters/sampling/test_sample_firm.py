@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from adapters.run import run_snapshot
-from adapters.sampling import FirmOptions, simulate_firm, write_canonical
+from adapters.sampling import SAMPLE, FirmOptions, simulate_firm, write_canonical, write_vendor
+from adapters.snapshot import read_snapshot
+from engine.canonical.schema import entity_spec
 
 FIRM = Path(__file__).parents[3] / "samples" / "firm"
 
@@ -22,21 +29,65 @@ def test_every_planted_ownership_defect_is_found_and_nothing_else(tmp_path: Path
     assert sorted(findings.select("kind", "entity", "entity_id").rows()) == expected
 
 
-@pytest.mark.parametrize(("contracts", "seed"), [(40, 2026), (7, 5), (120, 11)])
+@pytest.mark.parametrize(("contracts", "seed"), [(40, 2026), (7, 5), (120, 11), (1, 3)])
 def test_a_clean_firm_of_any_size_has_no_finding(contracts: int, seed: int, tmp_path: Path) -> None:
     firm = simulate_firm(FirmOptions(contracts=contracts, months=4, seed=seed, nights=2, clean=True))
-    write_canonical(firm, tmp_path / "firm")
+    write_vendor(firm, tmp_path / "firm")
     days = sorted(path for path in (tmp_path / "firm").iterdir() if path.is_dir())
     outcome = run_snapshot(days[-1], previous=days[0], out=tmp_path / "runs")
     assert outcome.manifest["findings"] == []
     assert outcome.manifest["counts"]["held"] == 0
 
 
-def test_the_committed_firm_is_what_the_generator_makes(tmp_path: Path) -> None:
-    write_canonical(simulate_firm(FirmOptions()), tmp_path)
-    for path in sorted(FIRM.rglob("*.parquet")):
-        assert pl.read_parquet(path).equals(pl.read_parquet(tmp_path / path.relative_to(FIRM))), path.name
-    assert (FIRM / "expected_findings.csv").read_text() == (tmp_path / "expected_findings.csv").read_text()
+def test_the_committed_firm_is_what_the_generator_makes_to_the_byte(tmp_path: Path) -> None:
+    write_vendor(simulate_firm(SAMPLE), tmp_path)
+    assert digests(FIRM) == digests(tmp_path)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file; Parquet by its records, since its bytes are the library's."""
+    found: dict[str, str] = {}
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        content = pl.read_parquet(path).write_csv().encode() if path.suffix == ".parquet" else path.read_bytes()
+        found[path.relative_to(folder).as_posix()] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def test_the_same_command_writes_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+    written = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        command = [sys.executable, "-m", "adapters.cli", "sample", str(out), "--contracts", "8", "--months", "3", "--nights", "2"]
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "POLARS_MAX_THREADS": seed}
+        subprocess.run(command, check=True, capture_output=True, env=environment, cwd=FIRM.parents[1])
+        written.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    assert written[0] == written[1]
+    assert len(written[0]) > 60
+
+
+@pytest.mark.parametrize("seed", [2026, 7])
+def test_the_vendors_exports_say_what_the_canonical_files_say(seed: int, tmp_path: Path) -> None:
+    firm = simulate_firm(FirmOptions(contracts=25, entries=2_000, seed=seed))
+    folders = zip(write_vendor(firm, tmp_path / "vendor"), write_canonical(firm, tmp_path / "canonical"), strict=True)
+    findings = []
+    for vendor, canonical in folders:
+        one, other = read_snapshot(vendor), read_snapshot(canonical)
+        assert one.held.height == other.held.height == 0
+        assert all(each["equal"] for each in one.expectations)
+        assert one.facts.records.keys() == other.facts.records.keys()
+        for entity, records in one.facts.records.items():
+            spec = entity_spec(entity)
+            # Where a record stands in its file is all that may differ.
+            columns = [*spec.fields, "source_system", "recorded_at", "modified_at", "created_by", "entry_mode", "extracted_at"]
+            order = ["source_system", *spec.keys]
+            same = other.facts.records[entity].select(columns).sort(order).collect()
+            assert_frame_equal(records.select(columns).sort(order).collect(), same)
+    for form in ("vendor", "canonical"):
+        nights = sorted(path for path in (tmp_path / form).iterdir() if path.is_dir())
+        run = run_snapshot(nights[-1], previous=nights[-2], out=tmp_path / "runs")
+        findings.append(pl.read_parquet(run.run_dir / "findings.parquet").drop("evidence"))
+    assert findings[0].height > 5
+    assert_frame_equal(findings[0], findings[1])
 
 
 def test_the_same_seed_makes_the_same_firm_and_another_seed_another() -> None:

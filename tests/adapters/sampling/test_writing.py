@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +11,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from ruamel.yaml import YAML
 
-from adapters.sampling import Firm, FirmOptions, simulate_firm, write_canonical
+from adapters.sampling import Firm, FirmOptions, simulate_firm, write_canonical, write_vendor
+from adapters.sampling.claims import CLAIMS
+from adapters.sampling.nights import make_night
+from adapters.snapshot import read_snapshot
 from engine.canonical.schema import SCHEMA_VERSION
 
 
@@ -68,3 +73,33 @@ def test_writing_again_replaces_the_night_and_nothing_else(small: Firm, tmp_path
     write_canonical(small, tmp_path)
     assert not (tmp_path / "2026-10-31" / "old").exists()
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_each_system_is_written_as_its_vendor_exports_it(small: Firm, tmp_path: Path) -> None:
+    folder = write_vendor(small, tmp_path)[-1]
+    sources = YAML(typ="safe").load(folder / "snapshot.yaml")["sources"]
+    assert [(source["system"], source["adapter"]) for source in sources] == [
+        ("crm", "salesforce"), ("psa", "kantata"), ("billing", "zuora"), ("erp", "netsuite"), ("revrec", "zuora_revenue"),
+        ("warehouse", "canonical"),
+    ]  # fmt: skip
+    for source in sources:
+        records = small.nights[-1].systems[source["system"]]
+        assert source["expected_rows"] == {entity: records[entity].height for entity in records}
+    entries = pl.read_csv(folder / "psa" / "time_entries.csv", infer_schema=False)
+    hours = small.nights[-1].systems["psa"]["time_entry"]["hours"]
+    assert entries["time_in_minutes"].cast(pl.Int64).to_list() == [int(each * 60) for each in hours]
+    workspaces = json.loads((folder / "psa" / "workspaces.json").read_text(encoding="utf-8"))
+    assert workspaces["count"] == len(workspaces["results"]) == len(workspaces["workspaces"])
+    assert {type(each["budget_in_minutes"]) for each in workspaces["workspaces"].values()} == {int, type(None)}
+
+
+def test_what_a_vendor_has_no_place_for_stands_in_a_source_of_its_own(small: Firm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CLAIMS["erp"], "bill_line", (*CLAIMS["erp"]["bill_line"], "time_entry_id"))
+    bills = small.frames["bill_line"].with_columns(pl.lit(None, dtype=pl.String).alias("time_entry_id"))
+    night = make_night(small.options.as_of, 1, {**small.frames, "bill_line": bills}, [])
+    folder = write_vendor(replace(small, nights=(night,)), tmp_path)[-1]
+    sources = YAML(typ="safe").load(folder / "snapshot.yaml")["sources"]
+    rest = next(source for source in sources if source["path"] == "erp_canonical")
+    assert (rest["system"], rest["adapter"], list(rest["expected_rows"])) == ("erp", "canonical", ["bill_line"])
+    known = bills.filter(pl.col("recorded_at") <= night.extracted_at)
+    assert read_snapshot(folder).facts.records["bill_line"].collect().height == known.height

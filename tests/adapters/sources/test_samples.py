@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from adapters.mapping.library import adapter_names
 from adapters.snapshot import SnapshotRead, read_snapshot
 from engine.canonical.kinds import DECIMAL_SCALE
 from engine.canonical.schema import PROVENANCE, entity_spec
@@ -97,3 +98,7 @@ def test_a_sample_sets_exactly_the_named_rows_aside(sample: Path) -> None:
     found = {(each.path, reason): str(rows) for each in read(sample).files for reason, rows in each.set_aside.items()}
     expected = {(row["file"], row["reason"]): row["rows"] for row in rows_of(sample / "expected" / "set_aside.csv")}
     assert found == expected
+
+
+def test_every_adapter_has_a_sample() -> None:
+    assert [path.name for path in SAMPLES] == adapter_names()

@@ -1,0 +1,165 @@
+"""One side of a reconciliation: which lines it holds, of which system, and what each amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import pydantic
+
+from engine.canonical.kinds import FieldSpec, Kind
+from engine.condition import CompiledCondition, Scope, Type, compile_condition, compile_value, decimal, entity_scope, enum
+from engine.condition.scope import Category, Unresolved
+from engine.diagnostics import Diagnostic
+from engine.policy import codes
+from engine.policy.kinds.base import Strict, Words
+from engine.policy.names import near
+from engine.policy.outputs import READABLE
+from engine.policy.source import Document, Location
+from engine.policy.where import AS_OF
+
+ITEM_ENTITIES: Final = ("time_entry", "expense", "milestone", "billing_plan_line")
+"""Entities whose records have billing decisions."""
+
+DECISION_COLUMNS: Final[dict[str, Kind | Type]] = {
+    "decision": enum("billable", "billed", "partially_billed", "on_hold", "billed_otherwise", "not_billable"),
+    "amount": decimal(6, "currency"), "amount_billed": decimal(6, "currency"), "amount_unbilled": decimal(6, "currency"),
+    "earliest_bill_date": Kind.DATE,
+}  # fmt: skip
+"""What a billing decision adds to its item, where the item has no field of that name."""
+
+PERIOD_COLUMNS: Final[dict[str, Kind | Type]] = {
+    "fiscal_period.status": enum("open", "closed", "locked"), "fiscal_period.closed_at": Kind.TIME,
+    "fiscal_period.reopened_at": Kind.TIME, "fiscal_period.start_date": Kind.DATE, "fiscal_period.end_date": Kind.DATE,
+}  # fmt: skip
+"""What the fiscal period of a record adds, where the record names its legal entity and period."""
+
+
+class Lookup(Strict):
+    """Say what is added to each line from other records: the sum of a field over those that name it."""
+
+    entity: str
+    system: Words = ()
+    on: str
+    sum: str
+    where: str | None = None
+
+
+class Side(Strict):
+    """Say which lines stand on a side and what each amounts to.
+
+    With `system` the lines are the source records of those systems, without it the agreed records;
+    an output of an earlier stage has no system. `amount_in` says whether the amount is in the
+    record's currency or already in functional currency. `sum` joins lines that share these keys
+    into one; `called` names what a joined line is.
+    """
+
+    entity: str
+    system: Words = ()
+    where: str | None = None
+    amount: str
+    amount_in: Literal["contract", "functional"] = "contract"
+    currency: str | None = None
+    rate: str | None = None
+    date: str | None = None
+    legal_entity: str | None = None
+    contract: str | None = None
+    customer: str | None = None
+    keys: dict[str, str] = pydantic.Field(default_factory=dict)
+    with_sums: dict[str, Lookup] = pydantic.Field(default_factory=dict, alias="with")
+    sum: Words = ()
+    called: str | None = None
+
+
+def _as_sides(value: Any) -> Any:
+    return (value,) if isinstance(value, dict) else value
+
+
+Sides = Annotated[tuple[Side, ...], pydantic.BeforeValidator(_as_sides)]
+
+
+def side_places(document: Document, name: str, sides: tuple[Side, ...]) -> list[tuple[Location, Side]]:
+    """Return each part of a side with its place: a side is written as one map or as a list of them."""
+    value = document.value.get(name) if isinstance(document.value, dict) else None
+    is_list = isinstance(value, list)
+    return [((name, index) if is_list else (name,), each) for index, each in enumerate(sides)]
+
+
+def extra_names(entity: str, with_sums: Mapping[str, Lookup] | None = None) -> dict[str, Kind | FieldSpec | Type]:
+    """Return the names a record of an entity has beside its own fields and references."""
+    names: dict[str, Kind | FieldSpec | Type] = {AS_OF: Kind.DATE}
+    fields = READABLE[entity].fields
+    if entity in ITEM_ENTITIES:
+        names |= {name: kind for name, kind in DECISION_COLUMNS.items() if name not in fields}
+    if {"legal_entity_id", "period"} <= set(fields):
+        names |= PERIOD_COLUMNS
+    names |= dict.fromkeys(with_sums or {}, decimal(6, "currency"))
+    return names
+
+
+def side_scope(side: Side) -> Scope:
+    """Return what the expressions of a side may speak of."""
+    return entity_scope(side.entity, READABLE, extra_names(side.entity, side.with_sums))
+
+
+def compile_side(side: Side, text: str, document: Document, place: Location, *, is_condition: bool = False) -> CompiledCondition:
+    """Compile an expression or condition over the lines of a side."""
+    compiled = compile_condition if is_condition else compile_value
+    return compiled(text, side_scope(side), document.anchor_of(place))
+
+
+def default_path(side: Side, *names: str) -> str | None:
+    """Return the first of the names that means something on the side."""
+    scope = side_scope(side)
+    return next((name for name in names if not isinstance(scope.resolve(name), Unresolved)), None)
+
+
+def check_side(side: Side, document: Document, place: Location) -> list[Diagnostic]:
+    """Check the entity, the expressions and the lookups of one side."""
+    if side.entity not in READABLE:
+        message = f"'{side.entity}' is no canonical entity and no output{near(side.entity, READABLE)}"
+        return [document.diagnostic(codes.UNKNOWN_ENTITY, (*place, "entity"), message)]
+    found = _check_lookups(side, document, place)
+    if side.where is not None:
+        found += compile_side(side, side.where, document, (*place, "where"), is_condition=True).diagnostics
+    found += _of_category(side, side.amount, document, (*place, "amount"), Category.NUMBER)
+    for name in ("currency", "rate", "legal_entity", "contract", "customer"):
+        text = getattr(side, name)
+        if text is not None:
+            category = Category.NUMBER if name == "rate" else Category.TEXT
+            found += _of_category(side, text, document, (*place, name), category)
+    if side.date is not None:
+        found += _of_category(side, side.date, document, (*place, "date"), Category.DATE, Category.TIME)
+    for name, text in side.keys.items():
+        found += compile_side(side, text, document, (*place, "keys", name)).diagnostics
+    for index, name in enumerate(side.sum):
+        if name not in side.keys:
+            found += compile_side(side, name, document, (*place, "sum", index)).diagnostics
+    return found
+
+
+def _of_category(side: Side, text: str, document: Document, place: Location, *wanted: Category) -> list[Diagnostic]:
+    compiled = compile_side(side, text, document, place)
+    if not compiled.is_valid or compiled.type.category in wanted:
+        return list(compiled.diagnostics)
+    message = f"`{text}` is {compiled.type.words}; here {wanted[0].value} is needed"
+    return [*compiled.diagnostics, document.diagnostic(codes.INVALID_VALUE, place, message)]
+
+
+def _check_lookups(side: Side, document: Document, place: Location) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for name, lookup in side.with_sums.items():
+        at = (*place, "with", name)
+        if lookup.entity not in READABLE:
+            message = f"'{lookup.entity}' is no canonical entity and no output{near(lookup.entity, READABLE)}"
+            found.append(document.diagnostic(codes.UNKNOWN_ENTITY, (*at, "entity"), message))
+            continue
+        for owner, field, where in ((lookup.entity, lookup.on, "on"), (side.entity, lookup.on, "on"), (lookup.entity, lookup.sum, "sum")):
+            fields = READABLE[owner].fields
+            if field not in fields:
+                message = f"'{owner}' has no field '{field}'{near(field, fields)}"
+                found.append(document.diagnostic(codes.UNKNOWN_FIELD, (*at, where), message))
+        if lookup.where is not None:
+            scope = entity_scope(lookup.entity, READABLE, extra_names(lookup.entity))
+            found += compile_condition(lookup.where, scope, document.anchor_of((*at, "where"))).diagnostics
+    return found

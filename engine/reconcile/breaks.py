@@ -1,0 +1,130 @@
+"""Breaks: lines that do not tie, each told as one of four sorts, with what explains it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.policy.kinds.reconciliation import ReconciliationPolicy
+from engine.reconcile.passes import Matched
+from engine.reconcile.sides import PAIR, TwoSides
+from engine.reconcile.tolerance import WIDE
+from engine.stage import Context
+
+DIFFERS: Final = "differs"
+MISSING_RIGHT: Final = "missing_right"
+MISSING_LEFT: Final = "missing_left"
+
+# Of many lines under one key a break names the first and says how many there are.
+_PLACES: Final = 20
+
+_PLAIN: Final = ("id", "entity", "amount", "currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "evidence")
+
+
+def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy, context: Context) -> pl.DataFrame:
+    """Return one row a break, in the order of lines.
+
+    What is left over on both sides under one pair key is one break that differs; what is left over
+    on one side only is missing on the other. Columns: `break`, the left and right line (`left_id`,
+    `right_entity`, …), `left_amount`, `right_amount`, `difference`, `expectation` (of missing lines
+    that are expected only later) and `members`, the rows of both sides.
+    """
+    rest = [_left_over(sides, matched, side) for side in (0, 1)]
+    grouped = [_by_pair(lines) for lines in rest]
+    pairs = grouped[0].join(grouped[1], on=PAIR, how="inner", suffix="_r")
+    alone = [each.join(pairs.select(PAIR), on=PAIR, how="anti") for each in rest]
+    frames = [_differing(pairs), _missing(alone[0], 0), _missing(alone[1], 1)]
+    breaks = pl.concat(frames, how="diagonal")
+    return _with_expectation(breaks, policy, context)
+
+
+def _left_over(sides: TwoSides, matched: Matched, side: int) -> pl.DataFrame:
+    rows = matched.left_over.filter(pl.col("side") == side).select("row", "reason")
+    lines = sides.of(side).join(rows, on="row", how="inner", maintain_order="left")
+    if PAIR not in lines.columns:
+        lines = lines.with_columns(pl.lit(None, dtype=pl.String).alias(PAIR))
+    # A line without a key is alone; the join must not lose it.
+    return lines.with_columns(pl.coalesce(PAIR, pl.concat_str(pl.lit(f"\x1e{side}"), pl.col("row").cast(pl.String))).alias(PAIR))
+
+
+def _by_pair(lines: pl.DataFrame) -> pl.DataFrame:
+    dates = [pl.col(name).first() for name in ("due", "breach", "waived") if name in lines.columns]
+    return lines.group_by(PAIR, maintain_order=True).agg(
+        pl.col("id", "entity", "currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "reason").first(),
+        pl.col("amount").sum(), pl.len().alias("lines"), pl.col("evidence").explode().head(_PLACES), pl.col("row").alias("rows"), *dates,
+    )  # fmt: skip
+
+
+def _differing(pairs: pl.DataFrame) -> pl.DataFrame:
+    return pairs.select(
+        pl.lit(DIFFERS).alias("break"), PAIR,
+        *(pl.col(name).alias(f"left_{name}") for name in ("id", "entity", "amount", "lines", "rows")),
+        *(pl.col(f"{name}_r").alias(f"right_{name}") for name in ("id", "entity", "amount", "lines", "rows")),
+        *(pl.coalesce(name, f"{name}_r").alias(name)
+          for name in ("currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "reason")),
+        pl.concat_list("evidence", "evidence_r").list.head(_PLACES).alias("evidence"),
+        (pl.col("amount") - pl.col("amount_r")).alias("difference"),
+    )  # fmt: skip
+
+
+def _missing(lines: pl.DataFrame, side: int) -> pl.DataFrame:
+    """Return lines that have no counterpart: on the right of a left line, or on the left of a right one."""
+    own = "right" if side else "left"
+    signed = -pl.col("amount") if side else pl.col("amount")
+    dates = [name for name in ("due", "breach", "waived") if name in lines.columns]
+    return lines.select(
+        pl.lit(MISSING_LEFT if side else MISSING_RIGHT).alias("break"), PAIR,
+        pl.col("id").alias(f"{own}_id"), pl.col("entity").alias(f"{own}_entity"), pl.col("amount").alias(f"{own}_amount"),
+        pl.lit(1, dtype=pl.UInt32).alias(f"{own}_lines"), pl.concat_list("row").alias(f"{own}_rows"),
+        "currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "reason", "evidence",
+        signed.cast(WIDE).alias("difference"), *dates,
+    )  # fmt: skip
+
+
+def _with_expectation(breaks: pl.DataFrame, policy: ReconciliationPolicy, context: Context) -> pl.DataFrame:
+    if policy.expect is None or "due" not in breaks.columns:
+        return breaks.with_columns(pl.lit(None, dtype=pl.String).alias("expectation"))
+    return breaks.with_columns(
+        pl.when(pl.col("break") == MISSING_RIGHT).then(expectation_status(context)).alias("expectation")
+    )
+
+
+def expectation_status(context: Context) -> pl.Expr:
+    """Return where an unmet expectation stands: waived, expected, late or breached."""
+    as_of = pl.lit(context.as_of)
+    return (
+        pl.when(pl.col("waived").fill_null(value=False)).then(pl.lit("waived"))
+        .when(pl.col("due").is_null() | (pl.col("due") >= as_of)).then(pl.lit("expected"))
+        .when(pl.col("breach") < as_of).then(pl.lit("breached"))
+        .otherwise(pl.lit("late"))
+    )  # fmt: skip
+
+
+def with_causes(breaks: pl.DataFrame, policy: ReconciliationPolicy, earlier: pl.DataFrame | None) -> pl.DataFrame:
+    """Add `cause`: the earlier finding that explains a break of the same record, or of the same contract."""
+    nothing = pl.lit(None, dtype=pl.String).alias("cause")
+    if not policy.known_causes or earlier is None or earlier.height == 0 or breaks.height == 0:
+        return breaks.with_columns(nothing)
+    kinds = {by: [each.kind for each in policy.known_causes if each.by == by] for by in ("record", "contract")}
+    named = earlier.filter(pl.col("kind").is_in(kinds["record"]))
+    records = pl.concat(
+        [
+            named.select(pl.col("entity_id").alias("named"), pl.col("finding_id").alias("cause")),
+            named.select(pl.col("related_id").alias("named"), pl.col("finding_id").alias("cause")),
+        ]
+    )
+    contracts = earlier.filter(pl.col("kind").is_in(kinds["contract"])).select(
+        pl.col("contract_id").alias("named"), pl.col("finding_id").alias("cause")
+    )
+    found = breaks.with_row_index("_at")
+    columns = [("left_id", records), ("right_id", records), (PAIR, records), ("contract_id", contracts)]
+    for number, (column, causes) in enumerate(columns):
+        unique = causes.drop_nulls().sort("cause").unique("named", keep="first", maintain_order=True)
+        if column not in found.columns or unique.height == 0:
+            found = found.with_columns(pl.lit(None, dtype=pl.String).alias(f"_cause{number}"))
+            continue
+        found = found.join(unique.rename({"cause": f"_cause{number}"}), left_on=column, right_on="named", how="left", maintain_order="left")
+    return found.with_columns(pl.coalesce([f"_cause{number}" for number in range(4)]).alias("cause")).drop(
+        "_at", *[f"_cause{number}" for number in range(4)]
+    )

@@ -1,0 +1,111 @@
+"""Passes over two sides: in order, each line used once, the result free of the order of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from engine.reconcile.frames import LEFT, MATCHES, MEMBERS, RIGHT, Found, PassSpec, Pool
+from engine.reconcile.groups import match_groups
+from engine.reconcile.netting import net_lines
+from engine.reconcile.singles import match_singles
+from engine.reconcile.tolerance import over_budget
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Hold what the passes made of two sides.
+
+    `members` (MEMBERS) and `matches` (MATCHES) say which lines belong together; `left_over` has
+    side, row and reason (null where no pass had anything to say) of every other line.
+    """
+
+    members: pl.DataFrame
+    matches: pl.DataFrame
+    left_over: pl.DataFrame
+
+
+def match_lines(left: pl.DataFrame, right: pl.DataFrame, specs: Sequence[PassSpec]) -> Matched:
+    """Match two sides by passes in their order.
+
+    Each side has `row` (0, 1, …: the canonical order of its lines, which alone breaks ties),
+    `amount` and the key and window columns of each pass.
+    """
+    pools = (Pool.of(LEFT, left), Pool.of(RIGHT, right))
+    found = Found()
+    for spec in specs:
+        one = Found(count=found.count)
+        if spec.match == "net":
+            net_lines(pools, spec, one)
+        elif spec.match == "one_to_one":
+            match_singles(pools[LEFT].open(spec), pools[RIGHT].open(spec), spec, one)
+        else:
+            match_groups(pools[LEFT].open(spec), pools[RIGHT].open(spec), spec, one)
+        _take(pools, spec, one, found)
+    return _result(pools, found)
+
+
+def _take(pools: tuple[Pool, Pool], spec: PassSpec, one: Found, whole: Found) -> None:
+    """Take a pass's matches over: those that keep within the budget, with their lines."""
+    matches, members = _joined(one)
+    if spec.leave:
+        doubtful = matches.filter(pl.col("status") == "suggested")
+        members = members.join(doubtful, on="match", how="anti")
+        matches = matches.filter(pl.col("status") != "suggested")
+    if spec.budget is not None and matches.height:
+        matches, members = _within_budget(pools, spec, matches, members, whole)
+    for pool in pools:
+        pool.use(members.filter(pl.col("side") == pool.side)["row"])
+    whole.matches.append(matches)
+    whole.members.append(members)
+    whole.notes += one.notes
+    whole.count = one.count
+
+
+def _joined(found: Found) -> tuple[pl.DataFrame, pl.DataFrame]:
+    matches = pl.concat(found.matches) if found.matches else pl.DataFrame(schema=MATCHES)
+    members = pl.concat(found.members) if found.members else pl.DataFrame(schema=MEMBERS)
+    return matches, members
+
+
+def _within_budget(
+    pools: tuple[Pool, Pool], spec: PassSpec, matches: pl.DataFrame, members: pl.DataFrame, whole: Found
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Drop the matches for which no budget is left; their lines are out of reach of later passes."""
+    assert spec.budget is not None
+    first = members.filter(pl.col("side") == LEFT).group_by("match").agg(pl.col("row").min().alias("first"))
+    groups = pools[LEFT].lines.select(pl.col("row").alias("first"), *spec.budget.per)
+    judged = (
+        matches.filter(pl.col("status") == "confirmed")
+        .select("match", "residual")
+        .join(first, on="match", how="inner")
+        .join(groups, on="first", how="left")
+    )
+    over = judged.filter(over_budget(judged, spec.budget)).select("match")
+    if over.height == 0:
+        return matches, members
+    dropped = members.join(over, on="match", how="semi")
+    for pool in pools:
+        rows = dropped.filter(pl.col("side") == pool.side)["row"]
+        whole.note(pool.side, rows, f"the tolerance budget of pass {spec.id} is used up")
+        pool.use(rows)
+    return matches.join(over, on="match", how="anti"), members.join(over, on="match", how="anti")
+
+
+def _result(pools: tuple[Pool, Pool], found: Found) -> Matched:
+    matches, members = _joined(found)
+    taken = members.select("side", "row")
+    notes = pl.concat(found.notes).unique(["side", "row"], keep="last", maintain_order=True) if found.notes else None
+    rest: list[pl.DataFrame] = []
+    for pool in pools:
+        used = pl.Series("used", [False]).new_from_index(0, pool.lines.height)
+        rows = taken.filter(pl.col("side") == pool.side)["row"]
+        if rows.len():
+            used = used.scatter(rows, values=True)
+        rest.append(pool.lines.select("row").filter(~used).select(pl.lit(pool.side, dtype=pl.UInt8).alias("side"), "row"))
+    left_over = pl.concat(rest)
+    reason = pl.lit(None, dtype=pl.String).alias("reason")
+    left_over = left_over.with_columns(reason) if notes is None else left_over.join(notes, on=["side", "row"], how="left")
+    return Matched(members, matches, left_over)

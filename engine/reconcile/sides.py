@@ -1,0 +1,168 @@
+"""Both sides of a reconciliation as frames ready to be matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import polars as pl
+
+from engine.policy.kinds.reconciliation import Pass, ReconciliationPolicy, Window
+from engine.policy.kinds.sides import side_places
+from engine.policy.loaded import LoadedPolicy
+from engine.policy.outputs import OUTPUTS
+from engine.reconcile.keys import SEPARATOR, add_key
+from engine.reconcile.lines import Part, Wanted, home_currency, part_lines, rate_on, why_not
+from engine.reconcile.tolerance import WIDE
+from engine.stage import Context, Facts
+
+Name = Literal["left", "right"]
+
+PAIR: Final = "pair"
+"""The column of the key by which what is left over on both sides is one break."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwoSides:
+    """Hold both sides' lines, with `row` in canonical order, and the lines whose amount is not known."""
+
+    left: pl.DataFrame
+    right: pl.DataFrame
+    unknown: pl.DataFrame
+
+    def of(self, side: int) -> pl.DataFrame:
+        """Return the lines of side 0 (left) or 1 (right)."""
+        return self.right if side else self.left
+
+
+def system_name(parts: list[Part]) -> str:
+    """Name a side by the systems that supply it; `agreed` for agreed records, `tieout` for own results."""
+    sides = [part.side for part in parts]
+    names = {system for part in parts for system in part.facts.systems(part.side.entity) if system in part.side.system}
+    names |= {"tieout" if side.entity in OUTPUTS else "agreed" for side in sides if not side.system}
+    return "+".join(sorted(names))
+
+
+def applicable_parts(
+    loaded: LoadedPolicy, policy: ReconciliationPolicy, facts: Facts, context: Context
+) -> tuple[list[Part], list[Part]] | str:
+    """Return the parts of both sides that have records, or why the policy does not apply.
+
+    Where both sides are lists of one length, parts at one place belong together.
+    """
+    present = [entity for entity in policy.unless_supplied if facts.systems(entity)]
+    if present:
+        return f"the snapshot supplies {present[0].replace('_', ' ')} records, which tell it better"
+    lefts = [Part(side, loaded, place, facts, context) for place, side in side_places(loaded.document, "left", policy.left)]
+    rights = [Part(side, loaded, place, facts, context) for place, side in side_places(loaded.document, "right", policy.right)]
+    reasons = [why_not(part, _texts(policy, "left")) for part in lefts], [why_not(part, _texts(policy, "right")) for part in rights]
+    if len(lefts) == len(rights):
+        kept = [place for place in range(len(lefts)) if reasons[0][place] is None and reasons[1][place] is None]
+        if not kept:
+            return next(reason for reason in (*reasons[0], *reasons[1]) if reason is not None)
+        return [lefts[place] for place in kept], [rights[place] for place in kept]
+    both = zip((lefts, rights), reasons, strict=True)
+    there = [[part for part, reason in zip(parts, why, strict=True) if reason is None] for parts, why in both]
+    if not there[0] or not there[1]:
+        return next(reason for why, parts in zip(reasons, there, strict=True) if not parts for reason in why if reason is not None)
+    return there[0], there[1]
+
+
+def _texts(policy: ReconciliationPolicy, side: Name) -> list[str]:
+    """Return the expressions without which a side cannot be matched."""
+    return [getattr(key, side) for each in policy.passes for key in each.on if each.match != "net" or each.side in ("both", side)]
+
+
+def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Part], facts: Facts) -> TwoSides:
+    """Compute both sides in one go: converted, in canonical order, lines without amount set apart."""
+    frames = pl.collect_all([_side_frame(policy, lefts, "left"), _side_frame(policy, rights, "right")])
+    home = home_currency(facts) if policy.currency == "functional" else None
+    sides: list[pl.DataFrame] = []
+    unknown: list[pl.DataFrame] = []
+    for side, frame in enumerate(frames):
+        converted = _in_policy_currency(frame, policy, facts, home)
+        missing = converted.filter(pl.col("amount").is_null())
+        unknown.append(missing.select("id", "entity", "date", "legal_entity_id", "contract_id", "evidence", pl.lit(side).alias("side")))
+        if missing.height:
+            converted = converted.filter(pl.col("amount").is_not_null())
+        sides.append(converted.sort("id", "entity").with_row_index("row"))
+    left, right = _with_currency_keys(sides, policy)
+    return TwoSides(left, right, pl.concat(unknown))
+
+
+def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> pl.LazyFrame:
+    frames: list[pl.LazyFrame] = []
+    for part in parts:
+        wanted = Wanted()
+        for place, each in enumerate(policy.passes):
+            if each.match != "net" or each.side in ("both", name):
+                add_key(part, each.on, name, f"key_{place}", wanted)
+                _add_window(part, each, place, name, wanted)
+            else:
+                wanted.expressions[f"key_{place}"] = pl.lit(None, dtype=pl.String).alias(f"key_{place}")
+        pair = policy.breaks.pair_on or next((each.on for each in policy.passes if each.match != "net"), ())
+        if pair:
+            add_key(part, pair, name, PAIR, wanted)
+        for by in part.side.sum:
+            wanted.add(f"sum:{by}", part.compiled(by))
+        if name == "left":
+            _add_expectation(part, policy, wanted)
+        lines = part_lines(part, wanted).with_columns(pl.lit(part.side.amount_in == "functional").alias("is_functional"))
+        frames.append(lines.drop([f"sum:{by}" for by in part.side.sum]))
+    return pl.concat(frames, how="diagonal") if len(frames) > 1 else frames[0]
+
+
+def _add_window(part: Part, each: Pass, place: int, name: Name, wanted: Wanted) -> None:
+    if each.window is None:
+        return
+    first, last = Window.edges(getattr(each.window, name))
+    for column, text in ((f"from_{place}", first), (f"to_{place}", last)):
+        compiled = part.compiled(text)
+        wanted.add(column, compiled, compiled.expression.cast(pl.Date))
+
+
+def _add_expectation(part: Part, policy: ReconciliationPolicy, wanted: Wanted) -> None:
+    if policy.expect is None:
+        return
+    texts = {"due": policy.expect.within, "breach": policy.expect.breached}
+    for column, text in texts.items():
+        if text is None:
+            wanted.expressions[column] = pl.lit(None, dtype=pl.Date).alias(column)
+        else:
+            wanted.add(column, part.compiled(text))
+    if policy.expect.waived is None:
+        wanted.expressions["waived"] = pl.lit(value=False).alias("waived")
+    else:
+        waived = part.compiled(policy.expect.waived, is_condition=True)
+        wanted.add("waived", waived, waived.expression.fill_null(value=False))
+
+
+def _in_policy_currency(frame: pl.DataFrame, policy: ReconciliationPolicy, facts: Facts, home: str | None) -> pl.DataFrame:
+    """Convert, unrounded, where the policy compares in functional currency; `converted` says which lines were."""
+    if policy.currency == "contract":
+        return frame.with_columns(pl.lit(value=False).alias("converted"))
+    functional = pl.lit(home, dtype=pl.String)
+    entities = facts.frame("legal_entity")
+    if entities is not None:
+        named = entities.select("legal_entity_id", pl.col("functional_currency").alias("functional")).unique("legal_entity_id").collect()
+        frame = frame.join(named, on="legal_entity_id", how="left", maintain_order="left")
+        functional = pl.coalesce("functional", functional)
+    frame = frame.with_columns(functional.alias("functional"))
+    if policy.rate_type != "own":
+        frame = rate_on(frame, facts, policy.rate_type, policy.rate_days)
+    same = pl.col("is_functional") | (pl.col("currency") == pl.col("functional")).fill_null(value=False)
+    rate = pl.when(same).then(pl.lit(1, dtype=pl.Int64).cast(pl.Decimal(38, 12))).otherwise(pl.col("rate"))
+    return frame.with_columns(
+        (pl.col("amount") * rate).cast(WIDE).alias("amount"), (~same & (rate != 1)).fill_null(value=False).alias("converted"),
+        pl.col("functional").alias("currency"),
+    ).drop("functional")  # fmt: skip
+
+
+def _with_currency_keys(sides: list[pl.DataFrame], policy: ReconciliationPolicy) -> list[pl.DataFrame]:
+    """Add the currency to every key, so that amounts of different currencies never meet."""
+    currencies = pl.concat([side["currency"] for side in sides]).drop_nulls().n_unique()
+    if policy.currency == "functional" or currencies <= 1:
+        return sides
+    currency = pl.col("currency").fill_null("")
+    names = [name for name in sides[0].columns if name == PAIR or name.startswith("key_")]
+    return [side.with_columns(pl.concat_str(name, currency, separator=SEPARATOR).alias(name) for name in names) for side in sides]

@@ -1,0 +1,139 @@
+"""Where the lines of a side come from: source records of a system, agreed records, or an earlier output.
+
+A tie-out compares systems, so a side that names a system reads that system's own records
+(`Facts.sources`), whose references stand in agreed ids; what the records refer to is looked up
+first in the same system, then among the agreed records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from engine.canonical.schema import ENTITIES
+from engine.condition import attach_references
+from engine.policy.kinds.sides import DECISION_COLUMNS, ITEM_ENTITIES, PERIOD_COLUMNS, Lookup
+from engine.policy.outputs import OUTPUTS, READABLE
+from engine.reconcile.tolerance import WIDE
+from engine.stage import Context, Facts
+
+EVIDENCE = "evidence"
+
+
+def why_absent(entity: str, systems: Sequence[str], facts: Facts) -> str | None:
+    """Return why there are no lines of an entity and systems at all, or None when there can be."""
+    name = entity.replace("_", " ")
+    if entity in OUTPUTS:
+        return None if facts.frame(entity) is not None else f"the run made no {name}"
+    if systems:
+        supplied = {system for each, system in facts.stated if each == entity}
+        if entity not in facts.sources or not supplied & set(systems):
+            return f"{', '.join(systems)} supplies no {name} records in this snapshot"
+        return None
+    return None if facts.frame(entity) is not None else f"no source of the snapshot supplies {name} records"
+
+
+def stated_fields(entity: str, systems: Sequence[str], facts: Facts) -> frozenset[str]:
+    """Return the fields that any of the systems exports for an entity; all, where that is not known."""
+    known = [fields for (each, system), fields in facts.stated.items() if each == entity and (not systems or system in systems)]
+    if entity in OUTPUTS or not known:
+        return frozenset(READABLE[entity].fields)
+    return frozenset().union(*known)
+
+
+def base_records(entity: str, systems: Sequence[str], facts: Facts) -> pl.LazyFrame:
+    """Return the records of an entity with `evidence`, a list of file:row."""
+    if not systems:
+        frame = facts.frame(entity)
+        assert frame is not None, "a policy that applies has records"
+        if EVIDENCE not in frame.collect_schema().names():
+            return frame.with_columns(pl.lit([], dtype=pl.List(pl.String)).alias(EVIDENCE))
+        return frame
+    place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+    records = facts.sources[entity].filter(pl.col("source_system").is_in(list(systems)))
+    return records.with_columns(pl.concat_list(place).list.drop_nulls().alias(EVIDENCE))
+
+
+def referenced(systems: Sequence[str], facts: Facts) -> Mapping[str, pl.LazyFrame]:
+    """Return by entity the records that references reach: the systems' own first, then the agreed ones."""
+    if not systems:
+        return facts.records
+    frames: dict[str, pl.LazyFrame] = dict(facts.records)
+    for entity, source in facts.sources.items():
+        if entity not in ENTITIES or not any(system in systems for each, system in facts.stated if each == entity):
+            continue
+        columns = [name for name in source.collect_schema().names() if name != EVIDENCE]
+        own = source.filter(pl.col("source_system").is_in(list(systems))).select(columns)
+        agreed = frames.get(entity)
+        parts = [own] if agreed is None else [own, agreed.select(columns)]
+        frames[entity] = pl.concat(parts)
+    return frames
+
+
+def with_extras(
+    frame: pl.LazyFrame, entity: str, paths: Iterable[str], lookups: Mapping[str, Lookup], facts: Facts, context: Context
+) -> pl.LazyFrame:
+    """Add what an entity's expressions may speak of beside its fields and references."""
+    wanted = set(paths)
+    fields = READABLE[entity].fields
+    frame = frame.with_columns(pl.lit(context.as_of).alias("as_of"))
+    if entity in ITEM_ENTITIES and wanted & set(DECISION_COLUMNS) - set(fields):
+        frame = _with_decisions(frame, entity, facts)
+    if wanted & set(PERIOD_COLUMNS):
+        frame = _with_fiscal_period(frame, facts)
+    for name, lookup in lookups.items():
+        frame = _with_sum(frame, name, lookup, facts)
+    return frame
+
+
+def uses_decisions(entity: str, paths: Iterable[str]) -> bool:
+    """Say whether expressions about an item speak of its billing decision."""
+    return entity in ITEM_ENTITIES and bool(set(paths) & set(DECISION_COLUMNS) - set(READABLE[entity].fields))
+
+
+def _with_decisions(frame: pl.LazyFrame, entity: str, facts: Facts) -> pl.LazyFrame:
+    decisions = facts.frame("billing_decisions")
+    assert decisions is not None, "a policy that speaks of decisions applies only where there are some"
+    fields = READABLE[entity].fields
+    added = [name for name in DECISION_COLUMNS if name not in fields]
+    present = frame.collect_schema().names()
+    currency = [pl.col("currency").alias("_currency")]
+    of_items = decisions.filter(pl.col("item_type") == entity).select(pl.col("item_id").alias(READABLE[entity].keys[0]), *added, *currency)
+    joined = frame.drop([name for name in added if name in present]).join(of_items, on=READABLE[entity].keys[0], how="left")
+    # What may be billed is in the currency of the decision, which an item without a rate does not state.
+    own = [pl.col("currency")] if "currency" in present else []
+    return joined.with_columns(pl.coalesce(pl.col("_currency"), *own).alias("currency")).drop("_currency")
+
+
+def _with_fiscal_period(frame: pl.LazyFrame, facts: Facts) -> pl.LazyFrame:
+    names = [name.partition(".")[2] for name in PERIOD_COLUMNS]
+    periods = facts.frame("fiscal_period")
+    if periods is None:
+        schema = READABLE["fiscal_period"].polars_schema()
+        return frame.with_columns(pl.lit(None, dtype=schema[name]).alias(f"fiscal_period.{name}") for name in names)
+    keyed = periods.select("legal_entity_id", "period", *(pl.col(name).alias(f"fiscal_period.{name}") for name in names))
+    unique = keyed.unique(["legal_entity_id", "period"], keep="first", maintain_order=True)
+    return frame.join(unique, on=["legal_entity_id", "period"], how="left")
+
+
+def _with_sum(frame: pl.LazyFrame, name: str, lookup: Lookup, facts: Facts) -> pl.LazyFrame:
+    if why_absent(lookup.entity, lookup.system, facts) is not None:
+        return frame.with_columns(pl.lit(None, dtype=pl.Decimal(38, 6)).alias(name))
+    records = base_records(lookup.entity, lookup.system, facts)
+    if lookup.where is not None:
+        records = limited(records, lookup, facts)
+    sums = records.group_by(lookup.on).agg(pl.col(lookup.sum).sum().cast(WIDE).cast(pl.Decimal(38, 6)).alias(name))
+    return frame.join(sums, on=lookup.on, how="left")
+
+
+def limited(records: pl.LazyFrame, lookup: Lookup, facts: Facts) -> pl.LazyFrame:
+    """Return the records of a lookup that meet its condition."""
+    from engine.condition import compile_condition, entity_scope
+    from engine.diagnostics import Anchor
+    from engine.policy.kinds.sides import extra_names
+
+    assert lookup.where is not None
+    compiled = compile_condition(lookup.where, entity_scope(lookup.entity, READABLE, extra_names(lookup.entity)), Anchor("", 1, 1))
+    reached = attach_references(records, lookup.entity, compiled.paths, referenced(lookup.system, facts), READABLE)
+    return reached.filter(compiled.expression.fill_null(value=False))

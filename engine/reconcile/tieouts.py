@@ -1,0 +1,190 @@
+"""Tie-outs: both totals, their difference, what explains it and what does not; the matrix of systems."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import Kind, polars_dtype
+from engine.policy.kinds.reconciliation import ReconciliationPolicy
+from engine.reconcile.passes import Matched
+from engine.reconcile.sides import TwoSides
+from engine.reconcile.tolerance import WIDE
+
+MONEY: Final = polars_dtype(Kind.MONEY)
+
+EXPLANATIONS: Final = ("timing", "fx", "rounding", "tolerance", "known_cause")
+
+TIEOUT_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "reconciliation": pl.String(), "scope": pl.String(), "period": pl.String(), "left_system": pl.String(), "right_system": pl.String(),
+    "left_total": MONEY, "right_total": MONEY, "difference": MONEY, "explained": MONEY, "unexplained": MONEY, "currency": pl.String(),
+    "matched": pl.Int64(), "breaks": pl.Int64(), "status": pl.String(), "suggested": pl.Int64(), "left_lines": pl.Int64(),
+    "right_lines": pl.Int64(), **{f"explained_{name}": MONEY for name in EXPLANATIONS}, "break_amount": MONEY,
+}  # fmt: skip
+"""Columns of `reconciliations.parquet`: the normative ones first, then what explains the difference."""
+
+# Digits after the point of a currency that has not two (ISO 4217).
+_DIGITS: Final = {
+    **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "UGX", "VND", "XAF", "XOF"), 0), **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),
+}  # fmt: skip
+
+_BY: Final = ("legal_entity_id", "currency", "period")
+ALL: Final = "all"
+
+
+def rounded(amount: pl.Expr) -> pl.Expr:
+    """Round an amount to the minor unit of the `currency` beside it, once, half away from zero."""
+    result = amount.round(2, mode="half_away_from_zero")
+    for digits in (0, 3):
+        names = [name for name, each in _DIGITS.items() if each == digits]
+        result = pl.when(pl.col("currency").is_in(names)).then(amount.round(digits, mode="half_away_from_zero")).otherwise(result)
+    return result
+
+
+def line_period(policy: ReconciliationPolicy, period: str) -> pl.Expr:
+    """Return the period a line's totals count in: its own month, or that of the as-of date."""
+    if policy.by_period:
+        return pl.coalesce(pl.col("date").dt.strftime("%Y-%m"), pl.lit(period)).alias("period")
+    return pl.lit(period).alias("period")
+
+
+def tie_out(
+    sides: TwoSides, matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy, names: tuple[str, str], period: str
+) -> pl.DataFrame:
+    """Return the tie-out of a policy by scope (legal entity), period and currency.
+
+    Every line's signed amount is put under what became of it, so that the parts always sum to the
+    difference; what rounding of the totals leaves is rounding.
+    """
+    lines = _signed_lines(sides, policy, period)
+    parts = _contributions(lines, matched, breaks, policy)
+    totals = lines.group_by(_BY).agg(
+        pl.col("signed").filter(pl.col("side") == 0).sum().alias("left_total"),
+        (-pl.col("signed").filter(pl.col("side") == 1)).sum().alias("right_total"),
+        (pl.col("side") == 0).sum().cast(pl.Int64).alias("left_lines"), (pl.col("side") == 1).sum().cast(pl.Int64).alias("right_lines"),
+        pl.col("converted").sum().cast(pl.Int64).alias("converted"),
+    )  # fmt: skip
+    rows = totals.join(parts, on=_BY, how="left", nulls_equal=True).with_columns(
+        rounded(pl.col("left_total")).alias("left_total"), rounded(pl.col("right_total")).alias("right_total")
+    )
+    rows = rows.with_columns((pl.col("left_total") - pl.col("right_total")).alias("difference"))
+    rows = _explained(rows) if policy.passes else _explained_total(rows, policy)
+    status = (
+        pl.when((pl.col("breaks") > 0) | (pl.col("unexplained") != 0)).then(pl.lit("open"))
+        .when(pl.col("suggested") > 0).then(pl.lit("review"))
+        .when((pl.col("difference") != 0) | pl.any_horizontal(pl.col(f"explained_{name}") != 0 for name in EXPLANATIONS))
+        .then(pl.lit("explained")).otherwise(pl.lit("tied"))
+    )  # fmt: skip
+    complete = rows.with_columns(
+        pl.lit(policy.id).alias("reconciliation"), pl.lit(names[0]).alias("left_system"), pl.lit(names[1]).alias("right_system"),
+        pl.coalesce("legal_entity_id", pl.lit(ALL)).alias("scope"), status.alias("status"),
+    )  # fmt: skip
+    shown = complete.select(pl.col(name).cast(dtype) for name, dtype in TIEOUT_SCHEMA.items())
+    return shown.sort("scope", "period", "currency", nulls_last=True)
+
+
+def _signed_lines(sides: TwoSides, policy: ReconciliationPolicy, period: str) -> pl.DataFrame:
+    frames = [
+        lines.select(
+            pl.lit(side, dtype=pl.UInt8).alias("side"), "row", (pl.col("amount") if side == 0 else -pl.col("amount")).alias("signed"),
+            "legal_entity_id", "currency", "converted", line_period(policy, period),
+        )
+        for side, lines in ((0, sides.left), (1, sides.right))
+    ]  # fmt: skip
+    return pl.concat(frames)
+
+
+def _contributions(lines: pl.DataFrame, matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:
+    """Return by scope what each explanation contributes, the counts of matches and breaks."""
+    of_match = matched.members.join(matched.matches.select("match", "status", "residual"), on="match", how="inner")
+    members = of_match.join(lines, on=["side", "row"], how="inner")
+    first = members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True)
+    counted = first.group_by(_BY).agg(
+        (pl.col("status") == "confirmed").sum().cast(pl.Int64).alias("matched"),
+        (pl.col("status") == "suggested").sum().cast(pl.Int64).alias("suggested"),
+    )
+    open_matches = members.filter(pl.col("residual") != 0)
+    converted = open_matches.group_by("match").agg(pl.col("converted").sum().alias("_converted"))
+    allowed = pl.col("_converted").cast(WIDE) * pl.lit(policy.rounding, dtype=WIDE)
+    sort = (
+        pl.when(pl.col("status") == "suggested").then(pl.lit("open"))
+        .when((pl.col("_converted") > 0) & (pl.col("residual").abs() <= allowed)).then(pl.lit("rounding"))
+        .when(pl.col("_converted") > 0).then(pl.lit("fx")).otherwise(pl.lit("tolerance"))
+    )  # fmt: skip
+    residuals = open_matches.join(converted, on="match", how="left").select(*_BY, "signed", sort.alias("sort"))
+    broken = _break_lines(lines, breaks)
+    both = pl.concat([residuals, broken.select(*_BY, "signed", "sort")])
+    of_sort = {name: pl.col("signed").filter(pl.col("sort") == name).sum() for name in EXPLANATIONS}
+    sums = both.group_by(_BY).agg(total.alias(f"explained_{name}") for name, total in of_sort.items())
+    named = broken.filter(pl.col("sort") == "open").unique("at", keep="first", maintain_order=True)
+    failing = named.group_by(_BY).agg(pl.len().cast(pl.Int64).alias("breaks"), pl.col("size").sum().alias("break_amount"))
+    result = lines.select(_BY).unique()
+    for each in (counted, sums, failing):
+        result = result.join(each, on=_BY, how="left", nulls_equal=True)
+    amounts = ["break_amount", *(f"explained_{name}" for name in EXPLANATIONS)]
+    return result.with_columns(
+        pl.col("matched", "suggested", "breaks").fill_null(0), *(pl.col(name).fill_null(0).cast(WIDE) for name in amounts)
+    )
+
+
+def _break_lines(lines: pl.DataFrame, breaks: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines of breaks with the sort of explanation the break has."""
+    sort = (
+        pl.when(pl.col("expectation").is_in(["expected", "waived"])).then(pl.lit("timing"))
+        .when(pl.col("cause").is_not_null()).then(pl.lit("known_cause")).otherwise(pl.lit("open"))
+    )  # fmt: skip
+    numbered = breaks.with_row_index("at").with_columns(sort.alias("sort"), pl.col("difference").abs().alias("size"))
+    frames = []
+    for side, column in ((0, "left_rows"), (1, "right_rows")):
+        if column in numbered.columns:
+            rows = numbered.select("at", "sort", "size", pl.col(column).alias("row")).explode("row").drop_nulls("row")
+            frames.append(rows.with_columns(pl.lit(side, dtype=pl.UInt8).alias("side"), pl.col("row").cast(pl.UInt32)))
+    schema = {"at": pl.UInt32(), "sort": pl.String(), "size": WIDE, "row": pl.UInt32(), "side": pl.UInt8()}
+    members = pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+    return members.join(lines, on=["side", "row"], how="inner").sort("at", "side", "row")
+
+
+def _explained(rows: pl.DataFrame) -> pl.DataFrame:
+    """Put the cents that rounding of the totals leaves under rounding; the rest of a difference is unexplained."""
+    shown = rows.with_columns(*(rounded(pl.col(f"explained_{name}")).alias(f"explained_{name}") for name in EXPLANATIONS))
+    leftover = pl.col("difference") - pl.sum_horizontal(pl.col(f"explained_{name}") for name in EXPLANATIONS)
+    # Six amounts rounded to cents can together be off by three of them at most.
+    only_rounding = (pl.col("break_amount") == 0) & (leftover.abs() <= pl.lit(Decimal("0.03"), dtype=WIDE)) & (pl.col("suggested") == 0)
+    more = pl.when(only_rounding).then(leftover).otherwise(pl.lit(Decimal(0), dtype=WIDE))
+    shown = shown.with_columns((pl.col("explained_rounding") + more).alias("explained_rounding"))
+    explained = pl.sum_horizontal(pl.col(f"explained_{name}") for name in EXPLANATIONS)
+    return shown.with_columns(explained.alias("explained"), (pl.col("difference") - explained).alias("unexplained"))
+
+
+def _explained_total(rows: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:
+    """Explain a difference of two totals: by rounding of what was converted, or by what the policy lets pass."""
+    size = pl.col("difference").abs()
+    rounding = size <= rounded(pl.col("converted").cast(WIDE) * pl.lit(policy.rounding, dtype=WIDE))
+    passed = size <= pl.lit(policy.within, dtype=WIDE)
+    zero = pl.lit(0, dtype=pl.Int64).cast(WIDE)
+    shown = rows.with_columns(
+        pl.when(rounding).then(pl.col("difference")).otherwise(zero).alias("explained_rounding"),
+        pl.when(passed & ~rounding).then(pl.col("difference")).otherwise(zero).alias("explained_tolerance"),
+        (~rounding & ~passed).cast(pl.Int64).alias("breaks"), (rounding | passed).cast(pl.Int64).alias("matched"),
+    )  # fmt: skip
+    explained = pl.col("explained_rounding") + pl.col("explained_tolerance")
+    return shown.with_columns(
+        explained.alias("explained"), (pl.col("difference") - explained).alias("unexplained"),
+        pl.when(pl.col("breaks") > 0).then(size).otherwise(zero).alias("break_amount"),
+    )  # fmt: skip
+
+
+def matrix(tieouts: pl.DataFrame) -> pl.DataFrame:
+    """Return the tie-out matrix: by pair of systems and currency how many tie, and what is unexplained."""
+    counted = [(pl.col("status") == name).sum().cast(pl.Int64).alias(name) for name in ("tied", "explained", "review", "open")]
+    return (
+        tieouts.rename({"explained": "_explained"}).group_by("left_system", "right_system", "currency")
+        .agg(
+            pl.col("reconciliation").n_unique().cast(pl.Int64).alias("reconciliations"), *counted,
+            pl.col("difference").sum(), pl.col("_explained").sum().alias("explained_amount"),
+            pl.col("unexplained").sum(), pl.col("breaks").sum(),
+        )
+        .sort("left_system", "right_system", "currency", nulls_last=True)
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""A reconciliation of two systems' files in a line: `reconcile(policy, billing={…}, erp={…})`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adapters.run import run_snapshot
+
+Snapshot = Callable[..., Path]
+
+
+class Reconciled:
+    """Hold what a run wrote."""
+
+    def __init__(self, folder: Path, manifest: dict[str, object]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    def frame(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    def kinds(self) -> list[tuple[str, str]]:
+        found = self.frame("findings").filter(pl.col("stage") == "reconciliation").sort("kind", "entity_id")
+        return list(found.select("kind", "entity_id").iter_rows())
+
+    def tie(self) -> dict[str, object]:
+        return self.frame("reconciliations").to_dicts()[0]
+
+    def matches(self, status: str) -> list[list[str]]:
+        rows = self.frame("matches").filter(pl.col("status") == status).sort("match_id", "side", "entity_id", nulls_last=True)
+        return [group["entity_id"].to_list() for group in rows.partition_by("match_id", maintain_order=True)]
+
+
+@pytest.fixture
+def reconcile(tmp_path: Path, snapshot: Snapshot) -> Callable[..., Reconciled]:
+    """Run one policy (and others, by file name) over files written inline."""
+
+    def go(policy: str, *, as_of: str = "2026-01-31", others: dict[str, str] | None = None, **systems: dict[str, str]) -> Reconciled:
+        policies = tmp_path / "policies"
+        policies.mkdir(exist_ok=True)
+        for name, text in {"policy.yaml": policy, **(others or {})}.items():
+            (policies / name).write_text(text)
+        outcome = run_snapshot(snapshot(as_of=as_of, **systems), policies=policies, out=tmp_path / "runs")
+        return Reconciled(outcome.run_dir, outcome.manifest)
+
+    return go

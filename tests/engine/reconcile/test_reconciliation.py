@@ -1,0 +1,255 @@
+"""Reconciliation on ten rows: what matches, what is missing, what differs, what is due only later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+Reconcile = Callable[..., Any]
+
+HEAD = """policy: reconciliation
+id: rec-test
+title: Invoices of billing stand in the ERP
+owner: ar
+effective_from: 1900-01-01
+reference: AM 8
+says: Every invoice stands in both
+"""
+
+BY_NUMBER = (
+    HEAD
+    + """left: {entity: invoice, system: billing, where: "status <> 'void'", amount: gross_amount, date: invoice_date}
+right: {entity: invoice, system: erp, where: "status = 'posted'", amount: gross_amount, date: invoice_date}
+passes:
+  - {id: number, match: one_to_one, on: KEY, tolerance: TOLERANCE}
+"""
+)
+
+
+def by_number(key: str = "invoice_id", tolerance: str = "{}", more: str = "") -> str:
+    return BY_NUMBER.replace("KEY", key).replace("TOLERANCE", tolerance) + more
+
+
+def invoices(*rows: str) -> dict[str, str]:
+    head = "invoice_id,invoice_number,customer_id,invoice_date,currency,gross_amount,status"
+    return {"invoice": "\n".join([head, *rows]) + "\n"}
+
+
+BILLED = invoices(
+    "I1,A-1,C1,2026-01-02,EUR,100.00,posted",
+    "I2,A-2,C1,2026-01-03,EUR,200.00,posted",
+    "I3,A-3,C2,2026-01-30,EUR,300.00,posted",
+    "I4,A-4,C2,2026-01-05,EUR,400.00,void",
+)
+BOOKED = invoices(
+    "I1,A-1,C1,2026-01-02,EUR,100.00,posted",
+    "I2,A-2,C1,2026-01-03,EUR,205.00,posted",
+    "I3,A-3,C2,2026-01-30,EUR,300.00,draft",
+    "I5,A-5,C2,2026-01-06,EUR,50.00,posted",
+)
+
+
+def test_what_ties_what_differs_and_what_stands_on_one_side_only(reconcile: Reconcile) -> None:
+    run = reconcile(by_number(), billing=BILLED, erp=BOOKED)
+    assert run.matches("confirmed") == [["I1", "I1"]]
+    assert run.kinds() == [("amounts_differ", "I2"), ("no_counterpart", "I3"), ("no_source_record", "I5")]
+    tie = run.tie()
+    assert (tie["left_total"], tie["right_total"], tie["difference"], tie["unexplained"]) == (600, 355, 245, 245)
+    assert (tie["matched"], tie["breaks"], tie["status"]) == (1, 3, "open")
+
+
+def test_a_finding_says_both_amounts_and_names_the_rows_of_both(reconcile: Reconcile) -> None:
+    run = reconcile(by_number(), billing=BILLED, erp=BOOKED)
+    found = run.frame("findings").filter(pl.col("kind") == "amounts_differ").to_dicts()[0]
+    assert found["message"] == "Invoice I2: 200.00 EUR in billing, 205.00 EUR in erp; the difference is -5.00 EUR."
+    assert found["evidence"] == ["billing/invoice.csv:3", "erp/invoice.csv:3"]
+    assert (found["amount_at_risk"], found["systems"], found["related_id"]) == (5, ["billing", "erp"], "I2")
+
+
+def test_a_line_that_is_not_yet_due_is_timing_and_no_finding(reconcile: Reconcile) -> None:
+    more = 'expect: {within: "invoice_date + 5 workdays", breached: "invoice_date + 20 workdays", waived: "customer_id = \'C9\'"}\n'
+    billed = invoices(
+        "I1,A-1,C1,2026-01-02,EUR,100.00,posted", "I2,A-2,C1,2026-01-28,EUR,200.00,posted",
+        "I3,A-3,C1,2026-01-12,EUR,300.00,posted", "I4,A-4,C1,2025-11-05,EUR,400.00,posted", "I5,A-5,C9,2025-11-05,EUR,500.00,posted",
+    )  # fmt: skip
+    booked = invoices("I1,A-1,C1,2026-01-05,EUR,100.00,posted")
+    run = reconcile(by_number(more=more), billing=billed, erp=booked)
+    status = dict(run.frame("expectations").select("entity_id", "status").iter_rows())
+    assert status == {"I1": "met", "I2": "expected", "I3": "late", "I4": "breached", "I5": "waived"}
+    assert run.kinds() == [("no_counterpart", "I3"), ("no_counterpart", "I4")]
+    tie = run.tie()
+    assert (tie["explained_timing"], tie["unexplained"]) == (700, 700)
+
+
+def test_a_residual_is_judged_by_amount_and_percent_together(reconcile: Reconcile) -> None:
+    billed = invoices("I1,A-1,C1,2026-01-02,EUR,1.00,posted", "I2,A-2,C1,2026-01-02,EUR,1000.00,posted")
+    booked = invoices("I1,A-1,C1,2026-01-02,EUR,1.50,posted", "I2,A-2,C1,2026-01-02,EUR,1000.50,posted")
+    both = reconcile(by_number(tolerance="{absolute: 1.00, percent: 0.1, needs: both}"), billing=billed, erp=booked)
+    assert both.matches("confirmed") == [["I2", "I2"]]
+    assert both.tie()["explained_tolerance"] == Decimal("-0.5")
+
+
+def test_a_budget_caps_what_is_let_through_smallest_first(reconcile: Reconcile) -> None:
+    policy = by_number(tolerance="{absolute: 1.00}, budget: {amount: 0.80, per: customer, period: month}")
+    billed = invoices(*[f"I{n},A-{n},{who},2026-01-02,EUR,100.00,posted" for n, who in ((1, "C1"), (2, "C1"), (3, "C1"), (4, "C2"))])
+    booked = invoices(
+        *[f"I{n},A-{n},C1,2026-01-02,EUR,{amount},posted" for n, amount in ((1, "100.50"), (2, "100.30"), (3, "100.60"), (4, "100.60"))]
+    )
+    run = reconcile(policy, billing=billed, erp=booked)
+    # C1: 0.30 + 0.50 use the budget up; 0.60 is over it. C2 has a budget of its own.
+    assert run.matches("confirmed") == [["I1", "I1"], ["I2", "I2"], ["I4", "I4"]]
+    assert run.kinds() == [("amounts_differ", "I3")]
+
+
+def test_small_residuals_that_lean_one_way_are_a_finding(reconcile: Reconcile) -> None:
+    policy = by_number(tolerance="{absolute: 0.05}", more="drift: {items: 10, share: 90, amount: 0.20}\n")
+    lines = [f"I{n},A-{n},C1,2026-01-02,EUR,100.00,posted" for n in range(12)]
+    run = reconcile(policy, billing=invoices(*lines), erp=invoices(*[line.replace("100.00", "100.03") for line in lines]))
+    assert run.kinds() == [("tolerance_bias", "rec-test|EUR")]
+    assert run.tie()["status"] == "explained"
+
+
+def test_keys_are_compared_by_letters_and_digits_where_the_policy_says_so(reconcile: Reconcile) -> None:
+    billed = invoices("I1,INV 0007/a,C1,2026-01-02,EUR,100.00,posted")
+    booked = invoices("E1,inv-0007-A,C1,2026-01-02,EUR,100.00,posted")
+    assert reconcile(by_number("[{key: invoice_number, normalized: true}]"), billing=billed, erp=booked).kinds() == []
+
+
+def test_a_reference_is_found_in_free_text(reconcile: Reconcile) -> None:
+    policy = (
+        HEAD
+        + """left: {entity: invoice, system: billing, amount: gross_amount}
+right: {entity: journal_line, system: erp, amount: debit, date: posting_date}
+passes:
+  - {id: text, match: one_to_one, on: [{left: invoice_number, right: source_document_id, pattern_right: 'INV-[0-9]+'}]}
+"""
+    )
+    billed = invoices("I1,INV-12,C1,2026-01-02,EUR,100.00,posted")
+    journal = {"journal_line": "journal_line_id,source_document_id,debit,currency\nJ1,Payment of INV-12 thanks,100.00,EUR\n"}
+    assert reconcile(policy, billing=billed, erp=journal).matches("confirmed") == [["I1", "J1"]]
+
+
+def test_equal_choices_are_suggested_with_the_alternatives_and_never_confirmed(reconcile: Reconcile) -> None:
+    billed = invoices("I1,A,C1,2026-01-02,EUR,100.00,posted")
+    booked = invoices("E1,A,C1,2026-01-02,EUR,100.00,posted", "E2,A,C1,2026-01-02,EUR,100.00,posted")
+    run = reconcile(by_number("invoice_number"), billing=billed, erp=booked)
+    suggested = run.frame("matches").filter(pl.col("status") == "suggested")
+    assert suggested["alternatives"].to_list() == [["E2"], ["E2"]]
+    assert run.matches("confirmed") == []
+    assert run.tie()["suggested"] == 1
+
+
+WINDOWED = (
+    HEAD
+    + """left: {entity: time_entry, system: psa, amount: hours, date: work_date}
+right: {entity: invoice_line, system: billing, amount: quantity}
+passes:
+  - {id: period, match: many_to_one, on: project_id, window: {left: work_date, right: service_start..service_end, days: 0}}
+"""
+)
+
+
+def test_work_goes_to_the_invoice_line_whose_service_period_holds_it(reconcile: Reconcile) -> None:
+    time = "time_entry_id,project_id,work_date,hours\nT1,P1,2026-01-05,4\nT2,P1,2026-01-20,3\nT3,P1,2026-02-02,5\nT4,P1,2026-03-02,9\n"
+    line = "invoice_line_id,project_id,service_start,service_end,quantity\nL1,P1,2026-01-01,2026-01-31,7\nL2,P1,2026-02-01,2026-02-28,5\n"
+    run = reconcile(WINDOWED, psa={"time_entry": time}, billing={"invoice_line": line})
+    assert run.matches("confirmed") == [["T1", "T2", "L1"], ["T3", "L2"]]
+    assert run.kinds() == [("no_counterpart", "T4")]
+
+
+def test_an_entry_left_out_of_a_block_is_found_by_sums(reconcile: Reconcile) -> None:
+    window = ", window: {left: work_date, right: service_start..service_end, days: 0}"
+    policy = WINDOWED.replace("many_to_one", "many_to_many").replace(window, "")
+    time = "time_entry_id,project_id,work_date,hours\nT1,P1,2026-01-05,4\nT2,P1,2026-01-20,3\nT3,P1,2026-01-21,2\n"
+    line = "invoice_line_id,project_id,quantity\nL1,P1,6\n"
+    run = reconcile(policy, psa={"time_entry": time}, billing={"invoice_line": line})
+    assert run.matches("confirmed") == [["T1", "T3", "L1"]]
+    assert run.kinds() == [("no_counterpart", "T2")]
+
+
+def test_an_invoice_credited_and_issued_again_nets_out_on_its_side(reconcile: Reconcile) -> None:
+    policy = (
+        HEAD
+        + """left: {entity: invoice, system: billing, amount: gross_amount, keys: {origin: "COALESCE(corrects_invoice_id, invoice_id)"}}
+right: {entity: invoice, system: erp, amount: gross_amount}
+passes:
+  - {id: credited, match: net, side: left, on: [{left: origin, right: invoice_id}]}
+  - {id: number, match: one_to_one, on: invoice_id}
+"""
+    )
+    head = "invoice_id,corrects_invoice_id,replaces_invoice_id,currency,gross_amount\n"
+    billed = {"invoice": head + "I1,,,EUR,100.00\nN1,I1,,EUR,-100.00\nI2,,I1,EUR,90.00\n"}
+    run = reconcile(policy, billing=billed, erp=invoices("I2,A,C1,2026-01-02,EUR,90.00,posted"))
+    assert run.matches("confirmed") == [["I1", "N1"], ["I2", "I2"]]
+    assert run.kinds() == []
+
+
+def test_a_tolerated_residual_proposes_a_balanced_entry(reconcile: Reconcile) -> None:
+    policy = by_number(tolerance="{absolute: 0.05}", more='adjustment: {account: "7990", against: "1100"}\n')
+    billed = invoices("I1,A-1,C1,2026-01-02,EUR,100.00,posted", "I2,A-2,C1,2026-01-02,EUR,50.00,posted")
+    booked = invoices("I1,A-1,C1,2026-01-02,EUR,99.98,posted", "I2,A-2,C1,2026-01-02,EUR,50.00,posted")
+    lines = reconcile(policy, billing=billed, erp=booked).frame("journal")
+    assert lines.select("account", "debit", "credit").rows() == [("7990", Decimal("0.02"), None), ("1100", None, Decimal("0.02"))]
+
+
+def test_totals_in_functional_currency_are_converted_unrounded_and_rounded_once(reconcile: Reconcile) -> None:
+    policy = (
+        HEAD
+        + """currency: functional
+left: {entity: invoice, system: erp, amount: amount_due}
+right: {entity: journal_line, system: erp, amount: debit, amount_in: functional}
+"""
+    )
+    # 3 × 10.00 USD at 0.333 are 9.99; rounded one by one they would be 3 × 3.33 = 9.99, in the ledger 10.00.
+    bill = "invoice_id,currency,amount_due,exchange_rate\nI0,EUR,1.00,1\n" + "".join(f"I{n},USD,10.00,0.3335\n" for n in (1, 2, 3))
+    journal = "journal_line_id,debit,currency\n" + "J0,1.00,EUR\n" + "".join(f"J{n},3.34,EUR\n" for n in (1, 2, 3))
+    tie = reconcile(policy, erp={"invoice": bill, "journal_line": journal}).tie()
+    assert (tie["left_total"], tie["right_total"]) == (Decimal("11.01"), Decimal("11.02"))
+    assert (tie["explained_rounding"], tie["currency"], tie["status"]) == (Decimal("-0.01"), "EUR", "explained")
+
+
+def test_totals_that_differ_by_more_than_rounding_are_a_finding(reconcile: Reconcile) -> None:
+    policy = by_number().partition("passes:")[0]
+    run = reconcile(policy, billing=BILLED, erp=BOOKED)
+    assert run.kinds() == [("totals_differ", "rec-test|all|EUR")]
+
+
+def test_a_policy_whose_side_no_source_supplies_does_not_apply(reconcile: Reconcile) -> None:
+    run = reconcile(by_number(), billing=BILLED)
+    assert run.manifest["not_applicable"] == [{"policy": "rec-test", "why": "erp supplies no invoice records in this snapshot"}]
+    assert run.frame("reconciliations").height == 0
+
+
+def test_a_policy_does_not_apply_to_a_system_that_never_states_the_amount(reconcile: Reconcile) -> None:
+    run = reconcile(by_number(), billing=BILLED, erp={"invoice": "invoice_id,status\nI1,posted\n"})
+    assert run.manifest["not_applicable"] == [{"policy": "rec-test", "why": "erp states no gross_amount for invoice records"}]
+
+
+def test_a_line_without_amount_is_a_finding_and_not_nothing(reconcile: Reconcile) -> None:
+    run = reconcile(by_number(), billing=invoices("I1,A-1,C1,2026-01-02,EUR,,posted", "I2,A-2,C1,2026-01-02,EUR,1.00,posted"), erp=BOOKED)
+    assert ("amount_unknown", "I1") in run.kinds()
+
+
+def test_amounts_of_different_currencies_never_meet(reconcile: Reconcile) -> None:
+    billed = invoices("I1,A-1,C1,2026-01-02,EUR,100.00,posted")
+    booked = invoices("I1,A-1,C1,2026-01-02,USD,100.00,posted")
+    assert reconcile(by_number(), billing=billed, erp=booked).kinds() == [("no_counterpart", "I1"), ("no_source_record", "I1")]
+
+
+def test_severity_may_depend_on_the_difference(reconcile: Reconcile) -> None:
+    policy = by_number(more="breaks: {severity: \"CASE WHEN difference > 100 THEN 'high' ELSE 'low' END\"}\n")
+    found = reconcile(policy, billing=BILLED, erp=BOOKED).frame("findings")
+    assert dict(found.select("entity_id", "severity").iter_rows()) == {"I2": "low", "I3": "high", "I5": "low"}
+
+
+def test_an_earlier_finding_explains_a_break_of_the_same_record(reconcile: Reconcile) -> None:
+    first = by_number(more="breaks: {kind: not_there}\n").replace("rec-test", "rec-a")
+    second = by_number(more="known_causes: [value_drift, not_there]\n").replace("rec-test", "rec-b")
+    run = reconcile(first, others={"second.yaml": second}, billing=BILLED, erp=BOOKED)
+    # Both are made in one stage; only findings of earlier stages, or of policies before, are causes.
+    assert set(run.frame("findings")["rule"]) == {"rec-a"}
+    row = run.frame("reconciliations").filter(pl.col("reconciliation") == "rec-b").to_dicts()[0]
+    assert (row["explained_known_cause"], row["unexplained"], row["status"]) == (245, 0, "explained")
