@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adapters.cli import adapter_app
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from adapters.snapshot import FileAccount
 
 
 @adapter_app.command("list")
@@ -58,7 +64,7 @@ def read(
     snapshot: Annotated[Path, typer.Argument(help="Folder with snapshot.yaml.")],
     entity: Annotated[str | None, typer.Option(help="Print the rows of this entity.")] = None,
     mappings: Annotated[Path | None, typer.Option(help="Folder with your own adapter mappings.")] = None,
-    limit: Annotated[int, typer.Option(help="Rows to print.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 20,
 ) -> None:
     """Read a snapshot and print canonical rows and held rows, without running policies."""
     import polars as pl
@@ -75,14 +81,38 @@ def read(
         frame = result.facts.records.get(entity)
         rows = pl.DataFrame() if frame is None else frame.collect()
         filled = [name for name in rows.columns if rows[name].null_count() < rows.height]
-        typer.echo(rows.select(filled).head(limit).write_csv().rstrip("\n") if rows.height else f"no {entity} records")
+        typer.echo(_as_csv(rows.select(filled).head(limit)) if rows.height else f"no {entity} records")
+        if rows.height > limit:
+            typer.echo(f"… {rows.height - limit:,} more; --limit prints them")
     else:
         for name, lazy in result.facts.records.items():
             typer.echo(f"{name}: {lazy.select(pl.len()).collect().item():,}")
     held = result.held if entity is None else result.held.filter(pl.col("entity").eq_missing(entity) | pl.col("entity").is_null())
     typer.echo(f"held: {held.height:,}")
     if held.height:
-        typer.echo(held.head(limit).write_csv().rstrip("\n"))
+        typer.echo(_as_csv(held.head(limit)))
+    typer.echo(_accounted(result.files))
     for each in result.files:
         if each.failure:
             typer.echo(f"not read: {each.path}: {each.message} {each.remedy}", err=True)
+
+
+def _as_csv(rows: pl.DataFrame) -> str:
+    """Return rows as CSV; amounts without the zeros that only fill their scale."""
+    import polars as pl
+    import polars.selectors as cs
+
+    plain = cs.decimal().cast(pl.String).str.replace(r"\.?0+$", "")
+    whole = cs.decimal().cast(pl.String).str.contains(".", literal=True)
+    return rows.with_columns(pl.when(whole).then(plain).otherwise(cs.decimal().cast(pl.String))).write_csv().rstrip("\n")
+
+
+def _accounted(files: list[FileAccount]) -> str:
+    """Return one line that says what became of the rows read."""
+    reasons = Counter[str]()
+    for each in files:
+        reasons.update(each.set_aside)
+    named = ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(reasons.items()))
+    read, used, held = (sum(getattr(each, name) for each in files) for name in ("rows_read", "rows_used", "rows_held"))
+    aside = f"set aside {reasons.total():,}" + (f" ({named})" if named else "")
+    return f"rows read {read:,} = used {used:,} + held {held:,} + {aside}"

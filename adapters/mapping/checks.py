@@ -151,7 +151,8 @@ def _constants(rule: FieldRule, spec: FieldSpec, mapping: Mapping, where: Place)
         return
     plain = FieldRule.model_validate({"from": "x", "true": ["true"], "false": ["false"]})
     for setting, text, read in (("const", rule.const, rule), ("fallback", rule.fallback, plain)):
-        if text is not None and not _is_read(text, spec, read.model_copy(update={"fallback": None}), mapping):
+        kinds = CONVERSIONS.get(setting, frozenset(Kind))
+        if text is not None and spec.kind in kinds and not _is_read(text, spec, read.model_copy(update={"fallback": None}), mapping):
             yield codes.INVALID_VALUE, (*where, setting), f"'{text}' cannot be read as {spec.kind.value}", False
 
 

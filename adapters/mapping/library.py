@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydantic
 
@@ -38,8 +39,10 @@ def adapter_names() -> list[str]:
 def load_mapping(name: str, folder: Path | None = None) -> LoadedMapping:
     """Load an adapter's mapping: from a team's folder when it has one, else the shipped one.
 
-    Raises UsageError for an unknown adapter and PolicyError when the mapping has mistakes.
+    Raises UsageError for an unknown adapter or folder and PolicyError when the mapping has mistakes.
     """
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"There is no folder of mappings at {folder}.", "Give the folder that holds your <adapter>.yaml files.")
     if name == CANONICAL:
         return canonical_mapping()
     for path in ([folder / f"{name}.yaml"] if folder else []) + [SOURCES / f"{name}.yaml"]:
@@ -48,30 +51,34 @@ def load_mapping(name: str, folder: Path | None = None) -> LoadedMapping:
             if mapping is None or any(each.is_error for each in diagnostics):
                 raise PolicyError(f"The mapping {path.name} has mistakes.", diagnostics)
             return LoadedMapping(mapping, fingerprint)
-    raise UsageError(
-        f"There is no adapter '{name}'{near(name, adapter_names())}", f"The adapters are {', '.join(adapter_names())}."
-    )
+    names = sorted({*adapter_names(), *(path.stem for path in folder.glob("*.yaml"))}) if folder else adapter_names()
+    raise UsageError(f"There is no adapter '{name}'{near(name, names)}.".replace("?.", "?"), f"The adapters are {', '.join(names)}.")
 
 
 def read_mapping(path: Path) -> tuple[Mapping | None, list[Diagnostic], str]:
     """Read a mapping file; return it with every diagnostic and its fingerprint."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The mapping {path} cannot be read.", "Check the path and save the file as UTF-8.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The mapping {path} is no UTF-8 text.", "Save the file as UTF-8.") from error
+    except OSError as error:
+        raise UsageError(f"The mapping {path} cannot be opened.", "Give the path of a mapping file, as in mappings/own.yaml.") from error
     fingerprint = fingerprint_texts({path.name: text})
     document, diagnostics = parse_document(SourceText(path.name, text))
     if not isinstance(document.value, dict):
-        return None, diagnostics or [document.diagnostic(codes.NOT_A_MAPPING, (), "the file holds no settings")], fingerprint
+        remedy = "Start the file with `adapter:`, `title:`, `streams:` and `entities:`."
+        nothing = document.diagnostic(codes.NOT_A_MAPPING, (), "the file holds no settings", remedy=remedy)
+        return None, diagnostics or [nothing], fingerprint
+    settings = _texts(document.value)
     try:
-        mapping = Mapping.model_validate(_texts(document.value))
+        mapping = Mapping.model_validate(settings)
     except pydantic.ValidationError as error:
         found = [_diagnostic(document, each) for each in error.errors()]
-        return None, [*diagnostics, *found], fingerprint
+        return None, [*diagnostics, *found, *_others(settings, error, document)], fingerprint
     return mapping, [*diagnostics, *check_mapping(mapping, document)], fingerprint
 
 
-def _texts(value: object) -> object:
+def _texts(value: Any) -> Any:
     """Give numbers and booleans back as the words they were written with; mappings speak text."""
     if isinstance(value, dict):
         return {key: _texts(each) if key not in _TYPED else each for key, each in value.items()}
@@ -80,6 +87,22 @@ def _texts(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if value is None else str(value)
+
+
+def _others(settings: Any, error: pydantic.ValidationError, document: Document) -> list[Diagnostic]:
+    """Return the mistakes in names beside those in shape: the mapping is checked without the fields that have no shape."""
+    for each in error.errors():
+        match each["loc"]:
+            case ("entities", int(index), "fields", str(name), *_):
+                settings["entities"][index]["fields"].pop(name, None)
+            case _:
+                return []
+    try:
+        mapping = Mapping.model_validate(settings)
+    except pydantic.ValidationError:
+        return []
+    # A key that was taken out is mapped, though wrongly.
+    return [each for each in check_mapping(mapping, document) if each.code is not codes.MISSING_SETTING]
 
 
 _TYPED = frozenset({"version", "skip_rows", "distinct", "reciprocal", "blank", "optional", "columns"})

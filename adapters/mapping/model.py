@@ -10,10 +10,16 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-Names = Annotated[
-    tuple[str, ...],
-    pydantic.BeforeValidator(lambda value: (str(value),) if not isinstance(value, list | tuple) else tuple(map(str, value))),
-]
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Read one name as a list of one."""
+    names = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not all(isinstance(name, str | int | float) for name in names):
+        raise ValueError("write a name or a list of names")
+    return tuple(map(str, names))
+
+
+Names = Annotated[tuple[str, ...], pydantic.BeforeValidator(_names)]
 """A column name, or several that different exports use for the same column (aliases)."""
 
 
@@ -103,7 +109,8 @@ class FieldRule(_Strict):
     """Say where a canonical field comes from and how its text is read.
 
     Exactly one of `from`, `first_of`, `join`, `const`, `lookup`, `header` gives the text. `prefer`
-    names columns that win over the lookup where they are filled.
+    names columns that win over the lookup where they are filled, `if_not_found` those that count
+    where the lookup finds nothing.
     """
 
     source: Names | None = pydantic.Field(default=None, alias="from")
@@ -112,6 +119,7 @@ class FieldRule(_Strict):
     const: str | None = None
     lookup: Lookup | None = None
     prefer: Names = ()
+    if_not_found: Names = ()
     header: str | None = None            # regex over header names; group 1 of the match is the text
     from_header: str | None = None       # regex naming the column that holds the value
 
@@ -152,8 +160,8 @@ class FieldRule(_Strict):
         origins = [self.source, self.first_of, self.join, self.const, self.lookup, self.header, self.from_header]
         if sum(origin is not None for origin in origins) != 1:
             raise ValueError("give exactly one of from, first_of, join, const, lookup, header, from_header")
-        if self.prefer and self.lookup is None:
-            raise ValueError("prefer goes with lookup; for columns alone write first_of")
+        if (self.prefer or self.if_not_found) and self.lookup is None:
+            raise ValueError("prefer and if_not_found go with lookup; for columns alone write first_of")
         return self
 
     @pydantic.model_validator(mode="after")

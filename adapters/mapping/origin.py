@@ -28,8 +28,8 @@ def field_text(
     if rule.lookup is not None:
         column = f"@{name}"
         found = _looked_up(frame, rule.lookup, streams)
-        preferred = column_text(columns, rule.prefer)
-        return pl.col(column), frame.with_columns(found.alias(column)).with_columns(pl.coalesce(preferred, column).alias(column))
+        before, after = column_text(columns, rule.prefer), column_text(columns, rule.if_not_found)
+        return pl.col(column), frame.with_columns(found.alias(column)).with_columns(pl.coalesce(before, column, after).alias(column))
     if rule.header is not None:
         return pl.lit(_captured(rule.header, columns), dtype=pl.String), frame
     if rule.from_header is not None:
