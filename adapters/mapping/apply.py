@@ -7,13 +7,14 @@ filter that kept it out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from adapters.mapping.casting import REASONS, Cast, cast_field
-from adapters.mapping.model import EntityRule, FieldRule, Mapping, Related, Unpivot
+from adapters.mapping.model import EntityRule, FieldRule, Lookup, Mapping, Related, Unpivot
 from adapters.mapping.origin import adjusted, field_text, typed_cast
 from adapters.mapping.rows import ROW, column_text, holds, last_versions, present, related_keys
 from engine.canonical.kinds import FieldSpec
@@ -108,7 +109,7 @@ def map_entity(
     if rule.unpivot is not None:
         selected = _unpivoted(selected, rule.unpivot)
     owner = streams[parents.get(rule.stream, rule.stream)]
-    missing = _missing_keys(rule, spec, selected.columns)
+    missing = _missing_keys(rule, spec, selected.columns, frames)
     if missing and selected.height:
         held = _held_rows(selected, rule.entity, pl.lit(missing), pl.lit(None, dtype=pl.String), "missing_column")
         owner.mark_held(held[INDEX])
@@ -122,7 +123,7 @@ def map_entity(
     if repeats.len():
         kept_out = pl.select(pl.int_range(owner.frame.height).is_in(repeats.cast(pl.Int64).implode())).to_series()
         owner.mark_set_aside(kept_out, "repeated_row")
-    stated = frozenset(name for name in rule.fields if _is_stated(rule.fields[name], selected.columns))
+    stated = frozenset(name for name in rule.fields if _is_stated(rule.fields[name], selected.columns, frames))
     return EntityRecords(rule.entity, good.drop(INDEX), stated, held.drop(INDEX))
 
 
@@ -195,20 +196,37 @@ def _unpivoted(frame: pl.DataFrame, unpivot: Unpivot) -> pl.DataFrame:
     return pl.concat(parts) if parts else frame
 
 
-def _missing_keys(rule: EntityRule, spec: EntitySpec, columns: list[str]) -> str | None:
+def _missing_keys(
+    rule: EntityRule, spec: EntitySpec, columns: list[str], frames: MappingType[str, pl.DataFrame]
+) -> str | None:
     for name in spec.keys:
         each = rule.fields.get(name)
-        if each is None or (each.fallback is None and not _is_stated(each, columns)):
+        if each is None or (each.fallback is None and not _is_stated(each, columns, frames)):
             return name
     return None
 
 
-def _is_stated(rule: FieldRule, columns: list[str]) -> bool:
-    """Say whether this export states the field: one of its columns is there."""
+def _is_stated(rule: FieldRule, columns: list[str], frames: MappingType[str, pl.DataFrame]) -> bool:
+    """Say whether this export states the field: one of its columns is there, or the one it is looked up in."""
+    if rule.lookup is not None:
+        own = present(columns, (*rule.prefer, *rule.if_not_found))
+        return own is not None or any(_can_be_found(each, columns, frames) for each in rule.lookup.alternatives())
+    if rule.header is not None or rule.from_header is not None:
+        return any(re.fullmatch(rule.header or rule.from_header or "", column.strip()) for column in columns)
     names = rule.source or rule.first_of or rule.join
     if names is None:
         return True
     return any(present(columns, name.split(" | ")) for name in names)
+
+
+def _can_be_found(lookup: Lookup, columns: list[str], frames: MappingType[str, pl.DataFrame]) -> bool:
+    """Say whether the keys of a lookup and the column it takes are exported, and those of the next step."""
+    other = frames.get(lookup.stream)
+    if other is None or present(other.columns, lookup.take) is None:
+        return False
+    if not all(present(columns, ours.split(" | ")) for ours in lookup.on):
+        return False
+    return lookup.then is None or any(_can_be_found(each, ["value"], frames) for each in lookup.then.alternatives())
 
 
 def _typed(

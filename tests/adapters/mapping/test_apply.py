@@ -75,6 +75,31 @@ def test_a_held_row_shows_the_cell_that_several_columns_may_give(tmp_path: Path)
     assert result.held.select("field", "value", "reason").rows() == [("status", "asleep", "unknown_value")]
 
 
+LOOKED_UP = """
+streams: {invoice: {files: [invoice.csv]}, account: {files: [account.csv]}}
+entities:
+  - entity: invoice
+    from: invoice
+    fields:
+      invoice_id: id
+      customer_id: {lookup: {stream: account, on: {account: id}, take: crm}, if_not_found: account}
+      currency: {prefer: currency, lookup: {stream: account, on: {account: id}, take: currency}}
+      legal_entity_id: {lookup: {stream: account, on: {account: id}, take: entity}}
+"""
+
+
+def test_what_is_not_found_keeps_the_id_the_row_names(tmp_path: Path) -> None:
+    accounts = "id,crm,currency\nA,001,USD\nB,,EUR\n"
+    result = read(tmp_path, LOOKED_UP, invoice="id,account,currency\n1,A,\n2,B,GBP\n3,C,\n", account=accounts)
+    found = result.facts.records["invoice"].collect().sort("invoice_id").select("customer_id", "currency")
+    assert found.rows() == [("001", "USD"), ("B", "GBP"), ("C", None)]
+
+
+def test_a_field_looked_up_in_a_column_that_is_not_exported_is_not_stated(tmp_path: Path) -> None:
+    result = read(tmp_path, LOOKED_UP, invoice="id,account\n1,A\n", account="id,crm\nA,001\n")
+    assert result.facts.stated["invoice", "x"] == {"invoice_id", "customer_id"}
+
+
 TYPED = """
 set_aside: [{reason: deleted, when: {deleted: ["true"]}}]
 streams: {note: {files: [note.parquet]}}

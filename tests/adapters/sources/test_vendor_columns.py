@@ -163,7 +163,8 @@ def test_salesforce_keeps_the_one_account_that_is_not_deleted(shared_data: Path,
 def test_zuora_keeps_net_tax_and_gross_apart_and_finds_the_account(shared_data: Path, tmp_path: Path) -> None:
     read = read_vendor("zuora", shared_data, tmp_path)
     says(read, "invoice", "dff38ac0a531a01100012160a3061ef6", net_amount="65", tax_amount="5.36", gross_amount="70.36", amount_due="0",
-         customer_id="dff38ac00240057303623f9ba5542afa", currency="USD", invoice_date="2015-10-15", posted_at="2016-01-15 22:30:00+00:00", status="posted", kind="invoice")  # fmt: skip
+         customer_id="dff38ac00240057303623f9ba5542afa", currency="USD",
+         invoice_date="2015-10-15", posted_at="2016-01-15 22:30:00+00:00", status="posted", kind="invoice")  # fmt: skip
     says(read, "invoice_line", "dff38ac0abba719061f1e5b1eb7fbf9d", net_amount="570860", tax_amount="45668", quantity="33580",
          unit_price="17", currency="JPY", service_start="2015-08-01", service_end="2015-08-31")  # fmt: skip
     says(read, "contract", "8ad0877b8262bc1e018263418ba12451", customer_id="8ad088718262bc1701826340a8720972", currency="USD",
