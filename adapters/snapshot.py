@@ -208,6 +208,7 @@ def _unclaimed(
     found: dict[str, FileAccount] = {}
     if root.is_file():
         return found
+    reasons = {path: reason for reason, patterns in mapping.ignore.items() for path in find_files(root, patterns)}
     for path in find_files(root, ["*", "*/*", "*/*/*"]):
         shown_as = path.relative_to(folder.resolve()).as_posix()
         if shown_as in known or path.name in (SNAPSHOT_FILE,) or path.suffix.lower() in (".md", ".yaml", ".yml"):
@@ -216,7 +217,7 @@ def _unclaimed(
             continue
         read = read_file(path, shown_as, ReadOptions(encoding=mapping.encoding))
         account = _account(read, source)
-        account.set_aside = {"no_stream": account.rows_read} if account.rows_read else {}
+        account.set_aside = {reasons.get(path, "no_stream"): account.rows_read} if account.rows_read else {}
         account.rows_held, account.failure, account.message = 0, None, None
         found[shown_as] = account
     return found

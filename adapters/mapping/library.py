@@ -105,7 +105,7 @@ def _others(settings: Any, error: pydantic.ValidationError, document: Document) 
     return [each for each in check_mapping(mapping, document) if each.code is not codes.MISSING_SETTING]
 
 
-_TYPED = frozenset({"version", "skip_rows", "distinct", "reciprocal", "blank", "optional", "columns"})
+_TYPED = frozenset({"version", "skip_rows", "distinct", "reciprocal", "blank", "columns"})
 
 
 def _diagnostic(document: Document, error: object) -> Diagnostic:

@@ -201,7 +201,6 @@ class StreamRule(_Strict):
     encoding: str | None = None
     delimiter: str | None = None
     skip_rows: int = 0
-    optional: bool = True
     note: str | None = None
 
 

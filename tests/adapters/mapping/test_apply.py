@@ -75,6 +75,13 @@ def test_a_held_row_shows_the_cell_that_several_columns_may_give(tmp_path: Path)
     assert result.held.select("field", "value", "reason").rows() == [("status", "asleep", "unknown_value")]
 
 
+def test_a_file_the_mapping_knows_and_leaves_out_is_set_aside_by_its_reason(tmp_path: Path) -> None:
+    mapping = "ignore: {people_only: ['user*.csv']}\nstreams: {c: {files: [c.csv]}}\n"
+    mapping += "entities: [{entity: customer, from: c, fields: {customer_id: id}}]\n"
+    result = read(tmp_path, mapping, c="id\n1\n", user_roles="id\n1\n2\n", other="id\n1\n")
+    assert set_aside(result) == {"people_only": 2, "no_stream": 1}
+
+
 LOOKED_UP = """
 streams: {invoice: {files: [invoice.csv]}, account: {files: [account.csv]}}
 entities:
