@@ -13,6 +13,7 @@ from typing import Final, Literal
 from adapters.sampling.calendar import Calendar, add_months, month_end, workdays_between
 from adapters.sampling.draws import Draws
 from adapters.sampling.parties import ROLES, SERVICE_LINES, Company, Customer
+from adapters.sampling.records import half_up_int
 
 Kind = Literal["hourly", "hourly_direct", "fixed", "managed", "managed_monthly", "retainer", "subscription", "mixed"]
 
@@ -245,11 +246,23 @@ def _recurring(promise: Promise, deal: Deal) -> Promise:
     offering, description, step = _OFFERING[deal.kind]
     monthly = _rounded_up(_planned_cents(promise, deal, deal.start, deal.end) * 90 // 100 // 12, 100)
     months = (deal.end.year - deal.start.year) * 12 + deal.end.month - deal.start.month + 1
-    starts = [add_months(promise.start, index) for index in range(0, months, step)]
-    if deal.kind == "managed_monthly":
-        starts = [month_end(day) for day in starts]
-    plan = tuple(Due(day, monthly * step) for day in starts)
+    plan = _plan(promise.start, promise.end, monthly * months, step, in_arrears=deal.kind == "managed_monthly")
     return replace(promise, offering=offering, description=description, cents=monthly * months, plan=plan)
+
+
+def _plan(start: dt.date, end: dt.date, cents: int, step: int, *, in_arrears: bool) -> tuple[Due, ...]:
+    """Return what is due every `step` months, each part by its days of the term.
+
+    By the day, so that what is due is never less than what has been performed.
+    """
+    days, due, plan = (end - start).days + 1, 0, []
+    first = start
+    while first <= end:
+        following = add_months(first, step)
+        so_far = half_up_int(cents, (min(following, end + dt.timedelta(days=1)) - start).days, days)
+        plan.append(Due(following - dt.timedelta(days=1) if in_arrears else first, so_far - due))
+        first, due = following, so_far
+    return tuple(plan)
 
 
 def _amended(deal: Deal, calendar: Calendar) -> Deal:
@@ -279,10 +292,9 @@ def _extra_promise(deal: Deal, effective: dt.date) -> Deal:
     first = deal.promises[0]
     months = (deal.end.year - effective.year) * 12 + deal.end.month - effective.month + 1
     monthly = _rounded_up((first.cents or 0) // 48, 100)
-    starts = [add_months(effective, index) for index in range(months)]
     added = replace(
         first, id=f"{deal.id}-L2", description="Additional service hours", start=effective, cents=monthly * months,
-        plan=tuple(Due(day, monthly) for day in starts), team=(), added=True,
+        plan=_plan(effective, deal.end, monthly * months, 1, in_arrears=False), team=(), added=True,
     )  # fmt: skip
     change = _change(deal, "extra", effective, monthly * months)
     return replace(deal, promises=(first, added), change=change)

@@ -44,10 +44,11 @@ def daily_rates(calendar: Calendar, draws: Draws) -> pl.DataFrame:
 
 
 def exchange_rates(daily: pl.DataFrame) -> pl.DataFrame:
-    """Return the published rates: spot on weekdays, average and closing at each month's end."""
+    """Return the published rates: spot on weekdays and the first day, average and closing at each month's end."""
     pairs = daily.filter(pl.col("from_currency") != pl.col("to_currency"))
     weekdays = pairs.filter(pl.col("day").dt.weekday() <= 5)
-    spot = weekdays.with_columns(
+    # The first day may be a weekend, and there is no Friday before it.
+    spot = pairs.filter((pl.col("day").dt.weekday() <= 5) | (pl.col("day") == pl.col("day").min())).with_columns(
         pl.col("day").alias("rate_date"), pl.lit("spot").alias("rate_type"),
         (pl.col("day").cast(pl.Datetime("us")) + pl.duration(hours=6)).dt.replace_time_zone("UTC").alias("recorded_at"),
     )  # fmt: skip

@@ -13,3 +13,9 @@ def clean_firm() -> Firm:
 @pytest.fixture(scope="session")
 def firm() -> Firm:
     return simulate_firm(FirmOptions())
+
+
+@pytest.fixture(scope="session", params=[(40, 12, 2026), (25, 18, 7), (12, 5, 31)], ids=["usual", "longer", "small"])
+def any_clean_firm(request: pytest.FixtureRequest) -> Firm:
+    contracts, months, seed = request.param
+    return simulate_firm(FirmOptions(contracts=contracts, months=months, seed=seed, nights=2, clean=True))
