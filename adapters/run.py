@@ -17,6 +17,8 @@ from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, require_policies
 from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
+from adapters.store.database import store_url
+from adapters.store.runs import enter_run
 from engine.canonical.schema import SCHEMA_VERSION, entity_spec
 from engine.findings import finish_findings, severity_rank
 from engine.hashing import hash_columns
@@ -51,9 +53,13 @@ def run_snapshot(
     as_of: dt.date | None = None,
     previous: Path | None = None,
     out: Path = Path("runs"),
+    store: str | None = None,
     progress: Progress = lambda _: None,
 ) -> RunOutcome:
     """Run a snapshot against policies and publish the result; a run that stands already is returned.
+
+    The run's folder comes first, then its entry in the store, where its findings move the cases; a
+    crash between the two is made good by running again.
 
     Raises TieoutError subclasses: wrong usage, policies with mistakes, results that cannot be written.
     """
@@ -66,6 +72,7 @@ def run_snapshot(
     run_id = _run_id(read, before, policy_set, context)
     if is_published(out, run_id):
         manifest = json.loads((out / run_id / MANIFEST).read_text(encoding="utf-8"))
+        enter_run(store_url(out, store), out / run_id)
         return RunOutcome(run_id, out / run_id, manifest, is_new=False, fails=_fails(manifest, policy_set))
     remove_leftovers(out)
     progress("Deciding ownership")
@@ -76,6 +83,7 @@ def run_snapshot(
     frames = {"findings": findings, "held": _sorted_held(read.held), **_outputs(result)}
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
     run_dir = publish_run(out, run_id, frames, manifest)
+    enter_run(store_url(out, store), run_dir)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
 
 

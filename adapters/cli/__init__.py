@@ -23,7 +23,7 @@ app.add_typer(policy_app, name="policy")
 
 
 def _load_commands() -> None:
-    from adapters.cli import adapters_commands, policy_commands, run_commands, sample_commands  # noqa: F401 - registers commands
+    from adapters.cli import adapters_commands, case_commands, policy_commands, run_commands, sample_commands  # noqa: F401 - registers commands
 
 
 @app.command("version")

@@ -43,6 +43,7 @@ def run(
     as_of: Annotated[str | None, typer.Option(help="Business date, YYYY-MM-DD; default: the snapshot's.")] = None,
     previous: Annotated[Path | None, typer.Option(help="Snapshot of an earlier day, to see what changed.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("runs"),
+    store: Annotated[str | None, typer.Option(help="Address of the case store; default: a file beside the runs.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Read a snapshot, hold it to the policies and publish findings, agreed records and a manifest."""
@@ -50,7 +51,7 @@ def run(
 
     outcome = run_snapshot(
         snapshot, policies=policies_folder(policies), mappings=mappings, as_of=parse_date(as_of),
-        previous=previous, out=out, progress=_progress(as_json),
+        previous=previous, out=out, store=store, progress=_progress(as_json),
     )  # fmt: skip
     if as_json:
         body = {

@@ -1,0 +1,278 @@
+"""`tieout case …`, `tieout runs` and `tieout audit verify`: what people do across runs."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import getpass
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adapters.cli import app
+from adapters.cli.run_commands import parse_date, policies_folder
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from adapters.store.audit import Actor
+    from adapters.store.database import Store
+    from adapters.store.tables import Case
+    from engine.policy.kinds.cases import CasesPolicy
+
+case_app = typer.Typer(no_args_is_help=True, help="Work the cases that live across runs.")
+audit_app = typer.Typer(no_args_is_help=True, help="The log of everything people did.")
+app.add_typer(case_app, name="case")
+app.add_typer(audit_app, name="audit")
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of results; the store lies in it.")]
+Address = Annotated[str | None, typer.Option("--store", help="Address of the case store, if it is not beside the runs.")]
+Who = Annotated[str | None, typer.Option("--as", help="Who acts; default: the user of this computer. It is noted as asserted.")]
+_RUNS = Path("runs")
+_SHOWN = (
+    "case_id", "state", "severity", "sla", "age", "rule", "entity", "entity_id", "contract_id", "owner", "assignee", "reason_code",
+    "snoozed_until", "expires_on", "remedy",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def _opened(out: Path, address: str | None) -> Iterator[Store]:
+    from adapters.store.database import STORE_FILE, open_store, store_url
+    from engine.errors import UsageError
+
+    url = store_url(out, address)
+    if url == f"sqlite:///{out / STORE_FILE}" and not (out / STORE_FILE).is_file():
+        raise UsageError(f"There is no store in {out}.", "Run `tieout run SNAPSHOT` first, or give --out or --store.")
+    store = open_store(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _actor(name: str | None) -> Actor:
+    from adapters.store.audit import Actor
+
+    return Actor(name or getpass.getuser())
+
+
+def _policy(folder: Path | None) -> CasesPolicy:
+    from adapters.policy_folder import require_policies
+    from engine.errors import UsageError
+    from engine.policy.kinds.cases import CasesPolicy
+
+    found = require_policies(policies_folder(folder)).of_kind(CasesPolicy)
+    if not found:
+        raise UsageError("The policies do not say how cases are worked.", "Add a policy of the kind `cases`.")
+    return found[-1][1]
+
+
+@case_app.command("list")
+def list_command(
+    state: Annotated[list[str] | None, typer.Option(help="open, resolved, waived, written_off, superseded; default: open.")] = None,
+    severity: Annotated[str | None, typer.Option(help="Only this severity.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only this owner.")] = None,
+    assignee: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
+    contract: Annotated[str | None, typer.Option(help="Only this contract's.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    policies: Annotated[Path | None, typer.Option(help="Policy folder, for the SLA.")] = None,
+    out: Out = _RUNS,
+    store: Address = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List cases, the gravest and the most money first, with age and SLA."""
+    from adapters.store.case_work import list_cases
+
+    policy = _policy(policies)
+    with _opened(out, store) as opened, opened.read() as session:
+        found = list_cases(
+            session, states=tuple(state or ["open"]), severity=severity, rule=rule, owner=owner, assignee=assignee, contract=contract,
+            limit=limit,
+        )  # fmt: skip
+        rows = [_shown(each, policy, _today(session, each.scope)) for each in found]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, default=str))
+        return
+    for row in rows:
+        amount = "" if row["amount"] is None else f"  {row['amount']:,.2f} {row['currency'] or ''}".rstrip()
+        who = f"  {row['assignee']}" if row["assignee"] else ""
+        typer.echo(f"{row['case_id'][:8]}  {row['severity']:<8}  {row['age']:>3} wd  {row['sla']:<9}{amount}  {row['rule']}{who}")
+        typer.echo(f"          {row['message']}")
+    typer.echo(f"{len(rows)} cases.")
+
+
+def _today(session: Session, scope: str) -> dt.date:
+    """Return the business date cases are judged on: the latest run's."""
+    import sqlalchemy as sa
+
+    from adapters.store.tables import Run
+
+    day = session.execute(sa.select(sa.func.max(Run.as_of)).where(Run.scope == scope, Run.moved_cases)).scalar()
+    assert day is not None, "a case came with a run"
+    return day
+
+
+def _shown(case: Case, policy: CasesPolicy, today: dt.date) -> dict[str, Any]:
+    from engine.policy.kinds.cases import sla_state
+
+    sla, age = sla_state(policy, case.severity, case.amount, case.opened_on, today, snoozed_until=case.snoozed_until)
+    names = (
+        "case_id", "state", "severity", "rule", "kind", "entity", "entity_id", "contract_id", "amount", "currency", "message",
+        "remedy", "owner", "assignee", "opened_on", "last_seen_on", "resolution", "reason_code", "snoozed_until", "expires_on", "reopened",
+    )  # fmt: skip
+    return {name: getattr(case, name) for name in names} | {"sla": sla if case.state == "open" else "closed", "age": age}
+
+
+@case_app.command("show")
+def show(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    policies: Annotated[Path | None, typer.Option(help="Policy folder, for the SLA.")] = None,
+    out: Out = _RUNS,
+    store: Address = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show a case with everything that happened to it."""
+    from adapters.store.case_work import find_case, history
+
+    with _opened(out, store) as opened, opened.read() as session:
+        found = find_case(session, case)
+        row = _shown(found, _policy(policies), _today(session, found.scope))
+        events: list[dict[str, Any]] = [
+            {"at": each.at, "actor": each.actor, "identity": each.identity, "action": each.action, "run": each.run_id,
+             "before": each.before, "after": each.after, "comment": each.comment}
+            for each in history(session, found)
+        ]  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps({**row, "history": events}, indent=2, default=str))
+        return
+    typer.echo(f"{row['message']}\n")
+    for name in _SHOWN:
+        if row[name] is not None:
+            typer.echo(f"{name.replace('_', ' '):<14}{row[name]}")
+    for each in events:
+        by = each["actor"] if each["identity"] == "run" else f"{each['actor']} ({each['identity'].replace('_', ' ')})"
+        typer.echo(f"{each['at']:%Y-%m-%d %H:%M}  {each['action']:<16}{by}" + (f": {each['comment']}" if each["comment"] else ""))
+
+
+@case_app.command("assign")
+def assign_command(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    person: Annotated[str, typer.Argument(help="Who is to work it; `-` for nobody.")],
+    who: Who = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Give a case to a person."""
+    from adapters.store.case_work import assign, find_case
+
+    with _opened(out, store) as opened, opened.write() as session:
+        found = find_case(session, case)
+        assign(session, _actor(who), found, None if person == "-" else person)
+    typer.echo(f"Case {found.case_id[:8]} is with {person}." if person != "-" else f"Case {found.case_id[:8]} is with nobody.")
+
+
+@case_app.command("comment")
+def comment_command(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    text: Annotated[str, typer.Argument(help="The comment.")],
+    who: Who = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Add a comment to a case."""
+    from adapters.store.case_work import comment, find_case
+
+    with _opened(out, store) as opened, opened.write() as session:
+        found = find_case(session, case)
+        comment(session, _actor(who), found, text)
+    typer.echo(f"Noted on case {found.case_id[:8]}.")
+
+
+@case_app.command("snooze")
+def snooze_command(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    until: Annotated[str, typer.Argument(help="Day it comes back, YYYY-MM-DD; `-` wakes it.")],
+    who: Who = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Let a case rest until a day; its SLA pauses."""
+    from adapters.store.case_work import find_case, snooze
+
+    day = None if until == "-" else parse_date(until)
+    with _opened(out, store) as opened, opened.write() as session:
+        found = find_case(session, case)
+        snooze(session, _actor(who), found, day)
+    typer.echo(f"Case {found.case_id[:8]} rests until {day}." if day else f"Case {found.case_id[:8]} is awake.")
+
+
+@case_app.command("waive")
+def waive(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    reason: Annotated[str, typer.Option(help="Reason code of the policy.")],
+    comment: Annotated[str, typer.Option(help="Why, in a sentence.")],
+    write_off: Annotated[bool, typer.Option("--write-off", help="Write the amount off instead of waiving the case for a time.")] = False,
+    policies: Annotated[Path | None, typer.Option(help="Policy folder with the thresholds.")] = None,
+    who: Who = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Waive or write off a case; above the policy's threshold a second person must agree."""
+    from adapters.store.case_work import find_case, settle
+
+    policy = _policy(policies)
+    with _opened(out, store) as opened, opened.write() as session:
+        found = find_case(session, case)
+        request = settle(session, _actor(who), found, policy, "write_off" if write_off else "waive", reason, comment)
+    if request is None:
+        typer.echo(f"Case {found.case_id[:8]} is {found.state.replace('_', ' ')}.")
+    else:
+        typer.echo(f"Case {found.case_id[:8]} waits for a signed-in {request.needs_role} who is not {request.requested_by}.")
+
+
+@case_app.command("reopen")
+def reopen_command(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    comment: Annotated[str, typer.Option(help="Why, in a sentence.")],
+    who: Who = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Take a settled or resolved case up again."""
+    from adapters.store.case_work import find_case, reopen
+
+    with _opened(out, store) as opened, opened.write() as session:
+        found = find_case(session, case)
+        reopen(session, _actor(who), found, comment)
+    typer.echo(f"Case {found.case_id[:8]} is open.")
+
+
+@app.command("runs")
+def runs(out: Out = _RUNS, store: Address = None, as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """List the runs in the store, the latest published first."""
+    from adapters.store.runs import list_runs
+
+    with _opened(out, store) as opened, opened.read() as session:
+        names = ("run_id", "snapshot", "as_of", "findings", "moved_cases", "policies_fingerprint", "engine_version", "published_at")
+        rows = [{name: getattr(each, name) for name in names} for each in list_runs(session)]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, default=str))
+        return
+    for row in rows:
+        past = "" if row["moved_cases"] else "  re-performed past"
+        typer.echo(f"{row['run_id']}  {row['as_of']}  {row['findings']:>6,} findings  {row['snapshot'] or ''}{past}")
+
+
+@audit_app.command("verify")
+def verify_command(out: Out = _RUNS, store: Address = None) -> None:
+    """Check that no entry of the audit log was changed or removed; exit 1 when one was."""
+    from adapters.store.audit import verify
+
+    with _opened(out, store) as opened, opened.read() as session:
+        count, problem = verify(session)
+    typer.echo(f"The audit log of {count:,} entries is whole." if problem is None else f"The audit log is broken: {problem}.")
+    raise typer.Exit(0 if problem is None else 1)

@@ -1,0 +1,173 @@
+"""The tables of the store."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_MICRO: Final = Decimal(1_000_000)
+
+
+class Money(sa.types.TypeDecorator[Decimal]):
+    """Store an exact amount as a whole number of millionths: SQLite has no decimals."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _: Any) -> int | None:
+        """Return the amount in millionths; ValueError beyond nine trillion."""
+        if value is None:
+            return None
+        scaled = Decimal(value) * _MICRO
+        if scaled != int(scaled) or abs(scaled) >= 2**63:
+            raise ValueError(f"the amount {value} cannot be stored exactly")
+        return int(scaled)
+
+    def process_result_value(self, value: Any, _: Any) -> Decimal | None:
+        """Return the amount."""
+        return None if value is None else Decimal(value) / _MICRO
+
+
+class Instant(sa.types.TypeDecorator[dt.datetime]):
+    """Store an instant in UTC; SQLite would forget the zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _: Any) -> dt.datetime | None:
+        """Return the instant with its zone."""
+        if value is None:
+            return None
+        moment: dt.datetime = value
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables share."""
+
+
+class Run(Base):
+    """A published run: what decided it and where its results lie."""
+
+    __tablename__ = "run"
+
+    run_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
+    snapshot: Mapped[str | None] = mapped_column(sa.String(200))
+    as_of: Mapped[dt.date]
+    known_on: Mapped[dt.date | None]
+    policies_fingerprint: Mapped[str] = mapped_column(sa.String(64))
+    engine_version: Mapped[str] = mapped_column(sa.String(64))
+    schema_version: Mapped[str] = mapped_column(sa.String(20))
+    manifest_sha256: Mapped[str] = mapped_column(sa.String(64))
+    findings: Mapped[int]
+    moved_cases: Mapped[bool]
+    """False for a run of an earlier day than the cases already show: it changes no case."""
+    published_at: Mapped[dt.datetime] = mapped_column(Instant)
+
+
+class Case(Base):
+    """A finding as people work it: one row for as long as its identity lives."""
+
+    __tablename__ = "case"
+
+    case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
+    state: Mapped[str] = mapped_column(sa.String(20), index=True)
+    """open, resolved, waived, written_off or superseded."""
+    stage: Mapped[str] = mapped_column(sa.String(20))
+    kind: Mapped[str] = mapped_column(sa.String(60))
+    rule: Mapped[str] = mapped_column(sa.String(80), index=True)
+    severity: Mapped[str] = mapped_column(sa.String(10), index=True)
+    entity: Mapped[str | None] = mapped_column(sa.String(60))
+    entity_id: Mapped[str | None] = mapped_column(sa.String(300))
+    contract_id: Mapped[str | None] = mapped_column(sa.String(200), index=True)
+    systems: Mapped[str] = mapped_column(sa.String(200), default="")
+    period: Mapped[str | None] = mapped_column(sa.String(10))
+    amount: Mapped[Decimal | None] = mapped_column(Money)
+    currency: Mapped[str | None] = mapped_column(sa.String(10))
+    message: Mapped[str] = mapped_column(sa.Text)
+    remedy: Mapped[str | None] = mapped_column(sa.Text)
+    owner: Mapped[str | None] = mapped_column(sa.String(100))
+    opened_on: Mapped[dt.date]
+    """The business date its age counts from."""
+    first_run: Mapped[str] = mapped_column(sa.String(32))
+    last_run: Mapped[str] = mapped_column(sa.String(32))
+    last_seen_on: Mapped[dt.date]
+    resolved_on: Mapped[dt.date | None]
+    resolution: Mapped[str | None] = mapped_column(sa.String(20))
+    """data (the finding is gone), policy (its rule is gone), waived, written_off or cause."""
+    reopened: Mapped[int] = mapped_column(default=0)
+    assignee: Mapped[str | None] = mapped_column(sa.String(200), index=True)
+    reason_code: Mapped[str | None] = mapped_column(sa.String(60))
+    snoozed_until: Mapped[dt.date | None]
+    expires_on: Mapped[dt.date | None]
+    """Last day a waiver holds."""
+    cause_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+
+
+class CaseEvent(Base):
+    """One thing that happened to a case, by a person or by a run, with before and after."""
+
+    __tablename__ = "case_event"
+
+    event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    case_id: Mapped[str] = mapped_column(sa.String(32), index=True)
+    at: Mapped[dt.datetime] = mapped_column(Instant)
+    actor: Mapped[str] = mapped_column(sa.String(200))
+    identity: Mapped[str] = mapped_column(sa.String(20))
+    """signed_in, asserted (says who it is) or run."""
+    action: Mapped[str] = mapped_column(sa.String(40))
+    run_id: Mapped[str | None] = mapped_column(sa.String(32))
+    before: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    after: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    comment: Mapped[str | None] = mapped_column(sa.Text)
+
+
+class Approval(Base):
+    """A request that a second person decides."""
+
+    __tablename__ = "approval"
+
+    approval_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    action: Mapped[str] = mapped_column(sa.String(40))
+    subject: Mapped[str] = mapped_column(sa.String(200), index=True)
+    needs_role: Mapped[str] = mapped_column(sa.String(60))
+    requested_by: Mapped[str] = mapped_column(sa.String(200))
+    requested_at: Mapped[dt.datetime] = mapped_column(Instant)
+    body: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    state: Mapped[str] = mapped_column(sa.String(20), index=True)
+    """waiting, approved, rejected or withdrawn."""
+    decided_by: Mapped[str | None] = mapped_column(sa.String(200))
+    decided_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    comment: Mapped[str | None] = mapped_column(sa.Text)
+
+
+class AuditHead(Base):
+    """The end of the audit log: one row, locked while an entry is added."""
+
+    __tablename__ = "audit_head"
+
+    head_id: Mapped[int] = mapped_column(primary_key=True)
+    sequence: Mapped[int]
+    hash: Mapped[str] = mapped_column(sa.String(64))
+
+
+class AuditEntry(Base):
+    """One entry of the audit log, chained to the one before by its hash; never changed."""
+
+    __tablename__ = "audit_entry"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[str] = mapped_column(sa.String(40))
+    actor: Mapped[str] = mapped_column(sa.String(200))
+    identity: Mapped[str] = mapped_column(sa.String(20))
+    action: Mapped[str] = mapped_column(sa.String(60))
+    subject: Mapped[str] = mapped_column(sa.String(300))
+    body: Mapped[str] = mapped_column(sa.Text)
+    previous_hash: Mapped[str] = mapped_column(sa.String(64))
+    hash: Mapped[str] = mapped_column(sa.String(64))
