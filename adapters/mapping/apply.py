@@ -106,9 +106,11 @@ def map_entity(
     spec = entity_spec(rule.entity)
     frames = {name: each.frame for name, each in streams.items()}
     selected = _select(rule, mapping, rows, frames)
-    if rule.unpivot is not None:
-        selected = _unpivoted(selected, rule.unpivot)
     owner = streams[parents.get(rule.stream, rule.stream)]
+    off_total = selected.clear()
+    if rule.unpivot is not None:
+        off = _off_total(selected, rule.unpivot)
+        off_total, selected = selected.filter(off), _unpivoted(selected.filter(~off), rule.unpivot)
     missing = _missing_keys(rule, spec, selected.columns, frames)
     if missing and selected.height:
         held = _held_rows(selected, rule.entity, pl.lit(missing), pl.lit(None, dtype=pl.String), "missing_column")
@@ -116,6 +118,8 @@ def map_entity(
         return EntityRecords(rule.entity, _no_records(spec), frozenset(), held.drop(INDEX))
     typed, checks = _typed(rule, spec, selected, mapping, frames)
     good, held, repeats = _split(rule, spec, typed, checks)
+    if rule.unpivot is not None and off_total.height:
+        held = pl.concat([held, _held_off_total(rule, rule.unpivot, off_total)])
     owner.mark_held(held[INDEX])
     # With `distinct`, a row that names a record again did its part: it is used, not a repeat.
     owner.mark_used(typed[INDEX] if rule.distinct else good[INDEX])
@@ -179,6 +183,24 @@ def _select(
         rows.mark_set_aside(older.to_series(), "earlier_version")
         kept = kept.filter(last)
     return kept
+
+
+def _off_total(frame: pl.DataFrame, unpivot: Unpivot) -> pl.Series:
+    """Return whether a row's cells add up to another total than it states."""
+    total = _hundred_millionths(column_text(frame.columns, unpivot.total))
+    cells = [column_text(frame.columns, names.split(" | ")).fill_null("0") for names in unpivot.columns]
+    added = pl.sum_horizontal((_hundred_millionths(each) for each in cells), ignore_nulls=False)
+    return frame.with_columns((added != total).fill_null(value=False).alias("@off"))["@off"]
+
+
+def _hundred_millionths(text: pl.Expr) -> pl.Expr:
+    # What is no number is held by the cell's own reading.
+    return pl.when(text.str.contains(r"^[+-]?\d+\.?\d*$")).then(text).str.to_decimal(scale=8)
+
+
+def _held_off_total(rule: EntityRule, unpivot: Unpivot, frame: pl.DataFrame) -> pl.DataFrame:
+    name = next((name for name, each in rule.fields.items() if each.source and unpivot.value in each.source), unpivot.value)
+    return _held_rows(frame, rule.entity, pl.lit(name), column_text(frame.columns, unpivot.total), "total_differs")
 
 
 def _unpivoted(frame: pl.DataFrame, unpivot: Unpivot) -> pl.DataFrame:

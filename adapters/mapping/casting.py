@@ -26,6 +26,7 @@ REASONS: Final[dict[str, str]] = {
     "not_a_boolean": "Write one of the words the mapping declares for true and false.",
     "unknown_value": "Correct the value in the source, or add the word to the mapping.",
     "division_by_zero": "The divisor is zero; correct it in the source.",
+    "total_differs": "The cells do not add up to the total beside them; correct the one or the other in the source.",
     "missing_key": "The record has no id; complete it in the source.",
     "duplicate_key": "Two records of this system have the same id; remove or correct one in the source.",
     "missing_column": "The file lacks the column that identifies the record; export it, or add its name to the mapping.",

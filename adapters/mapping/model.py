@@ -82,6 +82,7 @@ class Unpivot(_Strict):
 
     `start` is the row's date column, `columns` maps each column to its offset; zero and blank
     cells make no record. The cell becomes `value`, the day becomes `day`, the id gets `|offset`.
+    A row whose cells do not add up to its column `total` is held.
     """
 
     start: Names
@@ -89,6 +90,7 @@ class Unpivot(_Strict):
     value: str
     day: str
     identity: str
+    total: Names = ()
 
 
 class Latest(_Strict):

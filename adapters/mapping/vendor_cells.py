@@ -76,9 +76,12 @@ def _instant(value: pl.Expr, form: str) -> pl.Expr:
         return value.dt.epoch("s").cast(pl.String)
     if form == "epoch_ms":
         return value.dt.epoch("ms").cast(pl.String)
-    # What reading takes with or without fractions and with any offset is written plainly in UTC.
-    plain = form.replace("%.f", "").replace("%#z", "Z").replace("%:z", "Z").replace("%z", "Z")
-    return value.dt.to_string(plain)
+    # What reading takes with or without fractions and with any offset is written in UTC, with the fraction there is.
+    utc = form.replace("%#z", "Z").replace("%:z", "Z").replace("%z", "Z")
+    plain = value.dt.to_string(utc.replace("%.f", ""))
+    if "%.f" not in utc:
+        return plain
+    return pl.when(value.dt.microsecond() != 0).then(value.dt.to_string(utc.replace("%.f", "%.6f"))).otherwise(plain)
 
 
 def _number(value: pl.Expr, rule: FieldRule) -> pl.Expr:

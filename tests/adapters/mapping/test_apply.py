@@ -44,6 +44,18 @@ def test_a_week_that_makes_as_many_entries_as_there_are_weeks_uses_only_itself(t
     assert (result.files[0].rows_used, set_aside(result)) == (1, {"deleted": 1})
 
 
+def test_a_week_whose_days_do_not_add_up_to_its_total_is_held_as_a_whole(tmp_path: Path) -> None:
+    mapping = WEEKS.replace("identity: offset}", "identity: offset, total: sum}")
+    weeks = "id,start,mon,tue,wed,sum,deleted\n1,2026-01-05,8,7.5,,15.50,F\n2,2026-01-05,8,8,8,23,F\n"
+    weeks += "3,2026-01-05,8,x,,8,F\n4,2026-01-05,8,,,,F\n"
+    result = read(tmp_path, mapping, week=weeks)
+    assert result.facts.records["time_entry"].collect()["time_entry_id"].to_list() == ["1|0", "3|0", "4|0", "1|1"]
+    assert result.held.select("row", "field", "value", "reason").rows() == [
+        (4, "hours", "x", "not_a_number"), (3, "hours", "23", "total_differs"),
+    ]  # fmt: skip
+    assert (result.files[0].rows_used, result.files[0].rows_held) == (2, 2)
+
+
 LINES = """
 streams: {invoice: {files: [invoice.csv]}, line: {files: [line.csv]}}
 entities:
