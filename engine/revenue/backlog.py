@@ -1,0 +1,179 @@
+"""Remaining performance obligations: what is promised and not yet performed, by the time it is expected (606-10-50-13 to 50-15)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.bands import band_of
+from engine.revenue.months import within_months
+from engine.revenue.rounding import round_share
+
+MONEY: Final = polars_dtype(Kind.MONEY)
+FINE: Final = pl.Decimal(38, 16)
+_ZERO: Final = pl.lit(0, dtype=MONEY)
+
+EXPEDIENTS: Final = ("original_term", "right_to_invoice", "sales_royalty", "unsatisfied_variable")
+"""Practical expedients of 606-10-50-14 and 50-14A, elected one by one."""
+
+_YEAR: Final = 12
+
+
+def remaining_obligations(
+    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr
+) -> pl.DataFrame:
+    """Return the remaining obligation by contract and band, and one row of 0 for each expedient that exempts some of it.
+
+    The price allocated to what is not performed, with included estimates and without constrained amounts,
+    in the bands of the policy; of a contract that its customer may end, only through the notice period.
+    Planned revenue falls on its own day, the rest of an over-time promise evenly on the days to its end,
+    a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
+    `contracts` has `fiscal_year_start` beside its columns. Columns: contract_id, band_start, band_end, amount,
+    currency, exempted_by.
+    """
+    left = _left(contracts, obligations, lines, performance, as_of)
+    exempt = left.filter(pl.col("exempted_by").is_not_null())
+    by_variable = left.filter(pl.col("exempt_variable") != 0)
+    dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
+    start, end = band_of(pl.col("day"), pl.col("bands"), pl.col("fiscal_year_start"), as_of)
+    banded = (
+        dated.with_columns(start.alias("band_start"), end.alias("band_end"))
+        .group_by("contract_id", "band_start", "band_end", "currency").agg(pl.col("amount").sum())
+        .filter(pl.col("amount") != 0)
+        .with_columns(pl.lit(None, dtype=pl.String).alias("exempted_by"))
+    )  # fmt: skip
+    names = banded.columns
+    nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
+    told = pl.concat([exempt, by_variable.with_columns(pl.lit("unsatisfied_variable").alias("exempted_by"))])
+    told = told.select("contract_id", "currency", "exempted_by").unique().with_columns(*nothing, _ZERO.alias("amount"))
+    return pl.concat([banded, told.select(names)]).sort("contract_id", "band_start", "exempted_by", nulls_last=True)
+
+
+def _left(
+    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr
+) -> pl.DataFrame:
+    """Return per obligation in force what remains and whether an expedient exempts it."""
+    terms = contracts.filter(
+        (pl.col("gate") == "met") & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
+    ).select(
+        "contract_id", "currency", "minor_digits", "fiscal_year_start", "term_end",
+        pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
+        pl.col("setting.disclosure.rpo_bands").alias("bands"),
+        pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
+    )  # fmt: skip
+    key = ["contract_id", "obligation_id"]
+    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
+    done = performance.filter(~pl.col("is_planned")).group_by(*key).agg(pl.col("amount").sum().alias("recognized"))
+    promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
+        pl.col("recognized").fill_null(_ZERO)
+    )
+    promised = promised.join(_of_lines(lines, as_of), on=key, how="left")
+    open_price = pl.when(pl.col("is_as_invoiced")).then(_committed(as_of)).otherwise(pl.col("allocated_amount"))
+    royalty = (pl.col("offering") == "licence") & pl.col("measure").is_in(["usage", "royalty"])
+    # Only of a promise of which nothing is performed: a variable part wholly to it (50-14A(b)).
+    is_untouched = (pl.col("recognized") == 0) & (pl.col("allocated_variable").fill_null(_ZERO) != 0)
+    running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
+    remaining = pl.max_horizontal(open_price, pl.col("recognized")) - pl.col("recognized")
+    elected = pl.col("expedients")
+    short = within_months(pl.col("contract_start"), pl.col("contract_end"), pl.lit(_YEAR)).fill_null(value=False)
+    promised = promised.with_columns(
+        pl.when(pl.col("is_as_invoiced")).then(remaining).otherwise(pl.col("allocated_amount") - pl.col("recognized"))
+        .fill_null(_ZERO).cast(MONEY).alias("remaining"),
+    )  # fmt: skip
+    is_open = (pl.col("remaining") != 0) | (running & (pl.col("is_as_invoiced") | royalty))
+    exempted = (
+        pl.when(~is_open).then(None)
+        .when(elected.list.contains("original_term") & short).then(pl.lit("original_term"))
+        .when(elected.list.contains("right_to_invoice") & pl.col("is_as_invoiced")).then(pl.lit("right_to_invoice"))
+        .when(elected.list.contains("sales_royalty") & royalty).then(pl.lit("sales_royalty"))
+    )  # fmt: skip
+    variable = elected.list.contains("unsatisfied_variable") & is_untouched & exempted.is_null()
+    return promised.with_columns(
+        exempted.alias("exempted_by"),
+        pl.when(variable).then(pl.col("allocated_variable")).otherwise(_ZERO).alias("exempt_variable"),
+    ).with_columns((pl.col("remaining") - pl.col("exempt_variable")).alias("remaining"))  # fmt: skip
+
+
+def _of_lines(lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return per obligation the hours committed × price of its lines, their term and the expected day of transfer."""
+    value = (pl.col("estimated_hours").cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY)
+    return lines.group_by("contract_id", "obligation_id").agg(
+        value.sum().alias("hours_value"),
+        pl.col("transfer_date").filter(pl.col("transfer_date") > as_of).max().alias("transfer_day"),
+        pl.col("start_date").min().alias("line_start"),
+        pl.col("end_date").max().alias("line_end"),
+    )
+
+
+def _committed(as_of: pl.Expr) -> pl.Expr:
+    """Return the committed value of work by the hour: all of it, or its share through the notice period."""
+    start, end = pl.coalesce("line_start", "contract_start"), pl.coalesce("line_end", "contract_end")
+    is_cut = (pl.col("term_end") < end).fill_null(value=False) & (start <= as_of)
+    through = (pl.col("term_end") - start).dt.total_days() + 1
+    whole = (end - start).dt.total_days() + 1
+    cut = round_share(pl.col("hours_value"), through, whole, pl.col("minor_digits"))
+    return pl.when(is_cut).then(cut).otherwise(pl.col("hours_value"))
+
+
+def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what remains with the day it is expected on: as planned, then the rest by its measure."""
+    key = ["contract_id", "obligation_id"]
+    planned = performance.filter(pl.col("is_planned") & (pl.col("amount") != 0)).select(
+        *key, pl.col("posting_date").alias("day"), "amount"
+    )
+    planned = planned.join(left.select(*key, "term_end", "contract_end", "minor_digits"), on=key, how="inner")
+    within = planned.with_columns(_through_notice(as_of).alias("amount")).filter(pl.col("amount") != 0)
+    # What is planned beyond the notice period is dated too: it is no part of the rest.
+    whole = planned.group_by(*key).agg(pl.col("amount").sum().alias("planned"))
+    rest = left.join(whole, on=key, how="left").with_columns(
+        (pl.col("remaining") - pl.col("planned").fill_null(_ZERO)).alias("rest")
+    ).filter(pl.col("rest") != 0)  # fmt: skip
+    terms = left.select(*key, "currency", "bands", "fiscal_year_start")
+    names = ["contract_id", "day", "amount", "currency", "bands", "fiscal_year_start"]
+    return pl.concat([within.join(terms, on=key, how="left").select(names), _rest(rest, as_of).select(names)])
+
+
+def _through_notice(as_of: pl.Expr) -> pl.Expr:
+    """Return planned revenue through the last enforceable day; a month it lies in counts by its days."""
+    first = pl.max_horizontal(pl.col("day").dt.month_start(), as_of + pl.duration(days=1))
+    whole = (pl.col("day") - first).dt.total_days() + 1
+    served = (pl.col("term_end") - first).dt.total_days() + 1
+    is_cut = (pl.col("term_end") < pl.col("contract_end")).fill_null(value=False)
+    part = round_share(pl.col("amount"), pl.min_horizontal(pl.max_horizontal(served, pl.lit(0)), whole), whole, pl.col("minor_digits"))
+    return pl.when(~is_cut | (pl.col("day") <= pl.col("term_end"))).then(pl.col("amount")).otherwise(part)
+
+
+def _rest(rest: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what no plan dates: at its expected day, or evenly over the months to the end, or without a day."""
+    end = pl.coalesce("end_date", "line_end", "contract_end")
+    at_a_point = pl.col("timing") == "point_in_time"
+    day = pl.when(at_a_point).then(pl.coalesce("transfer_day", end)).otherwise(end)
+    known = rest.with_columns(pl.when(day > as_of).then(day).alias("until"), at_a_point.alias("at_a_point"))
+    # A contract its customer may end is promised no further than the notice.
+    is_cut = (pl.col("term_end") < pl.col("until")).fill_null(value=False)
+    served, whole = ((pl.col(name) - as_of).dt.total_days() for name in ("term_end", "until"))
+    part = round_share(pl.col("rest"), pl.max_horizontal(served, pl.lit(0)), whole, pl.col("minor_digits"))
+    known = known.with_columns(
+        # What remains of work by the hour is cut to the notice already.
+        pl.when(is_cut & pl.col("at_a_point")).then(_ZERO).when(is_cut & ~pl.col("is_as_invoiced")).then(part)
+        .otherwise(pl.col("rest")).alias("rest"),
+        pl.when(is_cut).then(pl.col("term_end")).otherwise(pl.col("until")).alias("until"),
+    ).filter(pl.col("rest") != 0)
+    single = known.filter(pl.col("at_a_point") | pl.col("until").is_null()).with_columns(
+        pl.col("until").alias("day"), pl.col("rest").alias("amount")
+    )
+    spread = known.filter(~pl.col("at_a_point") & pl.col("until").is_not_null())
+    begin = as_of + pl.duration(days=1)
+    months = spread.with_columns(
+        pl.date_ranges(begin.dt.month_start(), pl.col("until").dt.month_start(), "1mo").alias("month")
+    ).explode("month", empty_as_null=True, keep_nulls=True)  # fmt: skip
+    until = pl.min_horizontal(pl.col("month").dt.month_end(), pl.col("until"))
+    whole = (pl.col("until") - begin).dt.total_days() + 1
+    so_far = round_share(pl.col("rest"), (until - begin).dt.total_days() + 1, whole, pl.col("minor_digits"))
+    key = ["contract_id", "obligation_id"]
+    steps = months.with_columns(so_far.alias("so_far"), until.alias("day"))
+    amount = pl.col("so_far") - pl.col("so_far").shift(1).over(key, order_by="month").fill_null(_ZERO)
+    names = ["contract_id", "day", "amount", "currency", "bands", "fiscal_year_start"]
+    return pl.concat([single.select(names), steps.with_columns(amount.alias("amount")).select(names)])
