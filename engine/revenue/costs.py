@@ -7,11 +7,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.conventions import earned
+from engine.revenue.conventions import TermColumns, with_earned
 from engine.revenue.impairment import written_down
 from engine.revenue.months import whole_months, within_months
 from engine.revenue.rounding import minor_digits
-from engine.revenue.terms import Term
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 
@@ -24,6 +23,9 @@ CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
 
 `end_date` is the day the figures are for: the period's last, or as_of in the running period.
 """
+
+BENEFIT: Final = TermColumns(start="benefit_start", end="benefit_end")
+"""Where a classified cost says over what it is amortized."""
 
 _FLOWS: Final = ("capitalized", "expensed", "amortized", "impaired", "reversed")
 
@@ -74,7 +76,7 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
     )  # fmt: skip
     own = lines.select("contract_line_id", pl.col("start_date").alias("line_start"), pl.col("end_date").alias("line_end"))
     dated = (
-        costs.filter(pl.col("amount").is_not_null() & pl.col("incurred_date").is_not_null())
+        costs.filter(pl.col("amount").is_not_null() & pl.col("incurred_date").is_not_null()).drop("legal_entity_id", strict=False)
         .join(terms, on="contract_id", how="inner", maintain_order="left")
         .join(own.unique("contract_line_id", maintain_order=True), on="contract_line_id", how="left", maintain_order="left")
         .with_columns(
@@ -122,15 +124,14 @@ def _by_period(judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> p
     rows = judged.filter(pl.col("incurred_date") <= as_of).join(begun, on="calendar", how="inner").filter(
         pl.col("end_date") >= pl.col("incurred_date")
     )
-    term = Term(pl.col("benefit_start"), pl.col("benefit_end"))
-    # A benefit of unknown length is not amortized: it is a finding, not a guess.
-    so_far = earned(
-        pl.col("amount").cast(MONEY), pl.col("convention"), term, pl.col("end_date"), digits=pl.col("digits"), mode=pl.col("rounding")
-    )
+    rows = with_earned(
+        rows.lazy(), "earned", amount="amount", at="end_date", digits="digits", mode=pl.col("rounding"), terms=BENEFIT
+    ).collect()
     is_terminated = (pl.col("terminated_date") <= pl.col("end_date")).fill_null(value=False)
     return rows.with_columns(
         pl.col("period").first().over("cost_id", order_by="end_date").alias("incurred_period"),
-        so_far.fill_null(pl.lit(0)).cast(MONEY).alias("unimpaired_amortized"),
+        # A benefit of unknown length is not amortized: it is a finding, not a guess.
+        pl.col("earned").fill_null(pl.lit(0)).cast(MONEY).alias("unimpaired_amortized"),
         is_terminated.alias("is_terminated"),
     ).sort("cost_id", "end_date")
 
@@ -139,11 +140,10 @@ def amortization_ahead(judged: pl.DataFrame, costs: pl.DataFrame, cycle_end: pl.
     """Return the amortization to come of each contract's cost assets, within the cycle and after it: contract_id, date, amount."""
     last = costs.sort("end_date").group_by("cost_id").agg(pl.col("closing").last())
     open_assets = last.filter(pl.col("closing") != 0).join(judged, on="cost_id", how="inner")
-    term = Term(pl.col("benefit_start"), pl.col("benefit_end"))
-    soon = earned(
-        pl.col("closing"), pl.col("convention"), term, cycle_end, digits=pl.col("digits"), mode=pl.col("rounding"), after=as_of
-    ).fill_null(pl.lit(0)).cast(MONEY)  # fmt: skip
-    split = open_assets.with_columns(soon.alias("soon"))
+    dated = open_assets.with_columns(cycle_end.alias("cycle_end"), as_of.alias("as_of"))
+    split = with_earned(
+        dated.lazy(), "soon", amount="closing", at="cycle_end", after="as_of", digits="digits", mode=pl.col("rounding"), terms=BENEFIT
+    ).with_columns(pl.col("soon").fill_null(pl.lit(0)).cast(MONEY)).collect()  # fmt: skip
     within = split.select("contract_id", cycle_end.alias("date"), pl.col("soon").alias("amount"))
     later = split.select("contract_id", pl.col("benefit_end").alias("date"), (pl.col("closing") - pl.col("soon")).alias("amount"))
     return pl.concat([within, later]).filter((pl.col("amount") != 0) & pl.col("date").is_not_null())

@@ -7,9 +7,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.conventions import earned
+from engine.revenue.conventions import TermColumns, with_earned
 from engine.revenue.rounding import round_share, units
-from engine.revenue.terms import Term
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 _ZERO: Final = pl.lit(0, dtype=MONEY)
@@ -78,12 +77,11 @@ def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _tested(now: pl.DataFrame) -> pl.DataFrame:
     """Return one period's assets with what each carries after the test, and what the test took or gave back."""
-    term = Term(pl.col("benefit_start"), pl.col("benefit_end"))
-    since = earned(
-        pl.col("written_to"), pl.col("convention"), term, pl.col("end_date"), digits=pl.col("digits"), mode=pl.col("rounding"),
-        after=pl.col("written_on"),
-    )  # fmt: skip
-    reduced = pl.col("written_to") - since.fill_null(_ZERO)
+    benefit = TermColumns(start="benefit_start", end="benefit_end")
+    now = with_earned(
+        now.lazy(), "since", amount="written_to", at="end_date", after="written_on", digits="digits", mode=pl.col("rounding"), terms=benefit
+    ).collect()
+    reduced = pl.col("written_to") - pl.col("since").fill_null(_ZERO)
     now = now.with_columns(pl.when(pl.col("written_on").is_null()).then(pl.col("unimpaired")).otherwise(reduced).alias("carrying"))
     key = ["contract_id", "currency"]
     limit = pl.max_horizontal(pl.col("recoverable"), _ZERO)
@@ -98,7 +96,7 @@ def _tested(now: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     now = now.with_columns(_shared("short", "carrying", key).alias("impaired"), _shared("over", "gap", key).alias("reversed"))
     return now.with_columns((pl.col("carrying") - pl.col("impaired") + pl.col("reversed")).alias("carrying")).drop(
-        "short", "over", "gap", "written_on", "written_to"
+        "short", "over", "gap", "since", "written_on", "written_to"
     )
 
 

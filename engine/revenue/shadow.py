@@ -8,9 +8,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.conventions import CONVENTIONS, earned
+from engine.revenue.conventions import CONVENTIONS, TermColumns, with_earned
 from engine.revenue.rounding import minor_digits
-from engine.revenue.terms import Term
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 _ZERO: Final = pl.lit(0, dtype=MONEY)
@@ -125,12 +124,10 @@ def _day_counts(rows: pl.DataFrame) -> pl.DataFrame:
     )
     others = pl.DataFrame({"other": CONVENTIONS}).with_row_index("place")
     tried = asked.join(others, how="cross").filter(pl.col("other") != pl.coalesce("convention", pl.lit("")))
-    so_far = earned(
-        pl.col("total"), pl.col("other"), Term(pl.col("start_date"), pl.col("end_date")), pl.col("period_end"),
-        digits=minor_digits(pl.col("currency")),
-    )  # fmt: skip
+    tried = tried.with_columns(minor_digits(pl.col("currency")).alias("digits"))
+    as_other = TermColumns(convention="other")
+    tried = with_earned(tried.lazy(), "so_far", amount="total", at="period_end", digits="digits", terms=as_other).collect()
     key = ["contract_line_id", "other"]
-    tried = tried.with_columns(so_far.alias("so_far"))
     amount = pl.col("so_far") - pl.col("so_far").shift(1).over(key, order_by="period_end").fill_null(_ZERO)
     fits = tried.with_columns(((amount - pl.col("theirs")).abs() <= pl.col("minor")).alias("fits"))
     found = fits.group_by(*key, "place").agg(pl.col("fits").all()).filter("fits").sort("contract_line_id", "place")

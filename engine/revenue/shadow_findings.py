@@ -43,14 +43,18 @@ def shadow_findings(judged: pl.DataFrame, amendments: pl.DataFrame) -> list[pl.D
     ]
 
 
-def _amount(value: pl.Expr) -> pl.Expr:
+def amount_text(value: pl.Expr) -> pl.Expr:
     """Return an amount as people write it, with two decimals."""
     return value.cast(MONEY).round(2, mode="half_away_from_zero").cast(pl.Decimal(38, 2)).cast(pl.String)
 
 
-def _finding(kind: str, severity: pl.Expr | str, entity: str, message: pl.Expr, remedy: pl.Expr | str) -> list[pl.Expr]:
+def finding_columns(
+    kind: pl.Expr | str, severity: pl.Expr | str, entity: str, message: pl.Expr, remedy: pl.Expr | str
+) -> list[pl.Expr]:
+    """Return the columns every finding of the revenue stage has; a built-in check's code stands in kind and rule."""
+    code = pl.lit(kind) if isinstance(kind, str) else kind
     return [
-        pl.lit("revenue").alias("stage"), pl.lit(kind).alias("kind"), pl.lit(kind).alias("rule"),
+        pl.lit("revenue").alias("stage"), code.alias("kind"), code.alias("rule"),
         (pl.lit(severity) if isinstance(severity, str) else severity).alias("severity"), pl.lit(entity).alias("entity"),
         message.alias("message"), (pl.lit(remedy) if isinstance(remedy, str) else remedy).alias("remedy"), pl.lit(OWNER).alias("owner"),
     ]  # fmt: skip
@@ -66,12 +70,13 @@ def _missed_amendments(rows: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataF
     ).join(grounds, on="amendment_id", how="left")  # fmt: skip
     message = pl.format(
         "The revenue engine goes on with {} as before amendment {} of {}; it has recognized {} {} {} than the amended terms give.",
-        "lines", "amendment_id", pl.col("date").cast(pl.String), _amount(pl.col("gap").abs()), pl.col("currency").fill_null(""),
+        "lines", "amendment_id", pl.col("date").cast(pl.String), amount_text(pl.col("gap").abs()), pl.col("currency").fill_null(""),
         pl.when(pl.col("gap") < 0).then(pl.lit("less")).otherwise(pl.lit("more")),
     )  # fmt: skip
     remedy = "Enter the amendment in the revenue engine and let it recalculate the contract (606-10-25-10 to 25-13)."
     return found.select(
-        *_finding("missed_amendment", "high", "amendment", message, remedy), pl.col("amendment_id").alias("entity_id"), "contract_id",
+        *finding_columns("missed_amendment", "high", "amendment", message, remedy),
+        pl.col("amendment_id").alias("entity_id"), "contract_id",
         pl.lit(["revrec"]).alias("systems"), pl.col("gap").abs().alias("amount_at_risk"), "currency",
         pl.concat_list("of_amendment", "their_evidence").alias("evidence"),
     )  # fmt: skip
@@ -79,12 +84,12 @@ def _missed_amendments(rows: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataF
 
 def _without_evidence(rows: pl.DataFrame) -> pl.DataFrame:
     message = pl.format(
-        "{} {} recognized on {} in {}, a period without any evidence of performance.", _amount(pl.col("theirs")),
+        "{} {} recognized on {} in {}, a period without any evidence of performance.", amount_text(pl.col("theirs")),
         pl.col("currency").fill_null(""), "contract_line_id", "period",
     )  # fmt: skip
     remedy = "Reverse the line, or supply what it rests on: approved hours, an acceptance, units delivered."
     return rows.select(
-        *_finding("recognition_without_evidence", "high", "revenue_schedule_line", message, remedy),
+        *finding_columns("recognition_without_evidence", "high", "revenue_schedule_line", message, remedy),
         pl.col("schedule_line_id").alias("entity_id"), pl.lit("contract_line").alias("related_entity"),
         pl.col("contract_line_id").alias("related_id"), "contract_id", "period", pl.lit(["revrec"]).alias("systems"),
         pl.col("theirs").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"),
@@ -93,12 +98,12 @@ def _without_evidence(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _without_recognition(rows: pl.DataFrame) -> pl.DataFrame:
     message = pl.format(
-        "{} {} earned on {} in {} by the evidence at hand, and nothing recognized.", _amount(pl.col("ours")),
+        "{} {} earned on {} in {} by the evidence at hand, and nothing recognized.", amount_text(pl.col("ours")),
         pl.col("currency").fill_null(""), "contract_line_id", "period",
     )  # fmt: skip
     remedy = "See why the evidence did not reach the revenue engine, and let it recognize the period."
     return rows.select(
-        *_finding("evidence_without_recognition", "high", "contract_line", message, remedy),
+        *finding_columns("evidence_without_recognition", "high", "contract_line", message, remedy),
         pl.col("contract_line_id").alias("entity_id"), "contract_id", "period", pl.lit(["revrec"]).alias("systems"),
         pl.col("ours").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"),
     )  # fmt: skip
@@ -113,12 +118,12 @@ def _differing(rows: pl.DataFrame) -> pl.DataFrame:
     says = says.str.replace("{detail}", pl.col("detail").fill_null(""), literal=True)
     message = pl.format(
         "The revenue engine {} on {}: {} period(s) differ from {} on, by up to {} {}.", says, "contract_line_id", "periods", "first",
-        _amount(pl.col("largest")), pl.col("currency").fill_null(""),
+        amount_text(pl.col("largest")), pl.col("currency").fill_null(""),
     )  # fmt: skip
     severity = pl.col("cause").replace_strict(_SEVERITY, return_dtype=pl.String)
     remedy = pl.col("cause").replace_strict(_REMEDY, return_dtype=pl.String)
     return found.select(
-        *_finding("schedule_differs", severity, "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"),
+        *finding_columns("schedule_differs", severity, "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"),
         "contract_id", pl.col("cause").alias("field"), pl.lit(["revrec"]).alias("systems"), pl.col("largest").alias("amount_at_risk"),
         "currency", pl.col("their_evidence").alias("evidence"),
     )  # fmt: skip
