@@ -8,9 +8,13 @@ import polars as pl
 
 from engine.findings import finish_findings
 from engine.policy.kinds.base import PolicyFile
+from engine.policy.kinds.checks import CheckPolicy
+from engine.policy.kinds.flow import FlowPolicy
 from engine.policy.kinds.reconciliation import PER, Pass, ReconciliationPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.reconcile.breaks import find_breaks, with_causes
+from engine.reconcile.checks import CHECK_SCHEMA, run_check_policy
+from engine.reconcile.flows import FLOW_SCHEMA, run_flow_policy
 from engine.reconcile.frames import PassSpec
 from engine.reconcile.passes import match_lines
 from engine.reconcile.sides import TwoSides, applicable_parts, read_sides, system_name
@@ -31,6 +35,8 @@ class _Written:
     matches: list[pl.DataFrame] = field(default_factory=list)
     expectations: list[pl.DataFrame] = field(default_factory=list)
     entries: list[pl.DataFrame] = field(default_factory=list)
+    checks: list[pl.DataFrame] = field(default_factory=list)
+    flows: list[pl.DataFrame] = field(default_factory=list)
 
 
 def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
@@ -38,7 +44,7 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
 
     Sides that name a system read `facts.sources`, the systems' own records in agreed ids; others the
     agreed records or an earlier stage's output. Frames: `matches`, `reconciliations`, `tieout_matrix`,
-    `expectations`, and `journal` where a policy proposes entries for differences. Nothing is written
+    `expectations`, `checks`, `flows`, and `journal` where a policy proposes entries for differences. Nothing is written
     where the facts hold no source records (a test of the stages before).
     """
     result = StageResult()
@@ -46,6 +52,8 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
     period = _period(facts, context)
     earlier = facts.frame("findings")
     before = [] if earlier is None else [earlier.collect().drop("finding_id")]
+    if facts.sources:
+        _check(facts, policies, context, written, result)
     # A tie-out that names causes is judged after those that find them.
     ordered = sorted(policies.of_kind(ReconciliationPolicy), key=lambda each: bool(each[1].known_causes))
     for loaded, policy in ordered:
@@ -58,6 +66,16 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
     if facts.sources:
         _publish(written, result)
     return result
+
+
+def _check(facts: Facts, policies: PolicySet, context: Context, written: _Written, result: StageResult) -> None:
+    """Judge what must hold of single records, and the integration log."""
+    for loaded, checks in policies.of_kind(CheckPolicy):
+        if _in_force(checks, context):
+            written.checks.append(run_check_policy(loaded, checks, facts, context, result))
+    for loaded, flows in policies.of_kind(FlowPolicy):
+        if _in_force(flows, context):
+            written.flows.append(run_flow_policy(loaded, flows, facts, context, result))
 
 
 def _in_force(policy: PolicyFile, context: Context) -> bool:
@@ -131,6 +149,8 @@ def _publish(written: _Written, result: StageResult) -> None:
     result.frames |= {
         "reconciliations": tieouts.lazy(), "tieout_matrix": matrix(tieouts).lazy(), "matches": matches.lazy(),
         "expectations": expectations.lazy(),
+        "checks": (pl.concat(written.checks) if written.checks else pl.DataFrame(schema=CHECK_SCHEMA)).lazy(),
+        "flows": (pl.concat(written.flows) if written.flows else pl.DataFrame(schema=FLOW_SCHEMA)).lazy(),
     }  # fmt: skip
     if written.entries:
         result.frames["journal"] = pl.concat(written.entries).lazy()

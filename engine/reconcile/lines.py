@@ -27,7 +27,9 @@ _CUSTOMER = ("customer_id", "invoice.customer_id", "contract.customer_id", "proj
 _CURRENCY = ("currency", "invoice.currency", "bill.currency", "contract.currency", "contract_line.contract.currency")
 _RATE = ("exchange_rate", "invoice.exchange_rate", "bill.exchange_rate")
 
-PLAIN = ("id", "entity", "amount", "currency", "rate", "date", "legal_entity_id", "contract_id", "customer_id", "account", EVIDENCE)
+PLAIN = (
+    "id", "entity", "amount", "currency", "rate", "date", "legal_entity_id", "scope", "contract_id", "customer_id", "account", EVIDENCE,
+)
 """Columns every line has; further ones are named by the caller."""
 
 
@@ -133,7 +135,7 @@ def _add_plain(part: Part, wanted: Wanted) -> None:
         "currency": (side.currency, _CURRENCY, pl.String()), "legal_entity_id": (side.legal_entity, _LEGAL_ENTITY, pl.String()),
         "contract_id": (side.contract, _CONTRACT, pl.String()), "customer_id": (side.customer, _CUSTOMER, pl.String()),
         "rate": (side.rate, _RATE, pl.Decimal(38, 12)), "account": (None, ("account",), pl.String()),
-        "date": (side.date, (), pl.Date()),
+        "date": (side.date, (), pl.Date()), "scope": (side.scope, _LEGAL_ENTITY, pl.String()),
     }  # fmt: skip
     for name, (given, candidates, dtype) in defaults.items():
         text = given if given is not None else default_path(side, *candidates)

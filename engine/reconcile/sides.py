@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, Literal
 
 import polars as pl
@@ -13,6 +14,7 @@ from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS
 from engine.reconcile.keys import SEPARATOR, add_key
 from engine.reconcile.lines import Part, Wanted, home_currency, part_lines, rate_on, why_not
+from engine.reconcile.sources import why_excluded
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
 
@@ -50,9 +52,9 @@ def applicable_parts(
 
     Where both sides are lists of one length, parts at one place belong together.
     """
-    present = [entity for entity in policy.unless_supplied if facts.systems(entity)]
-    if present:
-        return f"the snapshot supplies {present[0].replace('_', ' ')} records, which tell it better"
+    reason = why_excluded(policy.needs, policy.unless_supplied, facts)
+    if reason is not None:
+        return reason
     lefts = [Part(side, loaded, place, facts, context) for place, side in side_places(loaded.document, "left", policy.left)]
     rights = [Part(side, loaded, place, facts, context) for place, side in side_places(loaded.document, "right", policy.right)]
     reasons = [why_not(part, _texts(policy, "left")) for part in lefts], [why_not(part, _texts(policy, "right")) for part in rights]
@@ -81,6 +83,8 @@ def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Par
     unknown: list[pl.DataFrame] = []
     for side, frame in enumerate(frames):
         converted = _in_policy_currency(frame, policy, facts, home)
+        if policy.count:
+            converted = converted.with_columns(pl.lit(Decimal(1), dtype=WIDE).alias("amount"))
         missing = converted.filter(pl.col("amount").is_null())
         unknown.append(missing.select("id", "entity", "date", "legal_entity_id", "contract_id", "evidence", pl.lit(side).alias("side")))
         if missing.height:

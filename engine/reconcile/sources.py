@@ -34,6 +34,17 @@ def why_absent(entity: str, systems: Sequence[str], facts: Facts) -> str | None:
     return None if facts.frame(entity) is not None else f"no source of the snapshot supplies {name} records"
 
 
+def why_excluded(needs: Sequence[str], unless: Sequence[str], facts: Facts) -> str | None:
+    """Return why a policy that asks for other entities, or for none of them, does not apply; or None."""
+    for entity in needs:
+        if why_absent(entity, (), facts) is not None:
+            return f"no source of the snapshot supplies {entity.replace('_', ' ')} records"
+    for entity in unless:
+        if why_absent(entity, (), facts) is None:
+            return f"the snapshot supplies {entity.replace('_', ' ')} records, which tell it better"
+    return None
+
+
 def stated_fields(entity: str, systems: Sequence[str], facts: Facts) -> frozenset[str]:
     """Return the fields that any of the systems exports for an entity; all, where that is not known."""
     known = [fields for (each, system), fields in facts.stated.items() if each == entity and (not systems or system in systems)]
@@ -119,10 +130,13 @@ def _with_fiscal_period(frame: pl.LazyFrame, facts: Facts) -> pl.LazyFrame:
 
 def _with_sum(frame: pl.LazyFrame, name: str, lookup: Lookup, facts: Facts) -> pl.LazyFrame:
     if why_absent(lookup.entity, lookup.system, facts) is not None:
-        return frame.with_columns(pl.lit(None, dtype=pl.Decimal(38, 6)).alias(name))
+        return frame.with_columns(pl.lit(None, dtype=pl.Int64 if lookup.sum is None else pl.Decimal(38, 6)).alias(name))
     records = base_records(lookup.entity, lookup.system, facts)
     if lookup.where is not None:
         records = limited(records, lookup, facts)
+    if lookup.sum is None:
+        counts = records.group_by(lookup.on).agg(pl.len().cast(pl.Int64).alias(name))
+        return frame.join(counts, on=lookup.on, how="left").with_columns(pl.col(name).fill_null(0))
     sums = records.group_by(lookup.on).agg(pl.col(lookup.sum).sum().cast(WIDE).cast(pl.Decimal(38, 6)).alias(name))
     return frame.join(sums, on=lookup.on, how="left")
 

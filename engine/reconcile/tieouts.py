@@ -30,7 +30,7 @@ _DIGITS: Final = {
     **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "UGX", "VND", "XAF", "XOF"), 0), **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),
 }  # fmt: skip
 
-_BY: Final = ("legal_entity_id", "currency", "period")
+_BY: Final = ("scope", "currency", "period")
 ALL: Final = "all"
 
 
@@ -58,7 +58,7 @@ def tie_out(
     Every line's signed amount is put under what became of it, so that the parts always sum to the
     difference; what rounding of the totals leaves is rounding.
     """
-    lines = _signed_lines(sides, policy, period)
+    lines = _with_scope_of_match(_signed_lines(sides, policy, period), matched)
     parts = _contributions(lines, matched, breaks, policy)
     totals = lines.group_by(_BY).agg(
         pl.col("signed").filter(pl.col("side") == 0).sum().alias("left_total"),
@@ -79,7 +79,7 @@ def tie_out(
     )  # fmt: skip
     complete = rows.with_columns(
         pl.lit(policy.id).alias("reconciliation"), pl.lit(names[0]).alias("left_system"), pl.lit(names[1]).alias("right_system"),
-        pl.coalesce("legal_entity_id", pl.lit(ALL)).alias("scope"), status.alias("status"),
+        pl.coalesce("scope", pl.lit(ALL)).alias("scope"), status.alias("status"),
     )  # fmt: skip
     shown = complete.select(pl.col(name).cast(dtype) for name, dtype in TIEOUT_SCHEMA.items())
     return shown.sort("scope", "period", "currency", nulls_last=True)
@@ -89,11 +89,21 @@ def _signed_lines(sides: TwoSides, policy: ReconciliationPolicy, period: str) ->
     frames = [
         lines.select(
             pl.lit(side, dtype=pl.UInt8).alias("side"), "row", (pl.col("amount") if side == 0 else -pl.col("amount")).alias("signed"),
-            "legal_entity_id", "currency", "converted", line_period(policy, period),
+            "scope", "currency", "converted", line_period(policy, period),
         )
         for side, lines in ((0, sides.left), (1, sides.right))
     ]  # fmt: skip
     return pl.concat(frames)
+
+
+def _with_scope_of_match(lines: pl.DataFrame, matched: Matched) -> pl.DataFrame:
+    """Give lines that name no scope that of the lines they match: a payment is of its invoice's legal entity."""
+    if not lines["scope"].null_count():
+        return lines
+    members = matched.members.join(lines.select("side", "row", "scope"), on=["side", "row"], how="left")
+    scopes = members.group_by("match").agg(pl.col("scope").drop_nulls().min().alias("of_match"))
+    filled = members.join(scopes, on="match", how="left").select("side", "row", "of_match")
+    return lines.join(filled, on=["side", "row"], how="left").with_columns(pl.coalesce("scope", "of_match").alias("scope")).drop("of_match")
 
 
 def _contributions(lines: pl.DataFrame, matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:

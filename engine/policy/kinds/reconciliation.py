@@ -188,8 +188,9 @@ class ReconciliationPolicy(PolicyFile):
     Without passes only the totals are compared. `currency` says whether amounts are compared as they
     are or converted, unrounded, to functional currency at the record's own rate or at a rate of the
     table; a total is rounded once. `rounding` is what each converted line may be off (half a minor
-    unit); `within` what a total may be off before it is a break. `unless_supplied` names entities in
-    whose presence the policy does not apply.
+    unit); `within` what a total may be off before it is a break. With `count` a line counts 1, however
+    many records it joins. The policy does not apply when an entity of `needs` is not supplied, or one
+    of `unless_supplied` is.
     """
 
     policy: Literal["reconciliation"]
@@ -200,6 +201,7 @@ class ReconciliationPolicy(PolicyFile):
     rate_days: int = pydantic.Field(default=31, ge=0)
     passes: tuple[Pass, ...] = ()
     by_period: bool = False
+    count: bool = False
     within: Decimal = Decimal(0)
     rounding: Decimal = Decimal("0.005")
     expect: Expectation | None = None
@@ -207,6 +209,7 @@ class ReconciliationPolicy(PolicyFile):
     drift: DriftLimit | None = None
     adjustment: Adjustment | None = None
     known_causes: tuple[Cause, ...] = ()
+    needs: Words = ()
     unless_supplied: Words = ()
     says: str
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.diagnostics import Diagnostic
-from engine.policy.kinds import billing, cases, kpi, ownership, reconciliation, revenue, run, tax
+from engine.policy.kinds import billing, cases, checks, flow, kpi, ownership, reconciliation, revenue, run, tax
 from engine.policy.kinds.base import PolicyFile, RulePlace
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
@@ -41,6 +41,8 @@ KINDS: Final[dict[str, PolicyKind]] = {
     "billing": PolicyKind(billing.BillingPolicy, billing.check_billing, billing.billing_rules),
     "tax": PolicyKind(tax.TaxPolicy, tax.check_tax, tax.tax_rules),
     "cases": PolicyKind(cases.CasesPolicy, cases.check_cases),
+    "check": PolicyKind(checks.CheckPolicy, checks.check_checks, checks.check_rules),
+    "flow": PolicyKind(flow.FlowPolicy, flow.check_flow, flow.flow_rules),
     "run": PolicyKind(run.RunPolicy, run.check_whole_run),
     "calendar": PolicyKind(run.CalendarPolicy, run.check_whole_run),
 }

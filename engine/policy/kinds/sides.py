@@ -36,12 +36,12 @@ PERIOD_COLUMNS: Final[dict[str, Kind | Type]] = {
 
 
 class Lookup(Strict):
-    """Say what is added to each line from other records: the sum of a field over those that name it."""
+    """Say what is added to each line from other records that name it: the sum of a field, or their number."""
 
     entity: str
     system: Words = ()
     on: str
-    sum: str
+    sum: str | None = None
     where: str | None = None
 
 
@@ -51,7 +51,8 @@ class Side(Strict):
     With `system` the lines are the source records of those systems, without it the agreed records;
     an output of an earlier stage has no system. `amount_in` says whether the amount is in the
     record's currency or already in functional currency. `sum` joins lines that share these keys
-    into one; `called` names what a joined line is.
+    into one; `called` names what a joined line is. Totals are told by `scope`, by default the legal
+    entity.
     """
 
     entity: str
@@ -63,6 +64,7 @@ class Side(Strict):
     rate: str | None = None
     date: str | None = None
     legal_entity: str | None = None
+    scope: str | None = None
     contract: str | None = None
     customer: str | None = None
     keys: dict[str, str] = pydantic.Field(default_factory=dict)
@@ -93,7 +95,7 @@ def extra_names(entity: str, with_sums: Mapping[str, Lookup] | None = None) -> d
         names |= {name: kind for name, kind in DECISION_COLUMNS.items() if name not in fields}
     if {"legal_entity_id", "period"} <= set(fields):
         names |= PERIOD_COLUMNS
-    names |= dict.fromkeys(with_sums or {}, decimal(6, "currency"))
+    names |= {name: Kind.INT if each.sum is None else decimal(6, "currency") for name, each in (with_sums or {}).items()}
     return names
 
 
@@ -119,11 +121,11 @@ def check_side(side: Side, document: Document, place: Location) -> list[Diagnost
     if side.entity not in READABLE:
         message = f"'{side.entity}' is no canonical entity and no output{near(side.entity, READABLE)}"
         return [document.diagnostic(codes.UNKNOWN_ENTITY, (*place, "entity"), message)]
-    found = _check_lookups(side, document, place)
+    found = check_lookups(side.entity, side.with_sums, document, (*place, "with"))
     if side.where is not None:
         found += compile_side(side, side.where, document, (*place, "where"), is_condition=True).diagnostics
     found += _of_category(side, side.amount, document, (*place, "amount"), Category.NUMBER)
-    for name in ("currency", "rate", "legal_entity", "contract", "customer"):
+    for name in ("currency", "rate", "legal_entity", "scope", "contract", "customer"):
         text = getattr(side, name)
         if text is not None:
             category = Category.NUMBER if name == "rate" else Category.TEXT
@@ -146,15 +148,18 @@ def _of_category(side: Side, text: str, document: Document, place: Location, *wa
     return [*compiled.diagnostics, document.diagnostic(codes.INVALID_VALUE, place, message)]
 
 
-def _check_lookups(side: Side, document: Document, place: Location) -> list[Diagnostic]:
+def check_lookups(entity: str, lookups: Mapping[str, Lookup], document: Document, place: Location) -> list[Diagnostic]:
+    """Check the entities, fields and conditions of what is added to each line."""
     found: list[Diagnostic] = []
-    for name, lookup in side.with_sums.items():
-        at = (*place, "with", name)
+    for name, lookup in lookups.items():
+        at = (*place, name)
         if lookup.entity not in READABLE:
             message = f"'{lookup.entity}' is no canonical entity and no output{near(lookup.entity, READABLE)}"
             found.append(document.diagnostic(codes.UNKNOWN_ENTITY, (*at, "entity"), message))
             continue
-        for owner, field, where in ((lookup.entity, lookup.on, "on"), (side.entity, lookup.on, "on"), (lookup.entity, lookup.sum, "sum")):
+        named = [(lookup.entity, lookup.on, "on"), (entity, lookup.on, "on")]
+        named += [] if lookup.sum is None else [(lookup.entity, lookup.sum, "sum")]
+        for owner, field, where in named:
             fields = READABLE[owner].fields
             if field not in fields:
                 message = f"'{owner}' has no field '{field}'{near(field, fields)}"
