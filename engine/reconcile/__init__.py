@@ -18,6 +18,7 @@ from engine.reconcile.flows import FLOW_SCHEMA, run_flow_policy
 from engine.reconcile.frames import PassSpec
 from engine.reconcile.passes import match_lines
 from engine.reconcile.sides import TwoSides, applicable_parts, read_sides, system_name
+from engine.reconcile.sources import period_of
 from engine.reconcile.tieouts import TIEOUT_SCHEMA, matrix, tie_out
 from engine.reconcile.told import Told, bias_findings, break_findings, total_findings, unknown_findings
 from engine.reconcile.tolerance import Budget, Tolerance
@@ -49,7 +50,7 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
     """
     result = StageResult()
     written = _Written()
-    period = _period(facts, context)
+    period = period_of(facts, context)
     earlier = facts.frame("findings")
     before = [] if earlier is None else [earlier.collect().drop("finding_id")]
     if facts.sources:
@@ -80,18 +81,6 @@ def _check(facts: Facts, policies: PolicySet, context: Context, written: _Writte
 
 def _in_force(policy: PolicyFile, context: Context) -> bool:
     return policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to)
-
-
-def _period(facts: Facts, context: Context) -> str:
-    """Return the label of the fiscal period that holds the as-of date; else of its month."""
-    periods = facts.frame("fiscal_period")
-    if periods is not None:
-        day = pl.lit(context.as_of)
-        holding = periods.filter((pl.col("start_date") <= day) & (pl.col("end_date") >= day)).select(pl.col("period").min()).collect()
-        label = holding.item() if holding.height else None
-        if label is not None:
-            return str(label)
-    return context.as_of.strftime("%Y-%m")
 
 
 def _tie_out(

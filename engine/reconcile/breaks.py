@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
+from engine.reconcile.keys import SEPARATOR
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import PAIR, TwoSides
 from engine.reconcile.tolerance import WIDE
@@ -118,7 +119,9 @@ def with_causes(breaks: pl.DataFrame, policy: ReconciliationPolicy, earlier: pl.
         pl.col("contract_id").alias("named"), pl.col("finding_id").alias("cause")
     )
     found = breaks.with_row_index("_at")
-    columns = [("left_id", records), ("right_id", records), (PAIR, records), ("contract_id", contracts)]
+    # The pair key names a record when its first part is one; amounts of several currencies have theirs behind it.
+    found = found.with_columns(pl.col(PAIR).str.split(SEPARATOR).list.first().alias("_key"))
+    columns = [("left_id", records), ("right_id", records), ("_key", records), ("contract_id", contracts)]
     for number, (column, causes) in enumerate(columns):
         unique = causes.drop_nulls().sort("cause").unique("named", keep="first", maintain_order=True)
         if column not in found.columns or unique.height == 0:
@@ -126,5 +129,5 @@ def with_causes(breaks: pl.DataFrame, policy: ReconciliationPolicy, earlier: pl.
             continue
         found = found.join(unique.rename({"cause": f"_cause{number}"}), left_on=column, right_on="named", how="left", maintain_order="left")
     return found.with_columns(pl.coalesce([f"_cause{number}" for number in range(4)]).alias("cause")).drop(
-        "_at", *[f"_cause{number}" for number in range(4)]
+        "_at", "_key", *[f"_cause{number}" for number in range(4)]
     )

@@ -191,5 +191,6 @@ def rate_on(lines: pl.DataFrame, facts: Facts, rate_type: str, days: int) -> pl.
         .sort("date").collect()
     )  # fmt: skip
     dated = lines.with_row_index("_at").sort("date")
-    joined = dated.join_asof(rates, on="date", by=["currency", "functional"], strategy="backward", tolerance=dt.timedelta(days=days))
+    near = dt.timedelta(days=days)
+    joined = dated.join_asof(rates, on="date", by=["currency", "functional"], strategy="backward", tolerance=near, check_sortedness=False)
     return joined.sort("_at").with_columns(pl.col("_rate").alias("rate")).drop("_at", "_rate")

@@ -84,7 +84,8 @@ def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Par
     for side, frame in enumerate(frames):
         converted = _in_policy_currency(frame, policy, facts, home)
         if policy.count:
-            converted = converted.with_columns(pl.lit(Decimal(1), dtype=WIDE).alias("amount"))
+            one = pl.lit(Decimal(1), dtype=WIDE).alias("amount")
+            converted = converted.with_columns(one, pl.lit(None, dtype=pl.String).alias("currency"))
         missing = converted.filter(pl.col("amount").is_null())
         unknown.append(missing.select("id", "entity", "date", "legal_entity_id", "contract_id", "evidence", pl.lit(side).alias("side")))
         if missing.height:

@@ -13,7 +13,7 @@ import polars as pl
 
 from engine.canonical.schema import ENTITIES
 from engine.condition import attach_references
-from engine.policy.kinds.sides import DECISION_COLUMNS, ITEM_ENTITIES, PERIOD_COLUMNS, Lookup
+from engine.policy.kinds.sides import AS_OF_PERIOD, DECISION_COLUMNS, ITEM_ENTITIES, PERIOD_COLUMNS, Lookup
 from engine.policy.outputs import OUTPUTS, READABLE
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
@@ -32,6 +32,18 @@ def why_absent(entity: str, systems: Sequence[str], facts: Facts) -> str | None:
             return f"{', '.join(systems)} supplies no {name} records in this snapshot"
         return None
     return None if facts.frame(entity) is not None else f"no source of the snapshot supplies {name} records"
+
+
+def period_of(facts: Facts, context: Context) -> str:
+    """Return the label of the fiscal period that holds the as-of date; else of its month."""
+    periods = facts.frame("fiscal_period")
+    if periods is not None:
+        day = pl.lit(context.as_of)
+        holding = periods.filter((pl.col("start_date") <= day) & (pl.col("end_date") >= day)).select(pl.col("period").min()).collect()
+        label = holding.item() if holding.height else None
+        if label is not None:
+            return str(label)
+    return context.as_of.strftime("%Y-%m")
 
 
 def why_excluded(needs: Sequence[str], unless: Sequence[str], facts: Facts) -> str | None:
@@ -67,19 +79,37 @@ def base_records(entity: str, systems: Sequence[str], facts: Facts) -> pl.LazyFr
 
 
 def referenced(systems: Sequence[str], facts: Facts) -> Mapping[str, pl.LazyFrame]:
-    """Return by entity the records that references reach: the systems' own first, then the agreed ones."""
+    """Return by entity the records that references reach: the systems' own first, then the agreed ones.
+
+    A field that a system does not state is the agreed record's.
+    """
     if not systems:
         return facts.records
     frames: dict[str, pl.LazyFrame] = dict(facts.records)
-    for entity, source in facts.sources.items():
-        if entity not in ENTITIES or not any(system in systems for each, system in facts.stated if each == entity):
-            continue
-        columns = [name for name in source.collect_schema().names() if name != EVIDENCE]
-        own = source.filter(pl.col("source_system").is_in(list(systems))).select(columns)
-        agreed = frames.get(entity)
-        parts = [own] if agreed is None else [own, agreed.select(columns)]
-        frames[entity] = pl.concat(parts)
+    for entity in facts.sources:
+        supplied = [system for system in systems if (entity, system) in facts.stated]
+        if entity in ENTITIES and supplied and len(ENTITIES[entity].keys) == 1:
+            frames[entity] = pl.concat([*(_own_records(entity, system, facts) for system in supplied), *_agreed(entity, facts)])
     return frames
+
+
+def _agreed(entity: str, facts: Facts) -> list[pl.LazyFrame]:
+    agreed = facts.records.get(entity)
+    return [] if agreed is None else [agreed.select(list(ENTITIES[entity].fields))]
+
+
+def _own_records(entity: str, system: str, facts: Facts) -> pl.LazyFrame:
+    """Return a system's records with the agreed values of the fields it does not state."""
+    spec = ENTITIES[entity]
+    key = spec.keys[0]
+    names = list(spec.fields)
+    own = facts.sources[entity].filter(pl.col("source_system") == system).select(names)
+    unstated = [name for name in names if name != key and name not in facts.stated[entity, system]]
+    agreed = facts.records.get(entity)
+    if agreed is None or not unstated:
+        return own
+    rest = agreed.select(key, *unstated).unique(key, keep="first", maintain_order=True)
+    return own.drop(unstated).join(rest, on=key, how="left", maintain_order="left").select(names)
 
 
 def with_extras(
@@ -88,7 +118,8 @@ def with_extras(
     """Add what an entity's expressions may speak of beside its fields and references."""
     wanted = set(paths)
     fields = READABLE[entity].fields
-    frame = frame.with_columns(pl.lit(context.as_of).alias("as_of"))
+    period = pl.lit(period_of(facts, context)).alias(AS_OF_PERIOD)
+    frame = frame.with_columns(pl.lit(context.as_of).alias("as_of"), period)
     if entity in ITEM_ENTITIES and wanted & set(DECISION_COLUMNS) - set(fields):
         frame = _with_decisions(frame, entity, facts)
     if wanted & set(PERIOD_COLUMNS):

@@ -18,6 +18,9 @@ from engine.policy.outputs import READABLE
 from engine.policy.source import Document, Location
 from engine.policy.where import AS_OF
 
+AS_OF_PERIOD: Final = "as_of_period"
+"""The label of the fiscal period that holds the run's date."""
+
 ITEM_ENTITIES: Final = ("time_entry", "expense", "milestone", "billing_plan_line")
 """Entities whose records have billing decisions."""
 
@@ -89,7 +92,7 @@ def side_places(document: Document, name: str, sides: tuple[Side, ...]) -> list[
 
 def extra_names(entity: str, with_sums: Mapping[str, Lookup] | None = None) -> dict[str, Kind | FieldSpec | Type]:
     """Return the names a record of an entity has beside its own fields and references."""
-    names: dict[str, Kind | FieldSpec | Type] = {AS_OF: Kind.DATE}
+    names: dict[str, Kind | FieldSpec | Type] = {AS_OF: Kind.DATE, AS_OF_PERIOD: Kind.PERIOD}
     fields = READABLE[entity].fields
     if entity in ITEM_ENTITIES:
         names |= {name: kind for name, kind in DECISION_COLUMNS.items() if name not in fields}
