@@ -79,7 +79,68 @@ NOT_WITHOUT_NULL: Final = Code(
     "Write `not(…), null` if a missing value should match as well.",
 )
 
+TABLE_GAP: Final = Code(
+    "table-gap",
+    Level.WARNING,
+    "Some records meet no rule of a table that has no default, so nothing decides them.",
+    "Add the row the message proposes, a last row that asks for nothing, or a `default`.",
+)
+RULES_OVERLAP: Final = Code(
+    "rules-overlap",
+    Level.WARNING,
+    "Two rules hold for the same record although the hit policy admits one answer.",
+    "Narrow one of the two, or choose FIRST or PRIORITY.",
+)
+RULE_UNREACHABLE: Final = Code(
+    "rule-unreachable",
+    Level.WARNING,
+    "A rule never decides: no record fits its cells, or an earlier rule takes each that does.",
+    "Move the rule up, narrow the rules before it, or remove it.",
+)
+RULE_REDUNDANT: Final = Code(
+    "rule-redundant",
+    Level.HINT,
+    "A rule could be removed, and every record would get the same outputs.",
+    "Remove it, or keep it where its own id or reference matters.",
+)
+RULES_DUPLICATE: Final = Code(
+    "rules-duplicate",
+    Level.WARNING,
+    "Two rules ask for exactly the same and give the same.",
+    "Remove one of the two.",
+)
+RULES_CONFLICT: Final = Code(
+    "rules-conflict",
+    Level.WARNING,
+    "Two rules ask for exactly the same and give different outputs.",
+    "Decide which of the two is meant and remove the other.",
+)
+DEAD_COLUMN: Final = Code(
+    "dead-column",
+    Level.HINT,
+    "No rule of a table asks for one of its inputs.",
+    "Remove the column, or write the cells that were meant.",
+)
+OUTPUT_NEVER_GIVEN: Final = Code(
+    "output-never-given",
+    Level.HINT,
+    "An output is declared with a value that no rule and no default gives.",
+    "Remove the value from the declaration, or add the rule that gives it.",
+)
+NOT_PROVEN: Final = Code(
+    "not-proven",
+    Level.HINT,
+    "Whether a table is complete or its rules reachable could not be proven.",
+    "Look at the case the message names; fewer comparisons with other fields, or a smaller table, can be proven.",
+)
+
+PROOF_CODES: Final = (
+    TABLE_GAP, RULES_OVERLAP, RULE_UNREACHABLE, RULE_REDUNDANT, RULES_DUPLICATE, RULES_CONFLICT, DEAD_COLUMN,
+    OUTPUT_NEVER_GIVEN, NOT_PROVEN,
+)  # fmt: skip
+"""What only looking at a whole table can show."""
+
 CODES: Final = (
     TABLE_SHAPE, TABLE_COLUMN, RULE_ID, CELL_TOO_LONG, CELL_SYNTAX, CELL_TYPE, EMPTY_INTERVAL, OUTPUT_TYPE, OUTPUT_DECLARATION,
-    HIT_POLICY, DEFAULT_OUTPUT, NOT_WITHOUT_NULL,
+    HIT_POLICY, DEFAULT_OUTPUT, NOT_WITHOUT_NULL, *PROOF_CODES,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from engine.decision.classes import Slot, class_slots
 from engine.decision.plan import HITS, INDEX, BooleanPlan, ClassPlan, Plan, class_masks
 from engine.decision.rules import TEMPORARY, CheckedTable, OutputValue, check_table
 from engine.decision.table import Aggregation, DecisionTable, HitPolicy
-from engine.diagnostics import Diagnostic
+from engine.diagnostics import Anchor, Diagnostic
 
 MATCHED: Final = "matched"
 DEFAULT: Final = "default"
@@ -35,13 +35,17 @@ PlanName = Literal["boolean", "classes"]
 
 @dataclass(frozen=True, slots=True)
 class CompiledTable:
-    """Hold a compiled table; with errors `table` is None and only `diagnostics` can be used."""
+    """Hold a compiled table; with errors `table` is None and only `diagnostics` can be used.
+
+    `anchor` is the first cell of the header, where what concerns the whole table is reported.
+    """
 
     id: str
     table: CheckedTable | None
     diagnostics: tuple[Diagnostic, ...] = ()
     slots: tuple[Slot, ...] = field(default=(), repr=False)
     plan: Plan | None = field(default=None, repr=False)
+    anchor: Anchor = field(default_factory=lambda: Anchor("", 1, 1))
 
     @property
     def is_valid(self) -> bool:
@@ -124,7 +128,8 @@ def compile_table(
     made: Plan = BooleanPlan(checked)
     if chosen == "classes":
         made = ClassPlan(len(checked.rules), slots, class_masks(checked, slots), lambda number: f"{_CODE}{number}")
-    return CompiledTable(table.id, checked, tuple(diagnostics), tuple(slots), made)
+    header = table.grid.header
+    return CompiledTable(table.id, checked, tuple(diagnostics), tuple(slots), made, header[0].anchor if header else table.anchor)
 
 
 def output_type_of(table: CheckedTable, kind: Type) -> Type:
@@ -154,8 +159,7 @@ def _differ(table: CheckedTable, plan: Plan) -> pl.Expr:
     """Return whether the rules that hold give different outputs."""
     groups: dict[tuple[str | Value, ...], list[int]] = {}
     for number, rule in enumerate(table.rules):
-        key = tuple(value.value if value.expression is None else value.text for value in rule.outputs)
-        groups.setdefault(key, []).append(number)
+        groups.setdefault(rule.outcome, []).append(number)
     held = [pl.any_horizontal([plan.hit(rule) for rule in rules]) for rules in groups.values()]
     if all(value.expression is None for rule in table.rules for value in rule.outputs):
         return pl.sum_horizontal([each.cast(pl.UInt32) for each in held]) > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -50,6 +50,17 @@ class Rule:
     note: str
     reference: str
     place: Span
+    line_text: str = ""
+
+    @property
+    def outcome(self) -> tuple[str | Value, ...]:
+        """Return what the rule gives, so that two rules can be compared: values, and the texts of expressions."""
+        return outcome_of(self.outputs)
+
+
+def outcome_of(outputs: Sequence[OutputValue]) -> tuple[str | Value, ...]:
+    """Return outputs as comparable values: literals by value, expressions by their text."""
+    return tuple(each.value if each.expression is None else each.text for each in outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +260,7 @@ class _Checker:
             arranged = tuple(outputs[order.index(name)] for name in self.table.outputs if name in order)
             note = row[columns.note].text if columns.note is not None else ""
             reference = row[columns.reference].text if columns.reference is not None else ""
-            rules.append(Rule(identity.text, tuple(cells), arranged, note, reference, identity.span()))
+            rules.append(Rule(identity.text, tuple(cells), arranged, note, reference, identity.span(), identity.anchor.line_text))
         return rules
 
     def _scope_of(self, types: list[InputType | None]) -> Scope:

@@ -23,7 +23,8 @@ from engine.decision import (
     parse_hit,
     read_pipes,
 )
-from engine.decision.codes import HIT_POLICY, OUTPUT_DECLARATION
+from engine.decision.codes import HIT_POLICY, OUTPUT_DECLARATION, TABLE_GAP
+from engine.decision.proof import prove_table
 from engine.decision.rules import NOTE_COLUMNS, REFERENCE_COLUMN, RULE_COLUMN
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
@@ -43,7 +44,10 @@ class ComputedInput(Strict):
 
 
 class TablePolicy(PolicyFile):
-    """A policy whose rules stand in a decision table, in the file or in a sheet beside it."""
+    """A policy whose rules stand in a decision table, in the file or in a sheet beside it.
+
+    `no_match` says in a sentence why records that meet no rule are meant to be findings; gaps are then not told.
+    """
 
     hit: str = "UNIQUE"
     inputs: tuple[str | ComputedInput, ...] = ()
@@ -51,6 +55,7 @@ class TablePolicy(PolicyFile):
     rules: str | None = None
     rules_file: str | None = None
     default: dict[str, Scalar] | None = None
+    no_match: str | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_table(self) -> TablePolicy:
@@ -116,7 +121,19 @@ def _text(value: Scalar) -> str:
 def compile_policy_table(
     policy: TablePolicy, document: Document, sheet: Sheet | None, scope: Scope, holidays: Sequence[dt.date] = ()
 ) -> tuple[CompiledTable | None, list[Diagnostic]]:
-    """Compile a policy's table over a scope; None, with diagnostics, when it has mistakes."""
+    """Compile a policy's table over a scope and prove what it leaves open; None, with diagnostics, when it has mistakes."""
+    compiled, found = _compiled(policy, document, sheet, scope, holidays)
+    if compiled is None or compiled.table is None:
+        return None, found
+    proven = prove_table(compiled, compiled.anchor)
+    if policy.no_match is not None:
+        proven = [each for each in proven if each.code is not TABLE_GAP]
+    return compiled, [*found, *proven]
+
+
+def _compiled(
+    policy: TablePolicy, document: Document, sheet: Sheet | None, scope: Scope, holidays: Sequence[dt.date]
+) -> tuple[CompiledTable | None, list[Diagnostic]]:
     table, found = decision_table(policy, document, sheet)
     if table is None:
         return None, found
@@ -136,7 +153,7 @@ def versioned_table(
     """
     made = []
     for loaded, policy in versions:
-        compiled, _ = compile_policy_table(policy, loaded.document, loaded.sheet, scope(policy), holidays)
+        compiled, _ = _compiled(policy, loaded.document, loaded.sheet, scope(policy), holidays)
         assert compiled is not None, "a policy set with errors does not run"
         made.append(TableVersion(compiled, policy.effective_from, policy.effective_to))
     return VersionedTable(made, applies_by)
