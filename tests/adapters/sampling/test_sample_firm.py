@@ -21,13 +21,18 @@ from engine.canonical.schema import entity_spec
 FIRM = Path(__file__).parents[3] / "samples" / "firm"
 
 
-def test_every_planted_ownership_defect_is_found_and_nothing_else(tmp_path: Path) -> None:
-    outcome = run_snapshot(FIRM / "2026-10-31", previous=FIRM / "2026-10-30", out=tmp_path)
-    findings = pl.read_parquet(outcome.run_dir / "findings.parquet")
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    out = tmp_path_factory.mktemp("runs")
+    outcome = run_snapshot(FIRM / "2026-10-31", previous=FIRM / "2026-10-30", out=out)
+    return pl.read_parquet(outcome.run_dir / "findings.parquet")
+
+
+@pytest.mark.parametrize("stage", ["read", "ownership", "billing"])
+def test_every_planted_defect_is_found_by_its_stage_and_nothing_else(found: pl.DataFrame, stage: str) -> None:
     with (FIRM / "expected_findings.csv").open(encoding="utf-8") as handle:
-        expected = sorted((row["kind"], row["entity"], row["entity_id"]) for row in csv.DictReader(handle) if row["stage"] == "ownership")
-    owned = findings.filter(pl.col("stage") == "ownership")
-    assert sorted(owned.select("kind", "entity", "entity_id").rows()) == expected
+        expected = sorted((row["kind"], row["entity"], row["entity_id"]) for row in csv.DictReader(handle) if row["stage"] == stage)
+    assert sorted(found.filter(pl.col("stage") == stage).select("kind", "entity", "entity_id").rows()) == expected
 
 
 @pytest.mark.parametrize(("contracts", "seed"), [(40, 2026), (7, 5), (120, 11), (1, 3)])
