@@ -76,7 +76,7 @@ def run_snapshot(
         return RunOutcome(run_id, out / run_id, manifest, is_new=False, fails=_fails(manifest, policy_set))
     remove_leftovers(out)
     progress("Deciding ownership")
-    found = [_read_findings(read, policy_set, context)]
+    found = [_read_findings(read, before, policy_set, context)]
     result = run_stages(read.facts, policy_set, context, None if before is None else before.facts, found)
     findings = finish_findings(*result.findings)
     progress("Writing the results")
@@ -93,7 +93,7 @@ def _fails(manifest: dict[str, Any], policies: PolicySet) -> bool:
     return any(severity_rank(each["severity"]) >= threshold for each in manifest["findings"])
 
 
-def _read_findings(read: SnapshotRead, policies: PolicySet, context: Context) -> pl.DataFrame:
+def _read_findings(read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context) -> pl.DataFrame:
     failures = [
         {"path": each.path, "source": each.source, "reason": each.failure, "message": each.message, "remedy": each.remedy}
         for each in read.files
@@ -101,9 +101,19 @@ def _read_findings(read: SnapshotRead, policies: PolicySet, context: Context) ->
     ]
     sources = [(each.system, each.extracted_at) for each in read.file.sources]
     fingerprints = {name: each.fingerprint for name, each in read.mappings.items()}
+    earlier = [] if before is None else [each.system for each in before.file.sources]
     return reading_findings(
-        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, policies.run_policy(), context
+        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, policies.run_policy(), context, earlier
     )
+
+
+def _ageless(read: SnapshotRead, policies: PolicySet) -> list[tuple[str, str]]:
+    """Return the run policy with each system whose age it cannot judge."""
+    policy = policies.run_policy()
+    if policy is None or policy.freshness is None:
+        return []
+    unknown = dict.fromkeys(each.system for each in read.file.sources if each.extracted_at is None)
+    return [(policy.id, f"the snapshot does not say when {system} was exported, so its age is not known") for system in unknown]
 
 
 def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
@@ -186,7 +196,7 @@ def _manifest(
         "policies_fingerprint": policies.fingerprint,
         "rules": _rule_places(policies),
         "mappings": {name: each.fingerprint for name, each in sorted(read.mappings.items())},
-        "not_applicable": [{"policy": name, "why": why} for name, why in result.not_applicable],
+        "not_applicable": [{"policy": name, "why": why} for name, why in (*_ageless(read, policies), *result.not_applicable)],
         "control_totals": read.expectations,
         "counts": {name: frame.height for name, frame in sorted(frames.items())},
         "findings": findings_by_rule(frames["findings"]),

@@ -379,7 +379,7 @@ def _total(frames: list[pl.DataFrame], column: str, currency_field: str | None, 
 def _compared(
     source: Source, kind: str, name: str, currency: str | None, stated: str, found: str, equal: bool
 ) -> dict[str, Any]:  # fmt: skip
-    return {"source": source.system, "kind": kind, "name": name, "currency": currency, "stated": stated,
+    return {"source": source.system, "path": source.path, "kind": kind, "name": name, "currency": currency, "stated": stated,
             "found": found, "equal": equal}  # fmt: skip
 
 

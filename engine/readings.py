@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -23,20 +23,25 @@ def reading_findings(
     mappings: Mapping[str, str],
     policy: RunPolicy | None,
     context: Context,
+    earlier_sources: Collection[str] = (),
 ) -> pl.DataFrame:
     """Return the findings about what was read; one for each file and reason, not one a row.
 
     `failures` give path, source, reason, message, remedy; `expectations` what snapshot.yaml states
     and what was found; `sources` each system with the time of its export; `empty_sources` each
-    system and path where no file was found; `mappings` the fingerprint of each adapter used.
+    system and path where no file was found; `mappings` the fingerprint of each adapter used;
+    `earlier_sources` the systems of the previous snapshot. What a source without files states
+    differs from nothing: that it is missing is said once.
     """
     rows: list[dict[str, Any]] = []
     rows += [_failed(each) for each in failures]
     rows += list(_held(held))
-    rows += [_differs(each, policy) for each in expectations if not each["equal"]]
+    empty = set(empty_sources)
+    rows += [_differs(each, policy) for each in expectations if not each["equal"] and (each["source"], each["path"]) not in empty]
     rows += [_empty(system, path) for system, path in empty_sources]
+    rows += list(_absent(sources, policy, earlier_sources))
     if policy is not None:
-        rows += list(_sources(sources, policy, context))
+        rows += list(_stale(sources, policy, context))
         rows += list(_mappings(mappings, policy))
     complete = [{"stage": "read", **row} for row in rows]
     return pl.DataFrame(complete, schema=dict(FINDING_SCHEMA))
@@ -92,24 +97,34 @@ def _differs(each: Mapping[str, Any], policy: RunPolicy | None) -> dict[str, Any
     }  # fmt: skip
 
 
-def _sources(
-    sources: Sequence[tuple[str, dt.datetime | None]], policy: RunPolicy, context: Context
+def _absent(
+    sources: Sequence[tuple[str, dt.datetime | None]], policy: RunPolicy | None, earlier: Collection[str]
 ) -> Iterable[dict[str, Any]]:
     there = {system for system, _ in sources}
-    for system in policy.required_sources:
+    why = dict.fromkeys(sorted(earlier), "which the previous snapshot had")
+    why |= dict.fromkeys(() if policy is None else policy.required_sources, "which the run policy requires")
+    for system, reason in why.items():
         if system not in there:
             yield {
                 "kind": "missing_source", "rule": "missing_source", "severity": "high", "entity": "source",
                 "entity_id": system, "systems": [system],
-                "message": f"The snapshot has no export of {system}, which the run policy requires.",
+                "message": f"The snapshot has no export of {system}, {reason}.",
                 "remedy": "Add the export to the snapshot and run again.", "evidence": ["snapshot.yaml"],
             }  # fmt: skip
+
+
+def _stale(
+    sources: Sequence[tuple[str, dt.datetime | None]], policy: RunPolicy, context: Context
+) -> Iterable[dict[str, Any]]:
     if policy.freshness is None:
         return
     lag = policy.freshness.within
+    # A system may export in several parts: the oldest of them counts.
+    oldest: dict[str, dt.datetime] = {}
     for system, extracted in sources:
-        if extracted is None:
-            continue
+        if extracted is not None:
+            oldest[system] = min(oldest.get(system, extracted), extracted)
+    for system, extracted in oldest.items():
         days = pl.select(elapsed(pl.lit(extracted.date()), pl.lit(context.as_of), lag.unit, context.holidays)).item()
         if days is not None and days > lag.count:
             yield {
