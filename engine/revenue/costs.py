@@ -11,6 +11,7 @@ from engine.revenue.conventions import TermColumns, with_earned
 from engine.revenue.impairment import written_down
 from engine.revenue.months import whole_months, within_months
 from engine.revenue.rounding import minor_digits
+from engine.revenue.shadow_findings import finding_columns
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 
@@ -159,3 +160,21 @@ def undetermined_costs(costs: pl.DataFrame) -> pl.DataFrame:
     is_silent = (pl.col("kind") == "obtain") & pl.col("is_incremental").is_null()
     reason = pl.when(is_open).then(pl.lit("benefit")).when(is_silent).then(pl.lit("incremental"))
     return costs.with_columns(reason.alias("reason")).filter(pl.col("reason").is_not_null())
+
+
+def cost_findings(judged: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every cost that cannot be treated as stated."""
+    open_costs = undetermined_costs(judged)
+    is_benefit = pl.col("reason") == "benefit"
+    kind = pl.when(is_benefit).then(pl.lit("cost_benefit_unknown")).otherwise(pl.lit("cost_not_judged"))
+    endless = pl.format("The benefit of cost {} has no end; it is an asset that is not amortized until somebody states it.", "cost_id")
+    silent = pl.format("Nobody said whether cost {} of obtaining {} is incremental; it is expensed.", "cost_id", "contract_id")
+    message = pl.when(is_benefit).then(endless).otherwise(silent)
+    remedy = (
+        pl.when(is_benefit).then(pl.lit("State benefit_end, or the contract's last day and the renewals that are expected."))
+        .otherwise(pl.lit("State is_incremental: whether it would not have been incurred without the contract (340-40-25-2)."))
+    )  # fmt: skip
+    return open_costs.select(
+        *finding_columns(kind, "medium", "contract_cost", message, remedy), pl.col("cost_id").alias("entity_id"), "contract_id",
+        pl.col("amount").cast(MONEY).alias("amount_at_risk"), "currency", "evidence",
+    )  # fmt: skip

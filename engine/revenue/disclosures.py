@@ -53,7 +53,7 @@ def disclosures(
     """
     contracts = _with_fiscal_year(books.contracts, golden.get("legal_entity"))
     years = year_to_date(contracts, as_of)
-    dated = _dated(balances, contracts, books.periods, as_of)
+    dated = dated_balances(balances, contracts, books.periods, as_of)
     closing = dated.sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     parts = [
         remaining_obligations(contracts, books.obligations, books.lines, books.performance, as_of).with_columns(
@@ -80,8 +80,8 @@ def _with_fiscal_year(contracts: pl.DataFrame, entities: pl.DataFrame | None) ->
     return contracts.join(years, on="legal_entity_id", how="left", maintain_order="left")
 
 
-def _dated(balances: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Add to the balances the day they are for: the period's last, or as_of in the running one."""
+def dated_balances(balances: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Add to contract_balances the day they are for: the period's last, or as_of in the running one."""
     days = periods.filter(pl.col("start_date") <= as_of).select(
         "calendar", "period", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date")
     )

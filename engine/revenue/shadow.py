@@ -24,7 +24,8 @@ SHADOW: Final[dict[str, pl.DataType]] = {
 recognize), no_evidence (recognized without any), unexplained. `detail`: the convention, amendment or period that explains it.
 """
 
-_MINOR: Final = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decimal("0.0001")}
+MINOR: Final = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decimal("0.0001")}
+"""The smallest amount of a currency by the digits of its minor unit."""
 
 _BY_TIME: Final = "time_elapsed"
 _BY_EVIDENCE: Final = ("as_invoiced", "hours", "units", "milestones", "usage", "cost_to_cost", "observed")
@@ -74,7 +75,7 @@ def explained(rows: pl.DataFrame, amendments: pl.DataFrame, as_of: pl.Expr) -> p
     reverses in the next period), no evidence and missed evidence (one side has nothing for the period), SSP version
     (the lines of a contract differ, their sum does not), unexplained.
     """
-    minor = minor_digits(pl.col("currency")).replace_strict(_MINOR, return_dtype=MONEY)
+    minor = minor_digits(pl.col("currency")).replace_strict(MINOR, return_dtype=MONEY)
     judged = rows.with_columns(minor.alias("minor"), (pl.col("period_start") <= as_of).alias("is_past"))
     judged = _with_amendment(judged, amendments).join(_day_counts(judged), on="contract_line_id", how="left")
     judged = judged.with_columns(

@@ -77,7 +77,7 @@ class Rounding(Strict):
 
     mode: Literal["half_up", "half_even"] = "half_up"
     schedule: Literal["cumulative", "last_period_plug", "largest_remainder"] = "cumulative"
-    disclosure_unit: Annotated[int, pydantic.Field(ge=1)] = 1
+    disclosure_unit: Annotated[Decimal, pydantic.Field(gt=0)] | None = None
 
 
 class Cap(Strict):
@@ -174,6 +174,14 @@ class Pushdown(Strict):
     by: Literal["hours", "amount", "cost"] = "hours"
 
 
+class Controls(Strict):
+    """When an estimate, a contract asset or a look-back is worth a finding."""
+
+    contract_asset_days: Annotated[int, pydantic.Field(ge=1)] = 180
+    estimate_stale_days: Annotated[int, pydantic.Field(ge=1)] = 95
+    estimate_deviation_pct: Percent = Decimal(20)
+
+
 class Gate(Strict):
     """What is presumed of a signed contract that nobody judged (606-10-25-1)."""
 
@@ -207,6 +215,7 @@ class RevenueSettings(Strict):
     disclosure: Disclosure = Disclosure()
     pushdown: Pushdown = Pushdown()
     gate: Gate = Gate()
+    controls: Controls = Controls()
 
     def flat(self) -> dict[str, Any]:
         """Return every setting by its path (`rounding.mode`)."""
@@ -231,8 +240,12 @@ def _flattened(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any
 _DECIMALS: Final = {
     "allocation.bundle_price": pl.Decimal(38, 6), "allocation.cost_plus_margin": pl.Decimal(38, 8),
     "modification.ssp_tolerance": pl.Decimal(38, 8), "renewal.rounding_unit": pl.Decimal(38, 6), "late.materiality": pl.Decimal(38, 6),
+    "rounding.disclosure_unit": pl.Decimal(38, 6), "controls.estimate_deviation_pct": pl.Decimal(38, 8),
 }  # fmt: skip
-_NUMBERS: Final = ("progress.decimals", "rounding.disclosure_unit", "financing.expedient_months", "costs.expedient_months")
+_NUMBERS: Final = (
+    "progress.decimals", "financing.expedient_months", "costs.expedient_months", "controls.contract_asset_days",
+    "controls.estimate_stale_days",
+)  # fmt: skip
 
 
 def setting_types() -> dict[str, pl.DataType]:

@@ -1,0 +1,106 @@
+"""Which contracts finance, from their records: what is transferred when, and what is promised to be paid when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.financing import Financing, significant_financing
+from engine.revenue.rounding import round_share, units
+
+MONEY: Final = polars_dtype(Kind.MONEY)
+
+_PAYMENTS: Final = ["contract_id", "date", "amount", "is_retention"]
+_TRANSFERS: Final = ["contract_id", "contract_line_id", "date", "amount"]
+
+
+def contract_financing(
+    contracts: pl.DataFrame, lines: pl.DataFrame, milestones: pl.DataFrame, payments: pl.DataFrame, as_of: dt.date
+) -> Financing:
+    """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
+
+    `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
+    financing. `lines`: promises as signed, with timing, amount, standalone_selling_price, cash_selling_price, begins
+    and ends. `payments`: from `promised_payments`.
+    """
+    cash = lines.group_by("contract_id").agg(
+        pl.when(pl.col("cash_selling_price").is_not_null().any())
+        .then(pl.coalesce("cash_selling_price", "amount").sum()).cast(MONEY).alias("cash_price")
+    )  # fmt: skip
+    stated = contracts.join(cash, on="contract_id", how="left").select(
+        "contract_id", "calendar", "minor_digits", "financing_rate", "financing_exclusion", "cash_price",
+        pl.col("setting.financing.expedient_months").cast(pl.Int64).alias("expedient_months"),
+        pl.col("setting.financing.compounding").alias("compounding"),
+    )  # fmt: skip
+    asked = stated.filter(pl.any_horizontal(pl.col("financing_rate", "cash_price", "financing_exclusion").is_not_null()))
+    own = lines.join(asked, on="contract_id", how="semi")
+    return significant_financing(stated, _transfers(_valued(own, contracts), milestones, as_of), payments)
+
+
+def promised_payments(
+    contracts: pl.DataFrame, plan: pl.DataFrame, invoices: pl.DataFrame, payments: pl.DataFrame
+) -> pl.DataFrame:
+    """Return what customers are to pay when: by the billing plan, else as invoiced (when due), else as paid.
+
+    Columns: contract_id, date, amount, is_retention. Invoices count without tax; credit notes and refunds do not.
+    """
+    known = contracts.select("contract_id")
+    planned = plan.filter(pl.col("due_date").is_not_null() & pl.col("amount").is_not_null()).select(
+        "contract_id", pl.col("due_date").alias("date"), pl.col("amount").cast(MONEY), pl.col("is_retention").fill_null(value=False)
+    )
+    billed = invoices.filter(pl.col("status").is_in(["posted", "paid"])).select(
+        "contract_id", pl.coalesce("due_date", "invoice_date").alias("date"), pl.col("net_amount").cast(MONEY).alias("amount"),
+        pl.lit(value=False).alias("is_retention"), "invoice_id",
+    )  # fmt: skip
+    owner = billed.select("invoice_id", pl.col("contract_id").alias("of_invoice")).unique("invoice_id", keep="first")
+    paid = payments.join(owner, on="invoice_id", how="left", maintain_order="left").select(
+        pl.coalesce("contract_id", "of_invoice").alias("contract_id"), pl.col("paid_date").alias("date"), pl.col("amount").cast(MONEY),
+        pl.lit(value=False).alias("is_retention"),
+    )  # fmt: skip
+    found = planned.join(known, on="contract_id", how="semi").select(_PAYMENTS)
+    for source in (billed, paid):
+        rest = source.join(known, on="contract_id", how="semi").join(found, on="contract_id", how="anti")
+        found = pl.concat([found, rest.filter(pl.col("date").is_not_null() & (pl.col("amount") > 0)).select(_PAYMENTS)])
+    return found
+
+
+def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add `promised`: the line's amount, or its share of a package price by standalone selling price, or an even one."""
+    package = contracts.select("contract_id", "total_value")
+    made = lines.join(package, on="contract_id", how="left", maintain_order="left")
+    is_package = pl.col("amount").is_null().all().over("contract_id")
+    weight = units(pl.col("standalone_selling_price").fill_null(0).cast(MONEY))
+    weight = pl.when(weight.sum().over("contract_id") > 0).then(weight).otherwise(pl.lit(1, dtype=pl.Int128))
+    so_far = weight.cum_sum().over("contract_id", order_by="contract_line_id")
+    share = round_share(pl.col("total_value"), so_far, weight.sum().over("contract_id"), pl.lit(6))
+    made = made.with_columns(share.alias("so_far"))
+    part = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_id", order_by="contract_line_id").fill_null(0)
+    return made.with_columns(pl.when(is_package).then(part).otherwise(pl.col("amount")).cast(MONEY).alias("promised"))
+
+
+def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the day each promise transfers; what is earned over time transfers month by month, evenly."""
+    reached = milestones.group_by("contract_line_id").agg(
+        pl.col("accepted_date").filter((pl.col("status") == "accepted") & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
+        pl.col("due_date").max().alias("planned"),
+    )
+    dated = lines.filter(pl.col("promised") > 0).join(reached, on="contract_line_id", how="left")
+    at_a_point = dated.filter(pl.col("timing") == "point_in_time").select(
+        "contract_id", "contract_line_id", pl.coalesce("accepted", "planned", "ends", "begins").alias("date"),
+        pl.col("promised").alias("amount")
+    )
+    over_time = dated.filter(
+        (pl.col("timing") == "over_time") & (pl.col("begins") <= pl.col("ends")).fill_null(value=False)
+    ).with_columns(
+        pl.date_ranges(pl.col("begins").dt.month_start(), pl.col("ends").dt.month_start(), "1mo").alias("month")
+    ).explode("month", empty_as_null=True, keep_nulls=True)  # fmt: skip
+    until = pl.min_horizontal(pl.col("month").dt.month_end(), "ends")
+    days = (until - pl.col("begins")).dt.total_days() + 1
+    so_far = round_share(pl.col("promised"), days, (pl.col("ends") - pl.col("begins")).dt.total_days() + 1, pl.lit(6))
+    steps = over_time.with_columns(until.alias("date"), so_far.alias("so_far"))
+    amount = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id", order_by="month").fill_null(0)
+    served = steps.with_columns(amount.cast(MONEY).alias("amount")).select(_TRANSFERS)
+    return pl.concat([at_a_point.select(_TRANSFERS), served]).filter(pl.col("date").is_not_null())

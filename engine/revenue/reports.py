@@ -1,0 +1,152 @@
+"""Rooms that tell what follows from the core: cost assets, loss provisions, interest, disclosures, and the controls over all of it."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import polars as pl
+
+from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.controls import (
+    allocation_findings,
+    material_right_findings,
+    negative_backlog_findings,
+    old_asset_findings,
+    price_range_findings,
+    release_findings,
+    unprovided_loss_findings,
+)
+from engine.revenue.costs import amortization_ahead, classified, contract_costs, cost_findings
+from engine.revenue.disclosures import dated_balances, disclosures
+from engine.revenue.estimates import estimate_findings, look_back, look_back_findings
+from engine.revenue.frames import Books
+from engine.revenue.losses import loss_provisions
+from engine.revenue.recoverable import recoverable_amounts
+from engine.revenue.remaining import Evidence
+from engine.revenue.rounding import minor_digits
+from engine.revenue.shadow import MINOR, compared, explained, shadow_rows
+from engine.revenue.shadow_findings import shadow_findings
+from engine.stage import Context, StageResult
+
+MONEY: Final = polars_dtype(Kind.MONEY)
+
+_ENTITIES: Final = (
+    "contract", "contract_line", "customer", "legal_entity", "project", "invoice", "payment", "payment_application", "billing_plan_line",
+)  # fmt: skip
+
+
+class Records(Protocol):
+    """The agreed records: `frame` gives an entity's with every canonical column and `evidence`, empty when there are none."""
+
+    def frame(self, entity: str) -> pl.DataFrame:
+        """Return an entity's records."""
+        ...
+
+
+def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
+    """Add `contract_costs`, `cost_amortization` and `loss_provisions` to the books; put out contract_costs."""
+    as_of = pl.lit(context.as_of)
+    known = _evidence(records)
+    judged = classified(records.frame("contract_cost"), books.contracts, books.lines)
+    core = (books.obligations, books.performance, books.lines)
+    limits = recoverable_amounts(judged, books.contracts, *core, books.price, books.periods, known, as_of)
+    costs = contract_costs(records.frame("contract_cost"), books.contracts, books.lines, books.periods, limits, as_of)
+    ahead = amortization_ahead(judged, costs, as_of.dt.offset_by("12mo"), as_of)
+    provisions = loss_provisions(books.contracts, *core, books.periods, known, as_of)
+    made = books.with_extra(contract_costs=costs, cost_amortization=ahead, loss_provisions=provisions)
+    result = StageResult(frames={"contract_costs": costs.drop("end_date").lazy()}, findings=_some(cost_findings(judged)))
+    return made, result
+
+
+def disclosed(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
+    """Put out disclosures; the balances are those in the books (`contract_balances`)."""
+    golden = {name: records.frame(name) for name in _ENTITIES}
+    balances, costs = books.extra["contract_balances"], books.extra["contract_costs"]
+    told = disclosures(books, balances, costs, books.extra["cost_amortization"], golden, pl.lit(context.as_of))
+    return books, StageResult(frames={"disclosures": told.lazy()})
+
+
+def controlled(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
+    """Compare the revenue engine's schedule with ours and check estimates and balances; put out revenue_shadow."""
+    as_of = pl.lit(context.as_of)
+    result = StageResult()
+    theirs = records.frame("revenue_schedule_line")
+    if theirs.height:
+        amendments = _amendments(records)
+        judged = explained(compared(theirs, books.performance, books.lines, books.periods), amendments, as_of)
+        result.frames["revenue_shadow"] = shadow_rows(judged).lazy()
+        result.findings += _some(*shadow_findings(judged, amendments))
+        whole_cause = judged.filter(pl.col("cause").is_in(["missed_amendment", "ssp_version"])).select("contract_line_id")
+        rest = theirs.join(whole_cause, on="contract_line_id", how="anti")
+        prices = _line_prices(books)
+        result.findings += _some(release_findings(rest, prices), allocation_findings(rest, prices))
+    else:
+        result.not_applicable.append(("revenue_shadow", "no source of the snapshot supplies revenue schedule line records"))
+    result.findings += _some(
+        price_range_findings(records.frame("contract_line")),
+        material_right_findings(records.frame("option"), records.frame("judgement")),
+        *_balance_findings(books, records, as_of),
+        *_estimate_findings(books, records, as_of),
+    )
+    return books, result
+
+
+def _some(*frames: pl.DataFrame) -> list[pl.DataFrame]:
+    return [frame for frame in frames if frame.height]
+
+
+def _evidence(records: Records) -> Evidence:
+    return Evidence(*(records.frame(name) for name in ("progress", "cost_estimate", "amendment", "amendment_line", "variable_estimate")))
+
+
+def _amendments(records: Records) -> pl.DataFrame:
+    """Return the lines of approved amendments with the day each takes effect."""
+    heads = records.frame("amendment").filter(pl.col("status") == "approved").select(
+        "amendment_id", pl.max_horizontal("effective_date", "approved_date").alias("date"), "evidence"
+    )
+    lines = records.frame("amendment_line").select("amendment_id", "contract_line_id", "action")
+    return lines.join(heads, on="amendment_id", how="inner").filter(pl.col("date").is_not_null())
+
+
+def _line_prices(books: Books) -> pl.DataFrame:
+    """Return the whole price of lines that are an obligation of their own: contract_line_id, price, measure, minor."""
+    alone = pl.col("contract_line_id").n_unique().over("contract_id", "obligation_id") == 1
+    last = books.obligations.sort("version").group_by("contract_id", "obligation_id").agg(
+        pl.col("allocated_amount").last().alias("price"), pl.col("currency").last()
+    )
+    minor = minor_digits(pl.col("currency")).replace_strict(MINOR, return_dtype=MONEY)
+    return books.lines.filter(alone).join(last, on=["contract_id", "obligation_id"], how="inner").select(
+        "contract_line_id", "price", "measure", minor.alias("minor")
+    )
+
+
+def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl.DataFrame]:
+    balances = dated_balances(books.extra["contract_balances"], books.contracts, books.periods, as_of)
+    days = books.contracts.select("contract_id", pl.col("setting.controls.contract_asset_days").alias("days"))
+    account = books.accounts.filter(pl.col("account_role") == "loss_provision").select("contract_id", "account")
+    zero = pl.lit(0, dtype=MONEY)
+    posted = records.frame("journal_line").filter((pl.col("status") == "posted") & (pl.col("posting_date") <= as_of)).join(
+        account, on=["contract_id", "account"], how="inner"
+    ).select("contract_id", (pl.col("credit").fill_null(zero) - pl.col("debit").fill_null(zero)).cast(MONEY).alias("amount"))  # fmt: skip
+    found = [old_asset_findings(balances, days, as_of), negative_backlog_findings(balances, as_of)]
+    # Without a ledger there is nothing a provision could be missing from.
+    if records.frame("journal_line").height:
+        found.append(unprovided_loss_findings(books.extra["loss_provisions"], posted, as_of))
+    return found
+
+
+def _estimate_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl.DataFrame]:
+    key = ["contract_id", "obligation_id"]
+    progress = books.obligations.sort("version").group_by(key).agg(pl.col("progress").last())
+    managers = records.frame("project").select("project_id", "manager").unique("project_id", keep="first")
+    settings = books.contracts.select(
+        "contract_id", "status", "currency", pl.col("setting.controls.estimate_stale_days").alias("stale_days"),
+        pl.col("setting.controls.estimate_deviation_pct").alias("deviation_pct"),
+    )  # fmt: skip
+    ended = pl.col("status").is_in(["completed", "terminated"]).fill_null(value=False)
+    lines = books.lines.join(progress, on=key, how="left").join(settings, on="contract_id", how="inner").join(
+        managers, on="project_id", how="left"
+    ).with_columns(((pl.col("progress") >= 1).fill_null(value=False) | ended).alias("is_done"))  # fmt: skip
+    seen = records.frame("progress")
+    limits = settings.select("contract_id", "deviation_pct", "currency")
+    return [estimate_findings(lines, seen, as_of), look_back_findings(look_back(lines, seen), limits)]
