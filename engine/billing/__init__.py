@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from engine.billing.caps import apply_caps
-from engine.billing.decisions import published, with_decision, with_eligibility, written_down
+from engine.billing.decisions import DECISION_SCHEMA, published, with_decision, with_eligibility, written_down
 from engine.billing.eligibility import Version, covers_everything, in_force, judged_items, unjudged_items
 from engine.billing.findings import billing_findings
 from engine.billing.funding import apply_funding
@@ -40,13 +40,14 @@ def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> Stage
         rows = _decided_items(by_id, frames, context)
         unfunded |= dict.fromkeys(rows["item.type"].unique().to_list(), in_force(versions, context)[1].settings.unfunded)
         decided.append(rows)
+    result.findings += tax_findings(frames, policies, context)
     if not decided:
+        result.frames["billing_decisions"] = pl.LazyFrame(schema=DECISION_SCHEMA)
         return result
     funded = apply_funding(pl.concat(decided, how="diagonal"), frames, unfunded)
     rows = with_decision(funded)
     result.frames["billing_decisions"] = published(rows, frames).lazy()
     result.findings += billing_findings(rows, policies, frames, context, result)
-    result.findings += tax_findings(frames, policies, context)
     return result
 
 

@@ -12,6 +12,10 @@ from engine.policy.kinds.billing import BillingPolicy
 _SCOPE: Final = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id"}
 OVER: Final = "over the cap"
 
+# How far apart the parts of a split are numbered: later splits number within the gap of earlier ones.
+_STEP: Final = 10_000_000
+WRITE_DOWN_STEP: Final = 10 * _STEP
+
 
 def apply_caps(rows: pl.DataFrame, policy: BillingPolicy) -> pl.DataFrame:
     """Return the rows with every cap of the policy applied in turn; an item at the cap becomes two rows.
@@ -47,7 +51,7 @@ def _capped(rows: pl.DataFrame, policy: BillingPolicy, index: int) -> pl.DataFra
     if not beyond.height:
         return rows
     none_fits = _over(beyond.filter(pl.col("→within") == 0).drop("→within"), index)
-    kept, cut = split(beyond.filter(pl.col("→within") != 0), pl.col("→within"), measure)
+    kept, cut = split(beyond.filter(pl.col("→within") != 0), pl.col("→within"), measure, _STEP // 10**index)
     return pl.concat([rows.filter(~counted), fits, none_fits, kept, _over(cut, index)])
 
 
@@ -66,11 +70,11 @@ def _over(rows: pl.DataFrame, index: int) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def split(rows: pl.DataFrame, within: pl.Expr, measure: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def split(rows: pl.DataFrame, within: pl.Expr, measure: str, step: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Cut each row in two at `within` of its amount or quantity; the two add up to the row exactly.
 
-    What is invoiced of the item fills the first part before the second. Columns that end in `→` are
-    the caller's and are dropped.
+    What is invoiced of the item fills the first part before the second. `step` keeps `part` unique:
+    each of the splits that a row may pass has one of its own. Columns that begin with `→` are dropped.
     """
     is_amount = measure == "item.amount"
     share = within.cast(pl.Decimal(38, 18)) / pl.when(pl.col(measure) != 0).then(pl.col(measure)).cast(pl.Decimal(38, 18))
@@ -90,7 +94,7 @@ def split(rows: pl.DataFrame, within: pl.Expr, measure: str) -> tuple[pl.DataFra
     )  # fmt: skip
     second = sized.with_columns(
         pl.col("item.quantity") - pl.col("→quantity"), pl.col("item.amount") - pl.col("→amount"),
-        pl.col("ledger.quantity") - pl.col("→done"), pl.col("ledger.amount") - pl.col("→paid"), pl.col("part") + 1,
+        pl.col("ledger.quantity") - pl.col("→done"), pl.col("ledger.amount") - pl.col("→paid"), pl.col("part") + step,
     )  # fmt: skip
     own = [name for name in rows.columns if not name.startswith("→")]
     return first.select(own), second.select(own)

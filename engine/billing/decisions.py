@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.caps import split
+from engine.billing.caps import WRITE_DOWN_STEP, split
 from engine.billing.dated import dated_table
 from engine.billing.money import HOURS, MONEY, PRICE, product, rounded
 from engine.billing.references import frame_of
@@ -72,7 +72,7 @@ def with_eligibility(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.with_columns(
         pl.when(unpriced | said.is_null()).then(pl.lit("on_hold")).otherwise(said).alias("eligibility"),
         pl.when(said.is_null()).then(undecided).when(unpriced).then(missing).otherwise("table.reason").alias("table.reason"),
-        pl.lit(1, dtype=pl.Int64).alias("part"),
+        pl.lit(0, dtype=pl.Int64).alias("part"),
     )
 
 
@@ -86,7 +86,7 @@ def written_down(rows: pl.DataFrame) -> pl.DataFrame:
     measured = rows.filter(concerned).with_columns((pl.col("item.amount") - worth).alias("→within"))
     if not measured.height:
         return rows
-    kept, cut = split(measured, pl.col("→within"), "item.amount")
+    kept, cut = split(measured, pl.col("→within"), "item.amount", WRITE_DOWN_STEP)
     # The hours stay with what is billed: a write-down lowers the price, not the work.
     whole = measured.select(
         "item.type", "item.id", "part", pl.col("item.quantity").alias("→hours"), pl.col("ledger.quantity").alias("→done")
@@ -119,8 +119,9 @@ def published(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.Data
     """Return decided rows as `billing_decisions`, sorted by key."""
     done = pl.col("done")
     functional = rounded(product(pl.col("item.amount"), pl.col("item.to_functional")), pl.col("item.functional_currency"))
-    if rows.height and rows["part"].max() != 1:
-        rows = rows.with_columns(pl.col("part").rank("dense").over("item.type", "item.id").cast(pl.Int64))
+    is_split = bool(rows.height) and rows["part"].max() != 0
+    part = pl.col("part").rank("dense").over("item.type", "item.id").cast(pl.Int64) if is_split else pl.lit(1, dtype=pl.Int64)
+    rows = rows.with_columns(part.alias("part"))
     periods = _with_period(rows.lazy(), frames)
     made = periods.select(
         pl.col("item.type").alias("item_type"), pl.col("item.id").alias("item_id"), "part", pl.col("item.contract_id").alias("contract_id"),

@@ -34,6 +34,7 @@ def apply_funding(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], unfund
     rules = _rules(frames)
     if not rules.height:
         return rows
+    rows = rows.with_columns(pl.col("part") * 1000)
     own = rules.select(pl.col("contract_id").alias("item.contract_id")).unique()
     concerned = (
         (pl.col("eligibility") == "billable") & (pl.col("item.amount") > 0)
@@ -186,7 +187,7 @@ def _split(funded: pl.DataFrame, shares: pl.DataFrame, unfunded: Mapping[str, st
     return sized.with_columns(
         pl.col("→taken").alias("item.amount"), pl.col("→quantity").alias("item.quantity"), pl.col("→paid").alias("ledger.amount"),
         product(pl.col("→quantity"), share).round(8).cast(HOURS).alias("ledger.quantity"),
-        (pl.col("part") * 1000 + pl.col("→n")).alias("part"),
+        (pl.col("part") + pl.col("→n")).alias("part"),
         pl.when(nobody).then(left_over).otherwise("eligibility").alias("eligibility"),
         pl.when(nobody).then(pl.lit(NO_FUNDING)).otherwise("table.reason").alias("table.reason"),
     )  # fmt: skip

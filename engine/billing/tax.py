@@ -41,10 +41,11 @@ def _judged(versions: list[tuple[LoadedPolicy, TaxPolicy]], frames: Mapping[str,
         frame = frame.filter(condition.expression.fill_null(value=False))
     decided = table.apply(frame, prefix="table.").collect()
     # A source that states no tax code at all is not judged; one that leaves it blank here and there is.
-    stated = decided.filter(pl.col("tax_code").is_not_null())["source_system"].unique()
+    system = pl.col("source_system").fill_null("")
+    stated = decided.filter(pl.col("tax_code").is_not_null()).select(system.unique()).to_series()
     wrong = decided.filter(
         pl.col("table.tax_code").is_not_null() & (pl.col("tax_code").ne_missing(pl.col("table.tax_code")))
-        & pl.col("source_system").is_in(stated.implode())
+        & system.is_in(stated.implode())
     ).sort("invoice_line_id")  # fmt: skip
     message = pl.concat_str(
         pl.lit("Line "), pl.col("invoice_line_id"), pl.lit(" bears the tax code "), pl.coalesce("tax_code", pl.lit("none")),

@@ -38,7 +38,7 @@ def per_item(rows: pl.DataFrame, *summed: pl.Expr) -> pl.DataFrame:
     rows = rows.with_columns(summed) if summed else rows
     totals = [name for name in ("item.quantity", "item.amount", "ledger.quantity", "ledger.amount", "→open") if name in rows.columns]
     key = ["item.type", "item.id"]
-    if not rows.height or rows["part"].max() == 1:
+    if not rows.height or rows["part"].max() == 0:
         return rows.sort(key)
     whole = pl.when(pl.all_horizontal([pl.col(name).is_not_null().all().over(key) for name in totals])).then
     added = rows.with_columns(whole(pl.col(name).sum().over(key)).otherwise(pl.col(name)).alias(name) for name in totals)

@@ -144,7 +144,7 @@ class BillingPolicy(TablePolicy):
     policy: Literal["billing"]
     item: Literal["time_entry", "expense", "milestone", "fee"]
     rate: Annotated[tuple[str, ...], pydantic.BeforeValidator(_sources)] = ()
-    cap: Annotated[tuple[Cap, ...], pydantic.BeforeValidator(_as_list)] = ()
+    cap: Annotated[tuple[Cap, ...], pydantic.BeforeValidator(_as_list), pydantic.Field(max_length=6)] = ()
     settings: BillingSettings = BillingSettings()
     checks: tuple[BillingCheck, ...] = ()
 

@@ -46,7 +46,7 @@ class Decided:
         return str(self.findings.filter(pl.col("kind") == kind)["message"].item())
 
 
-def facts_of(entities: dict[str, list[dict[str, Any]]], as_of: dt.date = AS_OF) -> Facts:
+def build_facts(entities: dict[str, list[dict[str, Any]]], as_of: dt.date = AS_OF) -> Facts:
     frames = {}
     for name, rows in entities.items():
         spec = entity_spec(name)
@@ -96,7 +96,7 @@ def decide(shipped: Callable[..., PolicySet]) -> Decide:
     """Decide records: `decide(time_entry=[…], contract=[…], policies={"bill-time": {…}})`."""
 
     def run(*, as_of: dt.date = AS_OF, policies: dict[str, Any] | None = None, **entities: list[dict[str, Any]]) -> Decided:
-        result = decide_billing(facts_of(entities, as_of), shipped(policies), Context(as_of))
+        result = decide_billing(build_facts(entities, as_of), shipped(policies), Context(as_of))
         decisions = result.frames["billing_decisions"].collect()
         return Decided(decisions, finish_findings(*result.findings), dict(result.not_applicable))
 
@@ -144,3 +144,9 @@ def make() -> Any:
         contract, line = CONTRACT, LINE
 
     return Makers
+
+
+@pytest.fixture(scope="session")
+def facts_of() -> Any:
+    """Give the builder of facts from records by entity."""
+    return build_facts
