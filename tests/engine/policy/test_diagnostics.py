@@ -68,7 +68,7 @@ def test_all_mistakes_of_all_files_are_reported_together_and_in_order() -> None:
 
 def test_the_shipped_policies_have_no_error() -> None:
     folder = Path(__file__).parents[3] / "policies"
-    sources = [SourceText(path.name, path.read_text()) for path in folder.rglob("*.yaml")]
+    sources = [SourceText(path.name, path.read_text()) for path in folder.rglob("*.yaml") if not path.stem.endswith("_test")]
     policies, diagnostics = load_policies(sources)
     assert policies.policies
     assert not [each for each in diagnostics if each.is_error]
