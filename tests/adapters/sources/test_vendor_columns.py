@@ -228,3 +228,13 @@ def test_a_tempo_account_is_the_agreement(shared_data: Path, tmp_path: Path) -> 
     read = read_vendor("tempo", shared_data, tmp_path)
     assert read.facts.records["contract"].collect()["status"].drop_nulls().unique().to_list() == ["active"]
     assert read.facts.records["time_entry"].collect()["resource_id"].null_count() == 0
+
+
+@vendors
+def test_a_column_that_no_file_shows_is_marked_as_from_general_knowledge(vendor: str, shared_data: Path, tmp_path: Path) -> None:
+    read = read_vendor(vendor, shared_data, tmp_path)
+    rules = [rule for rule in read.mappings[vendor].mapping.entities if rule.entity in read.facts.records]
+    assumed = {(rule.entity, name) for rule in rules for name, field in rule.fields.items() if field.known}
+    stated = {(entity, name) for (entity, _), names in read.facts.stated.items() for name in names}
+    mapped = {(rule.entity, name) for rule in rules for name in rule.fields}
+    assert mapped - stated - assumed == set()
