@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -140,6 +140,7 @@ def run_given(test: PolicyTest, policies: PolicySet) -> tuple[dict[str, pl.DataF
     if claimed is not None:
         result.add(decide_ownership(claimed, policies, context))
         agreed = agreed.with_outputs({name.removeprefix(GOLDEN): frame for name, frame in result.frames.items()})
+        agreed = replace(agreed, stated=claimed.stated, sources=result.sources)
     result.add(run_decisions(agreed, policies, context))
     return {name: frame.collect() for name, frame in result.frames.items()}, finish_findings(*result.findings)
 

@@ -67,3 +67,4 @@ class StageResult:
         self.frames |= {**other.frames, **joined}
         self.findings += other.findings
         self.not_applicable += other.not_applicable
+        self.sources |= other.sources

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.cli import app
+from adapters.cli.tieouts import print_tieouts
 from engine.errors import UsageError
 
 _POLICIES = Path("policies")
@@ -100,6 +101,7 @@ def _print_summary(manifest: dict[str, Any], run_dir: Path, *, is_new: bool) -> 
         console.print(table)
     else:
         console.print("No findings.")
+    print_tieouts(console, run_dir)
     _print_kpis(console, _kpis(run_dir))
     if manifest["not_applicable"]:
         names = ", ".join(each["policy"] for each in manifest["not_applicable"])
