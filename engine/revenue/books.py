@@ -61,7 +61,7 @@ def _lines(core: Core) -> pl.DataFrame:
 
 
 def _transfer(core: Core) -> pl.Expr:
-    passed = core.observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min())
+    passed = core.measures.observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min())
     known = pl.col("okey").replace_strict(passed["okey"], passed["date"], default=None, return_dtype=pl.Date)
     return pl.when(pl.col("timing") == "point_in_time").then(pl.coalesce(known, "ends", "begins"))
 
@@ -91,7 +91,7 @@ def _obligations(core: Core, as_of: dt.date) -> pl.DataFrame:
     made = made.join(latest, on="okey", how="left").with_columns(
         pl.when(last).then(pl.col("begins.l")).otherwise(pl.col("begins")).alias("begins"), pl.when(last).then(pl.col("ends.l")).otherwise(pl.col("ends")).alias("ends")
     )
-    made = with_progress(made, core.observed, "→day")
+    made = with_progress(made, core.measures, "→day")
     digits = pl.col("minor_digits")
     whole = pl.col("ssp").sum().over("group_id", "date")
     outside = pl.col("is_outside") | pl.col("problem").is_not_null()
@@ -182,7 +182,7 @@ def _price(core: Core) -> pl.DataFrame:
 
 def _observations(core: Core) -> pl.DataFrame:
     own = core.obligations.select("okey", "contract_id", "obligation_id", "minor_digits")
-    made = core.observed.join(own, on="okey", how="inner").with_columns(units_to_minor(pl.col("at_cost")).alias("at_cost"))
+    made = core.measures.observed.join(own, on="okey", how="inner").with_columns(units_to_minor(pl.col("at_cost")).alias("at_cost"))
     return shaped(made, OBSERVATIONS).sort("contract_id", "obligation_id", "date")
 
 

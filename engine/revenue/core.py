@@ -28,7 +28,7 @@ from engine.revenue.happenings import (
     starting_levels,
 )
 from engine.revenue.lines import line_frame
-from engine.revenue.measured import TERM, with_progress
+from engine.revenue.measured import TERM, Measures, fiscal_periods
 from engine.revenue.observe import observations
 from engine.revenue.options import option_prices
 from engine.revenue.periods import period_frame, with_period
@@ -61,7 +61,7 @@ class Core:
     changes: pl.DataFrame
     obligations: pl.DataFrame
     evolved: Evolved
-    observed: pl.DataFrame
+    measures: Measures
     atoms: pl.DataFrame
     outside: pl.DataFrame
     worked: pl.DataFrame
@@ -90,14 +90,15 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     states = _states(allocated.obligations, lines, contracts)
     added = _added(changes, splits, lines, start, records, states)
     happenings = Happenings(events, deltas_of(later, events), change_rows(changes, kept_terms, lines, states), added)
-    evolved = evolve(states, happenings, observed)
-    about = _about(states, added, contracts)
     periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, as_of))
-    atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), observed, about, periods, as_of)
+    measures = Measures(observed, fiscal_periods(periods))
+    evolved = evolve(states, happenings, measures)
+    about = _about(states, added, contracts)
+    atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), measures, about, periods, as_of)
     outside = _outside(records, lines, worked, allocated.obligations, observed, contracts, periods, as_of)
     findings = (gate_findings(contracts), allocated.findings, distinctness_findings(changes), _review_findings(lines))
     return Core(
-        contracts, lines, terms, levels, later, start, changes, about, evolved, observed, atoms, outside, worked, periods, findings
+        contracts, lines, terms, levels, later, start, changes, about, evolved, measures, atoms, outside, worked, periods, findings
     )
 
 
@@ -127,7 +128,7 @@ def _initial(lines: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
 def _obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
     """Return by obligation how it is treated: of its lines the first that is measured and priced decides."""
     first = lines.sort("okey", "is_as_invoiced", "contract_line_id").group_by("okey", maintain_order=True).agg(
-        pl.col("measure", "timing", "convention", "anchor_day", "service_start_at", "service_end_at", "decimals", "owner", "reallocation", "mixed",
+        pl.col("measure", "timing", "convention", "anchor_day", "service_start_at", "service_end_at", "calendar", "decimals", "owner", "reallocation", "mixed",
                "minor_digits", "rounding_mode", "offering", "loss_scope", "rule", "schedule", "role", "commission_pct").first(),
         pl.col("begins").min(), pl.col("ends").max(), pl.col("is_as_invoiced").all(), pl.col("contract_line_id").first().alias("line_id"),
         pl.col("repurchase_kind").is_not_null().any().alias("is_repurchase"), pl.col("pricing").eq("usage").any().alias("has_usage"),

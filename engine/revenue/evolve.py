@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.revenue.allocation import share_minor
 from engine.revenue.exact import COEFFICIENT, GUARD, part_units, units_to_minor, wide
-from engine.revenue.measured import TERM, with_progress
+from engine.revenue.measured import TERM, Measures, with_progress
 from engine.revenue.segments import earned_minor, earned_units, segment_part
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
@@ -54,7 +54,7 @@ class Happenings:
     added: pl.DataFrame
 
 
-def evolve(states: pl.DataFrame, happenings: Happenings, observed: pl.DataFrame) -> Evolved:
+def evolve(states: pl.DataFrame, happenings: Happenings, measures: Measures) -> Evolved:
     """Take obligations as signed through every event; `states` has IDENTITY, CHOICES, NUMBERS and the TERM columns."""
     made = Evolved()
     start = states.with_columns(pl.lit(0, dtype=pl.Int32).alias("ordinal"), pl.col("signed_on").alias("date"))
@@ -66,7 +66,7 @@ def evolve(states: pl.DataFrame, happenings: Happenings, observed: pl.DataFrame)
         events = happenings.events.filter(pl.col("ordinal") == ordinal)
         active = states.join(events, on="group_id", how="inner")
         rest = states.join(events, on="group_id", how="anti")
-        after = _one_event(active, events, happenings, observed, made)
+        after = _one_event(active, events, happenings, measures, made)
         states = pl.concat([rest, after.select(rest.columns)])
     return made
 
@@ -82,9 +82,9 @@ def _version(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _one_event(
-    active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, observed: pl.DataFrame, made: Evolved
+    active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, measures: Measures, made: Evolved
 ) -> pl.DataFrame:
-    before = with_progress(active, observed, "date", before=True)
+    before = with_progress(active, measures, "date", before=True)
     numerator, denominator = segment_part()
     before = before.with_columns(
         earned_minor().alias("minor.before"), (pl.col("base") + pl.col("rem")).alias("price.before"),
@@ -95,7 +95,7 @@ def _one_event(
     changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
     added = happenings.added.join(events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner")
     changed = _changed(priced, changes, added)
-    whole = _restarted(changed, observed)
+    whole = _restarted(changed, measures)
     _note(whole, before, made)
     return whole
 
@@ -213,7 +213,7 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([chosen.select(apart.columns), apart])
 
 
-def _restarted(rows: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
+def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     """Give every row its new term and, where it starts anew, the measure from which it does."""
     made = rows.rename({"m": "m.before", "mt": "mt.before", "u": "u.before"})
     # The price changes at the progress of before; the new term and estimate only after that.
@@ -221,7 +221,7 @@ def _restarted(rows: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
         earned_minor("m.before", "mt.before", "u.before").alias("minor.price"),
         pl.col("begins.next").alias("begins"), pl.col("ends.next").alias("ends"),
     )  # fmt: skip
-    made = with_progress(made, observed, "date", before=True)
+    made = with_progress(made, measures, "date", before=True)
     anew = pl.col("in_pool") & (pl.col("kind") != "catch_up").fill_null(value=True) & ~pl.col("is_new")
     made = made.with_columns(
         pl.when(anew).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"), pl.when(anew).then(pl.col("u")).otherwise(pl.col("u0")).alias("u0"),
@@ -230,7 +230,7 @@ def _restarted(rows: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
     # A report of progress dated on the change tells the estimate after it.
     is_timed = pl.col("measure") == "time_elapsed"
     same = made.filter(is_timed)
-    seen = with_progress(made.filter(~is_timed).drop("m", "mt", "u"), observed, "date")
+    seen = with_progress(made.filter(~is_timed).drop("m", "mt", "u"), measures, "date")
     made = pl.concat([same, seen.select(same.columns)])
     catches = (pl.col("kind") == "catch_up").fill_null(value=False)
     return made.with_columns(

@@ -122,9 +122,13 @@ def _treated(lines: pl.DataFrame, records: Records, contracts: pl.DataFrame, ver
     measure = pl.when((timing == "point_in_time") & pl.col("own.measure").is_null() & ~pl.col("measure").is_in(["units", "usage"])).then(
         pl.lit("milestones")
     ).otherwise(measure)
+    made = made.with_columns(pl.coalesce("own.convention", "convention", "setting.proration").alias("convention"))
+    by_time = pl.col("convention").is_in(["actual_seconds", "prorated_ends"])
+    last_moment = (pl.col("service_end_at") - pl.duration(microseconds=1)).dt.date()
     return made.with_columns(
         timing.alias("timing"), measure.alias("measure"),
-        pl.coalesce("own.convention", "convention", "setting.proration").alias("convention"),
+        pl.when(by_time).then(pl.coalesce(pl.col("service_start_at").dt.date(), "begins")).otherwise(pl.col("begins")).alias("begins"),
+        pl.when(by_time).then(pl.coalesce(last_moment, "ends")).otherwise(pl.col("ends")).alias("ends"),
         pl.when(is_principal).then(pl.lit("principal")).otherwise(pl.lit("agent")).alias("role"),
         pl.coalesce("own.loss_scope", pl.lit(value=False)).alias("loss_scope"),
         pl.coalesce("rule", pl.lit("606-10-25-23")).alias("rule"),

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.conventions import MONTHS_IN, Term, months_in_term
+from engine.revenue.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.exact import GUARD, money_units, part_units, wide
 from engine.revenue.records import Records
 
@@ -95,13 +95,14 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
     chosen = terms.filter(pl.col("pricing") == "periodic")
     if not chosen.height:
         return terms
-    start, end = pl.coalesce("start_date", "begins"), pl.coalesce("end_date", "ends")
-    numerator, denominator = months_in_term(pl.col("convention"), Term(start, end, pl.col("anchor_day")))
+    chosen = chosen.with_columns(pl.coalesce("start_date", "begins").alias("→start"), pl.coalesce("end_date", "ends").alias("→end"))
+    term = TermColumns(start="→start", end="→end", anchor_day="anchor_day")
+    chosen = with_months(chosen.lazy(), numerator="→months", denominator="→of", terms=term).collect()
     each = (pl.coalesce("quantity", pl.lit(1)) * pl.col("unit_price")).cast(pl.Decimal(38, 6))
     months = pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128)
     priced = chosen.select(
         "contract_line_id", "place",
-        part_units(money_units(each, pl.col("minor_digits")), numerator, denominator * months).alias("periodic"),
+        part_units(money_units(each, pl.col("minor_digits")), pl.col("→months"), pl.col("→of") * months).alias("periodic"),
     ).with_columns(((pl.col("periodic") + GUARD // 2) // GUARD * GUARD).alias("periodic"))  # fmt: skip
     return terms.join(priced, on=["contract_line_id", "place"], how="left", maintain_order="left").with_columns(
         pl.when(pl.col("pricing") == "periodic").then(pl.coalesce(money_units(pl.col("amount"), pl.col("minor_digits")), "periodic"))

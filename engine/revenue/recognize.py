@@ -7,10 +7,10 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.conventions import earned, term_of
+from engine.revenue.conventions import with_earned
 from engine.revenue.exact import GUARD, cumulative_minor, minor_money, split, units_to_minor, wide
 from engine.revenue.frames import MONEY
-from engine.revenue.measured import BY_TIME, told_roughly, with_progress
+from engine.revenue.measured import BY_TIME, Measures, told_roughly, with_progress
 from engine.revenue.periods import with_period
 from engine.revenue.segments import earned_minor
 
@@ -19,11 +19,14 @@ _EARLY: Final = dt.date(1900, 1, 1)
 _REESTIMATE: Final = 10**6
 _REGULAR: Final = 10**6 + 10
 
-ATOMS: Final = ("okey", "date", "minor", "nature", "basis", "is_planned", "m", "mt")
+_POINTS: Final[dict[str, pl.DataType]] = {
+    "okey": pl.String(), "date": pl.Date(), "order": pl.Int32(), "minor": pl.Int128(), "nature": pl.String(), "basis": pl.String(),
+    "is_planned": pl.Boolean(), "m": pl.Int128(), "mt": pl.Int128(),
+}  # fmt: skip
 
 
 def recognized(
-    segments: pl.DataFrame, jumps: pl.DataFrame, observed: pl.DataFrame, about: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date
+    segments: pl.DataFrame, jumps: pl.DataFrame, measures: Measures, about: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date
 ) -> pl.DataFrame:
     """Return the revenue of every obligation by day, nature and basis: okey, date, posting_date, period, minor, ….
 
@@ -36,7 +39,7 @@ def recognized(
         pl.col("from_date").shift(-1).over("okey").alias("next_from"),
         pl.when(pl.col("ordinal") == 0).then(pl.lit(_EARLY)).otherwise(pl.col("from_date")).alias("from_date"),
     )
-    points = pl.concat([_timed(parts, periods, as_of), _seen(parts, observed, about, periods, as_of), *_reestimates(parts, observed, jumps)], how="diagonal")
+    points = pl.concat([_timed(parts, measures, periods, as_of), _seen(parts, measures.observed, about, periods, as_of), *_reestimates(parts, measures.observed, jumps)], how="diagonal")
     events = jumps.join(open_keys, on="okey", how="semi").select(
         "okey", "date", (pl.col("ordinal") * 10 + pl.col("step")).alias("order"), "minor", "nature", "basis", pl.lit(value=False).alias("is_planned")
     )
@@ -54,11 +57,11 @@ def _posted(rows: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.Dat
     return dated.with_columns(day.alias("posting_date"))
 
 
-def _timed(parts: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the ends of periods (and as_of) at which promises measured by time have earned more."""
     chosen = parts.filter((pl.col("measure") == BY_TIME) & pl.col("begins").is_not_null() & pl.col("ends").is_not_null())
     if not chosen.height:
-        return pl.DataFrame()
+        return pl.DataFrame(schema=_POINTS)
     numbered = periods.sort("calendar", "start_date").with_columns(pl.int_range(pl.len()).over("calendar").cast(pl.Int64).alias("→index"))
     starts = numbered.select("calendar", pl.col("start_date").alias("→from"), "→index").sort("→from")
     first, last = pl.max_horizontal("begins", "from_date"), pl.min_horizontal("ends", pl.coalesce("next_from", "ends"))
@@ -79,32 +82,28 @@ def _timed(parts: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.Dat
     cut = running.drop("date").join(first_after.drop("date"), on="→part", how="semi").with_columns(pl.lit(as_of).alias("date"))
     points = pl.concat([points, cut.select(points.columns)])
     points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from"))).unique(["→part", "date"], keep="first")
-    measured = with_progress(points.sort("okey", "date"), _NOTHING, "date")
-    measured = _scheduled(measured.with_columns(_prorated(earned_minor()).alias("minor")))
+    measured = with_progress(points.sort("okey", "date"), measures, "date").with_columns(earned_minor().alias("minor"))
+    measured = _scheduled(_prorated(measured, measures))
     return measured.select(
         "okey", "date", pl.lit(_REGULAR, dtype=pl.Int32).alias("order"), "minor", pl.lit("current").alias("nature"), pl.lit(BY_TIME).alias("basis"),
         (pl.col("date") > as_of).alias("is_planned"), "m", "mt",
     )  # fmt: skip
 
 
-_NOTHING: Final = pl.DataFrame(
-    schema={"okey": pl.String(), "date": pl.Date(), "to_date": pl.Int128(), "total": pl.Int128(), "at_cost": pl.Int128()}
-)
-
-
-def _prorated(minor: pl.Expr) -> pl.Expr:
+def _prorated(points: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     """Replace the figure under `prorated_ends`, whose full months are posted truncated, by what that convention posts."""
-    convention = pl.lit("prorated_ends")
-    term = term_of(
-        convention, pl.col("begins"), pl.col("ends"), anchor_day=pl.col("anchor_day"), service_start_at=pl.col("service_start_at"),
-        service_end_at=pl.col("service_end_at"),
-    )  # fmt: skip
-    after = pl.when(pl.col("from_date") > pl.col("begins")).then(pl.col("from_date").dt.offset_by("-1d"))
-    rest = minor_money(units_to_minor(pl.col("rem")), pl.col("minor_digits"))
-    part = earned(rest, convention, term, pl.col("date"), digits=pl.col("minor_digits"), mode="half_up", after=after)
-    micros = part.cast(MONEY).to_physical().cast(pl.Int128)
+    chosen = points.filter(pl.col("convention") == "prorated_ends")
+    if not chosen.height:
+        return points
+    chosen = chosen.with_columns(
+        minor_money(units_to_minor(pl.col("rem")), pl.col("minor_digits")).alias("→rest"),
+        pl.when(pl.col("from_date") > pl.col("begins")).then(pl.col("from_date").dt.offset_by("-1d")).alias("→after"),
+    )
+    earned = with_earned(chosen.lazy(), "→earned", amount="→rest", at="date", after="→after", terms=measures.terms()).collect()
+    micros = pl.col("→earned").cast(MONEY).to_physical().cast(pl.Int128)
     unit = minor_money(wide(1), pl.col("minor_digits")).to_physical().cast(pl.Int128)
-    return pl.when(pl.col("convention") == "prorated_ends").then(units_to_minor(pl.col("base")) + micros // unit).otherwise(minor)
+    made = earned.with_columns((units_to_minor(pl.col("base")) + micros // unit).alias("minor"))
+    return pl.concat([points.filter(pl.col("convention") != "prorated_ends"), made.select(points.columns)]).sort("okey", "date")
 
 
 def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
@@ -147,7 +146,7 @@ def _seen(parts: pl.DataFrame, observed: pl.DataFrame, about: pl.DataFrame, peri
         "okey", "date", pl.col("to_date").alias("m"), pl.col("total").alias("mt"), pl.col("at_cost").alias("u"), "basis"
     )
     if not kept.height:
-        return pl.DataFrame()
+        return pl.DataFrame(schema=_POINTS)
     measured = told_roughly(_in_segment(kept, parts))
     return measured.select(
         "okey", "date", pl.lit(_REGULAR, dtype=pl.Int32).alias("order"), earned_minor().alias("minor"), pl.lit("current").alias("nature"), "basis",

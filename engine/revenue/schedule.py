@@ -29,7 +29,11 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
     planned = pl.when("is_planned").then(pl.col("amount")).otherwise(pl.lit(0, dtype=MONEY))
     done = pl.when("is_planned").then(pl.lit(0, dtype=MONEY)).otherwise(pl.col("amount"))
     caught = pl.when("is_planned").then(pl.lit(0, dtype=MONEY)).otherwise(pl.col("catch_up_amount"))
-    made = performance.with_columns(planned.alias("planned_amount"), done.alias("recognized_amount"), caught.alias("catch_up_amount"))
+    # By what it changed revenue is split in `modifications`; here a change is one row.
+    basis = pl.when(pl.col("nature").is_in(["modification", "estimate_change"])).then(pl.lit("catch_up")).otherwise(pl.col("basis"))
+    made = performance.with_columns(
+        planned.alias("planned_amount"), done.alias("recognized_amount"), caught.alias("catch_up_amount"), basis.alias("basis")
+    )
     summed = made.group_by(_KEY, maintain_order=True).agg(
         pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(), pl.col("currency", "rule").first(),
         pl.col("progress").filter(~pl.col("is_planned")).last(), pl.col("evidence").first(),
