@@ -11,8 +11,15 @@ from engine.revenue.frames import setting
 from engine.revenue.records import Records
 
 TERM_FIELDS: Final = (
-    "quantity", "unit_price", "amount", "standalone_selling_price", "start_date", "end_date", "estimated_hours", "estimated_cost",
-)  # fmt: skip
+    "quantity",
+    "unit_price",
+    "amount",
+    "standalone_selling_price",
+    "start_date",
+    "end_date",
+    "estimated_hours",
+    "estimated_cost",
+)
 """What an amendment line states as the line's values after it; null in a change: unchanged."""
 
 
@@ -28,9 +35,7 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     claimed = (pl.col("status") == "draft") & pl.col("is_enforceable").fill_null(value=False)
     effective = pl.coalesce("effective_date", "approved_date")
     agreed = pl.when(approved).then(pl.coalesce("approved_date", "effective_date")).otherwise(effective)
-    day = (
-        pl.when(pl.col("setting.modification.date") == "effective").then(effective).otherwise(pl.max_horizontal(effective, agreed))
-    )
+    day = pl.when(pl.col("setting.modification.date") == "effective").then(effective).otherwise(pl.max_horizontal(effective, agreed))
     from_start = pl.col("setting.modification.effect_from") == "month_start"
     found = records.frame("amendment").filter(approved | claimed).join(terms, on="contract_id", how="inner")
     dated = found.with_columns(pl.when(from_start).then(day.dt.month_start()).otherwise(day).alias("event_date"))
@@ -45,9 +50,15 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of counted amendments with amendment, day and place; an added line without id bears the amendment line's."""
     lines = records.frame("amendment_line").with_columns(pl.coalesce("contract_line_id", "amendment_line_id").alias("contract_line_id"))
     head = amendments.select(
-        "amendment_id", "contract_id", "group_id", "event_date", "place", pl.col("evidence").alias("amendment_evidence"),
-        "description", pl.col("known_at").alias("amendment_known_at"),
-    )  # fmt: skip
+        "amendment_id",
+        "contract_id",
+        "group_id",
+        "event_date",
+        "place",
+        pl.col("evidence").alias("amendment_evidence"),
+        "description",
+        pl.col("known_at").alias("amendment_known_at"),
+    )
     return lines.join(head, on="amendment_id", how="inner").sort("group_id", "place", "contract_line_id", "amendment_line_id")
 
 
@@ -59,14 +70,27 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     amendment line's own remaining_is_distinct, remaining_standalone_selling_price, past_performance_amount.
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
-    head = ["event_date", "amendment_id", "amendment_line_id", "remaining_is_distinct", "remaining_standalone_selling_price",
-            "past_performance_amount", "evidence", "amendment_evidence"]  # fmt: skip
-    first = signed.select(*keys, *TERM_FIELDS, pl.col("added_place").alias("place")).with_columns(
-        pl.when(pl.col("place") > 0).then(pl.lit("add")).otherwise(pl.lit("signed")).alias("action")
-    ).join(
-        changes.filter(pl.col("action") == "add").unique(["contract_line_id", "place"], keep="first", maintain_order=True)
-        .select("contract_line_id", "place", *head), on=["contract_line_id", "place"], how="left",
-    )  # fmt: skip
+    head = [
+        "event_date",
+        "amendment_id",
+        "amendment_line_id",
+        "remaining_is_distinct",
+        "remaining_standalone_selling_price",
+        "past_performance_amount",
+        "evidence",
+        "amendment_evidence",
+    ]
+    first = (
+        signed.select(*keys, *TERM_FIELDS, pl.col("added_place").alias("place"))
+        .with_columns(pl.when(pl.col("place") > 0).then(pl.lit("add")).otherwise(pl.lit("signed")).alias("action"))
+        .join(
+            changes.filter(pl.col("action") == "add")
+            .unique(["contract_line_id", "place"], keep="first", maintain_order=True)
+            .select("contract_line_id", "place", *head),
+            on=["contract_line_id", "place"],
+            how="left",
+        )
+    )
     later = changes.filter(pl.col("action") != "add").select(*keys, *TERM_FIELDS, "place", "action", *head)
     # A price per unit stated anew gives the amount where none is stated.
     priced = pl.when(pl.col("action") != "remove").then(pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))

@@ -43,20 +43,28 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     change = pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)
     ssp_after = pl.coalesce(micros("standalone_selling_price"), pl.when(is_add).then(pl.col("ssp")))
     ssp_change = ssp_after - pl.when(is_add).then(wide(0)).otherwise(micros("before.standalone_selling_price").fill_null(0))
-    rows = rows.with_columns(distinct.alias("is_distinct"), change.alias("price_change"), ssp_change.alias("ssp_change"), said.is_null().alias("is_presumed"))
+    rows = rows.with_columns(
+        distinct.alias("is_distinct"), change.alias("price_change"), ssp_change.alias("ssp_change"), said.is_null().alias("is_presumed")
+    )
     rows = rows.with_columns(_is_at_ssp().alias("at_ssp"), _only_adds().alias("only_adds"))
     alone = (is_add | pl.col("only_adds")) & pl.col("is_distinct") & pl.col("at_ssp")
     continues = is_add & pl.col("is_exercise").fill_null(value=False) & (pl.col("setting.material_right.exercise") == "continuation")
     rows = rows.with_columns((alone | continues).alias("may_stand_alone"), continues.alias("continues"))
     all_alone = pl.col("may_stand_alone").all().over("amendment_id")
     kind = (
-        pl.when(pl.col("continues")).then(pl.lit("exercise"))
-        .when(all_alone).then(pl.lit("separate"))
-        .when(pl.col("action") == "remove").then(pl.lit("remove"))
-        .when(is_add | pl.col("is_distinct")).then(pl.lit("prospective"))
+        pl.when(pl.col("continues"))
+        .then(pl.lit("exercise"))
+        .when(all_alone)
+        .then(pl.lit("separate"))
+        .when(pl.col("action") == "remove")
+        .then(pl.lit("remove"))
+        .when(is_add | pl.col("is_distinct"))
+        .then(pl.lit("prospective"))
         .otherwise(pl.lit("catch_up"))
-    )  # fmt: skip
-    return rows.with_columns(kind.alias("kind"), pl.col("terminated_date").eq(pl.col("event_date")).fill_null(value=False).alias("ends_contract"))
+    )
+    return rows.with_columns(
+        kind.alias("kind"), pl.col("terminated_date").eq(pl.col("event_date")).fill_null(value=False).alias("ends_contract")
+    )
 
 
 def _is_at_ssp() -> pl.Expr:
@@ -82,11 +90,23 @@ def _only_adds() -> pl.Expr:
 def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every change whose distinctness was presumed and decides its treatment."""
     hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & (pl.col("kind") != "separate"))
-    how = pl.when(pl.col("is_distinct")).then(pl.lit("distinct, so the change is prospective")).otherwise(pl.lit("not distinct, so revenue catches up"))
+    how = (
+        pl.when(pl.col("is_distinct"))
+        .then(pl.lit("distinct, so the change is prospective"))
+        .otherwise(pl.lit("not distinct, so revenue catches up"))
+    )
     return hit.select(
-        pl.lit("revenue").alias("stage"), pl.lit("distinctness_presumed").alias("kind"), pl.lit("distinctness_presumed").alias("rule"),
-        pl.lit("low").alias("severity"), pl.lit("amendment_line").alias("entity"), pl.col("amendment_line_id").alias("entity_id"), "contract_id",
-        pl.concat_str(pl.lit("Nobody judged whether what remains of "), "contract_line_id", pl.lit(" is distinct; it is taken as "), how).alias("message"),
+        pl.lit("revenue").alias("stage"),
+        pl.lit("distinctness_presumed").alias("kind"),
+        pl.lit("distinctness_presumed").alias("rule"),
+        pl.lit("low").alias("severity"),
+        pl.lit("amendment_line").alias("entity"),
+        pl.col("amendment_line_id").alias("entity_id"),
+        "contract_id",
+        pl.concat_str(
+            pl.lit("Nobody judged whether what remains of "), "contract_line_id", pl.lit(" is distinct; it is taken as "), how
+        ).alias("message"),
         pl.lit("Judge it (606-10-25-13) and enter `remaining_is_distinct` or a judgement.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"), "evidence",
-    )  # fmt: skip
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )

@@ -35,7 +35,16 @@ def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.D
         pl.coalesce(minor_digits(pl.col("currency")), pl.lit(2)).alias("minor_digits"),
         _term_end(as_of).alias("term_end"),
     )
-    extra = ["version", "total_value", "ceiling_amount", "financing_rate", "financing_exclusion", "exit_penalty", "notice_days", "cancellable_by"]
+    extra = [
+        "version",
+        "total_value",
+        "ceiling_amount",
+        "financing_rate",
+        "financing_exclusion",
+        "exit_penalty",
+        "notice_days",
+        "cancellable_by",
+    ]
     return shaped(made, CONTRACTS, keep=[*kept, *extra]).sort("contract_id")
 
 
@@ -44,9 +53,7 @@ def _with_entity(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
     own = records.frame("fiscal_period").select(pl.col("legal_entity_id"), pl.col("legal_entity_id").alias("calendar")).unique()
     made = contracts.join(entities, on="legal_entity_id", how="left", maintain_order="left")
     made = made.join(own, on="legal_entity_id", how="left", maintain_order="left")
-    return made.with_columns(
-        pl.col("calendar").fill_null(""), pl.coalesce("functional_currency", "currency").alias("functional_currency")
-    )
+    return made.with_columns(pl.col("calendar").fill_null(""), pl.coalesce("functional_currency", "currency").alias("functional_currency"))
 
 
 def _grouped(contracts: pl.DataFrame) -> pl.DataFrame:
@@ -66,29 +73,36 @@ def _judged(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date) -
     made = contracts
     for question in ("enforceable", "collectible"):
         said = conclusions(judgements, question, "contract_id", as_of)
-        made = made.join(said, on="contract_id", how="left", maintain_order="left", suffix=".j").with_columns(
-            pl.coalesce(
-                pl.col(question), pl.col("conclusion"),
-                pl.when(setting(f"gate.{question}") == "presumed").then(pl.lit(value=True)),
-            ).alias(f"{question}.is"),
-            pl.when(pl.col(question).is_not_null()).then(pl.lit("record"))
-            .when(pl.col("conclusion").is_not_null()).then(pl.lit("judgement"))
-            .when(setting(f"gate.{question}") == "presumed").then(pl.lit("presumption"))
-            .alias(f"{question}.by"),
-        ).drop("conclusion")  # fmt: skip
+        made = (
+            made.join(said, on="contract_id", how="left", maintain_order="left", suffix=".j")
+            .with_columns(
+                pl.coalesce(
+                    pl.col(question),
+                    pl.col("conclusion"),
+                    pl.when(setting(f"gate.{question}") == "presumed").then(pl.lit(value=True)),
+                ).alias(f"{question}.is"),
+                pl.when(pl.col(question).is_not_null())
+                .then(pl.lit("record"))
+                .when(pl.col("conclusion").is_not_null())
+                .then(pl.lit("judgement"))
+                .when(setting(f"gate.{question}") == "presumed")
+                .then(pl.lit("presumption"))
+                .alias(f"{question}.by"),
+            )
+            .drop("conclusion")
+        )
     both = pl.col("enforceable.is") & pl.col("collectible.is")
     met_on = pl.max_horizontal(pl.coalesce("criteria_met_date", "signed_date"), "signed_date")
-    gate = (
-        pl.when(both.is_null()).then(pl.lit("held"))
-        .when(both & (met_on <= as_of)).then(pl.lit("met"))
-        .otherwise(pl.lit("not_met"))
-    )  # fmt: skip
+    gate = pl.when(both.is_null()).then(pl.lit("held")).when(both & (met_on <= as_of)).then(pl.lit("met")).otherwise(pl.lit("not_met"))
     weakest = (
-        pl.when(both.is_null()).then(None)
-        .when((pl.col("enforceable.by") == "presumption") | (pl.col("collectible.by") == "presumption")).then(pl.lit("presumption"))
-        .when((pl.col("enforceable.by") == "judgement") | (pl.col("collectible.by") == "judgement")).then(pl.lit("judgement"))
+        pl.when(both.is_null())
+        .then(None)
+        .when((pl.col("enforceable.by") == "presumption") | (pl.col("collectible.by") == "presumption"))
+        .then(pl.lit("presumption"))
+        .when((pl.col("enforceable.by") == "judgement") | (pl.col("collectible.by") == "judgement"))
+        .then(pl.lit("judgement"))
         .otherwise(pl.lit("record"))
-    )  # fmt: skip
+    )
     return made.with_columns(gate.alias("gate"), weakest.alias("gate_source")).with_columns(
         pl.when(pl.col("gate") == "met").then(met_on).alias("gate_date")
     )
@@ -105,7 +119,11 @@ def conclusions(judgements: pl.DataFrame, question: str, key: str, as_of: dt.dat
         .agg(said.last().alias("said"))
         .select(
             key,
-            pl.when(pl.col("said").is_in(_YES)).then(pl.lit(value=True)).when(pl.col("said").is_in(_NO)).then(pl.lit(value=False)).alias("conclusion"),
+            pl.when(pl.col("said").is_in(_YES))
+            .then(pl.lit(value=True))
+            .when(pl.col("said").is_in(_NO))
+            .then(pl.lit(value=False))
+            .alias("conclusion"),
         )
     )
 
@@ -120,18 +138,27 @@ def _term_end(as_of: dt.date) -> pl.Expr:
 def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every contract whose criteria are not met, or that nobody judged."""
     is_held = pl.col("gate") == "held"
-    message = pl.when(is_held).then(
-        pl.format("Nobody judged whether contract {} is enforceable and collection probable; nothing is recognized until then.", "contract_id")
-    ).otherwise(
-        pl.format("Contract {} does not meet the criteria of a contract; what the customer paid is a liability.", "contract_id")
-    )  # fmt: skip
+    message = (
+        pl.when(is_held)
+        .then(
+            pl.format(
+                "Nobody judged whether contract {} is enforceable and collection probable; nothing is recognized until then.", "contract_id"
+            )
+        )
+        .otherwise(pl.format("Contract {} does not meet the criteria of a contract; what the customer paid is a liability.", "contract_id"))
+    )
     return contracts.filter(pl.col("gate") != "met").select(
         pl.lit("revenue").alias("stage"),
         pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met")).alias("kind"),
         pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met")).alias("rule"),
         pl.when(is_held).then(pl.lit("high")).otherwise(pl.lit("medium")).alias("severity"),
-        pl.lit("contract").alias("entity"), pl.col("contract_id").alias("entity_id"), "contract_id",
-        pl.col("total_value").alias("amount_at_risk"), "currency", message.alias("message"),
+        pl.lit("contract").alias("entity"),
+        pl.col("contract_id").alias("entity_id"),
+        "contract_id",
+        pl.col("total_value").alias("amount_at_risk"),
+        "currency",
+        message.alias("message"),
         pl.lit("Judge the criteria (606-10-25-1) and enter the result on the contract or in the register of judgements.").alias("remedy"),
-        pl.lit("controller").alias("owner"), "evidence",
-    )  # fmt: skip
+        pl.lit("controller").alias("owner"),
+        "evidence",
+    )

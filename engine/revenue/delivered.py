@@ -16,9 +16,15 @@ _MONEY: Final = polars_dtype(Kind.MONEY)
 _HOURS: Final = polars_dtype(Kind.HOURS)
 
 DELIVERED: Final[dict[str, pl.DataType]] = {
-    "okey": pl.String(), "contract_line_id": pl.String(), "date": pl.Date(), "units": pl.Int128(), "basis": pl.String(),
-    "timing": pl.String(), "is_accrued": pl.Boolean(), "evidence": pl.List(pl.String()),
-}  # fmt: skip
+    "okey": pl.String(),
+    "contract_line_id": pl.String(),
+    "date": pl.Date(),
+    "units": pl.Int128(),
+    "basis": pl.String(),
+    "timing": pl.String(),
+    "is_accrued": pl.Boolean(),
+    "evidence": pl.List(pl.String()),
+}
 """Amounts earned on a day by a line, in units, before an agent's pass-through is taken out."""
 
 
@@ -37,26 +43,45 @@ def counted_time(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.Da
     value = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.col("rate").cast(pl.Decimal(38, 8))).cast(_MONEY)
     cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(_MONEY)
     return rows.select(
-        "contract_line_id", pl.col("work_date").alias("date"), "hours", "rate", money_units(value, pl.col("minor_digits")).alias("value"),
-        "time_entry_id", (~approved).alias("is_accrued"), "evidence", cost.alias("cost"), "project_id", "resource_id",
+        "contract_line_id",
+        pl.col("work_date").alias("date"),
+        "hours",
+        "rate",
+        money_units(value, pl.col("minor_digits")).alias("value"),
+        "time_entry_id",
+        (~approved).alias("is_accrued"),
+        "evidence",
+        cost.alias("cost"),
+        "project_id",
+        "resource_id",
         (pl.col("billable").fill_null(value=True) & ~pl.col("is_unbillable").fill_null(value=False)).alias("earns"),
-    )  # fmt: skip
+    )
 
 
 def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
     """Add `rate`: the entry's own, else the one billing found, the assignment's, the line's."""
     decided = records.output("billing_decisions")
     if decided is not None and {"item_id", "rate", "item_type"} <= set(decided.columns):
-        billed = decided.filter(pl.col("item_type") == "time_entry").group_by(pl.col("item_id").alias("time_entry_id")).agg(
-            pl.col("rate").drop_nulls().first().alias("billing.rate"),
-            pl.col("decision").is_in(["not_billable", "billed_otherwise"]).all().alias("is_unbillable"),
+        billed = (
+            decided.filter(pl.col("item_type") == "time_entry")
+            .group_by(pl.col("item_id").alias("time_entry_id"))
+            .agg(
+                pl.col("rate").drop_nulls().first().alias("billing.rate"),
+                pl.col("decision").is_in(["not_billable", "billed_otherwise"]).all().alias("is_unbillable"),
+            )
         )
         rows = rows.join(billed, on="time_entry_id", how="left", maintain_order="left")
     else:
-        rows = rows.with_columns(pl.lit(None, dtype=polars_dtype(Kind.PRICE)).alias("billing.rate"), pl.lit(value=False).alias("is_unbillable"))
-    planned = records.frame("assignment").filter(pl.col("bill_rate").is_not_null()).sort("assignment_id").unique(
-        ["project_id", "resource_id"], keep="first", maintain_order=True
-    ).select("project_id", "resource_id", pl.col("bill_rate").alias("assignment.rate"))  # fmt: skip
+        rows = rows.with_columns(
+            pl.lit(None, dtype=polars_dtype(Kind.PRICE)).alias("billing.rate"), pl.lit(value=False).alias("is_unbillable")
+        )
+    planned = (
+        records.frame("assignment")
+        .filter(pl.col("bill_rate").is_not_null())
+        .sort("assignment_id")
+        .unique(["project_id", "resource_id"], keep="first", maintain_order=True)
+        .select("project_id", "resource_id", pl.col("bill_rate").alias("assignment.rate"))
+    )
     rows = rows.join(planned, on=["project_id", "resource_id"], how="left", maintain_order="left")
     return rows.with_columns(pl.coalesce("bill_rate", "billing.rate", "assignment.rate", "unit_price").alias("rate"))
 
@@ -68,11 +93,15 @@ def delivered(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of
 
 
 def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
-    chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through")).select("contract_line_id", "okey", "cap_amount", "minor_digits")
+    chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through")).select(
+        "contract_line_id", "okey", "cap_amount", "minor_digits"
+    )
     rows = worked.filter(pl.col("earns") & pl.col("value").is_not_null()).join(chosen, on="contract_line_id", how="inner")
-    daily = rows.group_by("okey", "contract_line_id", "date", "is_accrued", "cap_amount", "minor_digits").agg(
-        pl.col("value").sum().alias("units"), pl.col("evidence").explode().drop_nulls().unique().sort()
-    ).sort("contract_line_id", "date", "is_accrued")  # fmt: skip
+    daily = (
+        rows.group_by("okey", "contract_line_id", "date", "is_accrued", "cap_amount", "minor_digits")
+        .agg(pl.col("value").sum().alias("units"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "date", "is_accrued")
+    )
     # Nobody estimated the hours, so nobody could expect an overrun before the cap is reached.
     reached = pl.col("units").cum_sum().over("contract_line_id")
     cap = money_units(pl.col("cap_amount"), pl.col("minor_digits"))
@@ -80,8 +109,9 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     daily = daily.with_columns(capped.alias("so_far"))
     return daily.with_columns(
         (pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)).alias("units"),
-        pl.when("is_accrued").then(pl.lit("accrual")).otherwise(pl.lit("as_invoiced")).alias("basis"), pl.lit("as_invoiced").alias("timing"),
-    )  # fmt: skip
+        pl.when("is_accrued").then(pl.lit("accrual")).otherwise(pl.lit("as_invoiced")).alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+    )
 
 
 def _reported(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
@@ -94,9 +124,15 @@ def _reported(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     hours = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
     value = (hours.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     return rows.select(
-        "okey", "contract_line_id", pl.col("as_of_date").alias("date"), money_units(value, pl.col("minor_digits")).alias("units"),
-        pl.lit("as_invoiced").alias("basis"), pl.lit("as_invoiced").alias("timing"), pl.lit(value=False).alias("is_accrued"), "evidence",
-    )  # fmt: skip
+        "okey",
+        "contract_line_id",
+        pl.col("as_of_date").alias("date"),
+        money_units(value, pl.col("minor_digits")).alias("units"),
+        pl.lit("as_invoiced").alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
 
 
 def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -112,10 +148,15 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
     markup = pl.coalesce("markup_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
     whole = units + part_units(units, markup, wide(100 * 10**8))
     return rows.select(
-        "okey", "contract_line_id", pl.col("incurred_date").alias("date"), whole.alias("units"),
-        pl.when(approved).then(pl.lit("as_invoiced")).otherwise(pl.lit("accrual")).alias("basis"), pl.lit("as_invoiced").alias("timing"),
-        (~approved).alias("is_accrued"), "evidence",
-    )  # fmt: skip
+        "okey",
+        "contract_line_id",
+        pl.col("incurred_date").alias("date"),
+        whole.alias("units"),
+        pl.when(approved).then(pl.lit("as_invoiced")).otherwise(pl.lit("accrual")).alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+        (~approved).alias("is_accrued"),
+        "evidence",
+    )
 
 
 def _used(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -127,17 +168,30 @@ def _used(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
     priced = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     licence = pl.col("offering") == "licence"
-    opens = pl.when(licence).then(pl.coalesce("satisfied_on", pl.when(pl.col("timing") == "over_time").then(pl.col("begins")))).otherwise(pl.col("usage_date"))
-    rows = rows.with_columns(pl.max_horizontal("usage_date", opens).alias("date"), pl.coalesce("amount", priced).alias("worth"), opens.alias("opens"))
+    opens = (
+        pl.when(licence)
+        .then(pl.coalesce("satisfied_on", pl.when(pl.col("timing") == "over_time").then(pl.col("begins"))))
+        .otherwise(pl.col("usage_date"))
+    )
+    rows = rows.with_columns(
+        pl.max_horizontal("usage_date", opens).alias("date"), pl.coalesce("amount", priced).alias("worth"), opens.alias("opens")
+    )
     rows = rows.filter(pl.col("worth").is_not_null() & pl.col("opens").is_not_null() & (pl.col("date") <= as_of))
     return rows.select(
-        "okey", "contract_line_id", "date", money_units(pl.col("worth"), pl.col("minor_digits")).alias("units"),
+        "okey",
+        "contract_line_id",
+        "date",
+        money_units(pl.col("worth"), pl.col("minor_digits")).alias("units"),
         pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("usage")).alias("basis"),
-        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("over_time")).alias("timing"), pl.lit(value=False).alias("is_accrued"), "evidence",
-    )  # fmt: skip
+        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("over_time")).alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
 
 
-def shared_royalties(records: Records, lines: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def shared_royalties(
+    records: Records, lines: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
     """Return royalties allocated to several obligations by their shares at inception, each when it is satisfied (`DELIVERED`).
 
     `obligations`: okey, group_id, obligation_id, share, line_id (its first line); `satisfied`: okey, satisfied_on.
@@ -147,27 +201,39 @@ def shared_royalties(records: Records, lines: pl.DataFrame, obligations: pl.Data
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(chosen, on="contract_line_id", how="inner")
     if not rows.height:
         return pl.DataFrame(schema=DELIVERED)
-    spread = rows.select("usage_id", "group_id", "usage_date", money_units(pl.col("amount"), pl.col("minor_digits")).alias("pool"), "evidence").join(
-        obligations.filter(pl.col("share") > 0), on="group_id", how="inner"
-    )
+    spread = rows.select(
+        "usage_id", "group_id", "usage_date", money_units(pl.col("amount"), pl.col("minor_digits")).alias("pool"), "evidence"
+    ).join(obligations.filter(pl.col("share") > 0), on="group_id", how="inner")
     spread = spread.with_columns(wide(0).alias("→none"), pl.lit("largest").alias("owner"), pl.lit(value=False).alias("half_even"))
     shared = share_minor(spread, pool_key="usage_id", pool="pool", base="→none", weight="share", owner="owner", name="obligation_id")
     dated = shared.join(satisfied, on="okey", how="inner").with_columns(pl.max_horizontal("usage_date", "satisfied_on").alias("date"))
     return dated.filter(pl.col("date") <= as_of).select(
-        "okey", pl.col("line_id").alias("contract_line_id"), "date", (pl.col("shared") * GUARD).alias("units"), pl.lit("royalty").alias("basis"),
-        pl.lit("royalty").alias("timing"), pl.lit(value=False).alias("is_accrued"), "evidence",
-    )  # fmt: skip
+        "okey",
+        pl.col("line_id").alias("contract_line_id"),
+        "date",
+        (pl.col("shared") * GUARD).alias("units"),
+        pl.lit("royalty").alias("basis"),
+        pl.lit("royalty").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
 
 
 def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
     """Return what was earned by line and day in whole minor units, rounded cumulatively: `minor` beside the other columns."""
     key = ["contract_line_id", "timing"]
-    daily = rows.group_by("okey", "contract_line_id", "posting_date", "period", "date", "basis", "timing", half_even, "share_of", "minor_digits").agg(
-        pl.col("units").sum(), pl.col("evidence").explode().drop_nulls().unique().sort()
-    ).sort("contract_line_id", "timing", "posting_date", "date", "basis")  # fmt: skip
+    daily = (
+        rows.group_by(
+            "okey", "contract_line_id", "posting_date", "period", "date", "basis", "timing", half_even, "share_of", "minor_digits"
+        )
+        .agg(pl.col("units").sum(), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "timing", "posting_date", "date", "basis")
+    )
     so_far = pl.col("units").cum_sum().over(key)
     net = pl.when(pl.col("share_of").is_not_null()).then(part_units(so_far, pl.col("share_of"), wide(100 * 10**8))).otherwise(so_far)
-    daily = daily.with_columns(units_to_minor(net, pl.col(half_even)).alias("→net"), units_to_minor(so_far, pl.col(half_even)).alias("→gross"))
+    daily = daily.with_columns(
+        units_to_minor(net, pl.col(half_even)).alias("→net"), units_to_minor(so_far, pl.col(half_even)).alias("→gross")
+    )
     return daily.with_columns(
         (pl.col("→net") - pl.col("→net").shift(1).over(key).fill_null(0)).alias("minor"),
         (pl.col("→gross") - pl.col("→gross").shift(1).over(key).fill_null(0)).alias("gross"),

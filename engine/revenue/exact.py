@@ -88,9 +88,7 @@ def part_units(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> pl.
     return (whole + (rest * 2 >= below).cast(WIDE)) * amount.sign()
 
 
-def cumulative_minor(
-    base: pl.Expr, amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr, half_even: pl.Expr | None = None
-) -> pl.Expr:
+def cumulative_minor(base: pl.Expr, amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
     """Return base + amount × numerator ÷ denominator rounded once, to whole minor units.
 
     Half away from zero (or to even), symmetrical in sign: a figure and its negative round alike.

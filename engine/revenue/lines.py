@@ -16,9 +16,17 @@ from engine.revenue.records import Records
 from engine.revenue.settings import Versions, assignments, with_settings, with_treatment
 
 _MONEY_FIELDS: Final = (
-    "amount", "standalone_selling_price", "cap_amount", "estimated_cost", "variable_amount", "cash_selling_price", "list_price",
-    "ssp_low", "ssp_high", "repurchase_price",
-)  # fmt: skip
+    "amount",
+    "standalone_selling_price",
+    "cap_amount",
+    "estimated_cost",
+    "variable_amount",
+    "cash_selling_price",
+    "list_price",
+    "ssp_low",
+    "ssp_high",
+    "repurchase_price",
+)
 
 KEY: Final = "\x1f"
 """Joins a group and an obligation's name to a key that is unique over all contracts."""
@@ -34,10 +42,14 @@ def line_frame(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame,
     added = changes.filter(pl.col("action") == "add").unique("contract_line_id", keep="first", maintain_order=True)
     own = records.frame("contract_line").with_columns(pl.lit(0, dtype=pl.Int32).alias("added_place"))
     stated = added.select(
-        "contract_line_id", "contract_id", "evidence", pl.col("amendment_id").alias("added_by"), pl.col("event_date").alias("from_date"),
+        "contract_line_id",
+        "contract_id",
+        "evidence",
+        pl.col("amendment_id").alias("added_by"),
+        pl.col("event_date").alias("from_date"),
         pl.col("place").alias("added_place"),
         *(pl.col(name) for name in added.columns if name in schema and name not in ("contract_line_id", "contract_id", "evidence")),
-    )  # fmt: skip
+    )
     both = stated.join(own.drop("added_place"), on="contract_line_id", how="left", maintain_order="left", suffix=".own")
     merged = both.with_columns(
         pl.coalesce(name, f"{name}.own").alias(name) for name in stated.columns if f"{name}.own" in both.columns and name != "evidence"
@@ -71,16 +83,24 @@ def _in_contract_currency(lines: pl.DataFrame, records: Records) -> pl.DataFrame
         [
             rates.select("from_currency", "to_currency", "rate_date", "rate", pl.lit(value=False).alias("is_inverse")),
             rates.select(
-                pl.col("to_currency").alias("from_currency"), pl.col("from_currency").alias("to_currency"), "rate_date", "rate",
+                pl.col("to_currency").alias("from_currency"),
+                pl.col("from_currency").alias("to_currency"),
+                "rate_date",
+                "rate",
                 pl.lit(value=True).alias("is_inverse"),
             ),
         ]
-    ).sort("rate_date", "is_inverse", descending=[False, True])  # fmt: skip
+    ).sort("rate_date", "is_inverse", descending=[False, True])
     asked = lines.with_row_index("→row").with_columns(day.alias("→day")).sort("→day")
     found = asked.join_asof(
-        turned, left_on="→day", right_on="rate_date", by_left=["currency", "currency.contract"], by_right=["from_currency", "to_currency"],
-        strategy="backward", check_sortedness=False,
-    ).sort("→row")  # fmt: skip
+        turned,
+        left_on="→day",
+        right_on="rate_date",
+        by_left=["currency", "currency.contract"],
+        by_right=["from_currency", "to_currency"],
+        strategy="backward",
+        check_sortedness=False,
+    ).sort("→row")
 
     def translated(name: str) -> pl.Expr:
         units = money_units(pl.col(name), pl.col("minor_digits"))
@@ -110,26 +130,30 @@ def _treated(lines: pl.DataFrame, records: Records, contracts: pl.DataFrame, ver
     made = lines.join(choices, on="contract_id", how="left", maintain_order="left")
     made = made.join(assignments(versions), on=["version", "contract_line_id"], how="left", maintain_order="left")
     made = made.with_columns(
-        pl.coalesce("own.nature", "setting.licence.nature").alias("licence_nature"), pl.col("setting.as_invoiced").alias("as_invoiced"),
-        pl.lit(as_of).alias("as_of"), pl.col("signed_date").alias("decided_on"),
-    )  # fmt: skip
+        pl.coalesce("own.nature", "setting.licence.nature").alias("licence_nature"),
+        pl.col("setting.as_invoiced").alias("as_invoiced"),
+        pl.lit(as_of).alias("as_of"),
+        pl.col("signed_date").alias("decided_on"),
+    )
     made = with_treatment(made, versions, records)
     judged = conclusions(records.frame("judgement"), "principal", "contract_line_id", as_of)
     made = made.join(judged, on="contract_line_id", how="left", maintain_order="left")
     is_principal = pl.coalesce("own.principal", "conclusion", pl.col("commission_pct").is_null())
     timing, measure = pl.coalesce("own.timing", "timing"), pl.coalesce("own.measure", "measure")
-    # An assignment that says only when a promise passes leaves no measure over time.
-    measure = pl.when((timing == "point_in_time") & pl.col("own.measure").is_null() & ~pl.col("measure").is_in(["units", "usage"])).then(
-        pl.lit("milestones")
-    ).otherwise(measure)
+    # At a point in time a promise passes by the units delivered where somebody counts them, else on acceptance.
+    counted = records.frame("progress").filter(pl.col("units_delivered").is_not_null()).select("contract_line_id").unique()
+    made = made.join(counted.with_columns(pl.lit(value=True).alias("is_counted")), on="contract_line_id", how="left", maintain_order="left")
+    passing = pl.when(pl.col("is_counted").fill_null(value=False)).then(pl.lit("units")).otherwise(pl.lit("milestones"))
+    measure = pl.when((timing == "point_in_time") & (measure != "usage")).then(passing).otherwise(measure)
     made = made.with_columns(pl.coalesce("own.convention", "convention", "setting.proration").alias("convention"))
     by_time = pl.col("convention").is_in(["actual_seconds", "prorated_ends"])
     last_moment = (pl.col("service_end_at") - pl.duration(microseconds=1)).dt.date()
     return made.with_columns(
-        timing.alias("timing"), measure.alias("measure"),
+        timing.alias("timing"),
+        measure.alias("measure"),
         pl.when(by_time).then(pl.coalesce(pl.col("service_start_at").dt.date(), "begins")).otherwise(pl.col("begins")).alias("begins"),
         pl.when(by_time).then(pl.coalesce(last_moment, "ends")).otherwise(pl.col("ends")).alias("ends"),
         pl.when(is_principal).then(pl.lit("principal")).otherwise(pl.lit("agent")).alias("role"),
         pl.coalesce("own.loss_scope", pl.lit(value=False)).alias("loss_scope"),
         pl.coalesce("rule", pl.lit("606-10-25-23")).alias("rule"),
-    ).drop("conclusion", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")  # fmt: skip
+    ).drop("conclusion", "is_counted", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")

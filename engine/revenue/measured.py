@@ -18,7 +18,7 @@ BY_TIME: Final = "time_elapsed"
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Hold what progress is read from: observations (`observe.OBSERVED`), and the fiscal periods of books that are not kept by calendar months."""
+    """Hold what progress is read from: observations (`observe.OBSERVED`), and fiscal periods that are not calendar months."""
 
     observed: pl.DataFrame
     fiscal: pl.LazyFrame | None = None
@@ -45,11 +45,22 @@ def with_progress(rows: pl.DataFrame, measures: Measures, day: str, *, before: b
     numbered = rows.with_row_index("→row")
     timed = numbered.filter(pl.col("measure") == BY_TIME)
     other = numbered.filter(pl.col("measure") != BY_TIME)
-    seen = measures.observed.select("okey", pl.col("date").alias("→seen"), pl.col("to_date").alias("m"), pl.col("total").alias("mt"), pl.col("at_cost").alias("u"))
-    found = other.sort(day).join_asof(
-        seen.sort("→seen"), left_on=day, right_on="→seen", by="okey", strategy="backward", allow_exact_matches=not before,
-        check_sortedness=False,
-    ).drop("→seen", strict=False)  # fmt: skip
+    seen = measures.observed.select(
+        "okey", pl.col("date").alias("→seen"), pl.col("to_date").alias("m"), pl.col("total").alias("mt"), pl.col("at_cost").alias("u")
+    )
+    found = (
+        other.sort(day)
+        .join_asof(
+            seen.sort("→seen"),
+            left_on=day,
+            right_on="→seen",
+            by="okey",
+            strategy="backward",
+            allow_exact_matches=not before,
+            check_sortedness=False,
+        )
+        .drop("→seen", strict=False)
+    )
     made = pl.concat([found, _elapsed(timed, measures, day, before)], how="diagonal").sort("→row").drop("→row")
     made = made.with_columns(pl.col("m").fill_null(0), pl.col("mt").fill_null(1), pl.col("u").fill_null(0))
     return told_roughly(made)
@@ -85,5 +96,6 @@ def told_roughly(rows: pl.DataFrame) -> pl.DataFrame:
     rounded = (done * pl.col("→scale") * 2 + total) // (total * 2)
     rounds = pl.col("decimals").is_not_null()
     return made.with_columns(
-        pl.when(rounds).then(rounded).otherwise(pl.col("m")).alias("m"), pl.when(rounds).then(pl.col("→scale")).otherwise(pl.col("mt")).alias("mt")
+        pl.when(rounds).then(rounded).otherwise(pl.col("m")).alias("m"),
+        pl.when(rounds).then(pl.col("→scale")).otherwise(pl.col("mt")).alias("mt"),
     ).drop("→scale")

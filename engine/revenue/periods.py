@@ -46,9 +46,12 @@ def _months(first: dt.date, last: dt.date) -> pl.DataFrame:
 def with_period(frame: pl.DataFrame, periods: pl.DataFrame, day: str, prefix: str = "") -> pl.DataFrame:
     """Add the period of each row's day in its `calendar`: `<prefix>period`, `<prefix>period_end`, `<prefix>closed_at`."""
     starts = periods.select(
-        "calendar", pl.col("start_date").alias("→start"), pl.col("period").alias(f"{prefix}period"),
-        pl.col("end_date").alias(f"{prefix}period_end"), pl.col("closed_at").alias(f"{prefix}closed_at"),
-    ).sort("→start")  # fmt: skip
+        "calendar",
+        pl.col("start_date").alias("→start"),
+        pl.col("period").alias(f"{prefix}period"),
+        pl.col("end_date").alias(f"{prefix}period_end"),
+        pl.col("closed_at").alias(f"{prefix}closed_at"),
+    ).sort("→start")
     numbered = frame.with_row_index("→row").sort(day, nulls_last=True)
     known = numbered.filter(pl.col(day).is_not_null())
     found = known.join_asof(starts, left_on=day, right_on="→start", by="calendar", strategy="backward", check_sortedness=False)

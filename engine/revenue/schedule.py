@@ -10,16 +10,33 @@ from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.frames import FRACTION, MONEY, TEXT, TEXTS, Books, shaped
 
 SCHEDULE: Final[dict[str, pl.DataType]] = {
-    "contract_id": TEXT, "contract_line_id": TEXT, "obligation_id": TEXT, "period": TEXT, "relates_to_period": TEXT, "nature": TEXT, "basis": TEXT,
-    "planned_amount": MONEY, "recognized_amount": MONEY, "catch_up_amount": MONEY, "currency": TEXT, "functional_amount": MONEY,
-    "progress": FRACTION, "rule": TEXT, "evidence": TEXTS,
-}  # fmt: skip
+    "contract_id": TEXT,
+    "contract_line_id": TEXT,
+    "obligation_id": TEXT,
+    "period": TEXT,
+    "relates_to_period": TEXT,
+    "nature": TEXT,
+    "basis": TEXT,
+    "planned_amount": MONEY,
+    "recognized_amount": MONEY,
+    "catch_up_amount": MONEY,
+    "currency": TEXT,
+    "functional_amount": MONEY,
+    "progress": FRACTION,
+    "rule": TEXT,
+    "evidence": TEXTS,
+}
 """Columns of `revenue_schedule.parquet`; `functional_amount` is filled where currencies are translated."""
 
 TIME_REVENUE: Final[dict[str, pl.DataType]] = {
-    "time_entry_id": TEXT, "contract_line_id": TEXT, "period": TEXT, "hours": polars_dtype(Kind.HOURS), "recognized_amount": MONEY,
-    "currency": TEXT, "rule": TEXT,
-}  # fmt: skip
+    "time_entry_id": TEXT,
+    "contract_line_id": TEXT,
+    "period": TEXT,
+    "hours": polars_dtype(Kind.HOURS),
+    "recognized_amount": MONEY,
+    "currency": TEXT,
+    "rule": TEXT,
+}
 
 _KEY: Final = ("contract_id", "contract_line_id", "obligation_id", "period", "relates_to_period", "nature", "basis")
 
@@ -35,16 +52,34 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
         planned.alias("planned_amount"), done.alias("recognized_amount"), caught.alias("catch_up_amount"), basis.alias("basis")
     )
     summed = made.group_by(_KEY, maintain_order=True).agg(
-        pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(), pl.col("currency", "rule").first(),
-        pl.col("progress").filter(~pl.col("is_planned")).last(), pl.col("evidence").first(),
-    )  # fmt: skip
+        pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
+        pl.col("currency", "rule").first(),
+        pl.col("progress").filter(~pl.col("is_planned")).last(),
+        pl.col("evidence").first(),
+    )
     return shaped(summed, SCHEDULE).sort(_KEY)
 
 
 def obligations_output(books: Books) -> pl.DataFrame:
     """Return the obligations as a run writes them."""
     names = (
-        "contract_id", "obligation_id", "version", "effective_date", "standalone_selling_price", "ssp_share", "allocated_amount",
-        "allocated_variable", "carve_amount", "method", "timing", "measure", "convention", "progress", "currency", "role", "rule", "evidence",
-    )  # fmt: skip
+        "contract_id",
+        "obligation_id",
+        "version",
+        "effective_date",
+        "standalone_selling_price",
+        "ssp_share",
+        "allocated_amount",
+        "allocated_variable",
+        "carve_amount",
+        "method",
+        "timing",
+        "measure",
+        "convention",
+        "progress",
+        "currency",
+        "role",
+        "rule",
+        "evidence",
+    )
     return books.obligations.select(names)

@@ -61,9 +61,7 @@ def with_settings(frame: pl.DataFrame, versions: Versions, key: str) -> pl.DataF
     joined = made.join(
         over.with_columns(pl.lit(value=True).alias("is_overridden")), on=["version", key], how="left", maintain_order="left", suffix=".own"
     )
-    chosen = [
-        pl.when(pl.col("is_overridden")).then(pl.col(f"{name}.own")).otherwise(pl.col(name)).alias(name) for name in names
-    ]
+    chosen = [pl.when(pl.col("is_overridden")).then(pl.col(f"{name}.own")).otherwise(pl.col(name)).alias(name) for name in names]
     return joined.with_columns(chosen).drop("is_overridden", *(f"{name}.own" for name in names))
 
 
@@ -79,9 +77,10 @@ def assignments(versions: Versions) -> pl.DataFrame:
             rows.append({"version": index, "contract_line_id": name, **{own: getattr(each, own) for own in _OWN}, "nature": nature})
     boolean = ("principal", "loss_scope")
     schema = {
-        "version": pl.Int32(), "contract_line_id": pl.String(),
+        "version": pl.Int32(),
+        "contract_line_id": pl.String(),
         **{name: pl.Boolean() if name in boolean else pl.String() for name in _OWN},
-    }  # fmt: skip
+    }
     return pl.DataFrame(rows, schema=schema, orient="row").rename({name: f"own.{name}" for name in _OWN})
 
 
@@ -96,7 +95,10 @@ def with_treatment(lines: pl.DataFrame, versions: Versions, records: Records) ->
     frame = attach_references(lines.lazy(), "contract_line", paths, golden)
     decided = table.apply(frame, prefix="table.").collect()
     names = ("timing", "measure", "convention", "rule", "status")
-    kept = [pl.col(f"table.{name}").alias(name) if f"table.{name}" in decided.columns else pl.lit(None, dtype=pl.String).alias(name) for name in names]
+    kept = [
+        pl.col(f"table.{name}").alias(name) if f"table.{name}" in decided.columns else pl.lit(None, dtype=pl.String).alias(name)
+        for name in names
+    ]
     return decided.select(*(pl.col(name) for name in lines.columns if name not in names), *kept)
 
 
@@ -108,4 +110,9 @@ def accounts_frame(contracts: pl.DataFrame, versions: Versions) -> pl.DataFrame:
         for role in ACCOUNT_ROLES
     ]
     table = pl.DataFrame(rows, schema={"version": pl.Int32(), "account_role": pl.String(), "account": pl.String()}, orient="row")
-    return contracts.select("contract_id", "version").join(table, on="version", how="inner").drop("version").sort("contract_id", "account_role")
+    return (
+        contracts.select("contract_id", "version")
+        .join(table, on="version", how="inner")
+        .drop("version")
+        .sort("contract_id", "account_role")
+    )

@@ -12,16 +12,20 @@ _EARLY = dt.date(1900, 1, 1)
 
 
 def line_weights(terms: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return the price of each line of obligations with several lines, step by step: okey, contract_line_id, date, weight, delta (units)."""
+    """Return the price of each line of obligations with several lines, step by step: okey, contract_line_id, date, weight, delta."""
     several = lines.filter(~pl.col("is_as_invoiced") & (pl.col("pricing") != "usage"))
     several = several.filter(pl.len().over("okey") > 1).select("contract_line_id", "okey", "from_date")
     names = ["okey", "contract_line_id", "date", "delta"]
     first = pl.coalesce("event_date", pl.lit(_EARLY)).alias("date")
-    fixed = terms.drop("okey").join(several, on="contract_line_id", how="inner").select(
-        "okey", "contract_line_id", first, (pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)).alias("delta")
+    fixed = (
+        terms.drop("okey")
+        .join(several, on="contract_line_id", how="inner")
+        .select("okey", "contract_line_id", first, (pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)).alias("delta"))
     )
-    begun = start.drop("okey").join(several, on="contract_line_id", how="inner").select(
-        "okey", "contract_line_id", pl.coalesce("from_date", pl.lit(_EARLY)).alias("date"), pl.col("level").alias("delta")
+    begun = (
+        start.drop("okey")
+        .join(several, on="contract_line_id", how="inner")
+        .select("okey", "contract_line_id", pl.coalesce("from_date", pl.lit(_EARLY)).alias("date"), pl.col("level").alias("delta"))
     )
     changed = later.drop("okey").join(several, on="contract_line_id", how="inner").select(names)
     none = several.select("okey", "contract_line_id", pl.lit(_EARLY).alias("date"), wide(0).alias("delta"))
@@ -46,12 +50,18 @@ def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame
         weights.select("contract_line_id", "date", "weight").sort("date"), on="date", by="contract_line_id", check_sortedness=False
     )
     tied = weights.select("contract_line_id", "date", "delta")
-    spread = spread.join(tied, on=["contract_line_id", "date"], how="left").with_columns(pl.col("delta").fill_null(0), pl.col("weight").fill_null(0))
+    spread = spread.join(tied, on=["contract_line_id", "date"], how="left").with_columns(
+        pl.col("delta").fill_null(0), pl.col("weight").fill_null(0)
+    )
     is_price = (pl.col("basis") == "price") & (pl.col("delta").sum().over("→atom") != 0)
-    spread = spread.with_columns(pl.when(is_price).then(pl.col("delta")).otherwise(pl.col("weight")).alias("w")).sort("→atom", "contract_line_id")
+    spread = spread.with_columns(pl.when(is_price).then(pl.col("delta")).otherwise(pl.col("weight")).alias("w")).sort(
+        "→atom", "contract_line_id"
+    )
     whole = pl.col("w").sum().over("→atom")
     before = pl.col("w").cum_sum().over("→atom") - pl.col("w")
-    spread = spread.with_columns(whole.alias("→whole"), before.alias("→before"), (pl.int_range(pl.len()).over("→atom") == 0).alias("→first"))
+    spread = spread.with_columns(
+        whole.alias("→whole"), before.alias("→before"), (pl.int_range(pl.len()).over("→atom") == 0).alias("→first")
+    )
 
     def through(weight: pl.Expr) -> pl.Expr:
         return part_units(pl.col("minor"), weight.abs(), pl.when(pl.col("→whole") != 0).then(pl.col("→whole").abs()))

@@ -43,8 +43,8 @@ def with_ssp(lines: pl.DataFrame, records: Records, option_prices: pl.DataFrame,
     made = lines.join(judged, on="contract_line_id", how="left", maintain_order="left")
     made = made.join(worth, on="contract_line_id", how="left", maintain_order="left")
     by_cost = pl.col("ssp_method") == "cost_plus"
-    margin = pl.when(pl.col("fee_on_line_id").is_null()).then(pl.col("fee_pct"))
-    margin = pl.coalesce(margin, pl.col("cost_plus_margin"), pl.lit(0)).cast(_PCT) + pl.lit(100, dtype=_PCT)
+    own_margin = pl.when(pl.col("fee_on_line_id").is_null()).then(pl.col("fee_pct"))
+    margin = pl.coalesce(own_margin, pl.col("cost_plus_margin"), pl.lit(0)).cast(_PCT) + pl.lit(100, dtype=_PCT)
     low, high, own = micros("ssp_low"), micros("ssp_high"), micros("amount")
     middle = (low + high) // 2
     outside = pl.when(pl.col("ssp_range") == "mid").then(middle).otherwise(pl.when(own < low).then(low).otherwise(high))
@@ -55,7 +55,9 @@ def with_ssp(lines: pl.DataFrame, records: Records, option_prices: pl.DataFrame,
         "judgement": micros("judged"),
         "share of list": _share(micros("list_price"), pl.col("ssp_pct_of_list")),
         "cost plus": pl.when(by_cost).then(_share(micros("estimated_cost"), margin)),
-        "range": pl.when(pl.col("ssp_low").is_not_null() & pl.col("ssp_high").is_not_null() & ~is_residual.fill_null(value=False)).then(in_range),
+        "range": pl.when(pl.col("ssp_low").is_not_null() & pl.col("ssp_high").is_not_null() & ~is_residual.fill_null(value=False)).then(
+            in_range
+        ),
         "option": micros("worth"),
     }
     source = pl.coalesce([pl.when(value.is_not_null()).then(pl.lit(name)) for name, value in sources.items()])

@@ -16,9 +16,15 @@ from engine.revenue.exact import money_units, part_units, wide
 from engine.revenue.records import Records
 
 LEVELS: Final[dict[str, pl.DataType]] = {
-    "group_id": pl.String(), "contract_id": pl.String(), "contract_line_id": pl.String(), "component": pl.String(),
-    "date": pl.Date(), "level": pl.Int128(), "is_variable": pl.Boolean(), "evidence": pl.List(pl.String()),
-}  # fmt: skip
+    "group_id": pl.String(),
+    "contract_id": pl.String(),
+    "contract_line_id": pl.String(),
+    "component": pl.String(),
+    "date": pl.Date(),
+    "level": pl.Int128(),
+    "is_variable": pl.Boolean(),
+    "evidence": pl.List(pl.String()),
+}
 
 _PCT: Final = polars_dtype(Kind.PCT)
 _MONEY: Final = polars_dtype(Kind.MONEY)
@@ -84,34 +90,57 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -
     share = pl.coalesce(pl.col("commission_pct"), pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
     units = pl.when(pl.col("role") == "agent").then(part_units(units, share, wide(100 * 10**8))).otherwise(units)
     is_pooled = pl.col("variable_allocation") == "contract"
-    return made.sort("as_of_date", "estimate_id").select(
-        "group_id", "contract_id",
-        pl.when(~is_pooled.fill_null(value=False)).then(pl.col("contract_line_id")).alias("contract_line_id"),
-        pl.when(is_pooled).then(pl.format("variable {}", "contract_line_id")).otherwise(pl.lit("variable")).alias("component"),
-        pl.col("as_of_date").alias("date"), units.alias("level"), pl.lit(value=True).alias("is_variable"), "evidence",
-    ).unique(["contract_id", "contract_line_id", "component", "date"], keep="last", maintain_order=True)  # fmt: skip
+    return (
+        made.sort("as_of_date", "estimate_id")
+        .select(
+            "group_id",
+            "contract_id",
+            pl.when(~is_pooled.fill_null(value=False)).then(pl.col("contract_line_id")).alias("contract_line_id"),
+            pl.when(is_pooled).then(pl.format("variable {}", "contract_line_id")).otherwise(pl.lit("variable")).alias("component"),
+            pl.col("as_of_date").alias("date"),
+            units.alias("level"),
+            pl.lit(value=True).alias("is_variable"),
+            "evidence",
+        )
+        .unique(["contract_id", "contract_line_id", "component", "date"], keep="last", maintain_order=True)
+    )
 
 
 def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return what hourly lines are expected to come to: unit price × expected hours, never above the cap."""
     chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
     stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), "estimated_hours", "evidence",
-    )  # fmt: skip
-    observed = records.frame("progress").join(chosen, on="contract_line_id", how="semi").select(
-        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence"
+        "contract_line_id",
+        pl.coalesce("event_date", "signed_date").alias("date"),
+        "estimated_hours",
+        "evidence",
+    )
+    observed = (
+        records.frame("progress")
+        .join(chosen, on="contract_line_id", how="semi")
+        .select(
+            "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence"
+        )
     )
     known = pl.concat([stated, observed], how="diagonal").filter(pl.col("estimated_hours").is_not_null()).sort("contract_line_id", "date")
     known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(
         chosen.select("contract_line_id", "contract_id", "group_id", "unit_price", "cap_amount", "minor_digits"),
-        on="contract_line_id", how="inner", maintain_order="left",
-    )  # fmt: skip
+        on="contract_line_id",
+        how="inner",
+        maintain_order="left",
+    )
     value = (pl.col("estimated_hours").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     limited = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(value, pl.col("cap_amount"))).otherwise(value)
     return known.select(
-        "group_id", "contract_id", "contract_line_id", pl.lit("hours").alias("component"), "date",
-        money_units(limited, pl.col("minor_digits")).alias("level"), pl.lit(value=False).alias("is_variable"), "evidence",
-    )  # fmt: skip
+        "group_id",
+        "contract_id",
+        "contract_line_id",
+        pl.lit("hours").alias("component"),
+        "date",
+        money_units(limited, pl.col("minor_digits")).alias("level"),
+        pl.lit(value=False).alias("is_variable"),
+        "evidence",
+    )
 
 
 def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
@@ -121,7 +150,9 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """
     chosen = lines.filter(pl.col("pricing") == "tiers")
     stated = records.frame("variable_estimate").join(chosen, on="contract_line_id", how="semi").filter(pl.col("quantity").is_not_null())
-    signed = chosen.filter(pl.col("quantity").is_not_null()).select("contract_line_id", pl.col("signed_date").alias("date"), "quantity", "evidence")
+    signed = chosen.filter(pl.col("quantity").is_not_null()).select(
+        "contract_line_id", pl.col("signed_date").alias("date"), "quantity", "evidence"
+    )
     said = pl.concat([signed, stated.select("contract_line_id", pl.col("as_of_date").alias("date"), "quantity", "evidence")])
     said = said.sort("contract_line_id", "date").unique(["contract_line_id", "date"], keep="last", maintain_order=True)
     done = records.frame("progress").join(chosen, on="contract_line_id", how="semi").filter(pl.col("units_delivered").is_not_null())
@@ -132,7 +163,7 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         pl.max_horizontal(
             pl.col("quantity").forward_fill().over(key, order_by="date"), pl.col("done").forward_fill().over(key, order_by="date")
         ).alias("expected")
-    ).filter(pl.col("expected").is_not_null())  # fmt: skip
+    ).filter(pl.col("expected").is_not_null())
     held = held.unique([key, "date"], keep="last", maintain_order=True)
     changed = held.filter((pl.col("expected") != pl.col("expected").shift(1).over(key, order_by="date")).fill_null(value=True))
     tiers = records.frame("price_tier").filter(pl.col("unit_price").is_not_null())
@@ -151,8 +182,9 @@ def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
     return (
         quantities.join(tiers.drop("evidence"), on="contract_line_id", how="inner")
         .with_columns((inside.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY).alias("value"))
-        .group_by("row").agg(pl.col("value").sum())
-    )  # fmt: skip
+        .group_by("row")
+        .agg(pl.col("value").sum())
+    )
 
 
 def _tiers(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
@@ -162,10 +194,20 @@ def _tiers(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     whole = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     value = pl.when(pl.col("is_retrospective").fill_null(value=False)).then(whole).otherwise(pl.col("value"))
     about = lines.select("contract_line_id", "contract_id", "group_id", "minor_digits")
-    return expected.join(by_tier, on="row", how="left").join(about, on="contract_line_id", how="inner").select(
-        "group_id", "contract_id", "contract_line_id", pl.lit("tiers").alias("component"), "date",
-        money_units(value, pl.col("minor_digits")).alias("level"), pl.lit(value=True).alias("is_variable"), "evidence",
-    )  # fmt: skip
+    return (
+        expected.join(by_tier, on="row", how="left")
+        .join(about, on="contract_line_id", how="inner")
+        .select(
+            "group_id",
+            "contract_id",
+            "contract_line_id",
+            pl.lit("tiers").alias("component"),
+            "date",
+            money_units(value, pl.col("minor_digits")).alias("level"),
+            pl.lit(value=True).alias("is_variable"),
+            "evidence",
+        )
+    )
 
 
 def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -180,54 +222,100 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
         "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col("estimated_cost").alias("cost"), "evidence"
     )
-    observed = records.frame("progress").join(chosen, on="contract_line_id", how="semi").select(
-        "contract_line_id", pl.col("as_of_date").alias("date"),
-        pl.max_horizontal("estimated_total_cost", pl.when(pl.col("estimated_total_cost").is_not_null()).then(pl.col("cost_to_date"))).alias("cost"),
-        "evidence",
-    )  # fmt: skip
+    observed = (
+        records.frame("progress")
+        .join(chosen, on="contract_line_id", how="semi")
+        .select(
+            "contract_line_id",
+            pl.col("as_of_date").alias("date"),
+            pl.max_horizontal(
+                "estimated_total_cost", pl.when(pl.col("estimated_total_cost").is_not_null()).then(pl.col("cost_to_date"))
+            ).alias("cost"),
+            "evidence",
+        )
+    )
     known = pl.concat([stated, observed], how="diagonal").filter(pl.col("cost").is_not_null()).sort("contract_line_id", "date")
     known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(
         chosen.select(
-            "contract_line_id", "contract_id", "group_id", "minor_digits", "pricing", "fee_pct", "target_cost", "target_fee",
-            "contractor_share_pct", "floor_fee", "ceiling_fee",
-        ), on="contract_line_id", how="inner", maintain_order="left",
-    )  # fmt: skip
+            "contract_line_id",
+            "contract_id",
+            "group_id",
+            "minor_digits",
+            "pricing",
+            "fee_pct",
+            "target_cost",
+            "target_fee",
+            "contractor_share_pct",
+            "floor_fee",
+            "ceiling_fee",
+        ),
+        on="contract_line_id",
+        how="inner",
+        maintain_order="left",
+    )
     digits = pl.col("minor_digits")
     cost = money_units(pl.col("cost"), digits)
     share = pl.coalesce("contractor_share_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
     over = cost - money_units(pl.coalesce("target_cost", "cost"), digits)
     fee = money_units(pl.coalesce("target_fee", pl.lit(0)).cast(_MONEY), digits) - part_units(over, share, wide(100 * 10**8))
     fee = pl.when(pl.col("floor_fee").is_not_null()).then(pl.max_horizontal(fee, money_units(pl.col("floor_fee"), digits))).otherwise(fee)
-    fee = pl.when(pl.col("ceiling_fee").is_not_null()).then(pl.min_horizontal(fee, money_units(pl.col("ceiling_fee"), digits))).otherwise(fee)
+    fee = (
+        pl.when(pl.col("ceiling_fee").is_not_null()).then(pl.min_horizontal(fee, money_units(pl.col("ceiling_fee"), digits))).otherwise(fee)
+    )
     percent = part_units(cost, pl.coalesce("fee_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128), wide(100 * 10**8))
     fee = pl.when(pl.col("target_fee").is_not_null()).then(fee).otherwise(percent)
     whole = pl.when(pl.col("pricing") == "cost_plus").then(cost + fee).otherwise(fee)
     return known.select(
-        "group_id", "contract_id", "contract_line_id", pl.lit("fee").alias("component"), "date", whole.alias("level"),
-        pl.lit(value=True).alias("is_variable"), "evidence",
-    )  # fmt: skip
+        "group_id",
+        "contract_id",
+        "contract_line_id",
+        pl.lit("fee").alias("component"),
+        "date",
+        whole.alias("level"),
+        pl.lit(value=True).alias("is_variable"),
+        "evidence",
+    )
 
 
 def _payable(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return what the firm pays to its customers for nothing distinct, as a reduction of price from the day it is promised (32-27)."""
     about = contracts.select("contract_id", "group_id", "minor_digits")
-    found = records.frame("consideration_payable").filter(~pl.col("is_for_distinct_good").fill_null(value=False) & pl.col("amount").is_not_null())
+    found = records.frame("consideration_payable").filter(
+        ~pl.col("is_for_distinct_good").fill_null(value=False) & pl.col("amount").is_not_null()
+    )
     return found.join(about, on="contract_id", how="inner").select(
-        "group_id", "contract_id", pl.lit(None, dtype=pl.String).alias("contract_line_id"),
-        pl.format("payable {}", "payable_id").alias("component"), pl.coalesce("agreed_date", "paid_date").alias("date"),
-        (money_units(pl.col("amount"), pl.col("minor_digits")) * -1).alias("level"), pl.lit(value=False).alias("is_variable"), "evidence",
-    )  # fmt: skip
+        "group_id",
+        "contract_id",
+        pl.lit(None, dtype=pl.String).alias("contract_line_id"),
+        pl.format("payable {}", "payable_id").alias("component"),
+        pl.coalesce("agreed_date", "paid_date").alias("date"),
+        (money_units(pl.col("amount"), pl.col("minor_digits")) * -1).alias("level"),
+        pl.lit(value=False).alias("is_variable"),
+        "evidence",
+    )
 
 
 def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return non-cash consideration at its fair value: of inception, or of each day of receipt (policy)."""
     when = contracts.select("contract_id", pl.col("setting.noncash.measured_at").alias("measured_at"))
-    about = lines.filter(pl.col("pricing") == "noncash").select("contract_line_id", "contract_id", "group_id", "minor_digits", "signed_date")
+    about = lines.filter(pl.col("pricing") == "noncash").select(
+        "contract_line_id", "contract_id", "group_id", "minor_digits", "signed_date"
+    )
     found = records.frame("noncash_value").join(about, on="contract_line_id", how="inner").join(when, on="contract_id", how="left")
     first = pl.col("as_of_date") <= pl.col("signed_date")
     earliest = pl.col("as_of_date") == pl.col("as_of_date").min().over("contract_line_id")
     value = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_fair_value").cast(pl.Decimal(38, 8))).cast(_MONEY)
-    return found.filter(first | earliest | (pl.col("measured_at") == "receipt")).sort("as_of_date").select(
-        "group_id", "contract_id", "contract_line_id", pl.lit("noncash").alias("component"), pl.col("as_of_date").alias("date"),
-        money_units(value, pl.col("minor_digits")).alias("level"), pl.lit(value=False).alias("is_variable"), "evidence",
-    )  # fmt: skip
+    return (
+        found.filter(first | earliest | (pl.col("measured_at") == "receipt"))
+        .sort("as_of_date")
+        .select(
+            "group_id",
+            "contract_id",
+            "contract_line_id",
+            pl.lit("noncash").alias("component"),
+            pl.col("as_of_date").alias("date"),
+            money_units(value, pl.col("minor_digits")).alias("level"),
+            pl.lit(value=False).alias("is_variable"),
+            "evidence",
+        )
+    )
