@@ -32,7 +32,7 @@ def explain_finding(run_dir: Path, identity: str, snapshot: Path | None = None) 
     return {
         "finding": finding,
         "policy": None if policy is None else {**policy, **_rule_line(manifest, policy, finding["rule"])},
-        "evidence": [_evidence(place, snapshot) for place in finding["evidence"] or []],
+        "evidence": [source_line(place, snapshot) for place in finding["evidence"] or []],
         "run_id": manifest["run_id"],
         "as_of": manifest["as_of"],
     }
@@ -43,7 +43,8 @@ def _rule_line(manifest: dict[str, Any], policy: dict[str, Any], rule: str) -> d
     return {} if place is None else place
 
 
-def _evidence(place: str, snapshot: Path | None) -> dict[str, Any]:
+def source_line(place: str, snapshot: Path | None) -> dict[str, Any]:
+    """Return a source row's place and, from a text file of the snapshot, the line itself."""
     file, _, row = place.rpartition(":")
     shown = None
     if snapshot is not None and row.isdigit() and Path(file).suffix.lower() in (".csv", ".tsv", ".txt", ".jsonl", ".ndjson"):

@@ -150,15 +150,21 @@ def _right(name: str) -> Any:
 
 @app.command("explain")
 def explain(
-    identity: Annotated[str, typer.Argument(help="A finding_id, or its first characters.")],
+    identity: Annotated[str, typer.Argument(help="A finding_id or its first characters, or an item: time_entry:T1.")],
     run_name: Annotated[str | None, typer.Option("--run", help="Run id, prefix or path; default: the latest.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("runs"),
     snapshot: Annotated[Path | None, typer.Option(help="Snapshot folder, to show the source rows themselves.")] = None,
+    policies: Annotated[Path | None, typer.Option(help="Policy folder of the run, to tell a decision's rules.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Say why a finding was made: rule, policy line, both sides and the source rows."""
+    """Say why a finding was made, or an item decided: rule, policy line, inputs, source rows, and why not otherwise."""
     from adapters.explain import explain_finding, render_explanation
+    from adapters.explain_decision import explain_decision, names_decision, render_decision
     from adapters.publish import find_run
 
+    if names_decision(identity):
+        decided = explain_decision(find_run(out, run_name), identity, policies_folder(policies), snapshot)
+        typer.echo(json.dumps(decided, indent=2, default=str) if as_json else render_decision(decided))
+        return
     explanation = explain_finding(find_run(out, run_name), identity, snapshot)
     typer.echo(json.dumps(explanation, indent=2, default=str) if as_json else render_explanation(explanation))

@@ -13,11 +13,12 @@ from engine.billing.findings import billing_findings
 from engine.billing.funding import apply_funding
 from engine.billing.references import golden_frames
 from engine.billing.tax import tax_findings
+from engine.billing.why import ItemExplanation, explain_item
 from engine.policy.kinds.billing import ITEM_ENTITY, BillingPolicy
 from engine.policy.loaded import PolicySet
 from engine.stage import Context, Facts, StageResult
 
-__all__ = ["decide_billing"]
+__all__ = ["ItemExplanation", "decide_billing", "explain_item"]
 
 
 def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
