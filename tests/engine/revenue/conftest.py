@@ -128,3 +128,107 @@ def months() -> Callable[[int, int], pl.DataFrame]:
         return frames.shaped(days, frames.PERIODS)
 
     return make
+
+
+class Posted:
+    """What the posting room made of contracts written in a few rows."""
+
+    def __init__(self, books: frames.Books, frames_by_name: dict[str, pl.DataFrame], findings: list[pl.DataFrame]) -> None:
+        self.books, self.balances = books, frames_by_name["contract_balances"]
+        self.journal, self.batches = frames_by_name["journal"], frames_by_name["journal_batches"]
+        self.findings = [row for frame in findings for row in frame.to_dicts()]
+
+    def balance(self, period: str, *names: str, contract: str = "C1") -> list[Decimal] | Decimal:
+        """Return figures of a contract's period."""
+        row = self.balances.filter((pl.col("contract_id") == contract) & (pl.col("period") == period)).row(0, named=True)
+        return row[names[0]] if len(names) == 1 else [row[name] for name in names]
+
+    def entry(self, day: str, contract: str = "C1", *, functional: bool = False) -> dict[str, Decimal]:
+        """Return the day's entries by account role, debit positive."""
+        side = "functional_" if functional else ""
+        rows = self.journal.filter((pl.col("contract_id") == contract) & (pl.col("posting_date") == dt.date.fromisoformat(day)))
+        net = rows.group_by("account_role").agg((pl.col(f"{side}debit") - pl.col(f"{side}credit")).sum().alias("net"))
+        return {role: amount for role, amount in net.sort("account_role").rows() if amount}
+
+
+ROLES = (
+    "revenue", "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability", "payable", "tax_payable",
+    "cash", "fx", "interest_income", "interest_expense", "return_asset", "inventory", "cost_of_revenue", "loss_provision",
+    "contract_cost_asset", "contract_cost_expense",
+)  # fmt: skip
+
+POSTING_SETTINGS = {"setting.fx.advance_rate": "payment_date", "setting.fx.layers": "fifo", "setting.fx.revenue_rate": "average"}
+
+
+class AgreedRecords:
+    """Golden records by entity, from rows."""
+
+    def __init__(self, rows: dict[str, list[dict[str, Any]]]) -> None:
+        self.rows = rows
+
+    def frame(self, entity: str) -> pl.DataFrame:
+        schema = {**entity_spec(entity).polars_schema(), "evidence": pl.List(pl.String())}
+        return _typed(tuple(self.rows.get(entity, [])), schema)
+
+
+@pytest.fixture
+def posted() -> Callable[..., Posted]:
+    """Post contracts: `posted("2027-03-31", contracts=[…], lines=[…], earned=[…], price=[…], invoice=[…], payment=[…])`.
+
+    Days may be text. By default one USD contract C1 in force since 2027-01-01 with a line L1, whose
+    price is the line's amount.
+    """
+    from engine.revenue.posting import post
+    from engine.stage import Context
+
+    def dated(row: dict[str, Any]) -> dict[str, Any]:
+        def day(name: str, value: Any) -> Any:
+            is_day = isinstance(value, str) and (name == "date" or name.endswith(("_date", "_on", "_start", "_end")))
+            return dt.date.fromisoformat(value) if is_day else value
+
+        return {name: day(name, value) for name, value in row.items()}
+
+    def run(as_of: str, *, extra: dict[str, pl.DataFrame] | None = None, **given: list[dict[str, Any]]) -> Posted:
+        rows = {name: [dated(row) for row in some] for name, some in given.items()}
+        start = dt.date(2027, 1, 1)
+        contract = {
+            "contract_id": "C1", "calendar": "", "currency": "USD", "functional_currency": "USD", "minor_digits": 2, "gate": "met",
+            "gate_date": start, "signed_date": start, **POSTING_SETTINGS,
+        }  # fmt: skip
+        contracts = [{**contract, "group_id": row.get("contract_id", "C1"), **row} for row in rows.pop("contracts", [{}])]
+        line = {"contract_id": "C1", "contract_line_id": "L1", "is_as_invoiced": False}
+        lines = [{**line, **row} for row in rows.pop("lines", [{"amount": 1000}])]
+        earned = [
+            {**line, "obligation_id": row.get("contract_line_id", "L1"), "is_planned": False, "timing": "over_time", "nature": "current",
+             "gross_amount": row["amount"], **row}
+            for row in rows.pop("earned", [])
+        ]  # fmt: skip
+        earned = [{name: value for name, value in row.items() if name != "is_as_invoiced"} for row in earned]
+        price = rows.pop("price", None) or [
+            {"contract_id": each["contract_id"], "date": each["signed_date"],
+             "transaction_price": sum(row["amount"] for row in lines if row["contract_id"] == each["contract_id"] and row.get("amount"))}
+            for each in contracts
+        ]  # fmt: skip
+        price = [{"stated": row["transaction_price"], "included_variable": 0, "contract_id": "C1", **row} for row in price]
+        months = pl.date_range(dt.date(2026, 11, 1), dt.date(2029, 12, 1), "1mo", eager=True)
+        periods = [
+            {"calendar": "", "period": first.strftime("%Y-%m"), "start_date": first, "end_date": last, "status": "open"}
+            for first, last in zip(months.to_list(), months.dt.month_end().to_list(), strict=True)
+        ]
+        typed = {name: pl.String() for name in POSTING_SETTINGS}
+        books = frames.Books(
+            contracts=_typed(tuple(contracts), {**frames.CONTRACTS, **typed}), lines=_typed(tuple(lines), frames.LINES),
+            obligations=_typed(tuple(rows.pop("obligations", [])), frames.OBLIGATIONS),
+            performance=_typed(tuple(earned), frames.PERFORMANCE),
+            price=_typed(tuple(price), frames.PRICE), periods=_typed(tuple(periods), frames.PERIODS),
+            observations=frames.empty(frames.OBSERVATIONS), modifications=frames.empty(frames.MODIFICATIONS),
+            accounts=pl.DataFrame(
+                [(each["contract_id"], role, role) for each in contracts for role in ROLES],
+                schema={"contract_id": pl.String, "account_role": pl.String, "account": pl.String}, orient="row",
+            ),
+            extra=extra or {},
+        )  # fmt: skip
+        made, result = post(books, AgreedRecords(rows), Context(dt.date.fromisoformat(as_of)))
+        return Posted(made, {name: frame.collect() for name, frame in result.frames.items()}, result.findings)
+
+    return run

@@ -1,0 +1,171 @@
+"""The output `contract_balances`: what stood and what moved for each contract, period by period."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import DECIMAL_SCALE, Kind
+from engine.revenue.claims import ZERO, Agreed
+from engine.revenue.currency import Translated
+from engine.revenue.frames import MONEY, TEXT, TEXTS, Books, shaped
+from engine.revenue.rounding import WIDE, money, round_quotient, units, units_per_minor, wide
+
+_BALANCES: Final = (
+    "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability", "return_asset", "customer_payment_asset",
+    "functional_contract_asset", "functional_contract_liability", "functional_receivable",
+)  # fmt: skip
+
+_FLOWS: Final = ("billed", "received", "recognized", "interest", "fx_difference", "functional_received")
+
+CONTRACT_BALANCES: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT, "period": TEXT, "currency": TEXT, "functional_currency": TEXT,
+    **dict.fromkeys(
+        ("transaction_price", "billed", "received", "recognized", "contract_asset", "contract_liability", "invoiced_not_unconditional",
+         "receivable", "unbilled_receivable", "refund_liability", "deposit_liability", "loss_provision", "return_asset",
+         "customer_payment_asset", "cost_of_revenue", "gross_margin", "interest", "fx_difference", "remaining_obligation",
+         "functional_contract_asset", "functional_contract_liability", "functional_receivable", "functional_received"),
+        MONEY,
+    ),
+    "rule": TEXT, "evidence": TEXTS,
+}  # fmt: skip
+"""Columns of `contract_balances.parquet`: closing figures of the period; flows of the period for billed, received,
+recognized, cost_of_revenue, gross_margin, interest, fx_difference and functional_received."""
+
+
+def contract_balances(books: Books, records: Agreed, translated: Translated, as_of: dt.date) -> pl.DataFrame:
+    """Return every contract's balances at the end of each period from its first step or signing to as_of.
+
+    Loss provisions come from `books.extra["loss_provisions"]` (contract_id, period, provision).
+    """
+    steps = translated.steps.with_columns(
+        (pl.col("delta_income") + pl.col("delta_expense")).alias("interest"),
+        _not_a_right().cast(MONEY).alias("invoiced_not_unconditional"),
+        pl.when(pl.col("order") == 0).then(ZERO).otherwise(pl.col("functional_cash")).alias("functional_received"),
+    )  # fmt: skip
+    rows = _grid(books, steps, as_of)
+    rows = _with_closing(rows, steps)
+    rows = _with_flows(rows, steps)
+    rows = _with_price(rows, books)
+    rows = _with_costs(rows, books, records)
+    return shaped(rows.with_columns(pl.lit("606-10-45-1").alias("rule")), CONTRACT_BALANCES).sort("contract_id", "period")
+
+
+def _not_a_right() -> pl.Expr:
+    """Return what was invoiced and gives no right yet: conditional work not performed, plans not due, no contract yet."""
+    planned = pl.col("billed") - pl.col("free_billed") - pl.col("as_invoiced_billed") - pl.col("conditional_billed")
+    conditional = pl.max_horizontal(pl.col("conditional_billed") - pl.col("conditional_right"), ZERO)
+    early = pl.max_horizontal(planned - pl.max_horizontal("plan_right", "due_cash"), ZERO)
+    no_contract = pl.max_horizontal(pl.col("billed") - pl.col("received"), ZERO)
+    return pl.when(pl.col("in_force")).then(conditional + early).otherwise(no_contract)
+
+
+def _grid(books: Books, steps: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return contract × period with the day the figures are for."""
+    first = steps.group_by("contract_id").agg(pl.col("date").min().alias("first"))
+    contracts = books.contracts.join(first, on="contract_id", how="left").with_columns(
+        pl.min_horizontal("first", "signed_date").alias("since")
+    )
+    names = [
+        "contract_id", "calendar", "currency", "functional_currency", "minor_digits", "gate", "gate_date", "terminated_date", "since",
+        "evidence",
+    ]  # fmt: skip
+    spans = books.periods.filter(pl.col("start_date") <= as_of).select("calendar", "period", "start_date", "end_date")
+    grid = contracts.select(names).join(spans, on="calendar", how="inner").filter(pl.col("end_date") >= pl.col("since"))
+    return grid.with_columns(pl.min_horizontal("end_date", pl.lit(as_of)).alias("date")).sort("contract_id", "date")
+
+
+def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Add the balances after the last step of the period."""
+    names = [*_BALANCES, "invoiced_not_unconditional", "billed", "received", "tax_payable"]
+    last = steps.sort("contract_id", "date", "order").unique(["contract_id", "date"], keep="last", maintain_order=True)
+    last = last.select("contract_id", "date", *(pl.col(name).alias(f"closing_{name}") for name in names)).sort("date")
+    found = rows.sort("date").join_asof(last, on="date", by="contract_id", check_sortedness=False)
+    found = found.with_columns(pl.col(f"closing_{name}").fill_null(ZERO).alias(name) for name in names)
+    invoiced_open = pl.max_horizontal(
+        pl.col("billed") + pl.col("tax_payable") - pl.col("received") - pl.col("invoiced_not_unconditional"), ZERO
+    )
+    unbilled = pl.max_horizontal(pl.col("receivable") - invoiced_open, ZERO)
+    return found.with_columns(unbilled.cast(MONEY).alias("unbilled_receivable")).drop("billed", "received")
+
+
+def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    flows = steps.group_by("contract_id", "period").agg(
+        *(pl.col(f"delta_{name}").sum().alias(name) for name in ("billed", "received", "recognized")),
+        pl.col("interest", "fx_difference", "functional_received").sum(),
+    )
+    found = rows.join(flows, on=["contract_id", "period"], how="left", maintain_order="left")
+    return found.with_columns(pl.col(_FLOWS).fill_null(ZERO).cast(MONEY))
+
+
+def _with_price(rows: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Add the transaction price in force and what of it is left to recognize (without as-invoiced work and royalties)."""
+    price = books.price.select("contract_id", "date", "transaction_price").sort("date")
+    pooled = books.performance.filter(~pl.col("is_planned") & ~pl.col("timing").is_in(["as_invoiced", "royalty"]).fill_null(value=False))
+    earned = pooled.group_by("contract_id", pl.col("posting_date").alias("date")).agg(pl.col("amount").sum()).sort("contract_id", "date")
+    earned = earned.select("contract_id", "date", pl.col("amount").cum_sum().over("contract_id").alias("pool_earned")).sort("date")
+    found = rows.sort("date")
+    for table in (price, earned):
+        found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
+    in_force = ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False)
+    ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
+    left = pl.col("transaction_price").fill_null(ZERO) - pl.col("pool_earned").fill_null(ZERO)
+    return found.with_columns(
+        pl.when(in_force & ~ended).then(left).otherwise(ZERO).cast(MONEY).alias("remaining_obligation"),
+        pl.col("transaction_price").fill_null(ZERO),
+    )
+
+
+def _with_costs(rows: pl.DataFrame, books: Books, records: Agreed) -> pl.DataFrame:
+    """Add cost of revenue and gross margin: cost to date, less what comes back, and the change of the loss provision."""
+    daily = _costs(books, records).group_by("contract_id", "date").agg(pl.col("cost").sum()).sort("contract_id", "date")
+    daily = daily.with_columns(pl.col("cost").cum_sum().over("contract_id").cast(MONEY).alias("cost_so_far")).drop("cost").sort("date")
+    found = rows.sort("date").join_asof(daily, on="date", by="contract_id", check_sortedness=False)
+    provisions = books.extra.get("loss_provisions")
+    if provisions is None:
+        found = found.with_columns(ZERO.alias("loss_provision"))
+    else:
+        held = provisions.group_by("contract_id", "period").agg(pl.col("provision").sum().cast(MONEY).alias("loss_provision"))
+        found = found.join(held, on=["contract_id", "period"], how="left").with_columns(pl.col("loss_provision").fill_null(ZERO))
+    spent = (pl.col("cost_so_far").fill_null(ZERO) - pl.col("return_asset") + pl.col("loss_provision")).cast(MONEY)
+    found = found.sort("contract_id", "date").with_columns(spent.alias("spent"))
+    cost = pl.col("spent") - pl.col("spent").shift(1).over("contract_id").fill_null(ZERO)
+    found = found.with_columns(cost.cast(MONEY).alias("cost_of_revenue"))
+    return found.with_columns((pl.col("recognized") - pl.col("cost_of_revenue")).cast(MONEY).alias("gross_margin"))
+
+
+def _costs(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return cost by contract and day: as observed on a line, else its approved time at cost and direct costs of delivery."""
+    keys = ["contract_id", "contract_line_id"]
+    lines = books.lines.select(keys)
+    seen = records.frame("progress").drop_nulls("cost_to_date").join(lines, on="contract_line_id", how="inner")
+    seen = seen.sort("contract_line_id", "as_of_date")
+    before = pl.col("cost_to_date").shift(1).over("contract_line_id").fill_null(ZERO)
+    observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), (pl.col("cost_to_date") - before).cast(MONEY).alias("cost"))
+    unseen = lines.join(seen, on="contract_line_id", how="anti")
+    rates = pl.col("cost_rate").alias("own_rate"), pl.col("cost_currency").alias("own_currency")
+    own = records.frame("resource").select("resource_id", *rates)
+    time = records.frame("time_entry").filter(pl.col("status") == "approved").join(unseen, on="contract_line_id", how="inner")
+    time = time.join(own.unique("resource_id", keep="first"), on="resource_id", how="left")
+    digits = books.contracts.select("contract_id", pl.col("currency").alias("contract_currency"), "minor_digits")
+    time = time.join(digits, on="contract_id", how="left")
+    # A stated rate goes with its own currency; cost in another currency is not this book's.
+    stated = pl.col("cost_rate").is_not_null()
+    currency = pl.when(stated).then(pl.col("cost_currency")).otherwise(pl.col("own_currency"))
+    worked = time.filter(currency.is_null() | (currency == pl.col("contract_currency"))).select(
+        "contract_id", pl.col("work_date").alias("date"), _worth("hours", pl.coalesce("cost_rate", "own_rate")).alias("cost")
+    )
+    direct = records.frame("contract_cost").filter(pl.col("kind") == "delivery").drop("contract_id")
+    direct = direct.join(unseen, on="contract_line_id", how="inner")
+    delivered = direct.select("contract_id", pl.col("incurred_date").alias("date"), pl.col("amount").cast(MONEY).alias("cost"))
+    return pl.concat([observed, worked, delivered]).drop_nulls()
+
+
+def _worth(hours: str, rate: pl.Expr) -> pl.Expr:
+    """Return hours × rate rounded to the contract's minor unit."""
+    scale = 10 ** DECIMAL_SCALE[Kind.HOURS]
+    minor = units_per_minor(pl.col("minor_digits"))
+    product = units(rate.cast(MONEY)) * pl.col(hours).cast(pl.Decimal(38, DECIMAL_SCALE[Kind.HOURS])).to_physical().cast(WIDE)
+    return money(round_quotient(product, wide(scale) * minor) * minor)

@@ -1,0 +1,216 @@
+"""Proposed journal entries: what moves each contract from one position to the next, balanced in every currency and book.
+
+Entries of a contract's day post in this order, each netted within itself: performance, rights and
+estimates; remeasurement of foreign currency; each payment; remeasurement at closing. They are drafts,
+in one batch per legal entity and period, until a second person approves the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.claims import ZERO, Claims
+from engine.revenue.currency import CLOSED, PERFORMED, Translated, in_period
+from engine.revenue.frames import DAY, MONEY, TEXT, TEXTS, Books
+from engine.revenue.rates import translated, with_rate
+from engine.revenue.rights import POSITION, sequenced
+from engine.revenue.rounding import minor_digits
+
+JOURNAL: Final[dict[str, pl.DataType]] = {
+    "journal_id": TEXT, "batch_id": TEXT, "line": pl.Int64(), "posting_date": DAY, "period": TEXT, "legal_entity_id": TEXT,
+    "account": TEXT, "account_role": TEXT,
+    "debit": MONEY, "credit": MONEY, "currency": TEXT, "functional_debit": MONEY, "functional_credit": MONEY,
+    "functional_currency": TEXT, "contract_id": TEXT, "contract_line_id": TEXT, "reason": TEXT, "rule": TEXT, "status": TEXT,
+    "evidence": TEXTS,
+}  # fmt: skip
+"""Columns of `journal.parquet`."""
+
+BATCHES: Final[dict[str, pl.DataType]] = {
+    "batch_id": TEXT, "legal_entity_id": TEXT, "period": TEXT, "currency": TEXT, "journals": pl.Int64(), "lines": pl.Int64(),
+    "debit": MONEY, "credit": MONEY, "functional_debit": MONEY, "functional_credit": MONEY, "status": TEXT,
+}  # fmt: skip
+"""Columns of `journal_batches.parquet`: control totals of a batch in each currency."""
+
+_ASSETS: Final = ("receivable", "contract_asset", "customer_payment_asset", "return_asset")
+
+# customer_payment_asset has no role of its own in the chart: it is a contract asset towards the customer.
+_ROLES: Final = {"customer_payment_asset": "contract_asset"}
+
+_RULES: Final = {
+    "receivable": "606-10-45-4", "contract_asset": "606-10-45-3", "contract_liability": "606-10-45-2", "refund_liability": "606-10-32-10",
+    "deposit_liability": "606-10-25-8", "payable": "606-10-55-38", "tax_payable": "606-10-32-2A", "cash": "606-10-45-2",
+    "fx": "830-20-35-1",
+    "return_asset": "606-10-55-27", "inventory": "606-10-55-27", "cost_of_revenue": "606-10-55-27", "interest_income": "606-10-32-20",
+    "interest_expense": "606-10-32-20", "loss_provision": "605-35-25-45", "contract_cost_asset": "340-40-25-1",
+    "contract_cost_expense": "340-40-35-1",
+}  # fmt: skip
+
+_LINE: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT, "date": DAY, "order": pl.Int32(), "account_role": TEXT, "contract_line_id": TEXT, "amount": MONEY,
+    "functional": MONEY, "reason": TEXT, "rule": TEXT, "evidence": TEXTS,
+}  # fmt: skip
+
+# After payments of the day: what concerns cost and provisions posts last.
+_COSTS: Final = 2_000_000
+
+
+def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFrame) -> pl.DataFrame:
+    """Return the proposed entries of every contract from its first step on (JOURNAL), sorted by contract, day and order."""
+    lines = pl.concat([_revenue_lines(figures.atoms), _step_lines(figures.steps, claims, figures.atoms), _cost_lines(books)])
+    lines = lines.filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
+    names = ["contract_id", "legal_entity_id", "calendar", "currency", "functional_currency"]
+    entities = books.contracts.select(*names, pl.col("evidence").alias("own"))
+    lines = in_period(lines.join(entities, on="contract_id", how="inner"), books.periods)
+    lines = _with_cost_values(lines, rates)
+    lines = lines.join(books.accounts, on=["contract_id", "account_role"], how="left")
+    order = ["contract_id", "date", "order", "credit_side", "account_role", "contract_line_id"]
+    lines = lines.with_columns((pl.coalesce(pl.when(pl.col("amount") != 0).then("amount"), "functional") < 0).alias("credit_side"))
+    lines = lines.sort(order, nulls_last=True)
+    day = pl.col("date").dt.strftime("%Y-%m-%d")
+    number = pl.col("order").rank("dense").over("contract_id", "date").cast(pl.String)
+    entity = pl.col("legal_entity_id").fill_null("")
+    known = pl.col("evidence").list.len().fill_null(0) > 0
+    return lines.select(
+        pl.concat_str("contract_id", day, number, separator="|").alias("journal_id"),
+        pl.concat_str(entity, pl.col("period"), separator="|").alias("batch_id"),
+        (pl.int_range(pl.len()).over("contract_id", "date", "order") + 1).cast(pl.Int64).alias("line"),
+        pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account", "account_role",
+        *_sides("amount", "debit", "credit"), "currency", *_sides("functional", "functional_debit", "functional_credit"),
+        "functional_currency", "contract_id", "contract_line_id", "reason", pl.coalesce("rule", _rule()).alias("rule"),
+        pl.lit("draft").alias("status"), pl.when(known).then("evidence").otherwise("own").alias("evidence"),
+    )  # fmt: skip
+
+
+def batches(entries: pl.DataFrame) -> pl.DataFrame:
+    """Return the control totals of every batch by currency; functional totals are in the legal entity's currency."""
+    totals = entries.group_by("batch_id", "legal_entity_id", "period", "currency").agg(
+        pl.col("journal_id").n_unique().cast(pl.Int64).alias("journals"), pl.len().cast(pl.Int64).alias("lines"),
+        pl.col("debit", "credit", "functional_debit", "functional_credit").sum(), pl.col("status").first(),
+    )  # fmt: skip
+    return totals.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items()).sort("batch_id", "currency")
+
+
+def _sides(amount: str, debit: str, credit: str) -> list[pl.Expr]:
+    return [
+        pl.max_horizontal(pl.col(amount), ZERO).cast(MONEY).alias(debit),
+        pl.max_horizontal(pl.col(amount) * -1, ZERO).cast(MONEY).alias(credit),
+    ]
+
+
+def _rule() -> pl.Expr:
+    return pl.col("account_role").replace_strict(_RULES, default="606-10-45-1")
+
+
+def _line(frame: pl.DataFrame) -> pl.DataFrame:
+    given = [
+        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in _LINE.items()
+    ]
+    return frame.select(given)
+
+
+def _revenue_lines(atoms: pl.DataFrame) -> pl.DataFrame:
+    """Return revenue by contract line and day; what is negative of the whole day is a debit."""
+    daily = atoms.group_by("contract_id", "contract_line_id", pl.col("posting_date").alias("date")).agg(
+        (pl.col("amount").sum() * -1).alias("amount"), (pl.col("functional_amount").sum() * -1).alias("functional"),
+        pl.col("rule").drop_nulls().first(), pl.col("evidence").explode().drop_nulls().unique().sort(),
+        pl.col("nature").unique().sort().str.join(", ").alias("natures"),
+    )  # fmt: skip
+    return _line(
+        daily.with_columns(
+            pl.lit(PERFORMED, dtype=pl.Int32).alias("order"), pl.lit("revenue").alias("account_role"),
+            pl.format("revenue: {}", pl.col("natures").str.replace_all("_", " ", literal=True)).alias("reason"),
+        )
+    )  # fmt: skip
+
+
+def _step_lines(steps: pl.DataFrame, claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines of balances, cash, interest, goods and exchange differences, step by step."""
+    performed = pl.col("order") == PERFORMED
+    signs = {role: 1 if role in _ASSETS else -1 for role in POSITION}
+    parts: list[tuple[str, pl.Expr, pl.Expr]] = [
+        (_ROLES.get(role, role), pl.col(f"delta_{role}") * sign, pl.col(f"change_{role}") * sign) for role, sign in signs.items()
+    ]
+    parts += [
+        ("cash", pl.col("delta_received") - pl.col("delta_paid_out"), pl.col("functional_cash")),
+        ("interest_income", pl.col("delta_income") * -1, pl.col("functional_income") * -1),
+        ("interest_expense", pl.col("delta_expense"), pl.col("functional_expense")),
+        ("inventory", pl.col("delta_goods_cost") * -1, pl.col("functional_goods") * -1),
+        (
+            "cost_of_revenue", pl.col("delta_goods_cost") - pl.col("delta_return_asset"),
+            pl.col("functional_goods") - pl.col("change_return_asset"),
+        ),
+        ("fx", ZERO, pl.col("fx_difference") * -1),
+    ]
+    sourced = steps.join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left", maintain_order="left")
+    reason = (
+        pl.when(performed).then(pl.lit("performance, rights and estimates"))
+        .when(pl.col("order") == CLOSED).then(pl.lit("remeasurement at closing"))
+        .when(pl.col("order") < 10).then(pl.lit("remeasurement at the day's rate"))
+        .otherwise(pl.lit("payment"))
+    )  # fmt: skip
+    moving = pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
+    lines = [
+        sourced.select(
+            "contract_id", "date", "order", pl.lit(role).alias("account_role"), amount.cast(MONEY).alias("amount"),
+            functional.cast(MONEY).alias("functional"), reason.alias("reason"),
+            pl.when(moving).then(pl.lit(None, dtype=TEXTS)).otherwise(pl.col("sources")).alias("evidence"),
+        )
+        for role, amount, functional in parts
+    ]  # fmt: skip
+    summed = pl.concat(lines).group_by("contract_id", "date", "order", "account_role", "reason").agg(
+        pl.col("amount", "functional").sum(), pl.col("evidence").first()
+    )
+    return _line(summed)
+
+
+def _sources(claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
+    """Return the source rows of each step: invoices, plan lines and performance of a day, or the payment."""
+    zero = pl.lit(0, dtype=pl.Int32).alias("seq")
+    rows = [
+        claims.billed.select("contract_id", "date", zero, "evidence"),
+        claims.plan.select("contract_id", pl.col("due_date").alias("date"), zero, "evidence"),
+        sequenced(claims.cash).select("contract_id", "date", "seq", "evidence"),
+        atoms.select("contract_id", pl.col("posting_date").alias("date"), zero, "evidence"),
+    ]
+    whole = pl.concat(rows).explode("evidence").drop_nulls()
+    return whole.group_by("contract_id", "date", "seq").agg(pl.col("evidence").unique().sort().alias("sources"))
+
+
+def _cost_lines(books: Books) -> pl.DataFrame:
+    """Return entries of loss provisions and contract costs, from the frames that their rooms put into the books."""
+    found = [pl.DataFrame(schema=_LINE)]
+    provisions = books.extra.get("loss_provisions")
+    if provisions is not None:
+        dated = provisions.filter(pl.col("change") != 0).select(
+            "contract_id", pl.col("end_date").alias("date"), pl.lit(_COSTS).alias("order"), "change", "rule",
+            pl.lit("expected loss").alias("reason"),
+        )  # fmt: skip
+        found += [_pair(dated, "change", "cost_of_revenue", "loss_provision")]
+    costs = books.extra.get("contract_costs")
+    if costs is not None:
+        dated = costs.select("contract_id", pl.col("end_date").alias("date"), pl.lit(_COSTS + 1).alias("order"), "rule", "evidence",
+                             "capitalized", (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).alias("expense"))  # fmt: skip
+        capitalized = dated.with_columns(pl.lit("cost capitalized").alias("reason"))
+        expense = dated.with_columns(pl.lit("cost amortized or written down").alias("reason"))
+        found += [_pair(capitalized, "capitalized", "contract_cost_asset", "payable")]
+        found += [_pair(expense, "expense", "contract_cost_expense", "contract_cost_asset")]
+    return pl.concat(found)
+
+
+def _with_cost_values(lines: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
+    """Translate costs and provisions at the average of their period; positions bring their own functional amounts."""
+    lines = lines.with_columns(minor_digits(pl.col("functional_currency")).alias("functional_digits"))
+    valued = with_rate(lines, rates, day="period_end", kind="average", name="average")
+    value = translated(pl.col("amount"), "average", pl.col("functional_digits"))
+    return valued.with_columns(pl.when(pl.col("order") >= _COSTS).then(value).otherwise(pl.col("functional")).alias("functional"))
+
+
+def _pair(rows: pl.DataFrame, amount: str, debit: str, credit: str) -> pl.DataFrame:
+    """Return a debit and a credit line of each row's amount; a negative amount turns them round."""
+    both = [
+        rows.with_columns(pl.lit(role).alias("account_role"), (pl.col(amount) * sign).cast(MONEY).alias("amount"))
+        for role, sign in ((debit, 1), (credit, -1))
+    ]
+    return _line(pl.concat(both))

@@ -1,0 +1,155 @@
+"""What moves a contract's position beside performance, invoices and payments: interest, payments to the customer, rebates, returns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.claims import ZERO, Agreed
+from engine.revenue.frames import DAY, TEXT, Books
+from engine.revenue.rounding import MONEY, round_share, units
+
+_STEP: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "date": DAY, "seq": pl.Int32()}
+
+_GIVEN_BACK: Final = ("rebate", "refund")
+
+
+def moves(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
+    """Return further steps of positions (`rights.FLOWS`), and a step on every day a contract's terms change.
+
+    Interest comes from `books.extra["interest"]` (contract_id, posting_date, direction, interest).
+    """
+    frames = [_marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records), _goods(books, records)]
+    whole = pl.concat([pl.DataFrame(schema=_STEP), *(_stepped(frame) for frame in frames if frame.height)], how="diagonal_relaxed")
+    return whole.filter(pl.col("date") <= as_of).with_columns(pl.exclude(*_STEP).fill_null(ZERO))
+
+
+def _stepped(frame: pl.DataFrame) -> pl.DataFrame:
+    rest = [pl.col(name).cast(MONEY) for name in frame.columns if name not in _STEP]
+    return frame.select("contract_id", "date", pl.lit(0, dtype=pl.Int32).alias("seq"), *rest)
+
+
+def _marks(books: Books, as_of: dt.date) -> pl.DataFrame:
+    """Return the days from which a contract's gate, price or end differ."""
+    contracts = books.contracts
+    days = [
+        contracts.select("contract_id", pl.col("gate_date").alias("date")),
+        contracts.select("contract_id", pl.col("terminated_date").alias("date")),
+        books.price.select("contract_id", "date"),
+    ]
+    return pl.concat(days).drop_nulls().filter(pl.col("date") <= as_of).unique()
+
+
+def _interest(books: Books) -> pl.DataFrame:
+    accrued = books.extra.get("interest")
+    if accrued is None:
+        return pl.DataFrame(schema=_STEP)
+    is_income = pl.col("direction") == "income"
+    return accrued.select(
+        "contract_id", pl.col("posting_date").alias("date"),
+        pl.when(is_income).then(pl.col("interest")).otherwise(ZERO).alias("income"),
+        pl.when(is_income).then(ZERO).otherwise(pl.col("interest")).alias("expense"),
+    )  # fmt: skip
+
+
+def _to_customer(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return what the firm owes or paid its customer for nothing distinct: revenue is lower by it (606-10-32-25 to 32-27)."""
+    lowering = records.frame("consideration_payable").filter(~pl.col("is_for_distinct_good").fill_null(value=False))
+    known = lowering.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
+    agreed = known.select("contract_id", pl.min_horizontal("agreed_date", "paid_date").alias("date"), pl.col("amount").alias("agreed"))
+    paid = known.select("contract_id", pl.col("paid_date").alias("date"), pl.col("amount").alias("paid_out"))
+    return pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
+
+
+def _earned_by_line(books: Books) -> pl.DataFrame:
+    """Return the revenue of each line and obligation by day, cumulative."""
+    done = books.performance.filter(~pl.col("is_planned"))
+    keys = ["contract_id", "obligation_id", "contract_line_id"]
+    daily = done.group_by(*keys, pl.col("posting_date").alias("date")).agg(pl.col("amount").sum()).sort(*keys, "date")
+    return daily.with_columns(pl.col("amount").cum_sum().over(keys).cast(MONEY).alias("earned")).drop("amount")
+
+
+def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return what of the invoiced price is expected to go back for what was earned so far, as steps (606-10-32-10).
+
+    For a line with retrospective tiers: units delivered at the list price less their revenue. For other
+    lines whose variable amount is a rebate or refund: its share of the revenue earned.
+    """
+    earned = _earned_by_line(books)
+    tiered = _tiered(records, earned)
+    estimated = _estimated(books, records, earned.join(tiered, on="contract_line_id", how="anti"))
+    both = pl.concat([tiered, estimated]).sort("contract_line_id", "date")
+    before = pl.col("owed").shift(1).over("contract_line_id").fill_null(ZERO)
+    return both.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate")).filter(pl.col("rebate") != 0)
+
+
+def _tiered(records: Agreed, earned: pl.DataFrame) -> pl.DataFrame:
+    tiers = records.frame("price_tier").filter(pl.col("is_retrospective").fill_null(value=False))
+    first = tiers.sort("from_quantity", nulls_last=False).unique("contract_line_id", keep="first", maintain_order=True)
+    listed = records.frame("contract_line").select("contract_line_id", pl.col("unit_price").alias("own_price"))
+    prices = first.join(listed, on="contract_line_id", how="left")
+    prices = prices.select("contract_line_id", pl.coalesce("own_price", "unit_price").alias("price"))
+    units_done = _delivered(records)
+    rows = earned.join(prices, on="contract_line_id", how="inner").sort("date")
+    rows = rows.join_asof(units_done, on="date", by="contract_line_id", check_sortedness=False)
+    listed_price = (pl.col("delivered").cast(pl.Decimal(38, 10)) * pl.col("price").cast(pl.Decimal(38, 10))).cast(MONEY)
+    owed = pl.max_horizontal(listed_price - pl.col("earned"), ZERO).fill_null(ZERO)
+    return rows.select("contract_id", "contract_line_id", "date", owed.cast(MONEY).alias("owed"))
+
+
+def _delivered(records: Agreed) -> pl.DataFrame:
+    """Return units delivered of a line, cumulative by day: as observed, else as used."""
+    observed = records.frame("progress").drop_nulls("units_delivered")
+    observed = observed.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("delivered"))
+    used = records.frame("usage").drop_nulls("quantity").join(observed, on="contract_line_id", how="anti")
+    daily = used.group_by("contract_line_id", pl.col("usage_date").alias("date")).agg(pl.col("quantity").sum())
+    daily = daily.sort("contract_line_id", "date")
+    counted = daily.with_columns(pl.col("quantity").cum_sum().over("contract_line_id").alias("delivered")).select(observed.columns)
+    return pl.concat([observed, counted], how="vertical_relaxed").sort("date")
+
+
+def _estimated(books: Books, records: Agreed, earned: pl.DataFrame) -> pl.DataFrame:
+    is_given_back = pl.col("variable_kind").is_in(list(_GIVEN_BACK))
+    given_back = records.frame("contract_line").filter(is_given_back).select("contract_line_id")
+    versions = books.obligations.select(
+        "contract_id", "obligation_id", pl.col("effective_date").alias("date"), "allocated_amount", "allocated_variable"
+    ).sort("date")
+    digits = books.contracts.select("contract_id", "minor_digits")
+    rows = earned.join(given_back, on="contract_line_id", how="semi").sort("date")
+    rows = rows.join_asof(versions, on="date", by=["contract_id", "obligation_id"], check_sortedness=False)
+    rows = rows.join(digits, on="contract_id", how="left")
+    lowers = (pl.col("allocated_variable") < 0) & (pl.col("allocated_amount") > 0)
+    part, of = units(pl.col("earned")), units(pl.col("allocated_amount"))
+    share = round_share(pl.col("allocated_variable") * -1, part, of, pl.col("minor_digits"))
+    owed = pl.when(lowers).then(share).otherwise(ZERO).fill_null(ZERO)
+    return rows.select("contract_id", "contract_line_id", "date", owed.cast(MONEY).alias("owed"))
+
+
+def _goods(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return the cost of goods delivered and the part expected to come back as a return asset, as steps (606-10-55-27)."""
+    goods = books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id")
+    cost = records.frame("progress").drop_nulls("cost_to_date").select(
+        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"),
+        pl.col("units_delivered").alias("delivered"),
+    )  # fmt: skip
+    estimates = records.frame("variable_estimate").drop_nulls("contract_line_id").select(
+        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("quantity").alias("coming_back")
+    )
+    days = pl.concat([cost.select("contract_line_id", "date"), estimates.select("contract_line_id", "date")]).unique()
+    rows = days.join(goods, on="contract_line_id", how="inner").sort("date")
+    rows = rows.join_asof(cost.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
+    rows = rows.join_asof(estimates.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
+    returned = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
+    rows = rows.join(returned.select("contract_line_id", pl.lit(value=True).alias("returns")), on="contract_line_id", how="left")
+    rows = rows.join(books.contracts.select("contract_id", "minor_digits"), on="contract_id", how="left")
+    back, delivered = (pl.col(name).cast(pl.Decimal(38, 10)).to_physical() for name in ("coming_back", "delivered"))
+    part = round_share(pl.col("cost"), back, delivered, pl.col("minor_digits"))
+    asset = pl.when(pl.col("returns")).then(part).otherwise(ZERO).fill_null(ZERO)
+    rows = rows.with_columns(pl.col("cost").fill_null(ZERO), asset.alias("asset")).sort("contract_line_id", "date")
+    steps = [
+        (pl.col(name) - pl.col(name).shift(1).over("contract_line_id").fill_null(ZERO)).cast(MONEY).alias(flow)
+        for name, flow in (("cost", "goods_cost"), ("asset", "return_asset"))
+    ]
+    return rows.select("contract_id", "date", *steps)

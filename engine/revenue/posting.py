@@ -1,0 +1,65 @@
+"""The posting room: rights, balances, currency and proposed entries of every contract."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.revenue.balances import contract_balances
+from engine.revenue.claims import ZERO, Agreed, Claims, read_claims
+from engine.revenue.currency import Translated, translate
+from engine.revenue.entries import batches, journal
+from engine.revenue.frames import Books
+from engine.revenue.moves import moves
+from engine.revenue.rates import rate_table
+from engine.revenue.rights import positions
+from engine.stage import Context, StageResult
+
+
+def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageResult]:
+    """Derive every contract's position, step by step, and from it balances and entries.
+
+    Frames: contract_balances, journal, journal_batches. The books gain `contract_balances`, and `atoms`: the
+    performance with `functional_amount`. Interest, loss provisions and contract costs are taken from
+    the books (`interest`, `loss_provisions`, `contract_costs`) where earlier rooms put them.
+    """
+    claims = read_claims(books, records, context.as_of)
+    steps = positions(books, claims, moves(books, records, context.as_of), context.as_of)
+    rates = rate_table(records.frame("exchange_rate"))
+    translated = translate(books, steps, claims, rates, context.as_of)
+    balances = contract_balances(books, records, translated, context.as_of)
+    entries = journal(books, translated, claims, rates)
+    result = StageResult()
+    result.frames = {"contract_balances": balances.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
+    result.findings = [frame for frame in (_missing_rates(books, translated), _unplaced(claims)) if frame.height]
+    return books.with_extra(contract_balances=balances, atoms=translated.atoms), result
+
+
+def _missing_rates(books: Books, translated: Translated) -> pl.DataFrame:
+    """Return a finding per contract and currency pair whose amounts have no rate on some day."""
+    missing = translated.steps.filter("rate_missing").group_by("contract_id", "currency", "functional_currency").agg(pl.col("date").min())
+    text = "No rate from {} to {} is known on {}: the contract is not translated."
+    message = pl.format(text, "currency", "functional_currency", pl.col("date").cast(pl.String))
+    owner = books.contracts.select("contract_id", "evidence")
+    missing = missing.join(owner, on="contract_id", how="left").sort("contract_id")
+    return missing.select(
+        pl.lit("revenue").alias("stage"), pl.lit("exchange_rate_missing").alias("kind"), pl.lit("exchange_rate_missing").alias("rule"),
+        pl.lit("high").alias("severity"), pl.lit("contract").alias("entity"), pl.col("contract_id").alias("entity_id"), "contract_id",
+        "currency", pl.col("date").alias("since"),
+        message.alias("message"),
+        pl.lit("Supply the exchange rate, or correct the currency of the contract or its legal entity.").alias("remedy"),
+        pl.lit("controller").alias("owner"), "evidence",
+    )  # fmt: skip
+
+
+def _unplaced(claims: Claims) -> pl.DataFrame:
+    """Return a finding per payment that names neither an invoice nor a contract known here."""
+    rows = claims.unplaced.sort("payment_id")
+    message = pl.format("Payment {} names no posted invoice and no contract in force: it stands in no contract's balance.", "payment_id")
+    return rows.select(
+        pl.lit("revenue").alias("stage"), pl.lit("payment_without_contract").alias("kind"),
+        pl.lit("payment_without_contract").alias("rule"), pl.lit("medium").alias("severity"), pl.lit("payment").alias("entity"),
+        pl.col("payment_id").alias("entity_id"), pl.coalesce("amount", ZERO).alias("amount_at_risk"),
+        message.alias("message"),
+        pl.lit("Name the invoice it pays, or the contract it belongs to.").alias("remedy"),
+        pl.lit("accounts receivable").alias("owner"), "evidence",
+    )  # fmt: skip
