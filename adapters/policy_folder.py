@@ -50,6 +50,12 @@ def read_sheets(folder: Path) -> list[Sheet]:
     return found
 
 
+def policy_files(folder: Path) -> dict[str, bytes]:
+    """Return every file that decides what the policies of a folder say, by its path below the folder."""
+    paths = [path for pattern in ("*.yaml", "*.yml", "*.csv", "*.xlsx", "*.json") for path in folder.rglob(pattern)]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths) if not path.stem.endswith("_test")}
+
+
 def check_policies(folder: Path, overrides: Mapping[str, Any] | None = None) -> tuple[PolicySet, list[Diagnostic]]:
     """Load a policy folder with all its diagnostics; `overrides` are merged into policies by id."""
     return load_policies(read_policy_texts(folder), read_sheets(folder), overrides)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import polars as pl
 from engine.errors import StoreError
 
 MANIFEST = "manifest.json"
+INPUTS = "inputs"
 _PARTIAL = ".partial-"
 
 # Fixed, so that the bytes do not depend on how many threads wrote them.
@@ -29,8 +31,14 @@ def is_published(out: Path, run_id: str) -> bool:
     return (out / run_id / MANIFEST).is_file()
 
 
-def publish_run(out: Path, run_id: str, frames: dict[str, pl.DataFrame], manifest: dict[str, Any]) -> Path:
-    """Write a run's frames and manifest; return its folder. Raises StoreError when it cannot."""
+def publish_run(
+    out: Path, run_id: str, frames: dict[str, pl.DataFrame], manifest: dict[str, Any], inputs: Mapping[str, bytes] | None = None
+) -> Path:
+    """Write a run's frames and manifest; return its folder. Raises StoreError when it cannot.
+
+    `inputs` are the policies and mappings the run was made with, by their path below `inputs/`: with
+    the snapshot they are all it takes to make it again.
+    """
     target = out / run_id
     partial = out / f"{_PARTIAL}{run_id}-{uuid.uuid4().hex[:8]}"
     try:
@@ -38,6 +46,8 @@ def publish_run(out: Path, run_id: str, frames: dict[str, pl.DataFrame], manifes
         partial.mkdir()
         for name, frame in sorted(frames.items()):
             _write_parquet(frame, partial / f"{name}.parquet")
+        for name, content in sorted((inputs or {}).items()):
+            _write_bytes(content, partial / INPUTS / name)
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
         _write_text(text, partial / MANIFEST)
         _move(partial, target)
@@ -64,6 +74,12 @@ def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
         frame.write_parquet(path, compression="zstd", compression_level=3, row_group_size=_ROW_GROUP, statistics=True)
     except pl.exceptions.PolarsError as error:
         raise OSError(5, str(error)) from error
+    _sync(path)
+
+
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
     _sync(path)
 
 

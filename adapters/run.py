@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from adapters.mapping.apply import HELD_SCHEMA
-from adapters.policy_folder import SHIPPED, require_policies
+from adapters.policy_folder import SHIPPED, policy_files, require_policies
 from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
 from adapters.store.database import store_url
@@ -54,6 +54,7 @@ def run_snapshot(
     previous: Path | None = None,
     out: Path = Path("runs"),
     store: str | None = None,
+    known_on: dt.date | None = None,
     progress: Progress = lambda _: None,
 ) -> RunOutcome:
     """Run a snapshot against policies and publish the result; a run that stands already is returned.
@@ -68,11 +69,12 @@ def run_snapshot(
     read = read_snapshot(snapshot, mappings)
     before = None if previous is None else read_snapshot(previous, mappings)
     calendar = policy_set.calendar()
-    context = Context(as_of or read.file.as_of, holidays=() if calendar is None else calendar.holidays)
+    context = Context(as_of or read.file.as_of, known_on, () if calendar is None else calendar.holidays)
+    came_from = {"snapshot": str(snapshot.resolve()), "previous": None if previous is None else str(previous.resolve())}
     run_id = _run_id(read, before, policy_set, context)
     if is_published(out, run_id):
         manifest = json.loads((out / run_id / MANIFEST).read_text(encoding="utf-8"))
-        enter_run(store_url(out, store), out / run_id)
+        enter_run(store_url(out, store), out / run_id, came_from)
         return RunOutcome(run_id, out / run_id, manifest, is_new=False, fails=_fails(manifest, policy_set))
     remove_leftovers(out)
     progress("Deciding ownership")
@@ -82,9 +84,15 @@ def run_snapshot(
     progress("Writing the results")
     frames = {"findings": findings, "held": _sorted_held(read.held), **_outputs(result)}
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
-    run_dir = publish_run(out, run_id, frames, manifest)
-    enter_run(store_url(out, store), run_dir)
+    run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read))
+    enter_run(store_url(out, store), run_dir, came_from)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
+
+
+def _inputs(policies: Path, read: SnapshotRead) -> dict[str, bytes]:
+    """Return the policies and mappings a run was made with, by their path in its `inputs` folder."""
+    found = {f"policies/{name}": content for name, content in policy_files(policies).items()}
+    return found | {f"mappings/{name}.yaml": each.text.encode() for name, each in read.mappings.items() if each.text}
 
 
 def _fails(manifest: dict[str, Any], policies: PolicySet) -> bool:

@@ -23,7 +23,8 @@ app.add_typer(policy_app, name="policy")
 
 
 def _load_commands() -> None:
-    from adapters.cli import adapters_commands, case_commands, policy_commands, run_commands, sample_commands  # noqa: F401 - registers commands
+    # Importing a module registers its commands.
+    from adapters.cli import adapters_commands, case_commands, history_commands, policy_commands, run_commands, sample_commands  # noqa: F401  # noqa: F401
 
 
 @app.command("version")

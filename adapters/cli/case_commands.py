@@ -1,4 +1,4 @@
-"""`tieout case …`, `tieout runs` and `tieout audit verify`: what people do across runs."""
+"""`tieout case …` and `tieout audit verify`: what people do across runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ _SHOWN = (
 
 
 @contextlib.contextmanager
-def _opened(out: Path, address: str | None) -> Iterator[Store]:
+def opened_store(out: Path, address: str | None) -> Iterator[Store]:
+    """Open the store of a results folder; raises UsageError when there is none yet."""
     from adapters.store.database import STORE_FILE, open_store, store_url
     from engine.errors import UsageError
 
@@ -88,7 +89,7 @@ def list_command(
     from adapters.store.case_work import list_cases
 
     policy = _policy(policies)
-    with _opened(out, store) as opened, opened.read() as session:
+    with opened_store(out, store) as opened, opened.read() as session:
         found = list_cases(
             session, states=tuple(state or ["open"]), severity=severity, rule=rule, owner=owner, assignee=assignee, contract=contract,
             limit=limit,
@@ -138,7 +139,7 @@ def show(
     """Show a case with everything that happened to it."""
     from adapters.store.case_work import find_case, history
 
-    with _opened(out, store) as opened, opened.read() as session:
+    with opened_store(out, store) as opened, opened.read() as session:
         found = find_case(session, case)
         row = _shown(found, _policy(policies), _today(session, found.scope))
         events: list[dict[str, Any]] = [
@@ -169,7 +170,7 @@ def assign_command(
     """Give a case to a person."""
     from adapters.store.case_work import assign, find_case
 
-    with _opened(out, store) as opened, opened.write() as session:
+    with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
         assign(session, _actor(who), found, None if person == "-" else person)
     typer.echo(f"Case {found.case_id[:8]} is with {person}." if person != "-" else f"Case {found.case_id[:8]} is with nobody.")
@@ -186,7 +187,7 @@ def comment_command(
     """Add a comment to a case."""
     from adapters.store.case_work import comment, find_case
 
-    with _opened(out, store) as opened, opened.write() as session:
+    with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
         comment(session, _actor(who), found, text)
     typer.echo(f"Noted on case {found.case_id[:8]}.")
@@ -204,7 +205,7 @@ def snooze_command(
     from adapters.store.case_work import find_case, snooze
 
     day = None if until == "-" else parse_date(until)
-    with _opened(out, store) as opened, opened.write() as session:
+    with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
         snooze(session, _actor(who), found, day)
     typer.echo(f"Case {found.case_id[:8]} rests until {day}." if day else f"Case {found.case_id[:8]} is awake.")
@@ -225,7 +226,7 @@ def waive(
     from adapters.store.case_work import find_case, settle
 
     policy = _policy(policies)
-    with _opened(out, store) as opened, opened.write() as session:
+    with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
         request = settle(session, _actor(who), found, policy, "write_off" if write_off else "waive", reason, comment)
     if request is None:
@@ -245,26 +246,10 @@ def reopen_command(
     """Take a settled or resolved case up again."""
     from adapters.store.case_work import find_case, reopen
 
-    with _opened(out, store) as opened, opened.write() as session:
+    with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
         reopen(session, _actor(who), found, comment)
     typer.echo(f"Case {found.case_id[:8]} is open.")
-
-
-@app.command("runs")
-def runs(out: Out = _RUNS, store: Address = None, as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
-    """List the runs in the store, the latest published first."""
-    from adapters.store.runs import list_runs
-
-    with _opened(out, store) as opened, opened.read() as session:
-        names = ("run_id", "snapshot", "as_of", "findings", "moved_cases", "policies_fingerprint", "engine_version", "published_at")
-        rows = [{name: getattr(each, name) for name in names} for each in list_runs(session)]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2, default=str))
-        return
-    for row in rows:
-        past = "" if row["moved_cases"] else "  re-performed past"
-        typer.echo(f"{row['run_id']}  {row['as_of']}  {row['findings']:>6,} findings  {row['snapshot'] or ''}{past}")
 
 
 @audit_app.command("verify")
@@ -272,7 +257,7 @@ def verify_command(out: Out = _RUNS, store: Address = None) -> None:
     """Check that no entry of the audit log was changed or removed; exit 1 when one was."""
     from adapters.store.audit import verify
 
-    with _opened(out, store) as opened, opened.read() as session:
+    with opened_store(out, store) as opened, opened.read() as session:
         count, problem = verify(session)
     typer.echo(f"The audit log of {count:,} entries is whole." if problem is None else f"The audit log is broken: {problem}.")
     raise typer.Exit(0 if problem is None else 1)

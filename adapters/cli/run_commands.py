@@ -43,6 +43,7 @@ def run(
     mappings: Annotated[Path | None, typer.Option(help="Folder with your own adapter mappings.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Business date, YYYY-MM-DD; default: the snapshot's.")] = None,
     previous: Annotated[Path | None, typer.Option(help="Snapshot of an earlier day, to see what changed.")] = None,
+    known_on: Annotated[str | None, typer.Option(help="Use only facts known by this day, YYYY-MM-DD.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("runs"),
     store: Annotated[str | None, typer.Option(help="Address of the case store; default: a file beside the runs.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -52,7 +53,7 @@ def run(
 
     outcome = run_snapshot(
         snapshot, policies=policies_folder(policies), mappings=mappings, as_of=parse_date(as_of),
-        previous=previous, out=out, store=store, progress=_progress(as_json),
+        previous=previous, out=out, store=store, known_on=parse_date(known_on), progress=_progress(as_json),
     )  # fmt: skip
     if as_json:
         body = {

@@ -29,6 +29,7 @@ class LoadedMapping:
 
     mapping: Mapping
     fingerprint: str
+    text: str = ""
 
 
 def adapter_names() -> list[str]:
@@ -50,7 +51,7 @@ def load_mapping(name: str, folder: Path | None = None) -> LoadedMapping:
             mapping, diagnostics, fingerprint = read_mapping(path)
             if mapping is None or any(each.is_error for each in diagnostics):
                 raise PolicyError(f"The mapping {path.name} has mistakes.", diagnostics)
-            return LoadedMapping(mapping, fingerprint)
+            return LoadedMapping(mapping, fingerprint, path.read_text(encoding="utf-8"))
     names = sorted({*adapter_names(), *(path.stem for path in folder.glob("*.yaml"))}) if folder else adapter_names()
     raise UsageError(f"There is no adapter '{name}'{near(name, names)}.".replace("?.", "?"), f"The adapters are {', '.join(names)}.")
 

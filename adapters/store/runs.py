@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,20 +29,22 @@ def scope_of(manifest: dict[str, Any]) -> str:
     return name or "snapshot"
 
 
-def enter_run(url: str, run_dir: Path) -> None:
+def enter_run(url: str, run_dir: Path, came_from: Mapping[str, str | None]) -> None:
     """Enter a complete run in the store at an address; does nothing for a run it knows.
+
+    `came_from` names the folders of the snapshot and the previous one, so that it can be replayed.
 
     Raises StoreError when the store cannot be reached: the results stand, and running again enters them.
     """
     store = open_store(url)
     try:
         with store.write() as session:
-            register_run(session, run_dir)
+            register_run(session, run_dir, came_from)
     finally:
         store.close()
 
 
-def register_run(session: Session, run_dir: Path) -> Run | None:
+def register_run(session: Session, run_dir: Path, came_from: Mapping[str, str | None] | None = None) -> Run | None:
     """Enter a run whose folder is complete, and move the cases; None when it is known already.
 
     A run of an earlier day than the cases already show is entered and moves nothing: the past is
@@ -61,6 +64,7 @@ def register_run(session: Session, run_dir: Path) -> Run | None:
         known_on=None if known is None else dt.date.fromisoformat(known), policies_fingerprint=manifest["policies_fingerprint"],
         engine_version=manifest["engine_version"], schema_version=manifest["schema_version"],
         manifest_sha256=hashlib.sha256(text.encode()).hexdigest(), findings=findings.height, moved_cases=moves, published_at=now(),
+        came_from=dict(came_from or {}),
     )  # fmt: skip
     session.add(run)
     session.flush()

@@ -67,6 +67,8 @@ class Run(Base):
     findings: Mapped[int]
     moved_cases: Mapped[bool]
     """False for a run of an earlier day than the cases already show: it changes no case."""
+    came_from: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    """The folders of the snapshot and the previous one; results hold no such path."""
     published_at: Mapped[dt.datetime] = mapped_column(Instant)
 
 

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("manifest_sha256", sa.String(64), nullable=False),
         sa.Column("findings", sa.Integer, nullable=False),
         sa.Column("moved_cases", sa.Boolean, nullable=False),
+        sa.Column("came_from", sa.JSON, nullable=False),
         sa.Column("published_at", Instant, nullable=False),
     )
     op.create_table(

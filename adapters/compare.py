@@ -1,0 +1,104 @@
+"""Two runs beside each other: what changed in data, policies and engine, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from adapters.publish import MANIFEST
+from engine.errors import StoreError
+
+_FINDING: Final = ("finding_id", "rule", "severity", "entity", "entity_id", "amount_at_risk", "currency", "message")
+
+
+def compare_runs(earlier: Path, later: Path) -> dict[str, Any]:
+    """Return what differs between two runs: causes (files, policies, mappings, engine) and effects.
+
+    Effects are findings opened and closed, KPIs of the whole firm that moved, and the rows of every
+    output. `why` says data, policy, engine, or several of them.
+    """
+    before, after = _manifest(earlier), _manifest(later)
+    files = _changed({each["path"]: each["sha256"] for each in before["files"]}, {each["path"]: each["sha256"] for each in after["files"]})
+    policies = _changed(_fingerprints(before), _fingerprints(after))
+    mappings = _changed(before["mappings"], after["mappings"])
+    engine = before["engine_version"] != after["engine_version"]
+    causes = {"data": files or before["as_of"] != after["as_of"], "policy": policies or mappings, "engine": engine}
+    opened, closed = _findings(earlier, later)
+    return {
+        "earlier": before["run_id"], "later": after["run_id"], "as_of": [before["as_of"], after["as_of"]],
+        "why": [name for name, changed in causes.items() if changed],
+        "files": files, "policies": policies, "mappings": mappings, "engine_changed": engine,
+        "opened": opened, "closed": closed, "kpis": _kpis(earlier, later), "rows": _rows(before["counts"], after["counts"]),
+    }  # fmt: skip
+
+
+def _manifest(run_dir: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((run_dir / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The results in {run_dir} cannot be read.", "Run the snapshot again.") from error
+    return found
+
+
+def _fingerprints(manifest: dict[str, Any]) -> dict[str, str]:
+    return {f"{each['id']} ({each['file']})": each["fingerprint"] for each in manifest["policies"]}
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
+    found = {name: "added" for name in after if name not in before} | {name: "removed" for name in before if name not in after}
+    found |= {name: "changed" for name in after if name in before and before[name] != after[name]}
+    return dict(sorted(found.items()))
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"The results in {path.parent} cannot be read.", "Run the snapshot again.") from error
+
+
+def _findings(earlier: Path, later: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    before, after = (_read(each / "findings.parquet").select(_FINDING) for each in (earlier, later))
+    opened = after.join(before, on="finding_id", how="anti").sort("rule", "entity_id", nulls_last=True)
+    closed = before.join(after, on="finding_id", how="anti").sort("rule", "entity_id", nulls_last=True)
+    return opened.to_dicts(), closed.to_dicts()
+
+
+def _kpis(earlier: Path, later: Path) -> list[dict[str, Any]]:
+    """Return the KPIs of the whole firm whose value moved, each period compared with itself."""
+    paths = [each / "kpis.parquet" for each in (earlier, later)]
+    if not all(path.is_file() for path in paths):
+        return []
+    on = ["kpi", "period", "unit"]
+    before, after = (_read(path).filter(pl.col("dimension") == "total").select(*on, "value") for path in paths)
+    both = before.join(after, on=on, how="full", coalesce=True, suffix="_later")
+    moved = both.filter(~pl.col("value").eq_missing(pl.col("value_later"))).sort(on)
+    return moved.rename({"value": "earlier", "value_later": "later"}).to_dicts()
+
+
+def _rows(before: dict[str, int], after: dict[str, int]) -> dict[str, list[int]]:
+    names = sorted(set(before) | set(after))
+    return {name: [before.get(name, 0), after.get(name, 0)] for name in names if before.get(name) != after.get(name)}
+
+
+def render_comparison(found: dict[str, Any]) -> str:
+    """Return a comparison as text for people."""
+    why = " and ".join(found["why"]) or "nothing"
+    lines = [f"From {found['earlier']} ({found['as_of'][0]}) to {found['later']} ({found['as_of'][1]}): {why} changed."]
+    for name, title in (("files", "File"), ("policies", "Policy"), ("mappings", "Mapping")):
+        lines += [f"{title} {change}: {each}" for each, change in found[name].items()]
+    if found["engine_changed"]:
+        lines.append("The engine itself changed.")
+    for name, title in (("opened", "opened"), ("closed", "closed")):
+        lines.append(f"{len(found[name])} findings {title}.")
+        for each in found[name]:
+            amount = "" if each["amount_at_risk"] is None else f", {each['amount_at_risk']:,.2f} {each['currency'] or ''}".rstrip()
+            lines.append(f"  {each['severity']}, {each['rule']}{amount}: {each['message']}")
+    for each in found["kpis"]:
+        shown = ["none" if each[side] is None else f"{each[side].normalize():,f}" for side in ("earlier", "later")]
+        lines.append(f"KPI {each['kpi']} of {each['period']}: {shown[0]} → {shown[1]} {each['unit']}")
+    lines += [f"Rows of {name}: {before:,} → {after:,}" for name, (before, after) in found["rows"].items()]
+    return "\n".join(lines)
