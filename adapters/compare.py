@@ -92,11 +92,11 @@ def render_comparison(found: dict[str, Any]) -> str:
         lines += [f"{title} {change}: {each}" for each, change in found[name].items()]
     if found["engine_changed"]:
         lines.append("The engine itself changed.")
-    for name, title in (("opened", "opened"), ("closed", "closed")):
-        lines.append(f"{len(found[name])} findings {title}.")
+    lines.append(f"Findings: {len(found['opened'])} opened, {len(found['closed'])} closed.")
+    for name in ("opened", "closed"):
         for each in found[name]:
             amount = "" if each["amount_at_risk"] is None else f", {each['amount_at_risk']:,.2f} {each['currency'] or ''}".rstrip()
-            lines.append(f"  {each['severity']}, {each['rule']}{amount}: {each['message']}")
+            lines.append(f"  {name}  {each['severity']}, {each['rule']}{amount}: {each['message']}")
     for each in found["kpis"]:
         shown = ["none" if each[side] is None else f"{each[side].normalize():,f}" for side in ("earlier", "later")]
         lines.append(f"KPI {each['kpi']} of {each['period']}: {shown[0]} → {shown[1]} {each['unit']}")

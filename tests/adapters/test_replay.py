@@ -85,7 +85,7 @@ def test_two_runs_say_what_changed_in_the_data_and_what_came_of_it(snapshot: Sna
     assert found["files"] == {"psa/contract.csv": "changed"}
     drift = [[each["entity_id"] for each in found[side] if each["rule"] == "own-contract-value"] for side in ("opened", "closed")]
     assert drift == [["C2"], ["C1"]]
-    assert "1 findings opened." in render_comparison(found)
+    assert f"{len(found['opened'])} opened, {len(found['closed'])} closed." in render_comparison(found)
 
 
 def test_two_runs_of_the_same_data_say_that_a_policy_changed(snapshot: Snapshot, tmp_path: Path) -> None:
