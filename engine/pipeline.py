@@ -14,13 +14,14 @@ from engine.kpi import measure_kpis
 from engine.ownership import decide_ownership
 from engine.policy.loaded import PolicySet
 from engine.reconcile import decide_reconciliation
+from engine.revenue import decide_revenue
 from engine.stage import Context, Facts, StageResult
 
 GOLDEN: Final = "golden/"
 
 Stage = Callable[[Facts, PolicySet, Context], StageResult]
 
-DECISIONS: Final[tuple[Stage, ...]] = (decide_billing, decide_reconciliation)
+DECISIONS: Final[tuple[Stage, ...]] = (decide_billing, decide_revenue, decide_reconciliation)
 """The stages after ownership, in order; each reads agreed records, the outputs and the `findings` before it."""
 
 

@@ -1,1 +1,48 @@
 """Revenue: what each promise earned, period by period, and what stands on the balance sheet for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from engine.policy.loaded import PolicySet
+from engine.revenue.books import tell_books
+from engine.revenue.core import run_core
+from engine.revenue.frames import Books
+from engine.revenue.records import Records, read_records
+from engine.revenue.schedule import obligations_output, revenue_schedule
+from engine.revenue.settings import revenue_versions
+from engine.stage import Context, Facts, StageResult
+
+__all__ = ["decide_revenue"]
+
+Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
+
+ROOMS: Final[tuple[Room, ...]] = ()
+"""The rooms after the core, in order: each may add frames to the books for those after it."""
+
+
+def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
+    """Recognize every contract's revenue (ASC 606, IFRS 15) and derive what follows from it.
+
+    Frames: obligations, modifications, revenue_schedule, time_revenue and what the rooms add. Without a
+    revenue policy in the folder the stage does not apply.
+    """
+    result = StageResult()
+    versions = revenue_versions(policies)
+    if not versions:
+        result.not_applicable.append(("revenue", "the policy folder holds no revenue policy"))
+        return result
+    records = read_records(facts, context)
+    core = run_core(records, versions, context.as_of)
+    books = tell_books(core, versions, context.as_of)
+    result.frames = {
+        "obligations": obligations_output(books).lazy(),
+        "modifications": books.modifications.lazy(),
+        "revenue_schedule": revenue_schedule(books.performance).lazy(),
+    }
+    result.findings = [frame for frame in core.findings if frame.height]
+    for room in ROOMS:
+        books, made = room(books, records, context)
+        result.add(made)
+    return result

@@ -1,0 +1,103 @@
+"""Changes of contracts: which amendments count, on which day, in which order, and what each line is after them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.frames import setting
+from engine.revenue.records import Records
+
+TERM_FIELDS: Final = (
+    "quantity",
+    "unit_price",
+    "amount",
+    "standalone_selling_price",
+    "start_date",
+    "end_date",
+    "estimated_hours",
+    "estimated_cost",
+)
+"""What an amendment line states as the line's values after it; null in a change: unchanged."""
+
+
+def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the amendments that change a contract, with `event_date` and their `place` in the contract's order.
+
+    Approved ones, and unapproved ones that are enforceable already (606-10-25-11). The day of a change is the
+    day it takes effect, but not before the day it was approved unless the policy says so; `effect_from:
+    month_start` moves it to the first of that month. Order: day, approval, recording, id, whatever came first in.
+    """
+    terms = contracts.select("contract_id", "group_id", setting("modification.date"), setting("modification.effect_from"))
+    approved = pl.col("status") == "approved"
+    claimed = (pl.col("status") == "draft") & pl.col("is_enforceable").fill_null(value=False)
+    effective = pl.coalesce("effective_date", "approved_date")
+    agreed = pl.when(approved).then(pl.coalesce("approved_date", "effective_date")).otherwise(effective)
+    day = pl.when(pl.col("setting.modification.date") == "effective").then(effective).otherwise(pl.max_horizontal(effective, agreed))
+    from_start = pl.col("setting.modification.effect_from") == "month_start"
+    found = records.frame("amendment").filter(approved | claimed).join(terms, on="contract_id", how="inner")
+    dated = found.with_columns(pl.when(from_start).then(day.dt.month_start()).otherwise(day).alias("event_date"))
+    return (
+        dated.filter(pl.col("event_date") <= as_of)
+        .sort("group_id", "event_date", "approved_date", "recorded_at", "amendment_id", nulls_last=True)
+        .with_columns(pl.int_range(1, pl.len() + 1).over("group_id").cast(pl.Int32).alias("place"))
+    )
+
+
+def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines of counted amendments with amendment, day and place; an added line without id bears the amendment line's."""
+    lines = records.frame("amendment_line").with_columns(pl.coalesce("contract_line_id", "amendment_line_id").alias("contract_line_id"))
+    head = amendments.select(
+        "amendment_id",
+        "contract_id",
+        "group_id",
+        "event_date",
+        "place",
+        pl.col("evidence").alias("amendment_evidence"),
+        "description",
+        pl.col("known_at").alias("amendment_known_at"),
+    )
+    return lines.join(head, on="amendment_id", how="inner").sort("group_id", "place", "contract_line_id", "amendment_line_id")
+
+
+def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return every line's values step by step: as signed (place 0), then after each amendment, with those before beside them.
+
+    `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. Columns: contract_line_id,
+    group_id, contract_id, place, event_date, amendment_id, action, each field after, `before.<field>`, and the
+    amendment line's own remaining_is_distinct, remaining_standalone_selling_price, past_performance_amount.
+    """
+    keys = ["contract_line_id", "group_id", "contract_id"]
+    head = [
+        "event_date",
+        "amendment_id",
+        "amendment_line_id",
+        "remaining_is_distinct",
+        "remaining_standalone_selling_price",
+        "past_performance_amount",
+        "evidence",
+        "amendment_evidence",
+    ]
+    first = (
+        signed.select(*keys, *TERM_FIELDS, pl.col("added_place").alias("place"))
+        .with_columns(pl.when(pl.col("place") > 0).then(pl.lit("add")).otherwise(pl.lit("signed")).alias("action"))
+        .join(
+            changes.filter(pl.col("action") == "add")
+            .unique(["contract_line_id", "place"], keep="first", maintain_order=True)
+            .select("contract_line_id", "place", *head),
+            on=["contract_line_id", "place"],
+            how="left",
+        )
+    )
+    later = changes.filter(pl.col("action") != "add").select(*keys, *TERM_FIELDS, "place", "action", *head)
+    # A price per unit stated anew gives the amount where none is stated.
+    priced = pl.when(pl.col("action") != "remove").then(pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    later = later.with_columns(pl.coalesce("amount", priced).alias("amount"))
+    known = later.join(signed.select("contract_line_id"), on="contract_line_id", how="semi")
+    steps = pl.concat([first, known], how="diagonal").sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
+    filled = steps.with_columns(pl.col(name).forward_fill().over("contract_line_id", order_by="place") for name in TERM_FIELDS)
+    return filled.with_columns(
+        pl.col(name).shift(1).over("contract_line_id", order_by="place").alias(f"before.{name}") for name in TERM_FIELDS
+    )

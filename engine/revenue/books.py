@@ -1,0 +1,294 @@
+"""The core's figures in the frames that the other rooms read (`frames.py`)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.core import Core
+from engine.revenue.exact import GUARD, fraction, minor_money, units_money, units_to_minor, wide
+from engine.revenue.frames import (
+    CONTRACTS,
+    LINES,
+    MODIFICATIONS,
+    MONEY,
+    OBLIGATIONS,
+    OBSERVATIONS,
+    PERFORMANCE,
+    PERIODS,
+    PRICE,
+    Books,
+    shaped,
+)
+from engine.revenue.measured import with_progress
+from engine.revenue.settings import Versions, accounts_frame
+from engine.revenue.shares import by_line, line_weights
+
+_RULES: Final = {
+    "separate": "606-10-25-12",
+    "exercise": "606-10-55-42",
+    "prospective": "606-10-25-13(a)",
+    "remove": "606-10-25-13(a)",
+    "catch_up": "606-10-25-13(b)",
+}
+_TREATMENTS: Final = {
+    "separate": "separate_contract",
+    "exercise": "separate_contract",
+    "prospective": "prospective",
+    "remove": "prospective",
+    "catch_up": "cumulative_catch_up",
+}
+
+
+def tell_books(core: Core, versions: Versions, as_of: dt.date) -> Books:
+    """Return the frames of the core in their public columns."""
+    obligations = _obligations(core, as_of)
+    kept = [name for name in core.contracts.columns if name not in CONTRACTS]
+    return Books(
+        contracts=shaped(core.contracts, CONTRACTS, keep=kept),
+        lines=_lines(core),
+        obligations=obligations,
+        performance=performance(core),
+        price=_price(core),
+        periods=shaped(core.periods, PERIODS),
+        observations=_observations(core),
+        modifications=_modifications(core),
+        accounts=accounts_frame(core.contracts, versions),
+    )
+
+
+def _lines(core: Core) -> pl.DataFrame:
+    made = core.lines.with_columns(
+        pl.col("begins").alias("start_date"),
+        pl.col("ends").alias("end_date"),
+        _transfer(core).alias("transfer_date"),
+    )
+    return shaped(made, LINES).sort("contract_line_id")
+
+
+def _transfer(core: Core) -> pl.Expr:
+    passed = core.measures.observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min())
+    known = pl.col("okey").replace_strict(passed["okey"], passed["date"], default=None, return_dtype=pl.Date)
+    return pl.when(pl.col("timing") == "point_in_time").then(pl.coalesce(known, "ends", "begins"))
+
+
+def _facts(core: Core) -> pl.DataFrame:
+    """Return per obligation what does not change from version to version."""
+    lines = (
+        core.lines.sort("is_as_invoiced", "contract_line_id")
+        .group_by("okey", maintain_order=True)
+        .agg(
+            pl.col("offering", "role", "convention", "commission_pct", "rule", "currency").first(),
+            pl.col("loss_scope").any(),
+            pl.col("is_as_invoiced").all(),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+            pl.col("pricing").is_in(["as_invoiced", "usage"]).all().alias("is_outside"),
+        )
+    )
+    # A contract of its own on a running line is treated as the line is.
+    base = core.obligations.with_columns(pl.col("okey").str.split("@").list.first().alias("line_okey"))
+    return base.join(lines, left_on="line_okey", right_on="okey", how="left").drop("line_okey")
+
+
+def _obligations(core: Core, as_of: dt.date) -> pl.DataFrame:
+    versions = pl.concat(core.evolved.versions).sort("okey", "ordinal")
+    versions = versions.unique(["okey", "date"], keep="last", maintain_order=True)
+    terms = (
+        pl.concat(core.evolved.segments)
+        .drop("minor_digits", "timing", "half_even", "base", "rem", "m0", "u0", "measure")
+        .sort("okey", "ordinal")
+    )
+    made = versions.join(_facts(core), on="okey", how="inner").join(
+        terms.drop("from_date"), on=["okey", "ordinal"], how="left", suffix=".term"
+    )
+    last = pl.col("ordinal") == pl.col("ordinal").max().over("okey")
+    made = made.with_columns(
+        pl.when(last).then(pl.lit(as_of)).otherwise(pl.col("date")).alias("→day"),
+        (pl.int_range(pl.len()).over("okey") + 1).cast(pl.Int32).alias("version"),
+    )
+    latest = terms.unique("okey", keep="last", maintain_order=True).select(
+        "okey", pl.col("begins").alias("begins.l"), pl.col("ends").alias("ends.l")
+    )
+    made = made.join(latest, on="okey", how="left").with_columns(
+        pl.when(last).then(pl.col("begins.l")).otherwise(pl.col("begins")).alias("begins"),
+        pl.when(last).then(pl.col("ends.l")).otherwise(pl.col("ends")).alias("ends"),
+    )
+    made = with_progress(made, core.measures, "→day")
+    digits = pl.col("minor_digits")
+    whole = pl.col("ssp").sum().over("group_id", "date")
+    outside = pl.col("is_outside") | pl.col("problem").is_not_null()
+    measured = pl.min_horizontal(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
+    return shaped(
+        made.with_columns(
+            pl.col("date").alias("effective_date"),
+            minor_money(pl.col("ssp"), pl.lit(6)).alias("standalone_selling_price"),
+            pl.when(whole > 0).then(fraction(pl.col("ssp"), whole)).alias("ssp_share"),
+            pl.when(~outside).then(units_money(pl.col("price"), digits)).alias("allocated_amount"),
+            pl.when(~outside).then(units_money(pl.col("variable"), digits)).alias("allocated_variable"),
+            pl.when(~outside).then(units_money(pl.col("price") - pl.col("variable") - pl.col("stated"), digits)).alias("carve_amount"),
+            pl.when(~outside).then(fraction(measured, pl.max_horizontal("mt", wide(1)))).alias("progress"),
+            pl.col("begins").alias("start_date"),
+            pl.col("ends").alias("end_date"),
+            pl.when(pl.col("is_as_invoiced")).then(pl.lit("as_invoiced")).otherwise(pl.col("measure")).alias("measure"),
+            pl.lit("relative_ssp").alias("method"),
+        ),
+        OBLIGATIONS,
+    ).sort("contract_id", "obligation_id", "version")
+
+
+def _money_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    late = pl.col("nature").is_in(["modification", "estimate_change", "out_of_period"])
+    amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
+    return rows.with_columns(amount.alias("amount"), pl.when(late).then(amount).otherwise(pl.lit(0, dtype=MONEY)).alias("catch_up_amount"))
+
+
+def performance(core: Core) -> pl.DataFrame:
+    """Return the atoms of revenue by contract line (`frames.PERFORMANCE`)."""
+    weights = line_weights(core.terms, core.start, core.later, core.lines)
+    facts = _facts(core)
+    first = core.obligations.select("okey", "line_id")
+    atoms = by_line(core.atoms.drop("timing", "calendar", "gate_date", strict=False), weights, first)
+    about = facts.select(
+        "okey",
+        "obligation_id",
+        "minor_digits",
+        pl.col("timing"),
+        "role",
+        "rule",
+        "currency",
+        "commission_pct",
+        "measure",
+        "evidence",
+        "group_id",
+    )
+    rows = atoms.join(about, on="okey", how="left")
+    owner = core.lines.select("contract_line_id", "contract_id")
+    rows = rows.join(owner, on="contract_line_id", how="left")
+    rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
+    rows = _money_rows(rows)
+    rows = _gross(rows).with_columns(
+        pl.col("period").alias("relates_to_period") if "relates_to_period" not in rows.columns else pl.col("relates_to_period"),
+        fraction(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1))).alias("progress"),
+    )
+    outside = core.outside.join(core.lines.select("contract_line_id", "currency", "rule"), on="contract_line_id", how="left").with_columns(
+        minor_money(pl.col("minor"), pl.col("minor_digits")).alias("amount"),
+        minor_money(pl.col("gross"), pl.col("minor_digits")).alias("gross_amount"),
+        pl.lit(0, dtype=MONEY).alias("catch_up_amount"),
+        pl.lit("current").alias("nature"),
+        pl.lit(value=False).alias("is_planned"),
+        pl.col("period").alias("relates_to_period"),
+    )
+    both = pl.concat([shaped(rows, PERFORMANCE), shaped(outside, PERFORMANCE)])
+    return both.sort(
+        "contract_id", "contract_line_id", "obligation_id", "posting_date", "is_planned", "relates_to_period", "nature", "basis", "timing"
+    )
+
+
+def _gross(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add what the customer owes for each atom: an agent's commission grossed up, cumulatively."""
+    agents = rows.filter(pl.col("role") == "agent")
+    if not agents.height:
+        return rows.with_columns(pl.col("amount").alias("gross_amount"))
+    agents = agents.sort("contract_line_id", "is_planned", "date")
+    share = pl.col("commission_pct").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
+    so_far = pl.col("minor").cum_sum().over("contract_line_id") * GUARD
+    whole = units_to_minor(so_far * (100 * 10**8) // pl.when(share > 0).then(share))
+    agents = (
+        agents.with_columns(whole.alias("→gross"))
+        .with_columns(
+            minor_money((pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(0)), pl.col("minor_digits")).alias(
+                "gross_amount"
+            )
+        )
+        .drop("→gross")
+    )
+    others = rows.filter(pl.col("role").ne_missing("agent")).with_columns(pl.col("amount").alias("gross_amount"))
+    return pl.concat([others, agents.select(others.columns)])
+
+
+def _price(core: Core) -> pl.DataFrame:
+    """Return the transaction price of every contract as steps over time (`frames.PRICE`)."""
+    versions = (
+        pl.concat(core.evolved.versions)
+        .sort("okey", "ordinal")
+        .join(core.obligations.filter(pl.col("problem").is_null()).select("okey", "contract_id", "minor_digits"), on="okey", how="inner")
+    )
+    names = {"price": "transaction_price", "variable": "included_variable", "stated": "stated"}
+    steps = versions.with_columns(pl.col("stated").fill_null(0)).with_columns(
+        (pl.col(name) - pl.col(name).shift(1).over("okey").fill_null(0)).alias(name) for name in names
+    )
+    daily = steps.group_by("contract_id", "minor_digits", "date").agg(pl.col(list(names)).sum()).sort("contract_id", "date")
+    summed = daily.with_columns(pl.col(name).cum_sum().over("contract_id") for name in names)
+    made = summed.with_columns(
+        *(units_money(pl.col(name), pl.col("minor_digits")).alias(label) for name, label in names.items()),
+        units_money(pl.col("price") - pl.col("variable"), pl.col("minor_digits")).alias("fixed"),
+    )
+    return shaped(made, PRICE).sort("contract_id", "date")
+
+
+def _observations(core: Core) -> pl.DataFrame:
+    own = core.obligations.select("okey", "contract_id", "obligation_id", "minor_digits")
+    made = core.measures.observed.join(own, on="okey", how="inner").with_columns(units_to_minor(pl.col("at_cost")).alias("at_cost"))
+    return shaped(made, OBSERVATIONS).sort("contract_id", "obligation_id", "date")
+
+
+def _modifications(core: Core) -> pl.DataFrame:
+    """Return what every amendment did, by line (`frames.MODIFICATIONS`)."""
+    if not core.evolved.modifications:
+        return shaped(pl.DataFrame(), MODIFICATIONS)
+    made = pl.concat(core.evolved.modifications).join(
+        core.obligations.select("okey", "contract_id", "obligation_id", "minor_digits", "line_id"), on="okey", how="inner"
+    )
+    touched = core.changes.with_columns(
+        pl.when((pl.col("kind") == "separate") & (pl.col("action") == "change"))
+        .then(pl.format("{}@{}", "okey", "amendment_id"))
+        .otherwise(pl.col("okey"))
+        .alias("okey")
+    ).select(
+        "okey", "amendment_id", "contract_line_id", "evidence", "amendment_evidence", "ends_contract", pl.col("kind").alias("line_kind")
+    )
+    rows = made.join(touched, on=["okey", "amendment_id"], how="left").with_columns(
+        pl.coalesce("contract_line_id", "line_id").alias("contract_line_id")
+    )
+    rows = rows.sort("amendment_id", "okey", "contract_line_id").with_columns(
+        (pl.int_range(pl.len()).over("amendment_id", "okey") == 0).alias("→first")
+    )
+    kinds = touched.group_by("amendment_id").agg(
+        (pl.col("line_kind") == "catch_up").any().alias("→behind"),
+        pl.col("line_kind").is_in(["prospective", "remove"]).any().alias("→ahead"),
+        pl.col("ends_contract").any().alias("→ends"),
+        pl.col("amendment_evidence").first(),
+    )
+    rows = rows.join(kinds, on="amendment_id", how="left", suffix=".all")
+    kind = pl.coalesce("line_kind", "kind", pl.lit("prospective"))
+    treatment = (
+        pl.when(pl.col("→ends"))
+        .then(pl.lit("termination"))
+        .when(pl.col("→behind") & pl.col("→ahead"))
+        .then(pl.lit("mixed"))
+        .otherwise(kind.replace_strict(_TREATMENTS, default="prospective"))
+    )
+    caught = kind == "catch_up"
+    after = pl.when(caught).then(pl.col("price") - pl.col("minor.after") * GUARD).otherwise(pl.col("price") - pl.col("base"))
+    digits = pl.col("minor_digits")
+
+    def money(value: pl.Expr) -> pl.Expr:
+        return units_money(pl.when(pl.col("→first")).then(value).otherwise(wide(0)), digits)
+
+    return shaped(
+        rows.with_columns(
+            pl.col("date").alias("effective_date"),
+            treatment.alias("treatment"),
+            money(pl.col("pool_before")).alias("pool_before"),
+            money(after).alias("pool_after"),
+            money((pl.col("by_price") + pl.col("by_progress")) * GUARD).alias("catch_up_amount"),
+            money(pl.col("by_price") * GUARD).alias("catch_up_price"),
+            money(pl.col("by_progress") * GUARD).alias("catch_up_progress"),
+            money(pl.col("price_change")).alias("price_change"),
+            kind.replace_strict(_RULES, default="606-10-25-13(a)").alias("rule"),
+            pl.coalesce("evidence", "amendment_evidence").alias("evidence"),
+        ).join(core.contracts.select("contract_id", "currency"), on="contract_id", how="left"),
+        MODIFICATIONS,
+    ).sort("contract_id", "effective_date", "amendment_id", "contract_line_id")

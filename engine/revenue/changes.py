@@ -1,0 +1,112 @@
+"""What each change of a contract is: a contract of its own, prospective, a catch-up, the exercise of an option (606-10-25-12, 25-13)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.contracts import conclusions
+from engine.revenue.exact import wide
+from engine.revenue.records import Records
+from engine.revenue.standalone import micros
+
+_HUNDRED: Final = 100 * 10**8
+
+
+def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+    """Return every changed line with `kind` (separate, exercise, prospective, catch_up, remove) and what changes.
+
+    Priced at its standalone selling price = the added amount equals the added price within the policy's
+    tolerance, or lies in the line's range. An amendment is a contract of its own only when every line of it
+    adds at that price; a change may be when it only adds distinct term or quantity. What nobody judged is
+    taken as distinct for added lines and promises served by time or unit, else as not distinct, and
+    `is_presumed` says so. Columns added: kind, is_presumed, price_change, ssp_change (millionths).
+    """
+    settings = contracts.select("contract_id", "setting.modification.ssp_tolerance", "setting.material_right.exercise", "terminated_date")
+    about = lines.select("contract_line_id", "measure", "ssp_low", "ssp_high", "ssp", "offering", "is_as_invoiced")
+    rows = terms.filter(pl.col("place") > 0).join(about, on="contract_line_id", how="left", maintain_order="left")
+    rows = rows.join(settings, on="contract_id", how="left", maintain_order="left")
+    by_line = conclusions(records.frame("judgement"), "distinct", "contract_line_id", as_of).rename({"conclusion": "judged.line"})
+    by_change = conclusions(records.frame("judgement"), "distinct", "amendment_id", as_of).rename({"conclusion": "judged.change"})
+    rows = rows.join(by_line, on="contract_line_id", how="left", maintain_order="left").join(
+        by_change, on="amendment_id", how="left", maintain_order="left"
+    )
+    exercised = records.frame("option").filter(pl.col("exercised_date").is_not_null() & pl.col("exercised_line_id").is_not_null())
+    exercised = exercised.select(pl.col("exercised_line_id").alias("contract_line_id"), pl.lit(value=True).alias("is_exercise")).unique()
+    rows = rows.join(exercised, on="contract_line_id", how="left", maintain_order="left")
+    is_add = pl.col("action") == "add"
+    presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"])
+    said = pl.coalesce("remaining_is_distinct", "judged.change", "judged.line")
+    distinct = pl.coalesce(said, presumed)
+    change = pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)
+    ssp_after = pl.coalesce(micros("standalone_selling_price"), pl.when(is_add).then(pl.col("ssp")))
+    ssp_change = ssp_after - pl.when(is_add).then(wide(0)).otherwise(micros("before.standalone_selling_price").fill_null(0))
+    rows = rows.with_columns(
+        distinct.alias("is_distinct"), change.alias("price_change"), ssp_change.alias("ssp_change"), said.is_null().alias("is_presumed")
+    )
+    rows = rows.with_columns(_is_at_ssp().alias("at_ssp"), _only_adds().alias("only_adds"))
+    alone = (is_add | pl.col("only_adds")) & pl.col("is_distinct") & pl.col("at_ssp")
+    continues = is_add & pl.col("is_exercise").fill_null(value=False) & (pl.col("setting.material_right.exercise") == "continuation")
+    rows = rows.with_columns((alone | continues).alias("may_stand_alone"), continues.alias("continues"))
+    all_alone = pl.col("may_stand_alone").all().over("amendment_id")
+    kind = (
+        pl.when(pl.col("continues"))
+        .then(pl.lit("exercise"))
+        .when(all_alone)
+        .then(pl.lit("separate"))
+        .when(pl.col("action") == "remove")
+        .then(pl.lit("remove"))
+        .when(is_add | pl.col("is_distinct"))
+        .then(pl.lit("prospective"))
+        .otherwise(pl.lit("catch_up"))
+    )
+    return rows.with_columns(
+        kind.alias("kind"), pl.col("terminated_date").eq(pl.col("event_date")).fill_null(value=False).alias("ends_contract")
+    )
+
+
+def _is_at_ssp() -> pl.Expr:
+    """Say whether what is added is priced at its standalone selling price."""
+    price = micros("amount").fill_null(0) - pl.when(pl.col("action") == "add").then(wide(0)).otherwise(micros("before.amount").fill_null(0))
+    tolerance = pl.coalesce("setting.modification.ssp_tolerance", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
+    near = (price - pl.col("ssp_change")).abs() * _HUNDRED <= pl.col("ssp_change").abs() * tolerance
+    in_range = (pl.col("action") == "add") & (micros("amount") >= micros("ssp_low")) & (micros("amount") <= micros("ssp_high"))
+    return (near.fill_null(value=False) | in_range.fill_null(value=False)) & (price > 0)
+
+
+def _only_adds() -> pl.Expr:
+    """Say whether a change adds term or quantity at a price and leaves everything else as it was."""
+    later = (pl.col("end_date") > pl.col("before.end_date")).fill_null(value=False)
+    more = (pl.col("quantity") > pl.col("before.quantity")).fill_null(value=False)
+    same_start = (pl.col("start_date") == pl.col("before.start_date")).fill_null(value=True)
+    same_rate = (pl.col("unit_price") == pl.col("before.unit_price")).fill_null(value=True)
+    extends = (pl.col("measure") == "time_elapsed") & later & ~more
+    increases = (pl.col("measure") == "units") & more & ~later
+    return (pl.col("action") == "change") & (extends | increases) & same_start & same_rate & pl.col("past_performance_amount").is_null()
+
+
+def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every change whose distinctness was presumed and decides its treatment."""
+    hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & (pl.col("kind") != "separate"))
+    how = (
+        pl.when(pl.col("is_distinct"))
+        .then(pl.lit("distinct, so the change is prospective"))
+        .otherwise(pl.lit("not distinct, so revenue catches up"))
+    )
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("distinctness_presumed").alias("kind"),
+        pl.lit("distinctness_presumed").alias("rule"),
+        pl.lit("low").alias("severity"),
+        pl.lit("amendment_line").alias("entity"),
+        pl.col("amendment_line_id").alias("entity_id"),
+        "contract_id",
+        pl.concat_str(
+            pl.lit("Nobody judged whether what remains of "), "contract_line_id", pl.lit(" is distinct; it is taken as "), how
+        ).alias("message"),
+        pl.lit("Judge it (606-10-25-13) and enter `remaining_is_distinct` or a judgement.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )

@@ -1,0 +1,350 @@
+"""The core of the revenue stage: from agreed records to obligations, atoms of revenue, price and modifications."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.allocation import POOLED, inception
+from engine.revenue.amendments import amended_lines, counted_amendments, line_terms
+from engine.revenue.changes import classified, distinctness_findings
+from engine.revenue.contracts import contract_frame, gate_findings
+from engine.revenue.delivered import counted_time, delivered, rounded_daily, shared_royalties
+from engine.revenue.evolve import CHOICES, NUMBERS, Evolved, Happenings, evolve
+from engine.revenue.exact import COEFFICIENT, wide
+from engine.revenue.frames import setting
+from engine.revenue.happenings import (
+    change_rows,
+    deltas_of,
+    level_steps,
+    option_parts,
+    ordered_events,
+    shared_levels,
+    split_changes,
+    split_observations,
+    starting_levels,
+)
+from engine.revenue.lines import line_frame
+from engine.revenue.measured import TERM, Measures, fiscal_periods
+from engine.revenue.observe import observations
+from engine.revenue.options import option_prices
+from engine.revenue.periods import period_frame, with_period
+from engine.revenue.pricing import with_pooled, with_pricing
+from engine.revenue.recognize import recognized
+from engine.revenue.records import Records
+from engine.revenue.settings import Versions
+from engine.revenue.standalone import with_ssp
+from engine.revenue.variable import price_levels
+
+_SETTINGS: Final = {
+    "setting.progress.when_unmeasurable": "when_unmeasurable",
+    "setting.breakage.mode": "breakage",
+    "setting.accrual.unapproved_time": "accrual",
+    "setting.accrual.unapproved_expenses": "accrual_expenses",
+    "setting.allocation.ssp_range": "ssp_range",
+    "setting.allocation.cost_plus_margin": "cost_plus_margin",
+    "setting.progress.decimals": "decimals",
+    "setting.rounding.schedule": "schedule",
+    "setting.rounding.mode": "rounding_mode",
+    "setting.allocation.residual_to": "owner",
+    "setting.modification.reallocation": "reallocation",
+    "setting.modification.mixed": "mixed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Hold what the core made, by internal keys (`okey`); `books.py` tells it in the frames of the rooms."""
+
+    contracts: pl.DataFrame
+    lines: pl.DataFrame
+    terms: pl.DataFrame
+    levels: pl.DataFrame
+    later: pl.DataFrame
+    start: pl.DataFrame
+    changes: pl.DataFrame
+    obligations: pl.DataFrame
+    evolved: Evolved
+    measures: Measures
+    atoms: pl.DataFrame
+    outside: pl.DataFrame
+    worked: pl.DataFrame
+    periods: pl.DataFrame
+    findings: tuple[pl.DataFrame, ...]
+
+
+def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
+    """Compute every contract's revenue from its records, as of a day."""
+    contracts = contract_frame(records, versions, as_of)
+    amendments = counted_amendments(records, contracts, as_of)
+    amended = amended_lines(records, amendments)
+    lines = line_frame(records, contracts, amended, versions, as_of)
+    lines = lines.join(
+        contracts.select("contract_id", *(pl.col(name).alias(alias) for name, alias in _SETTINGS.items())), on="contract_id", how="left"
+    )
+    lines = with_ssp(with_pricing(_open_ended(lines, as_of), records), records, option_prices(records.frame("option")), as_of)
+    terms = with_pooled(line_terms(lines, amended), lines)
+    changes = classified(terms, lines, contracts, records, as_of)
+    splits = split_changes(changes)
+    levels = price_levels(records, contracts, lines, terms, as_of)
+    start, later = level_steps(levels, lines, contracts)
+    worked = counted_time(records, lines, as_of)
+    kept_terms = terms.join(splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
+    observed = split_observations(observations(records, lines, kept_terms, worked, as_of), splits)
+    allocated = inception(lines, terms, contracts, _initial(lines, start))
+    events = ordered_events(amendments, later)
+    states = _states(allocated.obligations, lines, contracts)
+    added = _added(changes, splits, lines, start, records, states)
+    happenings = Happenings(events, deltas_of(later, events), change_rows(changes, kept_terms, lines, states), added)
+    periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, as_of))
+    measures = Measures(observed, fiscal_periods(periods))
+    evolved = evolve(states, happenings, measures)
+    about = _about(states, added, contracts)
+    atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), measures, about, periods, as_of)
+    outside = _outside(records, lines, worked, allocated.obligations, observed, contracts, periods, as_of)
+    findings = (gate_findings(contracts), allocated.findings, distinctness_findings(changes), _review_findings(lines))
+    return Core(contracts, lines, terms, levels, later, start, changes, about, evolved, measures, atoms, outside, worked, periods, findings)
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    if frames:
+        return pl.concat(frames)
+    return pl.DataFrame(
+        schema={
+            "okey": pl.String(),
+            "date": pl.Date(),
+            "ordinal": pl.Int32(),
+            "step": pl.Int32(),
+            "minor": pl.Int128(),
+            "nature": pl.String(),
+            "basis": pl.String(),
+            "moves_total": pl.Boolean(),
+        }
+    )
+
+
+def _open_ended(lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Give a promise by the month without an end the term that has passed: each month is a contract of its own."""
+    open_ended = pl.col("ends").is_null() & pl.col("price_period").is_in(["month", "quarter", "year"])
+    return lines.with_columns(pl.when(open_ended).then(pl.max_horizontal(pl.lit(as_of), "begins")).otherwise(pl.col("ends")).alias("ends"))
+
+
+def _initial(lines: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
+    keys = lines.filter(pl.col("added_place") == 0).select("okey", "group_id").unique()
+    made = keys.join(starting_levels(start, 0), on=["okey", "group_id"], how="left").join(shared_levels(start), on="group_id", how="left")
+    return made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own_variable", "shared", "shared_variable"))
+
+
+def _obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return by obligation how it is treated: of its lines the first that is measured and priced decides."""
+    first = (
+        lines.sort("okey", "is_as_invoiced", "contract_line_id")
+        .group_by("okey", maintain_order=True)
+        .agg(
+            pl.col(
+                "measure",
+                "timing",
+                "convention",
+                "anchor_day",
+                "service_start_at",
+                "service_end_at",
+                "calendar",
+                "decimals",
+                "owner",
+                "reallocation",
+                "mixed",
+                "minor_digits",
+                "rounding_mode",
+                "offering",
+                "loss_scope",
+                "rule",
+                "schedule",
+                "role",
+                "commission_pct",
+            ).first(),
+            pl.col("begins").min(),
+            pl.col("ends").max(),
+            pl.col("is_as_invoiced").all(),
+            pl.col("contract_line_id").first().alias("line_id"),
+            pl.col("repurchase_kind").is_not_null().any().alias("is_repurchase"),
+            pl.col("pricing").eq("usage").any().alias("has_usage"),
+        )
+    )
+    # What is fixed beside priced use is there to be used all the time.
+    by_time = (pl.col("measure") == "usage") & pl.col("has_usage")
+    return first.with_columns(
+        pl.when(by_time).then(pl.lit("time_elapsed")).otherwise(pl.col("measure")).alias("measure"),
+        (pl.col("rounding_mode") == "half_even").alias("half_even"),
+    )
+
+
+def _states(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    signed = contracts.group_by("group_id").agg(pl.col("signed_date").max().alias("signed_on"))
+    made = (
+        obligations.drop("method", "evidence", "weight")
+        .join(_obligation_terms(lines), on="okey", how="left")
+        .join(signed, on="group_id", how="left")
+    )
+    zero = wide(0)
+    return made.with_columns(
+        zero.alias("m0"),
+        zero.alias("u0"),
+        zero.alias("w_base"),
+        zero.alias("own_base"),
+        wide(COEFFICIENT).alias("own_rem"),
+        pl.coalesce("problem", pl.when("is_repurchase").then(pl.lit("repurchase_review"))).alias("problem"),
+    ).select("okey", "group_id", "contract_id", "obligation_id", "line_id", "signed_on", *CHOICES, *NUMBERS, *TERM)
+
+
+def _added(
+    changes: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, start: pl.DataFrame, records: Records, states: pl.DataFrame
+) -> pl.DataFrame:
+    """Return new obligations that amendments bring, as states with what their price is made of."""
+    own = starting_levels(start, None).drop("group_id")
+    terms = _obligation_terms(lines)
+    fresh = changes.filter((pl.col("action") == "add") & ~pl.col("okey").is_in(states["okey"].implode()))
+    fresh = fresh.join(
+        lines.select("contract_line_id", pl.col("pricing").is_in(list(POOLED)).alias("is_pooled")), on="contract_line_id", how="left"
+    )
+    kind = pl.when((pl.col("kind") == "exercise").any()).then(pl.lit("exercise")).otherwise(pl.col("kind").first())
+    bought = option_parts(records, lines)
+    fresh = fresh.join(bought, on="contract_line_id", how="left")
+    rows = (
+        fresh.sort("place", "contract_line_id")
+        .group_by("okey", maintain_order=True)
+        .agg(
+            pl.col("group_id", "contract_id", "obligation_id", "place", "option_okey", "part", "whole").first(),
+            kind.alias("kind"),
+            pl.col("price_change").sum(),
+            pl.col("is_pooled").any(),
+            pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp"),
+            pl.when(pl.col("gross").is_not_null().any()).then(pl.col("pooled").sum()).alias("stated"),
+        )
+    )
+    rows = rows.join(terms, on="okey", how="left").join(own, on="okey", how="left")
+    parts = (
+        splits.select(
+            pl.col("new_okey").alias("okey"),
+            pl.col("okey").alias("from_okey"),
+            "group_id",
+            "contract_id",
+            pl.col("new_obligation").alias("obligation_id"),
+            "place",
+            "kind",
+            "price_change",
+            pl.col("ssp_change").alias("ssp"),
+            pl.col("price_change").alias("stated"),
+            pl.lit(value=True).alias("is_pooled"),
+            pl.when(pl.col("measure") == "time_elapsed").then(pl.col("before.end_date").dt.offset_by("1d")).alias("begins.own"),
+            pl.col("end_date").alias("ends.own"),
+        )
+        .join(terms, left_on="from_okey", right_on="okey", how="left")
+        .with_columns(pl.coalesce("begins.own", "begins").alias("begins"), pl.coalesce("ends.own", "ends").alias("ends"))
+        .drop("begins.own", "ends.own", "from_okey")
+    )
+    return pl.concat([rows, parts], how="diagonal").with_columns(
+        pl.col("own").fill_null(0),
+        pl.col("own_variable").fill_null(0),
+        wide(0).alias("w_rem"),
+        pl.lit(None, dtype=pl.String).alias("problem"),
+    )
+
+
+def _about(states: pl.DataFrame, added: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return per obligation what dates and posts its revenue; what is held has no gate date."""
+    both = pl.concat(
+        [
+            states.select(
+                "okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"
+            ),
+            added.select(
+                "okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"
+            ),
+        ]
+    )
+    head = contracts.select("contract_id", "calendar", "gate_date", setting("rounding.schedule").alias("schedule"))
+    return both.join(head, on="contract_id", how="left").with_columns(
+        pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date")
+    )
+
+
+def _span(contracts: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> tuple[dt.date, dt.date]:
+    days = [
+        as_of,
+        *(
+            day
+            for frame, name in ((contracts, "signed_date"), (contracts, "start_date"), (lines, "begins"), (lines, "ends"))
+            for day in (frame[name].min(), frame[name].max())
+            if isinstance(day, dt.date)
+        ),
+    ]
+    return min(days), max(days)
+
+
+def _outside(
+    records: Records,
+    lines: pl.DataFrame,
+    worked: pl.DataFrame,
+    obligations: pl.DataFrame,
+    observed: pl.DataFrame,
+    contracts: pl.DataFrame,
+    periods: pl.DataFrame,
+    as_of: dt.date,
+) -> pl.DataFrame:
+    first = observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min().alias("satisfied_on"))
+    at_once = lines.filter(pl.col("timing") == "point_in_time").select("okey").unique()
+    over_time = lines.filter(pl.col("timing") == "over_time").group_by("okey").agg(pl.col("begins").min().alias("satisfied_on"))
+    satisfied = pl.concat([first.join(at_once, on="okey", how="semi"), over_time.join(at_once, on="okey", how="anti")])
+    known = lines.join(first.join(at_once, on="okey", how="semi"), on="okey", how="left")
+    shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
+        _obligation_terms(lines).select("okey", "line_id"), on="okey", how="left"
+    )
+    rows = pl.concat([delivered(records, known, worked, as_of), shared_royalties(records, lines, shares, satisfied, as_of)])
+    head = lines.select(
+        "contract_line_id",
+        "contract_id",
+        "group_id",
+        "obligation_id",
+        "calendar",
+        "minor_digits",
+        "role",
+        (pl.col("rounding_mode") == "half_even").alias("half_even"),
+        pl.when(pl.col("role") == "agent")
+        .then(pl.coalesce("commission_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128))
+        .alias("share_of"),
+    )
+    held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
+    rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
+    rows = rows.join(contracts.select("contract_id", "gate_date"), on="contract_id", how="inner").filter(pl.col("gate_date").is_not_null())
+    rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
+    rows = with_period(rows, periods, "date")
+    daily = rounded_daily(rows.with_columns(pl.min_horizontal("period_end", pl.lit(as_of)).alias("posting_date")), "half_even")
+    return daily.join(head.drop("half_even", "minor_digits", "share_of"), on="contract_line_id", how="left").filter(
+        (pl.col("minor") != 0) | (pl.col("gross") != 0)
+    )
+
+
+def _review_findings(lines: pl.DataFrame) -> pl.DataFrame:
+    hit = lines.filter(pl.col("repurchase_kind").is_not_null())
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("repurchase_review").alias("kind"),
+        pl.lit("repurchase_review").alias("rule"),
+        pl.lit("high").alias("severity"),
+        pl.lit("contract_line").alias("entity"),
+        pl.col("contract_line_id").alias("entity_id"),
+        "contract_id",
+        pl.col("amount").alias("amount_at_risk"),
+        "currency",
+        pl.format(
+            "{} may be bought back by a {}; nothing is recognized until somebody has judged whether control passes.",
+            "contract_line_id",
+            "repurchase_kind",
+        ).alias("message"),
+        pl.lit("Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )

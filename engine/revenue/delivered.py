@@ -1,0 +1,240 @@
+"""Revenue outside the price: work as invoiced, expenses passed on, use and royalties as they occur (606-10-55-18, 55-65)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.allocation import share_minor
+from engine.revenue.exact import GUARD, money_units, part_units, units_to_minor, wide
+from engine.revenue.records import Records
+
+_MONEY: Final = polars_dtype(Kind.MONEY)
+_HOURS: Final = polars_dtype(Kind.HOURS)
+
+DELIVERED: Final[dict[str, pl.DataType]] = {
+    "okey": pl.String(),
+    "contract_line_id": pl.String(),
+    "date": pl.Date(),
+    "units": pl.Int128(),
+    "basis": pl.String(),
+    "timing": pl.String(),
+    "is_accrued": pl.Boolean(),
+    "evidence": pl.List(pl.String()),
+}
+"""Amounts earned on a day by a line, in units, before an agent's pass-through is taken out."""
+
+
+def counted_time(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the time that counts: approved, or submitted where the policy accrues it at the cut-off.
+
+    Columns: contract_line_id, date, hours, rate, value (units), time_entry_id, is_accrued, evidence, cost, earns
+    (False: the customer is not to pay the hours), project_id, resource_id.
+    """
+    about = lines.select("contract_line_id", "minor_digits", "unit_price", "accrual")
+    rows = records.frame("time_entry").filter(pl.col("work_date") <= as_of).join(about, on="contract_line_id", how="inner")
+    approved = pl.col("status") == "approved"
+    accrued = (pl.col("status") == "submitted") & (pl.col("accrual") == "submitted")
+    rows = rows.filter((approved | accrued) & pl.col("hours").is_not_null())
+    rows = _rated(rows, records)
+    value = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.col("rate").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(_MONEY)
+    return rows.select(
+        "contract_line_id",
+        pl.col("work_date").alias("date"),
+        "hours",
+        "rate",
+        money_units(value, pl.col("minor_digits")).alias("value"),
+        "time_entry_id",
+        (~approved).alias("is_accrued"),
+        "evidence",
+        cost.alias("cost"),
+        "project_id",
+        "resource_id",
+        (pl.col("billable").fill_null(value=True) & ~pl.col("is_unbillable").fill_null(value=False)).alias("earns"),
+    )
+
+
+def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Add `rate`: the entry's own, else the one billing found, the assignment's, the line's."""
+    decided = records.output("billing_decisions")
+    if decided is not None and {"item_id", "rate", "item_type"} <= set(decided.columns):
+        billed = (
+            decided.filter(pl.col("item_type") == "time_entry")
+            .group_by(pl.col("item_id").alias("time_entry_id"))
+            .agg(
+                pl.col("rate").drop_nulls().first().alias("billing.rate"),
+                pl.col("decision").is_in(["not_billable", "billed_otherwise"]).all().alias("is_unbillable"),
+            )
+        )
+        rows = rows.join(billed, on="time_entry_id", how="left", maintain_order="left")
+    else:
+        rows = rows.with_columns(
+            pl.lit(None, dtype=polars_dtype(Kind.PRICE)).alias("billing.rate"), pl.lit(value=False).alias("is_unbillable")
+        )
+    planned = (
+        records.frame("assignment")
+        .filter(pl.col("bill_rate").is_not_null())
+        .sort("assignment_id")
+        .unique(["project_id", "resource_id"], keep="first", maintain_order=True)
+        .select("project_id", "resource_id", pl.col("bill_rate").alias("assignment.rate"))
+    )
+    rows = rows.join(planned, on=["project_id", "resource_id"], how="left", maintain_order="left")
+    return rows.with_columns(pl.coalesce("bill_rate", "billing.rate", "assignment.rate", "unit_price").alias("rate"))
+
+
+def delivered(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return what lines outside the pool earned by day (`DELIVERED`)."""
+    found = [_work(lines, worked), _reported(records, lines), _spent(records, lines, as_of), _used(records, lines, as_of)]
+    return pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in DELIVERED.items()) for frame in found])
+
+
+def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through")).select(
+        "contract_line_id", "okey", "cap_amount", "minor_digits"
+    )
+    rows = worked.filter(pl.col("earns") & pl.col("value").is_not_null()).join(chosen, on="contract_line_id", how="inner")
+    daily = (
+        rows.group_by("okey", "contract_line_id", "date", "is_accrued", "cap_amount", "minor_digits")
+        .agg(pl.col("value").sum().alias("units"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "date", "is_accrued")
+    )
+    # Nobody estimated the hours, so nobody could expect an overrun before the cap is reached.
+    reached = pl.col("units").cum_sum().over("contract_line_id")
+    cap = money_units(pl.col("cap_amount"), pl.col("minor_digits"))
+    capped = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(reached, cap)).otherwise(reached)
+    daily = daily.with_columns(capped.alias("so_far"))
+    return daily.with_columns(
+        (pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)).alias("units"),
+        pl.when("is_accrued").then(pl.lit("accrual")).otherwise(pl.lit("as_invoiced")).alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+    )
+
+
+def _reported(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return hours told by progress reports at the unit price, for lines without time entries."""
+    timed = records.frame("time_entry").filter(pl.col("contract_line_id").is_not_null()).select("contract_line_id").unique()
+    chosen = lines.filter(pl.col("is_as_invoiced") & pl.col("unit_price").is_not_null()).join(timed, on="contract_line_id", how="anti")
+    about = chosen.select("contract_line_id", "okey", "unit_price", "minor_digits")
+    rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
+    rows = rows.sort("contract_line_id", "as_of_date")
+    hours = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
+    value = (hours.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        pl.col("as_of_date").alias("date"),
+        money_units(value, pl.col("minor_digits")).alias("units"),
+        pl.lit("as_invoiced").alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return billable expenses with their markup, for the pass-through line of their contract (or the line they name)."""
+    about = lines.filter(pl.col("is_as_invoiced")).select("contract_line_id", "okey", "minor_digits", "accrual_expenses", "currency")
+    rows = records.frame("expense").filter((pl.col("incurred_date") <= as_of) & pl.col("billable").fill_null(value=False))
+    rows = rows.join(about, on="contract_line_id", how="inner", suffix=".line")
+    approved = pl.col("status") == "approved"
+    accrued = (pl.col("status") == "submitted") & (pl.col("accrual_expenses") == "submitted")
+    rows = rows.filter((approved | accrued) & pl.col("amount").is_not_null())
+    rows = rows.filter(pl.col("currency").is_null() | (pl.col("currency") == pl.col("currency.line")))
+    units = money_units(pl.col("amount"), pl.col("minor_digits"))
+    markup = pl.coalesce("markup_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
+    whole = units + part_units(units, markup, wide(100 * 10**8))
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        pl.col("incurred_date").alias("date"),
+        whole.alias("units"),
+        pl.when(approved).then(pl.lit("as_invoiced")).otherwise(pl.lit("accrual")).alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+        (~approved).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def _used(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return use priced as it occurs, and royalties on the later of the sale and the licence's transfer."""
+    is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")
+    by_line = is_royalty & (pl.col("variable_allocation").is_null() | (pl.col("variable_allocation") == "line"))
+    chosen = lines.filter((pl.col("pricing") == "usage") | by_line.fill_null(value=False))
+    about = chosen.select("contract_line_id", "okey", "unit_price", "minor_digits", "begins", "offering", "satisfied_on", "timing")
+    rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
+    priced = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    licence = pl.col("offering") == "licence"
+    opens = (
+        pl.when(licence)
+        .then(pl.coalesce("satisfied_on", pl.when(pl.col("timing") == "over_time").then(pl.col("begins"))))
+        .otherwise(pl.col("usage_date"))
+    )
+    rows = rows.with_columns(
+        pl.max_horizontal("usage_date", opens).alias("date"), pl.coalesce("amount", priced).alias("worth"), opens.alias("opens")
+    )
+    rows = rows.filter(pl.col("worth").is_not_null() & pl.col("opens").is_not_null() & (pl.col("date") <= as_of))
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        "date",
+        money_units(pl.col("worth"), pl.col("minor_digits")).alias("units"),
+        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("usage")).alias("basis"),
+        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("over_time")).alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def shared_royalties(
+    records: Records, lines: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
+    """Return royalties allocated to several obligations by their shares at inception, each when it is satisfied (`DELIVERED`).
+
+    `obligations`: okey, group_id, obligation_id, share, line_id (its first line); `satisfied`: okey, satisfied_on.
+    """
+    is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage") & (pl.col("variable_allocation") == "contract")
+    chosen = lines.filter(is_royalty.fill_null(value=False)).select("contract_line_id", "group_id", "minor_digits")
+    rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(chosen, on="contract_line_id", how="inner")
+    if not rows.height:
+        return pl.DataFrame(schema=DELIVERED)
+    spread = rows.select(
+        "usage_id", "group_id", "usage_date", money_units(pl.col("amount"), pl.col("minor_digits")).alias("pool"), "evidence"
+    ).join(obligations.filter(pl.col("share") > 0), on="group_id", how="inner")
+    spread = spread.with_columns(wide(0).alias("→none"), pl.lit("largest").alias("owner"), pl.lit(value=False).alias("half_even"))
+    shared = share_minor(spread, pool_key="usage_id", pool="pool", base="→none", weight="share", owner="owner", name="obligation_id")
+    dated = shared.join(satisfied, on="okey", how="inner").with_columns(pl.max_horizontal("usage_date", "satisfied_on").alias("date"))
+    return dated.filter(pl.col("date") <= as_of).select(
+        "okey",
+        pl.col("line_id").alias("contract_line_id"),
+        "date",
+        (pl.col("shared") * GUARD).alias("units"),
+        pl.lit("royalty").alias("basis"),
+        pl.lit("royalty").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
+    """Return what was earned by line and day in whole minor units, rounded cumulatively: `minor` beside the other columns."""
+    key = ["contract_line_id", "timing"]
+    daily = (
+        rows.group_by(
+            "okey", "contract_line_id", "posting_date", "period", "date", "basis", "timing", half_even, "share_of", "minor_digits"
+        )
+        .agg(pl.col("units").sum(), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "timing", "posting_date", "date", "basis")
+    )
+    so_far = pl.col("units").cum_sum().over(key)
+    net = pl.when(pl.col("share_of").is_not_null()).then(part_units(so_far, pl.col("share_of"), wide(100 * 10**8))).otherwise(so_far)
+    daily = daily.with_columns(
+        units_to_minor(net, pl.col(half_even)).alias("→net"), units_to_minor(so_far, pl.col(half_even)).alias("→gross")
+    )
+    return daily.with_columns(
+        (pl.col("→net") - pl.col("→net").shift(1).over(key).fill_null(0)).alias("minor"),
+        (pl.col("→gross") - pl.col("→gross").shift(1).over(key).fill_null(0)).alias("gross"),
+    ).drop("→net", "→gross", "units")

@@ -1,0 +1,332 @@
+"""The life of contracts: every event in its order, each on the state before it, all contracts of one order at once.
+
+An event re-estimates variable prices, changes lines, or both (on one day). The state of an obligation is its
+current segment, its standalone price for what remains, and coefficients that say where a later change of
+an old uncertainty goes (32-45): of one unit of it, `w_base` is earned already, `w_rem` still to be earned
+here, after every pool it has passed through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.allocation import share_minor
+from engine.revenue.exact import COEFFICIENT, GUARD, part_units, units_to_minor, wide
+from engine.revenue.measured import TERM, Measures, with_progress
+from engine.revenue.segments import earned_minor, earned_units, segment_part
+
+IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
+CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem")
+NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated")
+
+
+@dataclass(slots=True)
+class Evolved:
+    """Hold what the events made, as lists of frames to be joined.
+
+    `segments`: okey, ordinal, from_date and the segment. `jumps`: okey, date, ordinal, step, minor (cumulative
+    revenue right after the step), nature, basis. `versions`: okey, ordinal, date, price, variable, ssp,
+    amendment_id. `modifications`: one row per amendment and obligation it changed.
+    """
+
+    segments: list[pl.DataFrame] = field(default_factory=list)
+    jumps: list[pl.DataFrame] = field(default_factory=list)
+    versions: list[pl.DataFrame] = field(default_factory=list)
+    modifications: list[pl.DataFrame] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Happenings:
+    """Hold every event by its ordinal in the contract's group.
+
+    `events`: group_id, ordinal, date, place (null: a re-estimate), amendment_id. `deltas`: group_id, ordinal,
+    okey (null: of the whole contract), delta, variable_delta (units). `changes`: touched obligations by
+    group_id and place (`change_rows`). `added`: new obligations by group_id and place, ready as states, with
+    kind, price_change, own, own_variable, option_okey, part, whole.
+    """
+
+    events: pl.DataFrame
+    deltas: pl.DataFrame
+    changes: pl.DataFrame
+    added: pl.DataFrame
+
+
+def evolve(states: pl.DataFrame, happenings: Happenings, measures: Measures) -> Evolved:
+    """Take obligations as signed through every event; `states` has IDENTITY, CHOICES, NUMBERS and the TERM columns."""
+    made = Evolved()
+    start = states.with_columns(pl.lit(0, dtype=pl.Int32).alias("ordinal"), pl.col("signed_on").alias("date"))
+    made.segments.append(_segment(start))
+    made.versions.append(_version(start.with_columns(pl.lit(None, dtype=pl.String).alias("amendment_id"))))
+    last = happenings.events["ordinal"].max() if happenings.events.height else 0
+    assert isinstance(last, int)
+    for ordinal in range(1, last + 1):
+        events = happenings.events.filter(pl.col("ordinal") == ordinal)
+        active = states.join(events, on="group_id", how="inner")
+        rest = states.join(events, on="group_id", how="anti")
+        after = _one_event(active, events, happenings, measures, made)
+        states = pl.concat([rest, after.select(rest.columns)])
+    return made
+
+
+def _segment(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        "okey", "ordinal", pl.col("date").alias("from_date"), "base", "rem", "m0", "u0", *TERM, "timing", "half_even", "minor_digits"
+    )
+
+
+def _version(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        "okey", "ordinal", "date", (pl.col("base") + pl.col("rem")).alias("price"), "variable", "ssp", "stated", "amendment_id"
+    )
+
+
+def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, measures: Measures, made: Evolved) -> pl.DataFrame:
+    before = with_progress(active, measures, "date", before=True)
+    numerator, denominator = segment_part()
+    before = before.with_columns(
+        earned_minor().alias("minor.before"),
+        (pl.col("base") + pl.col("rem")).alias("price.before"),
+        earned_units().alias("earned.before"),
+        numerator.alias("n"),
+        denominator.alias("d"),
+    )
+    priced = _repriced(before, happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi"))
+    priced = priced.with_columns(earned_units().alias("earned"))
+    changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
+    added = happenings.added.join(
+        events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
+    )
+    changed = _changed(priced, changes, added)
+    whole = _restarted(changed, measures)
+    _note(whole, before, made)
+    return whole
+
+
+def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
+    """Add re-estimates to the price on the basis of inception; the satisfied share is earned at once (32-43, 32-45)."""
+    own = (
+        deltas.filter(pl.col("okey").is_not_null())
+        .group_by("okey")
+        .agg(pl.col("delta").sum().alias("own"), pl.col("variable_delta").sum().alias("own.variable"), pl.col("moves_total").any())
+    )
+    shared = (
+        deltas.filter(pl.col("okey").is_null())
+        .group_by("group_id")
+        .agg(pl.col("delta").sum().alias("pool"), pl.col("variable_delta").sum().alias("pool.variable"))
+    )
+    made = rows.join(own, on="okey", how="left", maintain_order="left").join(shared, on="group_id", how="left", maintain_order="left")
+    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "pool", "pool.variable"))
+    made = made.with_columns(
+        pl.col("moves_total").fill_null(value=False), (pl.col("w_base") + pl.col("w_rem")).alias("→w"), wide(0).alias("→none")
+    )
+    made = share_minor(made, pool_key="group_id", pool="pool", base="→none", weight="→w", owner="owner", name="obligation_id")
+    part = pl.col("shared") * GUARD
+    gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
+    own_gone = part_units(pl.col("own"), pl.col("own_base"), wide(COEFFICIENT))
+    variable = part_units(pl.col("pool.variable"), pl.col("→w"), wide(COEFFICIENT))
+    return made.with_columns(
+        (pl.col("base") + gone + own_gone).alias("base"),
+        (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
+        (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
+    ).drop("own", "own.variable", "pool", "pool.variable", "→w", "→none", "shared")
+
+
+def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
+    made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
+    made = made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past")).with_columns(
+        pl.coalesce("ends.after", "ends").alias("ends.next"),
+        pl.coalesce("begins.after", "begins").alias("begins.next"),
+        (pl.col("stated") + pl.col("price_change")).alias("stated"),
+    )
+    made = _exercised(made, added)
+    if added.height:
+        fresh = added.with_columns(
+            *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past")),
+            *(pl.lit(0, dtype=pl.Int128).alias(name) for name in ("minor.before", "price.before", "earned.before")),
+            wide(1).alias("d"),
+            wide(1).alias("mt"),
+            wide(COEFFICIENT).alias("own_rem"),
+            pl.lit(value=True).alias("is_new"),
+            pl.col("own_variable").alias("variable"),
+            pl.col("ends").alias("ends.next"),
+            pl.col("begins").alias("begins.next"),
+            pl.when(pl.col("kind") == "prospective").then(pl.col("own")).otherwise(pl.col("own") + pl.col("price_change")).alias("rem"),
+        )
+        fresh = fresh.join(
+            made.select("okey", "moved.to", "moved")
+            .filter(pl.col("moved.to").is_not_null())
+            .group_by("moved.to")
+            .agg(pl.col("moved").sum().alias("got")),
+            left_on="okey",
+            right_on="moved.to",
+            how="left",
+        )
+        fresh = fresh.with_columns((pl.col("rem") + pl.col("got").fill_null(0)).alias("rem"))
+        made = made.with_columns((pl.col("rem") - pl.col("moved").fill_null(0)).alias("rem"))
+        made = pl.concat([made, fresh], how="diagonal")
+    return _pooled(made)
+
+
+def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Say what each material right hands on to the promise bought with it: its unearned price, or the part exercised."""
+    bought = added.filter(pl.col("kind") == "exercise").select(
+        pl.col("option_okey").alias("right"), pl.col("okey").alias("moved.to"), "part", "whole"
+    )
+    bought = bought.filter(pl.col("right").is_not_null()).unique("right", keep="first", maintain_order=True)
+    made = rows.join(bought, left_on="okey", right_on="right", how="left", maintain_order="left")
+    left = pl.col("base") + pl.col("rem") - pl.col("earned")
+    moved = units_to_minor(part_units(left, pl.col("part"), pl.col("whole"))) * GUARD
+    return made.with_columns(pl.when(pl.col("moved.to").is_not_null()).then(moved).alias("moved")).drop("part", "whole")
+
+
+def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Share what is not yet earned, with what changes, over the obligations that remain (25-13(a)); catch up the others (25-13(b))."""
+    ahead = pl.col("kind").is_in(["prospective", "remove"]).fill_null(value=False)
+    behind = (pl.col("kind") == "catch_up").fill_null(value=False)
+    has_ahead, has_behind = ahead.any().over("group_id"), behind.any().over("group_id")
+    by_ssp = pl.col("reallocation") == "remaining_ssp"
+    into_pool = behind & has_ahead & (pl.col("mixed") == "by_pool")
+    others = ~pl.col("is_new") & pl.col("kind").is_null() & pl.col("is_pooled") & by_ssp & has_ahead & pl.col("moved").is_null()
+    by_pool = has_behind & has_ahead & (pl.col("mixed") == "by_pool")
+    left = pl.col("d") - pl.col("n")
+    old = part_units(pl.col("ssp"), left, pl.col("d"))
+    weight = (
+        pl.when(pl.col("kind") == "remove")
+        .then(pl.coalesce("ssp_left", wide(0)))
+        .when(pl.col("is_new"))
+        .then(pl.coalesce("ssp_left", "ssp"))
+        .otherwise(
+            pl.coalesce("ssp_left", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0)))
+        )
+    )
+    made = rows.with_columns((ahead | into_pool | (others & (left > 0))).alias("in_pool"), weight.alias("weight"), by_pool.alias("by_pool"))
+    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool")
+    lacks = (together & pl.col("weight").is_null()).any().over("group_id") & (together.sum().over("group_id") > 1)
+    none = pl.when(together).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") <= 0
+    alone = ~together | lacks | none
+    made = made.with_columns(pl.when(alone).then(pl.col("okey")).otherwise(pl.col("group_id")).alias("pool_key"), alone.alias("is_alone"))
+    # Left to itself, an obligation that nothing touched stays as it is.
+    made = made.with_columns((pl.col("in_pool") & ~(pl.col("is_alone") & pl.col("kind").is_null())).alias("in_pool"))
+    chosen = made.filter("in_pool").with_columns(
+        (pl.col("earned") + pl.col("past")).alias("kept"),
+        (pl.col("base") + pl.col("rem") - pl.col("earned") + pl.col("price_change") - pl.col("past")).alias("loose"),
+        pl.when("is_alone").then(wide(1)).otherwise(pl.max_horizontal(pl.col("weight").fill_null(0), wide(0))).alias("w"),
+    )
+    chosen = chosen.with_columns(pl.col("loose").sum().over("pool_key").alias("pool"))
+    chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="kept", weight="w", owner="owner", name="obligation_id")
+    unit = pl.col("shared") * GUARD
+    catches = pl.col("kind") == "catch_up"
+    passed = part_units(pl.col("w_rem"), left, pl.col("d"))
+    chosen = chosen.with_columns(
+        pl.when(catches.fill_null(value=False)).then(pl.col("base") + pl.col("past")).otherwise(pl.col("kept")).alias("base"),
+        (pl.col("own_base") + part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))).alias("own_base"),
+        part_units(pl.col("own_rem"), left, pl.col("d")).alias("own_rem"),
+        (pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
+        passed.alias("→passed"),
+        pl.col("weight").alias("ssp"),
+    )
+    total = pl.col("w").sum().over("pool_key")
+    chosen = chosen.with_columns(
+        (unit - pl.col("base")).alias("rem"),
+        pl.when(total > 0)
+        .then(part_units(pl.col("→passed").sum().over("pool_key"), pl.col("w"), total))
+        .otherwise(pl.col("→passed"))
+        .alias("w_rem"),
+    )
+    apart = made.filter(~pl.col("in_pool"))
+    apart = apart.with_columns(
+        pl.when(pl.col("kind") == "catch_up").then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
+        pl.when(pl.col("kind") == "catch_up")
+        .then(pl.col("rem") + pl.col("price_change") - pl.col("past"))
+        .otherwise(pl.col("rem"))
+        .alias("rem"),
+        pl.when(pl.col("kind") == "catch_up").then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
+    )
+    return pl.concat([chosen.select(apart.columns), apart])
+
+
+def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+    """Give every row its new term and, where it starts anew, the measure from which it does."""
+    made = rows.rename({"m": "m.before", "mt": "mt.before", "u": "u.before"})
+    # The price changes at the progress of before; the new term and estimate only after that.
+    made = made.with_columns(
+        earned_minor("m.before", "mt.before", "u.before").alias("minor.price"),
+        pl.col("begins.next").alias("begins"),
+        pl.col("ends.next").alias("ends"),
+    )
+    made = with_progress(made, measures, "date", before=True)
+    anew = pl.col("in_pool") & (pl.col("kind") != "catch_up").fill_null(value=True) & ~pl.col("is_new")
+    made = made.with_columns(
+        pl.when(anew).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
+        pl.when(anew).then(pl.col("u")).otherwise(pl.col("u0")).alias("u0"),
+    )
+    made = made.with_columns(
+        pl.when(anew | pl.col("is_new")).then(units_to_minor(pl.col("base"))).otherwise(pl.col("minor.price")).alias("minor.price")
+    )
+    # A report of progress dated on the change tells the estimate after it.
+    is_timed = pl.col("measure") == "time_elapsed"
+    same = made.filter(is_timed)
+    seen = with_progress(made.filter(~is_timed).drop("m", "mt", "u"), measures, "date")
+    made = pl.concat([same, seen.select(same.columns)])
+    catches = (pl.col("kind") == "catch_up").fill_null(value=False)
+    # An estimate that moves price and measure at once catches up in one step.
+    moves = pl.col("moves_total").fill_null(value=False) & ~catches & ~anew & ~is_timed & ~pl.col("is_new")
+    made = made.with_columns(
+        pl.when(moves).then(earned_minor("m.before", "mt", "u.before")).otherwise(pl.col("minor.price")).alias("minor.price")
+    )
+    return made.with_columns(
+        pl.when(catches).then(earned_minor()).otherwise(pl.col("minor.price")).alias("minor.after"), anew.alias("is_anew")
+    )
+
+
+def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
+    """Record the segments, jumps, versions and modifications that an event made."""
+    old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")))
+    seen = rows.join(old, on="okey", how="left", maintain_order="left")
+    moved = pl.any_horizontal(pl.col(name) != pl.col(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")).fill_null(
+        value=False
+    )
+    seen = seen.with_columns((moved | pl.col("is_new") | pl.col("kind").is_not_null()).alias("is_changed")).filter("is_changed")
+    made.segments.append(_segment(seen))
+    made.versions.append(_version(seen.filter(pl.col("is_new") | (pl.col("base") + pl.col("rem") != pl.col("price.before")))))
+    by_amendment = pl.col("kind").is_not_null() | pl.col("in_pool")
+    nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
+    told = seen.filter(~pl.col("is_new"))
+    steps = [("minor.before", 0, "current", "before"), ("minor.price", 1, None, "price"), ("minor.after", 2, None, "progress")]
+    for name, step, fixed, basis in steps:
+        basis_expr = pl.when((pl.col("past") != 0) & (step == 1)).then(pl.lit("past_performance")).otherwise(pl.lit(basis))
+        made.jumps.append(
+            told.select(
+                "okey",
+                "date",
+                "ordinal",
+                pl.lit(step, dtype=pl.Int32).alias("step"),
+                pl.col(name).alias("minor"),
+                (pl.lit(fixed) if fixed else nature).alias("nature"),
+                basis_expr.alias("basis"),
+                pl.col("moves_total").fill_null(value=False).alias("moves_total"),
+            )
+        )
+    made.modifications.append(
+        seen.filter(by_amendment | pl.col("is_new")).select(
+            "okey",
+            "ordinal",
+            "date",
+            "amendment_id",
+            "kind",
+            "in_pool",
+            (pl.col("price.before") - pl.col("earned.before")).alias("pool_before"),
+            (pl.col("base") + pl.col("rem")).alias("price"),
+            pl.col("minor.after"),
+            pl.col("base").alias("base"),
+            pl.col("is_anew"),
+            pl.col("is_new"),
+            (pl.col("minor.price") - pl.col("minor.before")).alias("by_price"),
+            (pl.col("minor.after") - pl.col("minor.price")).alias("by_progress"),
+            (pl.col("base") + pl.col("rem") - pl.col("price.before")).alias("price_change"),
+        )
+    )

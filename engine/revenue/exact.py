@@ -1,0 +1,120 @@
+"""Exact integers behind every revenue figure: guarded minor units, quotients without overflow, one rounding.
+
+An amount is a whole number of *units*: a minor unit (a cent) has 10^9 of them. What a formula shares
+or measures is kept in units; only what is posted is rounded to the minor unit.
+
+Bounds: amounts below 10^27 units (10^16 in a currency of cents), measures below 10^23. A measure
+times a measure would not fit 128 bits from 10^19 on, so a quotient is divided in three steps with
+remainders, which loses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.frames import WIDE
+
+GUARD: Final = 10**9
+"""Units of one minor unit."""
+
+COEFFICIENT: Final = 10**15
+"""The whole of a share that is carried from event to event (`modification.py`)."""
+
+_MONEY: Final = polars_dtype(Kind.MONEY)
+_HALF: Final = GUARD // 2
+# Amounts that were cut to units may lie a few units beside a tie; nothing that is not a tie lies so near.
+_SNAP: Final = 500
+_STEP: Final = 10**10
+
+_UNITS_PER_MICRO: Final[dict[int, int]] = {digits: 10 ** (digits + 3) for digits in range(7)}
+_MICROS_PER_MINOR: Final[dict[int, int]] = {digits: 10 ** (6 - digits) for digits in range(7)}
+
+
+def wide(value: int) -> pl.Expr:
+    """Return a whole number as an Int128 literal."""
+    return pl.lit(value, dtype=WIDE)
+
+
+def _of_digits(digits: pl.Expr, values: dict[int, int]) -> pl.Expr:
+    result = wide(values[2])
+    for count, value in values.items():
+        if count != 2:
+            result = pl.when(digits == count).then(wide(value)).otherwise(result)
+    return result
+
+
+def money_units(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
+    """Return a MONEY amount in units, exactly; `digits` are those of its currency's minor unit."""
+    return amount.cast(_MONEY).to_physical().cast(WIDE) * _of_digits(digits, _UNITS_PER_MICRO)
+
+
+def minor_money(minor: pl.Expr, digits: pl.Expr) -> pl.Expr:
+    """Return whole minor units as MONEY."""
+    micros = minor.cast(WIDE) * _of_digits(digits, _MICROS_PER_MINOR)
+    return micros.cast(pl.Decimal(38, 0)).cast(_MONEY) / pl.lit(10**6, dtype=_MONEY)
+
+
+def units_money(units: pl.Expr, digits: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
+    """Return units as MONEY, rounded to the minor unit."""
+    return minor_money(units_to_minor(units, half_even), digits)
+
+
+def units_to_minor(units: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
+    """Return units rounded to whole minor units, ties away from zero (or to even)."""
+    return _rounded(units, pl.lit(value=False), units % GUARD != 0, half_even)
+
+
+def split(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    """Return |amount| × numerator ÷ denominator as (whole part, remainder, denominator of the remainder).
+
+    numerator ≥ 0, denominator > 0 (a denominator of 0 gives null).
+    """
+    below = pl.when(denominator > 0).then(denominator)
+    size = amount.abs()
+    quotient, rest = size // below, size % below
+    high, low = numerator // _STEP, numerator % _STEP
+    first = rest * high
+    second = (first % below) * _STEP + rest * low
+    whole = quotient * numerator + (first // below) * _STEP + second // below
+    return whole, second % below, below
+
+
+def part_units(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+    """Return amount × numerator ÷ denominator in units, to the nearest unit."""
+    whole, rest, below = split(amount, numerator, denominator)
+    return (whole + (rest * 2 >= below).cast(WIDE)) * amount.sign()
+
+
+def cumulative_minor(base: pl.Expr, amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
+    """Return base + amount × numerator ÷ denominator rounded once, to whole minor units.
+
+    Half away from zero (or to even), symmetrical in sign: a figure and its negative round alike.
+    """
+    whole, rest, _ = split(amount, numerator, denominator)
+    has_rest = rest > 0
+    floor = pl.when(amount < 0).then(base - whole - has_rest.cast(WIDE)).otherwise(base + whole)
+    return _rounded(floor, has_rest, base % GUARD != 0, half_even)
+
+
+def _rounded(floor: pl.Expr, has_rest: pl.Expr, is_cut: pl.Expr, half_even: pl.Expr | None) -> pl.Expr:
+    """Round floor (+ something below one unit when `has_rest`) to minor units."""
+    minor, left = floor // GUARD, floor % GUARD
+    is_tie = ((left == _HALF) & ~has_rest) | (is_cut & ((left - _HALF).abs() <= _SNAP))
+    tie_up = floor >= 0
+    if half_even is not None:
+        tie_up = pl.when(half_even).then(minor % 2 != 0).otherwise(tie_up)
+    up = pl.when(is_tie).then(tie_up).otherwise(left >= _HALF)
+    return minor + up.cast(WIDE)
+
+
+def fraction(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+    """Return numerator ÷ denominator as a decimal of 12 places for people to read (numerator ≤ 10^24)."""
+    below = pl.when(denominator > 0).then(denominator)
+    whole, rest = numerator // below, numerator % below
+    # Twelve places of a large measure: cut both alike first.
+    scale = pl.when(below >= 10**24).then(wide(10**6)).otherwise(wide(1))
+    digits = (rest // scale * 10**12 + below // scale // 2) // (below // scale)
+    return (whole * 10**12 + digits).cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 12)) / pl.lit(10**12, dtype=pl.Decimal(38, 12))

@@ -1,0 +1,186 @@
+"""From records to events: what happens to each contract, in which order (606-10-25-10, 32-14, 32-42)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.exact import wide
+from engine.revenue.records import Records
+from engine.revenue.standalone import micros
+
+MOVING: Final = ("hours", "tiers", "fee")
+"""Components whose estimate moves the price and the whole of the measure in one step."""
+
+_QTY: Final = pl.Decimal(38, 10)
+
+
+def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split levels into what is in the price from the start and what changes it later.
+
+    Returns (`start`: group_id, okey, contract_line_id, added_place, level, is_variable; `later`: group_id, okey,
+    contract_line_id, date, delta, is_variable). A level of the day a promise begins, or before, is its start.
+    """
+    signed = contracts.group_by("group_id").agg(pl.col("signed_date").max().alias("group_date"))
+    about = lines.select("contract_line_id", "okey", "added_place", "from_date")
+    made = levels.join(signed, on="group_id", how="inner").join(about, on="contract_line_id", how="left")
+    made = made.with_columns(pl.coalesce("from_date", "group_date").alias("begins_on"), pl.col("added_place").fill_null(0))
+    keys = ["group_id", "contract_id", "contract_line_id", "component"]
+    is_start = pl.col("date") <= pl.col("begins_on")
+    start = made.filter(is_start).sort(*keys, "date").unique(keys, keep="last", maintain_order=True)
+    later = made.filter(~is_start)
+    base = start.select(*keys, pl.lit(None, dtype=pl.Date).alias("date"), "level")
+    both = pl.concat(
+        [base.with_columns(pl.lit(value=True).alias("is_base")), later.with_columns(pl.lit(value=False).alias("is_base"))], how="diagonal"
+    )
+    both = both.sort(*keys, "is_base", "date", descending=[False] * 4 + [True, False], nulls_last=True)
+    steps = both.with_columns((pl.col("level") - pl.col("level").shift(1).over(keys).fill_null(0)).alias("delta")).filter(
+        ~pl.col("is_base")
+    )
+    # Named sources of the whole contract belong to it, whichever line they were told on.
+    steps = steps.with_columns(pl.col("component").is_in(list(MOVING)).alias("moves_total"))
+    return start, steps.select("group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total").filter(
+        pl.col("delta") != 0
+    )
+
+
+def starting_levels(start: pl.DataFrame, place: int | None) -> pl.DataFrame:
+    """Return what levels put into the price of obligations from their start: of the contract as signed (0), or of added lines."""
+    chosen = start.filter(pl.col("added_place") == 0) if place == 0 else start.filter(pl.col("added_place") > 0)
+    variable = pl.when("is_variable").then(pl.col("level")).otherwise(wide(0))
+    return (
+        chosen.filter(pl.col("okey").is_not_null())
+        .group_by("okey", "group_id")
+        .agg(pl.col("level").sum().alias("own"), variable.sum().alias("own_variable"))
+    )
+
+
+def shared_levels(start: pl.DataFrame) -> pl.DataFrame:
+    """Return what levels put into the price of whole contracts as signed: group_id, shared, shared_variable."""
+    variable = pl.when("is_variable").then(pl.col("level")).otherwise(wide(0))
+    return (
+        start.filter(pl.col("okey").is_null())
+        .group_by("group_id")
+        .agg(pl.col("level").sum().alias("shared"), variable.sum().alias("shared_variable"))
+    )
+
+
+def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+    """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day."""
+    changes = amendments.select("group_id", pl.col("event_date").alias("date"), "place", "amendment_id")
+    days = later.select("group_id", "date").unique().join(changes, on=["group_id", "date"], how="anti")
+    both = pl.concat([changes, days], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
+    return both.with_columns(pl.int_range(1, pl.len() + 1).over("group_id").cast(pl.Int32).alias("ordinal"))
+
+
+def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Return re-estimates by the ordinal of their event."""
+    first = events.sort("ordinal").unique(["group_id", "date"], keep="first", maintain_order=True).select("group_id", "date", "ordinal")
+    made = later.join(first, on=["group_id", "date"], how="inner")
+    return made.select(
+        "group_id",
+        "ordinal",
+        "okey",
+        "contract_line_id",
+        "delta",
+        "moves_total",
+        pl.when("is_variable").then(pl.col("delta")).otherwise(wide(0)).alias("variable_delta"),
+    )
+
+
+def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return touched obligations by group and place: kind, price_change, past, ssp_change, ssp_left, begins.after, ends.after.
+
+    `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
+    """
+    joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
+    touched = joins.filter((pl.col("kind") != "separate") | (pl.col("action") == "add"))
+    kind = (
+        pl.when((pl.col("kind") == "catch_up").any())
+        .then(pl.lit("catch_up"))
+        .when((pl.col("kind") == "remove").all())
+        .then(pl.lit("remove"))
+        .otherwise(pl.lit("prospective"))
+    )
+    left = micros("remaining_standalone_selling_price")
+    made = touched.group_by("group_id", "place", "okey").agg(
+        kind.alias("kind"),
+        pl.col("price_change").sum(),
+        _past(pl.col("past_performance_amount"), pl.col("minor_digits")).sum().alias("past"),
+        pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp_change"),
+        pl.when(left.is_not_null().any()).then(left.sum()).alias("ssp_left"),
+    )
+    return made.join(_terms_at(made.select("okey", "place"), terms, lines), on=["okey", "place"], how="left")
+
+
+def _past(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
+    from engine.revenue.exact import money_units
+
+    return money_units(pl.coalesce(amount, pl.lit(0)).cast(pl.Decimal(38, 6)), digits)
+
+
+def _terms_at(asked: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the first and last day of obligations after a place: over all their lines as they then are."""
+    own = lines.select("contract_line_id", "okey", "begins", "ends")
+    every = asked.join(own, on="okey", how="inner").sort("place")
+    dated = (
+        terms.select("contract_line_id", "place", "start_date", "end_date")
+        .sort("place")
+        .unique(["contract_line_id", "place"], keep="last", maintain_order=True)
+    )
+    found = every.join_asof(dated.sort("place"), on="place", by="contract_line_id", check_sortedness=False)
+    return found.group_by("okey", "place").agg(
+        pl.coalesce("start_date", "begins").min().alias("begins.after"), pl.coalesce("end_date", "ends").max().alias("ends.after")
+    )
+
+
+def split_changes(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure."""
+    return changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change")).with_columns(
+        pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
+        pl.format("{}@{}", "obligation_id", "amendment_id").alias("new_obligation"),
+        pl.col("before.quantity").cast(_QTY).to_physical().cast(pl.Int128).alias("from_units"),
+        (pl.col("quantity") - pl.col("before.quantity")).cast(_QTY).to_physical().cast(pl.Int128).alias("new_units"),
+    )
+
+
+def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """Give the units above the old quantity to the new obligation and leave the old one its own."""
+    parted = splits.filter(pl.col("new_units").is_not_null() & (pl.col("measure") == "units"))
+    if not parted.height:
+        return observed
+    cut = parted.sort("place").group_by("okey").agg(pl.col("from_units").first().alias("cut"))
+    old = (
+        observed.join(cut, on="okey", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("cut").is_not_null()).then(pl.min_horizontal("to_date", "cut")).otherwise(pl.col("to_date")).alias("to_date"),
+            pl.when(pl.col("cut").is_not_null()).then(pl.col("cut")).otherwise(pl.col("total")).alias("total"),
+        )
+        .drop("cut")
+    )
+    new = observed.join(parted.select("okey", "new_okey", "from_units", "new_units"), on="okey", how="inner").with_columns(
+        pl.min_horizontal(pl.max_horizontal(pl.col("to_date") - pl.col("from_units"), wide(0)), pl.col("new_units")).alias("to_date"),
+        pl.col("new_units").alias("total"),
+        pl.col("new_okey").alias("okey"),
+        pl.lit(value=False).alias("is_reestimate"),
+    )
+    return pl.concat([old, new.select(old.columns)]).sort("okey", "date")
+
+
+def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return for lines bought under an option its material right and the part exercised: contract_line_id, option_okey, part, whole."""
+    options = records.frame("option").filter(pl.col("exercised_line_id").is_not_null() & pl.col("contract_line_id").is_not_null())
+    rights = lines.select("contract_line_id", pl.col("okey").alias("option_okey"))
+    one = pl.lit(1).cast(_QTY)
+    whole = pl.coalesce("quantity", "exercised_quantity", one).cast(_QTY)
+    return (
+        options.join(rights, on="contract_line_id", how="inner")
+        .select(
+            pl.col("exercised_line_id").alias("contract_line_id"),
+            "option_okey",
+            pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole).to_physical().cast(pl.Int128).alias("part"),
+            whole.to_physical().cast(pl.Int128).alias("whole"),
+        )
+        .unique("contract_line_id", keep="first", maintain_order=True)
+    )

@@ -1,0 +1,159 @@
+"""The promises: every line of a contract, as signed or added, with its obligation and its treatment (606-10-25-14 to 25-22)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+import polars.selectors as cs
+
+from engine.canonical.schema import entity_spec
+from engine.revenue.contracts import conclusions
+from engine.revenue.exact import minor_money, money_units, units_to_minor
+from engine.revenue.frames import setting
+from engine.revenue.records import Records
+from engine.revenue.settings import Versions, assignments, with_settings, with_treatment
+
+_MONEY_FIELDS: Final = (
+    "amount",
+    "standalone_selling_price",
+    "cap_amount",
+    "estimated_cost",
+    "variable_amount",
+    "cash_selling_price",
+    "list_price",
+    "ssp_low",
+    "ssp_high",
+    "repurchase_price",
+)
+
+KEY: Final = "\x1f"
+"""Joins a group and an obligation's name to a key that is unique over all contracts."""
+
+
+def line_frame(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:
+    """Return every promise with its contract's columns it needs, `obligation_id`, `okey`, treatment and role.
+
+    A line that an amendment adds has `added_place` > 0 and `from_date`; its record, where there is one beside
+    the amendment, gives what the amendment leaves open.
+    """
+    schema = entity_spec("contract_line").polars_schema()
+    added = changes.filter(pl.col("action") == "add").unique("contract_line_id", keep="first", maintain_order=True)
+    own = records.frame("contract_line").with_columns(pl.lit(0, dtype=pl.Int32).alias("added_place"))
+    stated = added.select(
+        "contract_line_id",
+        "contract_id",
+        "evidence",
+        pl.col("amendment_id").alias("added_by"),
+        pl.col("event_date").alias("from_date"),
+        pl.col("place").alias("added_place"),
+        *(pl.col(name) for name in added.columns if name in schema and name not in ("contract_line_id", "contract_id", "evidence")),
+    )
+    both = stated.join(own.drop("added_place"), on="contract_line_id", how="left", maintain_order="left", suffix=".own")
+    merged = both.with_columns(
+        pl.coalesce(name, f"{name}.own").alias(name) for name in stated.columns if f"{name}.own" in both.columns and name != "evidence"
+    ).select(pl.exclude("^.*\\.own$"))
+    lines = pl.concat([own.join(added, on="contract_line_id", how="anti"), merged], how="diagonal")
+    extra = ["group_id", "currency", "minor_digits", "signed_date", "version", "legal_entity_id", "calendar", "gate"]
+    head = contracts.select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
+    made = lines.join(head, on="contract_id", how="inner", suffix=".contract")
+    made = _in_contract_currency(made, records)
+    return _treated(_dated(made), records, contracts, versions, as_of).sort("group_id", "contract_id", "contract_line_id")
+
+
+def _dated(lines: pl.DataFrame) -> pl.DataFrame:
+    obligation = pl.coalesce("obligation_key", "contract_line_id")
+    return lines.with_columns(
+        obligation.alias("obligation_id"),
+        pl.concat_str("group_id", obligation, separator=KEY).alias("okey"),
+        pl.coalesce("start_date", "from_date", "contract.start", "signed_date").alias("begins"),
+        pl.coalesce("end_date", "contract.end").alias("ends"),
+    )
+
+
+def _in_contract_currency(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Translate amounts of lines in another currency at the rate of the day of signing (or of the change)."""
+    foreign = pl.col("currency") != pl.col("currency.contract")
+    rates = records.frame("exchange_rate").filter((pl.col("rate_type") == "spot") & pl.col("rate").is_not_null())
+    day = pl.coalesce("from_date", "signed_date") if "from_date" in lines.columns else pl.col("signed_date")
+    if not lines.filter(foreign).height:
+        return lines.with_columns(pl.col("currency.contract").alias("currency"), pl.lit(value=False).alias("lacks_rate"))
+    turned = pl.concat(
+        [
+            rates.select("from_currency", "to_currency", "rate_date", "rate", pl.lit(value=False).alias("is_inverse")),
+            rates.select(
+                pl.col("to_currency").alias("from_currency"),
+                pl.col("from_currency").alias("to_currency"),
+                "rate_date",
+                "rate",
+                pl.lit(value=True).alias("is_inverse"),
+            ),
+        ]
+    ).sort("rate_date", "is_inverse", descending=[False, True])
+    asked = lines.with_row_index("→row").with_columns(day.alias("→day")).sort("→day")
+    found = asked.join_asof(
+        turned,
+        left_on="→day",
+        right_on="rate_date",
+        by_left=["currency", "currency.contract"],
+        by_right=["from_currency", "to_currency"],
+        strategy="backward",
+        check_sortedness=False,
+    ).sort("→row")
+
+    def translated(name: str) -> pl.Expr:
+        units = money_units(pl.col(name), pl.col("minor_digits"))
+        rate = pl.col("rate").cast(pl.Decimal(38, 12)).to_physical().cast(pl.Int128)
+        million = pl.lit(10**12, dtype=pl.Int128)
+        product = pl.when("is_inverse").then(_divided(units, million, rate)).otherwise(_divided(units, rate, million))
+        return pl.when(foreign).then(minor_money(units_to_minor(product), pl.col("minor_digits"))).otherwise(pl.col(name)).alias(name)
+
+    return found.with_columns(
+        *(translated(name) for name in _MONEY_FIELDS),
+        (foreign & pl.col("rate").is_null()).fill_null(value=False).alias("lacks_rate"),
+        pl.col("currency.contract").alias("currency"),
+    ).drop("→row", "→day", "rate", "is_inverse", "rate_date", strict=False)
+
+
+def _divided(units: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+    # A rate is a fraction above or below one: whole and rest apart keep the product within 128 bits.
+    below = pl.when(denominator > 0).then(denominator)
+    size = units.abs()
+    return (size // below * numerator + (size % below * numerator + below // 2) // below) * units.sign()
+
+
+def _treated(lines: pl.DataFrame, records: Records, contracts: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:
+    choices = with_settings(contracts.select("contract_id", "version"), versions, "contract_id").select(
+        "contract_id", setting("licence.nature"), setting("as_invoiced"), setting("proration")
+    )
+    made = lines.join(choices, on="contract_id", how="left", maintain_order="left")
+    made = made.join(assignments(versions), on=["version", "contract_line_id"], how="left", maintain_order="left")
+    made = made.with_columns(
+        pl.coalesce("own.nature", "setting.licence.nature").alias("licence_nature"),
+        pl.col("setting.as_invoiced").alias("as_invoiced"),
+        pl.lit(as_of).alias("as_of"),
+        pl.col("signed_date").alias("decided_on"),
+    )
+    made = with_treatment(made, versions, records)
+    judged = conclusions(records.frame("judgement"), "principal", "contract_line_id", as_of)
+    made = made.join(judged, on="contract_line_id", how="left", maintain_order="left")
+    is_principal = pl.coalesce("own.principal", "conclusion", pl.col("commission_pct").is_null())
+    timing, measure = pl.coalesce("own.timing", "timing"), pl.coalesce("own.measure", "measure")
+    # At a point in time a promise passes by the units delivered where somebody counts them, else on acceptance.
+    counted = records.frame("progress").filter(pl.col("units_delivered").is_not_null()).select("contract_line_id").unique()
+    made = made.join(counted.with_columns(pl.lit(value=True).alias("is_counted")), on="contract_line_id", how="left", maintain_order="left")
+    passing = pl.when(pl.col("is_counted").fill_null(value=False)).then(pl.lit("units")).otherwise(pl.lit("milestones"))
+    measure = pl.when((timing == "point_in_time") & (measure != "usage")).then(passing).otherwise(measure)
+    made = made.with_columns(pl.coalesce("own.convention", "convention", "setting.proration").alias("convention"))
+    by_time = pl.col("convention").is_in(["actual_seconds", "prorated_ends"])
+    last_moment = (pl.col("service_end_at") - pl.duration(microseconds=1)).dt.date()
+    return made.with_columns(
+        timing.alias("timing"),
+        measure.alias("measure"),
+        pl.when(by_time).then(pl.coalesce(pl.col("service_start_at").dt.date(), "begins")).otherwise(pl.col("begins")).alias("begins"),
+        pl.when(by_time).then(pl.coalesce(last_moment, "ends")).otherwise(pl.col("ends")).alias("ends"),
+        pl.when(is_principal).then(pl.lit("principal")).otherwise(pl.lit("agent")).alias("role"),
+        pl.coalesce("own.loss_scope", pl.lit(value=False)).alias("loss_scope"),
+        pl.coalesce("rule", pl.lit("606-10-25-23")).alias("rule"),
+    ).drop("conclusion", "is_counted", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")

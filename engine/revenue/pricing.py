@@ -1,0 +1,171 @@
+"""What each promise costs the customer: fixed amounts by line and step, and how a line is priced (606-10-32-2 to 32-27)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.conventions import MONTHS_IN, TermColumns, with_months
+from engine.revenue.exact import GUARD, money_units, part_units, wide
+from engine.revenue.records import Records
+
+OUTSIDE: Final = ("as_invoiced", "usage")
+"""Ways of pricing that leave a line outside the pool: its revenue is what the customer owes for work or use."""
+
+# How a line is priced; each is decided once, from the line as signed.
+_KINDS: Final = ("as_invoiced", "usage", "capped", "hours", "tiers", "cost_plus", "noncash", "periodic", "percent_of", "fixed", "package")
+
+
+def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Add `pricing`: how each line is priced."""
+    tiered = records.frame("price_tier").select("contract_line_id").unique().with_columns(pl.lit(value=True).alias("has_tiers"))
+    noncash = records.frame("noncash_value").select("contract_line_id").unique().with_columns(pl.lit(value=True).alias("has_noncash"))
+    expected = (
+        records.frame("progress")
+        .filter(pl.col("estimated_total_hours").is_not_null())
+        .select("contract_line_id")
+        .unique()
+        .with_columns(pl.lit(value=True).alias("has_estimate"))
+    )
+    made = lines
+    for frame in (tiered, noncash, expected):
+        made = made.join(frame, on="contract_line_id", how="left", maintain_order="left")
+    by_hour = pl.col("offering") == "time_and_materials"
+    knows_hours = pl.col("estimated_hours").is_not_null() | pl.col("has_estimate").fill_null(value=False)
+    has_amount = pl.col("amount").is_not_null()
+    priced_hours = by_hour & pl.col("unit_price").is_not_null()
+    pricing = (
+        pl.when((pl.col("measure") == "as_invoiced") & by_hour & pl.col("cap_amount").is_not_null() & knows_hours)
+        .then(pl.lit("capped"))
+        .when(pl.col("measure") == "as_invoiced")
+        .then(pl.lit("as_invoiced"))
+        .when((pl.col("measure") == "usage") & ~has_amount)
+        .then(pl.lit("usage"))
+        .when(priced_hours & (pl.col("cap_amount").is_not_null()))
+        .then(pl.lit("capped"))
+        .when(priced_hours)
+        .then(pl.lit("hours"))
+        .when(pl.col("has_tiers").fill_null(value=False) & ~has_amount)
+        .then(pl.lit("tiers"))
+        .when((pl.col("offering") == "cost_plus") & ~has_amount)
+        .then(pl.lit("cost_plus"))
+        .when(has_amount)
+        .then(pl.lit("fixed"))
+        .when(pl.col("has_noncash").fill_null(value=False))
+        .then(pl.lit("noncash"))
+        .when(pl.col("fee_pct").is_not_null() & pl.col("fee_on_line_id").is_not_null())
+        .then(pl.lit("percent_of"))
+        .when(pl.col("price_period").is_in(list(MONTHS_IN)) & pl.col("unit_price").is_not_null())
+        .then(pl.lit("periodic"))
+        .when(pl.col("quantity").is_not_null() & pl.col("unit_price").is_not_null())
+        .then(pl.lit("fixed"))
+        .otherwise(pl.lit("package"))
+    )
+    made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_noncash", "has_estimate")
+    # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
+    capped = pl.col("pricing") == "capped"
+    return made.with_columns(
+        pl.when(capped).then(pl.lit("hours")).otherwise(pl.col("measure")).alias("measure"),
+        (pl.col("pricing") == "as_invoiced").alias("is_as_invoiced"),
+    )
+
+
+def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Add to every step of a line `pooled` and `before.pooled`: its fixed part of the price in units, net of an agent's pass-through.
+
+    Null where the line states no amount of its own (a package price, hours, tiers, work as invoiced).
+    """
+    about = lines.select(
+        "contract_line_id",
+        "okey",
+        "obligation_id",
+        "pricing",
+        "minor_digits",
+        "convention",
+        "price_period",
+        "variable_kind",
+        "variable_amount",
+        "fee_pct",
+        "fee_on_line_id",
+        "role",
+        "commission_pct",
+        "begins",
+        "ends",
+        "anchor_day",
+        "added_place",
+    )
+    made = terms.join(about, on="contract_line_id", how="inner")
+    digits = pl.col("minor_digits")
+    product = (pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    amount = pl.coalesce("amount", product)
+    penalty = pl.when(pl.col("variable_kind") == "penalty").then(pl.coalesce("variable_amount", pl.lit(0))).otherwise(pl.lit(0))
+    fixed = money_units((amount.cast(pl.Decimal(38, 6)) - penalty.cast(pl.Decimal(38, 6))), digits)
+    made = made.with_columns(pl.when(pl.col("pricing") == "fixed").then(fixed).alias("pooled"))
+    made = _periodic(made)
+    made = _percent_of(made)
+    kept = (
+        pl.when(pl.col("role") == "agent")
+        .then(part_units(pl.col("pooled"), _percent(pl.col("commission_pct")), wide(100 * 10**8)))
+        .otherwise(pl.col("pooled"))
+    )
+    made = made.with_columns(pl.col("pooled").alias("gross"), kept.alias("pooled"))
+    keys = ["contract_line_id"]
+    made = made.sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
+    return made.with_columns(
+        pl.when(pl.col("action") == "add")
+        .then(None)
+        .otherwise(pl.col("pooled").shift(1).over(keys, order_by="place"))
+        .alias("before.pooled")
+    )
+
+
+def _percent(value: pl.Expr) -> pl.Expr:
+    return pl.coalesce(value, pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
+
+
+def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
+    """Price lines by month, quarter or year: quantity × unit price × periods of the term, rounded to the minor unit."""
+    chosen = terms.filter(pl.col("pricing") == "periodic")
+    if not chosen.height:
+        return terms
+    chosen = chosen.with_columns(pl.coalesce("start_date", "begins").alias("→start"), pl.coalesce("end_date", "ends").alias("→end"))
+    term = TermColumns(start="→start", end="→end", anchor_day="anchor_day")
+    chosen = with_months(chosen.lazy(), numerator="→months", denominator="→of", terms=term).collect()
+    each = (pl.coalesce("quantity", pl.lit(1)) * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    months = pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128)
+    priced = chosen.select(
+        "contract_line_id",
+        "place",
+        part_units(money_units(each, pl.col("minor_digits")), pl.col("→months"), pl.col("→of") * months).alias("periodic"),
+    ).with_columns(((pl.col("periodic") + GUARD // 2) // GUARD * GUARD).alias("periodic"))
+    return (
+        terms.join(priced, on=["contract_line_id", "place"], how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("pricing") == "periodic")
+            .then(pl.coalesce(money_units(pl.col("amount"), pl.col("minor_digits")), "periodic"))
+            .otherwise(pl.col("pooled"))
+            .alias("pooled")
+        )
+        .drop("periodic")
+    )
+
+
+def _percent_of(terms: pl.DataFrame) -> pl.DataFrame:
+    """Price a fee that is a percent of another line by that line's latest amount."""
+    if not terms.filter(pl.col("pricing") == "percent_of").height:
+        return terms
+    other = terms.select(pl.col("contract_line_id").alias("fee_on_line_id"), "place", pl.col("pooled").alias("of")).sort("place")
+    asked = terms.filter(pl.col("pricing") == "percent_of").select("contract_line_id", "fee_on_line_id", "place", "fee_pct").sort("place")
+    found = (
+        asked.join_asof(other, on="place", by="fee_on_line_id", check_sortedness=False)
+        .select("contract_line_id", "place", part_units(pl.col("of"), _percent(pl.col("fee_pct")), wide(100 * 10**8)).alias("fee"))
+        .with_columns(((pl.col("fee") + GUARD // 2) // GUARD * GUARD).alias("fee"))
+    )
+    return (
+        terms.join(found, on=["contract_line_id", "place"], how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("pricing") == "percent_of").then(pl.coalesce("pooled", "fee")).otherwise(pl.col("pooled")).alias("pooled")
+        )
+        .drop("fee")
+    )

@@ -1,0 +1,44 @@
+"""Segments: what is earned between two events of an obligation, as one exact formula.
+
+Cumulative revenue on a day = base + at cost + (remaining − at cost) × (done − done at its start) ÷ (all − done at its start).
+A catch-up keeps the start and changes what remains; a prospective change starts anew from what was earned.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.exact import cumulative_minor, part_units, wide
+
+STATE: Final = ("base", "rem", "m0", "u0")
+
+
+def segment_part(m: str = "m", mt: str = "mt") -> tuple[pl.Expr, pl.Expr]:
+    """Return (numerator, denominator) of what a segment has earned; the whole when nothing is left to do."""
+    done = pl.max_horizontal(pl.col(m) - pl.col("m0"), wide(0))
+    total = pl.col(mt) - pl.col("m0")
+    is_over = total <= 0
+    numerator = pl.when(is_over).then(wide(1)).otherwise(pl.min_horizontal(done, total))
+    return numerator, pl.when(is_over).then(wide(1)).otherwise(total)
+
+
+def at_cost(u: str = "u") -> pl.Expr:
+    """Return what the segment has earned at cost, never more than is left to earn."""
+    grown = pl.max_horizontal(pl.col(u) - pl.col("u0"), wide(0))
+    return pl.when(pl.col("rem") > 0).then(pl.min_horizontal(grown, pl.col("rem"))).otherwise(wide(0))
+
+
+def earned_units() -> pl.Expr:
+    """Return cumulative revenue in units, to the nearest unit, from the columns of a segment and m, mt, u."""
+    numerator, denominator = segment_part()
+    cost = at_cost()
+    return pl.col("base") + cost + part_units(pl.col("rem") - cost, numerator, denominator)
+
+
+def earned_minor(m: str = "m", mt: str = "mt", u: str = "u") -> pl.Expr:
+    """Return cumulative revenue rounded once to whole minor units, from the columns of a segment (and half_even) and a measure."""
+    numerator, denominator = segment_part(m, mt)
+    cost = at_cost(u)
+    return cumulative_minor(pl.col("base") + cost, pl.col("rem") - cost, numerator, denominator, pl.col("half_even"))

@@ -1,0 +1,321 @@
+"""Variable amounts: what of each uncertainty is in the price, from which day on (606-10-32-5 to 32-14, 32-42 to 32-45).
+
+Every source gives *levels*: the included amount of one uncertainty from a day on, whole, in units.
+A level belongs to a line (wholly that line's obligation, 32-40) or, with a null line, to the contract.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.exact import money_units, part_units, wide
+from engine.revenue.records import Records
+
+LEVELS: Final[dict[str, pl.DataType]] = {
+    "group_id": pl.String(),
+    "contract_id": pl.String(),
+    "contract_line_id": pl.String(),
+    "component": pl.String(),
+    "date": pl.Date(),
+    "level": pl.Int128(),
+    "is_variable": pl.Boolean(),
+    "evidence": pl.List(pl.String()),
+}
+
+_PCT: Final = polars_dtype(Kind.PCT)
+_MONEY: Final = polars_dtype(Kind.MONEY)
+
+
+def price_levels(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the levels of every uncertainty through as_of (`LEVELS`), sorted."""
+    found = [
+        _estimates(records, contracts, lines),
+        _hours(records, lines, terms),
+        _tiers(records, lines),
+        _cost_plus(records, lines, terms),
+        _payable(records, contracts),
+        _noncash(records, contracts, lines),
+    ]
+    every = pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in LEVELS.items()) for frame in found])
+    keys = ["group_id", "contract_id", "contract_line_id", "component"]
+    return every.filter(pl.col("date") <= as_of).sort(*keys, "date", nulls_last=True)
+
+
+def included_estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return each estimate with `included`: the constrained amount, else the estimate, else what its outcomes give (MONEY).
+
+    Expected value: Σ probability × amount; most likely: the likeliest outcome, of equally likely ones the
+    smaller. Columns: those of variable_estimate, `stated` (the estimate itself), `included`, `odds` (Σ probability).
+    """
+    method = contracts.select("contract_id", pl.col("setting.variable.method").alias("default_method"))
+    own = lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"))
+    found = records.frame("variable_estimate").join(own, on="contract_line_id", how="left", maintain_order="left")
+    found = found.with_columns(pl.coalesce("line_contract", "contract_id").alias("contract_id")).join(method, on="contract_id", how="inner")
+    outcomes = records.frame("variable_outcome").filter(pl.col("amount").is_not_null() & pl.col("probability_pct").is_not_null())
+    micros = pl.col("amount").to_physical().cast(pl.Int128)
+    odds = pl.col("probability_pct").cast(_PCT).to_physical().cast(pl.Int128)
+    valued = (
+        outcomes.with_columns((micros * odds).alias("weighed"), odds.alias("odds"))
+        .sort("estimate_id", "odds", "amount", descending=[False, True, False])
+        .group_by("estimate_id", maintain_order=True)
+        .agg(pl.col("weighed").sum(), pl.col("odds").sum(), pl.col("amount").first().alias("likeliest"))
+    )
+    hundred = wide(100 * 10**8)
+    whole = pl.col("weighed").abs()
+    mean = (whole // hundred + (whole % hundred * 2 >= hundred).cast(pl.Int128)) * pl.col("weighed").sign()
+    expected = mean.cast(pl.Decimal(38, 0)).cast(_MONEY) / pl.lit(10**6, dtype=_MONEY)
+    made = found.join(valued, on="estimate_id", how="left", maintain_order="left").with_columns(expected.alias("mean"))
+    computed = pl.when(pl.coalesce("method", "default_method") == "expected_value").then(pl.col("mean")).otherwise(pl.col("likeliest"))
+    return made.with_columns(pl.coalesce("amount", computed).alias("stated")).with_columns(
+        pl.coalesce("constrained_amount", "stated").alias("included")
+    )
+
+
+def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    made = included_estimates(records, contracts, lines).filter(pl.col("included").is_not_null())
+    about = lines.select(
+        "contract_line_id", "variable_allocation", "variable_kind", "variable_amount", "pricing", "offering", "role", "commission_pct"
+    )
+    made = made.join(about, on="contract_line_id", how="left", maintain_order="left", suffix=".line")
+    made = made.join(contracts.select("contract_id", "group_id", "minor_digits"), on="contract_id", how="left", maintain_order="left")
+    # A royalty is price when the sale occurs (55-65), and use when it is made; tiers take only the quantity.
+    is_royalty = (pl.col("variable_kind") == "usage") & (pl.col("offering") == "licence")
+    made = made.filter(~is_royalty.fill_null(value=False) & ~pl.col("pricing").is_in(["usage", "tiers"]).fill_null(value=False))
+    penalty = pl.when(pl.col("variable_kind") == "penalty").then(pl.coalesce("variable_amount", pl.lit(0))).otherwise(pl.lit(0))
+    units = money_units((pl.col("included") + penalty.cast(_MONEY)).cast(_MONEY), pl.col("minor_digits"))
+    share = pl.coalesce(pl.col("commission_pct"), pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
+    units = pl.when(pl.col("role") == "agent").then(part_units(units, share, wide(100 * 10**8))).otherwise(units)
+    is_pooled = pl.col("variable_allocation") == "contract"
+    return (
+        made.sort("as_of_date", "estimate_id")
+        .select(
+            "group_id",
+            "contract_id",
+            pl.when(~is_pooled.fill_null(value=False)).then(pl.col("contract_line_id")).alias("contract_line_id"),
+            pl.when(is_pooled).then(pl.format("variable {}", "contract_line_id")).otherwise(pl.lit("variable")).alias("component"),
+            pl.col("as_of_date").alias("date"),
+            units.alias("level"),
+            pl.lit(value=True).alias("is_variable"),
+            "evidence",
+        )
+        .unique(["contract_id", "contract_line_id", "component", "date"], keep="last", maintain_order=True)
+    )
+
+
+def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return what hourly lines are expected to come to: unit price × expected hours, never above the cap."""
+    chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
+    stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
+        "contract_line_id",
+        pl.coalesce("event_date", "signed_date").alias("date"),
+        "estimated_hours",
+        "evidence",
+    )
+    observed = (
+        records.frame("progress")
+        .join(chosen, on="contract_line_id", how="semi")
+        .select(
+            "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence"
+        )
+    )
+    known = pl.concat([stated, observed], how="diagonal").filter(pl.col("estimated_hours").is_not_null()).sort("contract_line_id", "date")
+    known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(
+        chosen.select("contract_line_id", "contract_id", "group_id", "unit_price", "cap_amount", "minor_digits"),
+        on="contract_line_id",
+        how="inner",
+        maintain_order="left",
+    )
+    value = (pl.col("estimated_hours").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    limited = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(value, pl.col("cap_amount"))).otherwise(value)
+    return known.select(
+        "group_id",
+        "contract_id",
+        "contract_line_id",
+        pl.lit("hours").alias("component"),
+        "date",
+        money_units(limited, pl.col("minor_digits")).alias("level"),
+        pl.lit(value=False).alias("is_variable"),
+        "evidence",
+    )
+
+
+def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return for lines priced by tiers the quantity expected from a day on; units delivered above it raise it.
+
+    Columns: contract_line_id, date, quantity, unit_price (of the tier it falls in), is_retrospective, evidence.
+    """
+    chosen = lines.filter(pl.col("pricing") == "tiers")
+    stated = records.frame("variable_estimate").join(chosen, on="contract_line_id", how="semi").filter(pl.col("quantity").is_not_null())
+    signed = chosen.filter(pl.col("quantity").is_not_null()).select(
+        "contract_line_id", pl.col("signed_date").alias("date"), "quantity", "evidence"
+    )
+    said = pl.concat([signed, stated.select("contract_line_id", pl.col("as_of_date").alias("date"), "quantity", "evidence")])
+    said = said.sort("contract_line_id", "date").unique(["contract_line_id", "date"], keep="last", maintain_order=True)
+    done = records.frame("progress").join(chosen, on="contract_line_id", how="semi").filter(pl.col("units_delivered").is_not_null())
+    done = done.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("done"), "evidence")
+    both = pl.concat([said, done], how="diagonal").sort("contract_line_id", "date")
+    key = "contract_line_id"
+    held = both.with_columns(
+        pl.max_horizontal(
+            pl.col("quantity").forward_fill().over(key, order_by="date"), pl.col("done").forward_fill().over(key, order_by="date")
+        ).alias("expected")
+    ).filter(pl.col("expected").is_not_null())
+    held = held.unique([key, "date"], keep="last", maintain_order=True)
+    changed = held.filter((pl.col("expected") != pl.col("expected").shift(1).over(key, order_by="date")).fill_null(value=True))
+    tiers = records.frame("price_tier").filter(pl.col("unit_price").is_not_null())
+    inside = (pl.col("expected") > pl.coalesce("from_quantity", pl.lit(0))) & (
+        pl.col("to_quantity").is_null() | (pl.col("expected") <= pl.col("to_quantity"))
+    )
+    priced = changed.join(tiers.drop("evidence"), on=key, how="inner").filter(inside)
+    return priced.select(key, "date", pl.col("expected").alias("quantity"), "unit_price", "is_retrospective", "evidence").sort(key, "date")
+
+
+def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
+    """Return what quantities cost where every tier prices only its own units: `row`, `value` (MONEY)."""
+    low = pl.coalesce("from_quantity", pl.lit(0).cast(pl.Decimal(38, 10)))
+    top = pl.when(pl.col("to_quantity").is_null()).then(pl.col("quantity")).otherwise(pl.min_horizontal("quantity", "to_quantity"))
+    inside = pl.max_horizontal(top - low, pl.lit(0).cast(pl.Decimal(38, 10)))
+    return (
+        quantities.join(tiers.drop("evidence"), on="contract_line_id", how="inner")
+        .with_columns((inside.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY).alias("value"))
+        .group_by("row")
+        .agg(pl.col("value").sum())
+    )
+
+
+def _tiers(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the price of lines with volume tiers at the expected quantity: all units at its tier, or each tier's own."""
+    expected = expected_quantities(records, lines).with_row_index("row")
+    by_tier = tier_value(expected.select("row", "contract_line_id", "quantity"), records.frame("price_tier"))
+    whole = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    value = pl.when(pl.col("is_retrospective").fill_null(value=False)).then(whole).otherwise(pl.col("value"))
+    about = lines.select("contract_line_id", "contract_id", "group_id", "minor_digits")
+    return (
+        expected.join(by_tier, on="row", how="left")
+        .join(about, on="contract_line_id", how="inner")
+        .select(
+            "group_id",
+            "contract_id",
+            "contract_line_id",
+            pl.lit("tiers").alias("component"),
+            "date",
+            money_units(value, pl.col("minor_digits")).alias("level"),
+            pl.lit(value=True).alias("is_variable"),
+            "evidence",
+        )
+    )
+
+
+def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return cost-plus prices: the expected cost plus the fee that the expected cost gives; elsewhere the fee alone.
+
+    Fee = target fee − the firm's share of what the cost exceeds the target by, between floor and ceiling.
+    """
+    fees = records.frame("incentive_fee").unique("contract_line_id", keep="first").drop("evidence", "currency")
+    chosen = lines.join(fees, on="contract_line_id", how="left", maintain_order="left", suffix=".fee").filter(
+        (pl.col("pricing") == "cost_plus") | pl.col("target_fee").is_not_null()
+    )
+    stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
+        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col("estimated_cost").alias("cost"), "evidence"
+    )
+    observed = (
+        records.frame("progress")
+        .join(chosen, on="contract_line_id", how="semi")
+        .select(
+            "contract_line_id",
+            pl.col("as_of_date").alias("date"),
+            pl.max_horizontal(
+                "estimated_total_cost", pl.when(pl.col("estimated_total_cost").is_not_null()).then(pl.col("cost_to_date"))
+            ).alias("cost"),
+            "evidence",
+        )
+    )
+    known = pl.concat([stated, observed], how="diagonal").filter(pl.col("cost").is_not_null()).sort("contract_line_id", "date")
+    known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(
+        chosen.select(
+            "contract_line_id",
+            "contract_id",
+            "group_id",
+            "minor_digits",
+            "pricing",
+            "fee_pct",
+            "target_cost",
+            "target_fee",
+            "contractor_share_pct",
+            "floor_fee",
+            "ceiling_fee",
+        ),
+        on="contract_line_id",
+        how="inner",
+        maintain_order="left",
+    )
+    digits = pl.col("minor_digits")
+    cost = money_units(pl.col("cost"), digits)
+    share = pl.coalesce("contractor_share_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
+    over = cost - money_units(pl.coalesce("target_cost", "cost"), digits)
+    fee = money_units(pl.coalesce("target_fee", pl.lit(0)).cast(_MONEY), digits) - part_units(over, share, wide(100 * 10**8))
+    fee = pl.when(pl.col("floor_fee").is_not_null()).then(pl.max_horizontal(fee, money_units(pl.col("floor_fee"), digits))).otherwise(fee)
+    fee = (
+        pl.when(pl.col("ceiling_fee").is_not_null()).then(pl.min_horizontal(fee, money_units(pl.col("ceiling_fee"), digits))).otherwise(fee)
+    )
+    percent = part_units(cost, pl.coalesce("fee_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128), wide(100 * 10**8))
+    fee = pl.when(pl.col("target_fee").is_not_null()).then(fee).otherwise(percent)
+    whole = pl.when(pl.col("pricing") == "cost_plus").then(cost + fee).otherwise(fee)
+    return known.select(
+        "group_id",
+        "contract_id",
+        "contract_line_id",
+        pl.lit("fee").alias("component"),
+        "date",
+        whole.alias("level"),
+        pl.lit(value=True).alias("is_variable"),
+        "evidence",
+    )
+
+
+def _payable(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return what the firm pays to its customers for nothing distinct, as a reduction of price from the day it is promised (32-27)."""
+    about = contracts.select("contract_id", "group_id", "minor_digits")
+    found = records.frame("consideration_payable").filter(
+        ~pl.col("is_for_distinct_good").fill_null(value=False) & pl.col("amount").is_not_null()
+    )
+    return found.join(about, on="contract_id", how="inner").select(
+        "group_id",
+        "contract_id",
+        pl.lit(None, dtype=pl.String).alias("contract_line_id"),
+        pl.format("payable {}", "payable_id").alias("component"),
+        pl.coalesce("agreed_date", "paid_date").alias("date"),
+        (money_units(pl.col("amount"), pl.col("minor_digits")) * -1).alias("level"),
+        pl.lit(value=False).alias("is_variable"),
+        "evidence",
+    )
+
+
+def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return non-cash consideration at its fair value: of inception, or of each day of receipt (policy)."""
+    when = contracts.select("contract_id", pl.col("setting.noncash.measured_at").alias("measured_at"))
+    about = lines.filter(pl.col("pricing") == "noncash").select(
+        "contract_line_id", "contract_id", "group_id", "minor_digits", "signed_date"
+    )
+    found = records.frame("noncash_value").join(about, on="contract_line_id", how="inner").join(when, on="contract_id", how="left")
+    first = pl.col("as_of_date") <= pl.col("signed_date")
+    earliest = pl.col("as_of_date") == pl.col("as_of_date").min().over("contract_line_id")
+    value = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_fair_value").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    return (
+        found.filter(first | earliest | (pl.col("measured_at") == "receipt"))
+        .sort("as_of_date")
+        .select(
+            "group_id",
+            "contract_id",
+            "contract_line_id",
+            pl.lit("noncash").alias("component"),
+            pl.col("as_of_date").alias("date"),
+            money_units(value, pl.col("minor_digits")).alias("level"),
+            pl.lit(value=False).alias("is_variable"),
+            "evidence",
+        )
+    )
