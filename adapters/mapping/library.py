@@ -64,19 +64,26 @@ def read_mapping(path: Path) -> tuple[Mapping | None, list[Diagnostic], str]:
         raise UsageError(f"The mapping {path} is no UTF-8 text.", "Save the file as UTF-8.") from error
     except OSError as error:
         raise UsageError(f"The mapping {path} cannot be opened.", "Give the path of a mapping file, as in mappings/own.yaml.") from error
-    fingerprint = fingerprint_texts({path.name: text})
-    document, diagnostics = parse_document(SourceText(path.name, text))
+    mapping, diagnostics, fingerprint = _read_text(path.name, text)
+    return mapping, list(diagnostics), fingerprint
+
+
+@functools.lru_cache(maxsize=64)
+def _read_text(name: str, text: str) -> tuple[Mapping | None, tuple[Diagnostic, ...], str]:
+    """Read a mapping's text once: a snapshot and the one before it are read with the same mappings."""
+    fingerprint = fingerprint_texts({name: text})
+    document, diagnostics = parse_document(SourceText(name, text))
     if not isinstance(document.value, dict):
         remedy = "Start the file with `adapter:`, `title:`, `streams:` and `entities:`."
         nothing = document.diagnostic(codes.NOT_A_MAPPING, (), "the file holds no settings", remedy=remedy)
-        return None, diagnostics or [nothing], fingerprint
+        return None, tuple(diagnostics or [nothing]), fingerprint
     settings = _texts(document.value)
     try:
         mapping = Mapping.model_validate(settings)
     except pydantic.ValidationError as error:
         found = [_diagnostic(document, each) for each in error.errors()]
-        return None, [*diagnostics, *found, *_others(settings, error, document)], fingerprint
-    return mapping, [*diagnostics, *check_mapping(mapping, document)], fingerprint
+        return None, (*diagnostics, *found, *_others(settings, error, document)), fingerprint
+    return mapping, (*diagnostics, *check_mapping(mapping, document)), fingerprint
 
 
 def _texts(value: Any) -> Any:

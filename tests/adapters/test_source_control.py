@@ -44,17 +44,19 @@ def source(body: dict[str, Any], system: str) -> Any:
     return next(each for each in body["sources"] if each["system"] == system)
 
 
-def read_findings(night: Path, tmp_path: Path, **options: Any) -> list[tuple[str, str]]:
-    run = run_snapshot(night, out=tmp_path / "runs", **options)
+def read_findings(night: Path, tmp_path: Path, *, policies: Path | None = None, **options: Any) -> list[tuple[str, str]]:
+    run = run_snapshot(night, out=tmp_path / "runs", policies=policies or policies_with(tmp_path, ""), **options)
     findings = pl.read_parquet(run.run_dir / "findings.parquet").filter(pl.col("stage") == "read")
     assert findings["finding_id"].is_unique().all()
     return sorted(findings.select("kind", "entity_id").rows())
 
 
 def policies_with(tmp_path: Path, settings: str) -> Path:
-    folder = Path(shutil.copytree(SHIPPED, tmp_path / "policies"))
-    path = folder / "run.yaml"
-    path.write_text(path.read_text(encoding="utf-8") + settings, encoding="utf-8")
+    """Return a folder with the shipped policies about the reading, and further settings of the run's."""
+    folder = tmp_path / "policies"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(SHIPPED / "calendar.yaml", folder)
+    (folder / "run.yaml").write_text((SHIPPED / "run.yaml").read_text(encoding="utf-8") + settings, encoding="utf-8")
     return folder
 
 
@@ -98,7 +100,7 @@ def test_an_old_export_is_stale_once_however_many_parts_it_has(night: Path, tmp_
 
 def test_an_export_without_a_time_is_not_judged_and_that_is_said(night: Path, tmp_path: Path) -> None:
     states(night, lambda body: source(body, "crm").pop("extracted_at"))
-    run = run_snapshot(night, out=tmp_path / "runs")
+    run = run_snapshot(night, out=tmp_path / "runs", policies=policies_with(tmp_path, ""))
     why = [each["why"] for each in run.manifest["not_applicable"] if each["policy"] == "run-demands"]
     assert why == ["the snapshot does not say when crm was exported, so its age is not known"]
 
@@ -108,7 +110,7 @@ def test_a_control_total_that_differs_is_one_finding_with_both_sides(night: Path
         source(body, "psa")["control_totals"]["time_entry.hours"] = "1.00"
 
     states(night, change)
-    run = run_snapshot(night, out=tmp_path / "runs")
+    run = run_snapshot(night, out=tmp_path / "runs", policies=policies_with(tmp_path, ""))
     row = pl.read_parquet(run.run_dir / "findings.parquet").filter(pl.col("stage") == "read").to_dicts()
     assert [(each["kind"], each["entity_id"], each["field"]) for each in row] == [("control_total_differs", "psa", "time_entry.hours")]
     assert (row[0]["owner_value"], row[0]["message"].startswith("psa states 1 for time_entry.hours, but ")) == ("1", True)
