@@ -2,15 +2,21 @@
 
 A run's folder is named by the hash of all that decides its content, so running again finds it
 and does nothing. A crash leaves a partial folder that the next run removes, never half a run.
+Who writes a partial folder holds a lock on it, which dies with the process: what another run is
+still writing is left alone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +46,6 @@ def publish_run(
     the snapshot they are all it takes to make it again.
     """
     target = out / run_id
-    partial = out / f"{_PARTIAL}{run_id}-{uuid.uuid4().hex[:8]}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         partial.mkdir()
@@ -51,12 +56,40 @@ def publish_run(
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
         _write_text(text, partial / MANIFEST)
         _move(partial, target)
+        with _partial_folder(out, run_id) as partial:
+            for name, frame in sorted(frames.items()):
+                _write_parquet(frame, partial / f"{name}.parquet")
+            text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
+            _write_text(text, partial / MANIFEST)
+            for folder in (*(each for each in partial.rglob("*") if each.is_dir()), partial):
+                _sync(folder)
+            _move(partial, target)
+        _sync(out)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "the disk refused"
         raise StoreError(f"The run could not be written to {out}: {reason}.", "Free space or choose another --out.") from error
+    return target
+
+
+@contextlib.contextmanager
+def _partial_folder(out: Path, run_id: str) -> Iterator[Path]:
+    """Make a folder to write in, locked while it is written; it is gone afterwards."""
+    while True:
+        partial = out / f"{_PARTIAL}{run_id}-{uuid.uuid4().hex[:8]}"
+        partial.mkdir()
+        try:
+            handle = os.open(partial, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # another run took it for a leftover before it was locked
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if partial.exists():
+            break
+        os.close(handle)
+    try:
+        yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return target
+        os.close(handle)
 
 
 def _move(partial: Path, target: Path) -> None:
@@ -73,7 +106,8 @@ def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
     try:
         frame.write_parquet(path, compression="zstd", compression_level=3, row_group_size=_ROW_GROUP, statistics=True)
     except pl.exceptions.PolarsError as error:
-        raise OSError(5, str(error)) from error
+        is_full = os.strerror(errno.ENOSPC) in str(error)
+        raise OSError(errno.ENOSPC if is_full else errno.EIO, str(error)) from error
     _sync(path)
 
 
@@ -97,10 +131,19 @@ def _sync(path: Path) -> None:
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove partial folders that a crashed run left behind."""
-    if out.is_dir():
-        for path in out.glob(f"{_PARTIAL}*"):
+    """Remove partial folders that a crashed run left behind; those that another run is writing stay."""
+    for path in out.glob(f"{_PARTIAL}*") if out.is_dir() else ():
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
 
 
 def find_run(out: Path, name: str | None) -> Path:
