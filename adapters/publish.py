@@ -15,8 +15,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +47,11 @@ def publish_run(
     target = out / run_id
     try:
         out.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        for name, frame in sorted(frames.items()):
-            _write_parquet(frame, partial / f"{name}.parquet")
-        for name, content in sorted((inputs or {}).items()):
-            _write_bytes(content, partial / INPUTS / name)
-        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
-        _write_text(text, partial / MANIFEST)
-        _move(partial, target)
         with _partial_folder(out, run_id) as partial:
             for name, frame in sorted(frames.items()):
                 _write_parquet(frame, partial / f"{name}.parquet")
+            for name, content in sorted((inputs or {}).items()):
+                _write_bytes(content, partial / INPUTS / name)
             text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
             _write_text(text, partial / MANIFEST)
             for folder in (*(each for each in partial.rglob("*") if each.is_dir()), partial):
