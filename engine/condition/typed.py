@@ -48,6 +48,23 @@ class Typed:
         return tuple(sorted({str(each.value) for each in self.walk() if each.op is Op.PATH}))
 
 
+def never_missing(node: Typed) -> bool:
+    """Say whether an expression surely has a value: keys, what is written out, and what is made of such."""
+    if node.is_literal:
+        return node.value is not None
+    if node.op is Op.PATH:
+        return node.type.is_key
+    if node.op is Op.IS_NULL:
+        return True
+    if node.op is Op.CASE:
+        return len(node.args) % 2 == 1 and all(never_missing(result) for result in (*node.args[1:-1:2], node.args[-1]))
+    if node.op is Op.CALL and node.value == "COALESCE":
+        return any(never_missing(arg) for arg in node.args)
+    if node.op is Op.CALL and node.value in ("ROUND", "ROUND_EVEN") and len(node.args) == 2:
+        return False
+    return all(never_missing(arg) for arg in node.args)
+
+
 def fraction(node: Typed) -> tuple[Typed, Typed | None]:
     """Return an arithmetic expression as one numerator and one denominator (None for 1).
 

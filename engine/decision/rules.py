@@ -72,6 +72,7 @@ class Input:
     column: str
     computed: pl.Expr | None = None
     paths: tuple[str, ...] = ()
+    typed: Typed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ class _Checker:
             is_column = not each.expression and each.name not in self.compiler.constants
             column = str(compiled.typed.value) if is_column else f"{TEMPORARY}in.{index}"
             computed = None if is_column else compiled.expression
-            inputs.append(Input(each.name, compiled.type, column, computed, compiled.paths))
+            inputs.append(Input(each.name, compiled.type, column, computed, compiled.paths, compiled.typed))
             if each.expression:
                 scope = scope.extended({each.name: compiled.type}, {each.name: column})
             types.append(InputType(each.name, compiled.type, column, scope, self.compiler))

@@ -58,7 +58,7 @@ class Subject:
         for axis, bits in zip(self.axes, sets, strict=True):
             places = numbers_of(bits)
             certain = [place for place in places if axis.cases[place].is_sure]
-            known = [place for place in certain if axis.cases[place].stretch.value is not None]
+            known = [place for place in certain or places if axis.cases[place].stretch.value is not None]
             sure = sure and bool(certain)
             cases.append((known or certain or places)[0])
         return cases, sure

@@ -79,7 +79,7 @@ def _axis(table: CheckedTable, index: int) -> Axis:
     users = dict.fromkeys(cells, 0)
     for number, rule in enumerate(table.rules):
         users[rule.cells[index].text] |= 1 << number
-    certain = not conditions and (not fields or _stands_alone(table, index, fields, len(pieces)))
+    certain = not conditions and not _is_shared(table, index) and (not fields or _stands_alone(table, index, fields, len(pieces)))
     found: list[Case] = []
     for piece in pieces:
         by_rules: dict[int, Case] = {}
@@ -92,7 +92,7 @@ def _axis(table: CheckedTable, index: int) -> Axis:
                         rules |= users[text]
                 beside = (*(_compared(name, each) for name, each in related.items()), *_told(cells, conditions, truth))
                 by_rules.setdefault(rules, Case(piece, beside, rules, certain))
-        sure = certain or len(by_rules) == 1
+        sure = certain or (len(by_rules) == 1 and not _is_shared(table, index))
         found += [Case(piece, each.beside if len(by_rules) > 1 else (), each.rules, sure) for each in by_rules.values()]
     sets = [0] * len(table.rules)
     for place, case in enumerate(found):
@@ -111,6 +111,12 @@ def _all(alternatives: list[Alternative]) -> Iterator[Alternative]:
         yield each
         if isinstance(each, Other):
             yield from _all(list(each.alternatives))
+
+
+def _is_shared(table: CheckedTable, index: int) -> bool:
+    """Say whether another input is made of the same fields, so that not every pair of their values can meet."""
+    own = {table.inputs[index].column, *table.inputs[index].paths} - {"as_of"}
+    return any(own & {each.column, *each.paths} for number, each in enumerate(table.inputs) if number != index)
 
 
 def _stands_alone(table: CheckedTable, index: int, fields: list[str], pieces: int) -> bool:

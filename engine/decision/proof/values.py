@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from engine.condition.scope import Category
+from engine.condition.typed import never_missing
 from engine.decision.cells import Alternative, Bound, Exact, Literal, Other
 from engine.decision.rules import Input
 
@@ -53,9 +54,9 @@ class Stretch:
 
 
 def stretches(to: Input, alternatives: Iterable[Alternative]) -> list[Stretch]:
-    """Return the stretches of an input; a key is never missing, and what its type cannot hold is left out."""
+    """Return the stretches of an input, without a missing value where it surely has one; what its type cannot hold is left out."""
     each = list(alternatives)
-    missing = [] if to.type.is_key else [Stretch(None)]
+    missing = [] if to.typed is not None and never_missing(to.typed) else [Stretch(None)]
     if to.type.category is Category.BOOL:
         return [*missing, _point(value=False), _point(value=True)]
     if to.type.values:

@@ -182,6 +182,13 @@ def test_a_hit_policy_that_does_not_fit_its_outputs_is_refused(hit: str, outputs
     assert compiled.diagnostics[0].message.startswith(message)
 
 
+def test_a_default_for_what_is_no_output_is_refused() -> None:
+    compiled = compile_table(table(RULES, "FIRST", default={"grad": "low"}), SCOPE)
+    assert [(each.code.name, each.message) for each in compiled.diagnostics if each.is_error] == [
+        ("default-output", "'grad' is no output of the policy, did you mean 'grade'?"),
+    ]
+
+
 @pytest.mark.parametrize("text", ["SOMETIMES", "COLLECT AVG", "", "FIRST SUM"])
 def test_an_unknown_hit_policy_is_none(text: str) -> None:
     assert parse_hit(text) is None
