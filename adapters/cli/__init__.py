@@ -24,7 +24,15 @@ app.add_typer(policy_app, name="policy")
 
 def _load_commands() -> None:
     # Importing a module registers its commands.
-    from adapters.cli import adapters_commands, case_commands, history_commands, policy_commands, run_commands, sample_commands  # noqa: F401  # noqa: F401
+    from adapters.cli import (  # noqa: F401
+        adapters_commands,
+        case_commands,
+        gate_commands,
+        history_commands,
+        policy_commands,
+        run_commands,
+        sample_commands,
+    )
 
 
 @app.command("version")

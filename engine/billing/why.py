@@ -54,9 +54,7 @@ def explain_item(facts: Facts, policies: PolicySet, context: Context, item_type:
     return None
 
 
-def _explained(
-    version: Version, frames: Mapping[str, pl.LazyFrame], context: Context, item: str, item_id: str
-) -> ItemExplanation | None:
+def _explained(version: Version, frames: Mapping[str, pl.LazyFrame], context: Context, item: str, item_id: str) -> ItemExplanation | None:
     table = compiled_table(version, context)
     assert table.table is not None
     judged = judged_items([version], frames, context, trace=True).filter(pl.col("item.id") == item_id)
