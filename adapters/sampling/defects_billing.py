@@ -126,6 +126,7 @@ def _over_cap(register: Register) -> None:
     last = int(lines.filter(pl.col("invoice_date") == pl.col("invoice_date").max())["net_amount"].sum())
     cap = (int(lines["net_amount"].sum()) - last // 2) // 100_00 * 100_00
     register.edit("crm", "contract_line", promise.id, {"cap_amount": Decimal(cap) / 100})
+    register.happen(beyond_cap={promise.id: cap})
     register.expect("over_cap", "over_cap", "contract_line", promise.id, "billing", "The last invoice goes beyond the cap of the line")
 
 

@@ -37,6 +37,8 @@ class Mistakes:
     """Time entries that the next month's invoice bills a second time."""
     cheaper: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """By contract line, role and period: how much an hour is invoiced below the card."""
+    beyond_cap: Mapping[str, int] = field(default_factory=dict)
+    """By contract line: a cap that the invoices go beyond; what is earned ends at it."""
     unposted: frozenset[str] = frozenset()
     """Invoices that stay a draft in the ERP."""
     keyed_wrong: Mapping[str, int] = field(default_factory=dict)

@@ -119,14 +119,20 @@ def _delivered(deals: list[Deal], entries: pl.DataFrame, expenses: pl.DataFrame,
     ).lazy()
     lines = pl.DataFrame(
         [
-            {"contract_line_id": promise.id, "contract_id": deal.id, "currency": deal.currency}
+            {"contract_line_id": promise.id, "contract_id": deal.id, "currency": deal.currency, "cap": mistakes.beyond_cap.get(promise.id)}
             for deal in deals for promise in deal.promises
-        ]
+        ],
+        schema_overrides={"cap": pl.Int64},
     ).lazy()  # fmt: skip
+    so_far = pl.min_horizontal(pl.col("amount").cum_sum().over("contract_line_id", order_by="period_end"), "cap")
     return (
         pl.concat([hours, spent, invented])
         .group_by("contract_line_id", "period_end").agg(pl.col("value").sum().alias("amount"))
         .join(lines, on="contract_line_id", how="left")
+        .sort("contract_line_id", "period_end")
+        .with_columns(so_far.alias("so_far"))
+        .with_columns((pl.col("so_far") - pl.col("so_far").shift(1, fill_value=0).over("contract_line_id")).alias("amount"))
+        .filter(pl.col("amount") != 0)
         .with_columns(
             pl.lit(value=False).alias("is_catch_up"), pl.lit("delivered").alias("nature"),
             (pl.col("period_end").cast(pl.Datetime("us")) + pl.duration(hours=20)).dt.replace_time_zone("UTC").alias("recorded_at"),

@@ -63,7 +63,8 @@ def _is_over_cap(systems: Systems, key: str) -> bool:
     cap = _row(systems, "crm", "contract_line", key)["cap_amount"]
     amounts = systems["billing"]["invoice_line"].filter(pl.col("contract_line_id") == key).sort("service_start")
     months = amounts.group_by("service_start", maintain_order=True).agg(pl.col("net_amount").sum())["net_amount"].to_list()
-    return sum(months[:-1]) < cap < sum(months)  # type: ignore[operator]
+    earned = systems["revrec"]["revenue_schedule_line"].filter(pl.col("contract_line_id") == key)["amount"].sum()
+    return sum(months[:-1]) < cap < sum(months) and earned == cap  # type: ignore[operator]
 
 
 def _is_unaccepted(systems: Systems, key: str) -> bool:
