@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import polars as pl
+
 from engine.policy.loaded import PolicySet
-from engine.revenue.books import tell_books
-from engine.revenue.core import run_core
+from engine.revenue.books import performance, sorted_performance, tell_books
+from engine.revenue.core import Core, run_core
 from engine.revenue.frames import Books
+from engine.revenue.late import composed, copied_records, late_facts
+from engine.revenue.pushdown import time_revenue
 from engine.revenue.records import Records, read_records
 from engine.revenue.schedule import obligations_output, revenue_schedule
-from engine.revenue.settings import revenue_versions
+from engine.revenue.settings import Versions, revenue_versions
 from engine.stage import Context, Facts, StageResult
 
 __all__ = ["decide_revenue"]
@@ -35,14 +39,25 @@ def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> Stage
         return result
     records = read_records(facts, context)
     core = run_core(records, versions, context.as_of)
-    books = tell_books(core, versions, context.as_of)
+    books = tell_books(core, _posted(core, records, versions, context), versions, context.as_of)
     result.frames = {
         "obligations": obligations_output(books).lazy(),
         "modifications": books.modifications.lazy(),
         "revenue_schedule": revenue_schedule(books.performance).lazy(),
+        "time_revenue": time_revenue(books.performance, core.worked, core.lines, core.contracts, core.periods).lazy(),
     }
     result.findings = [frame for frame in core.findings if frame.height]
     for room in ROOMS:
         books, made = room(books, records, context)
         result.add(made)
     return result
+
+
+def _posted(core: Core, records: Records, versions: Versions, context: Context) -> pl.DataFrame:
+    """Return performance as it was posted: closed periods by what was known when they closed."""
+    final = performance(core)
+    vintages = late_facts(records, core.contracts, core.lines, core.periods)
+    if not vintages.steps.height:
+        return final
+    copies = run_core(copied_records(records, vintages, core.contracts, core.lines), versions, context.as_of)
+    return sorted_performance(composed(final, performance(copies), vintages, core.contracts, core.periods, context.as_of))

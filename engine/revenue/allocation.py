@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.policy.kinds.revenue_settings import named_keys
-from engine.revenue.exact import COEFFICIENT, GUARD, cumulative_minor, money_units, part_units, wide
+from engine.revenue.exact import COEFFICIENT, GUARD, cumulative_minor, money_units, part_units, units_to_minor, wide
 
 POOLED: Final = ("fixed", "periodic", "percent_of", "package")
 """Ways of pricing whose lines share in the contract's price; the others are priced by themselves (32-40)."""
@@ -61,11 +61,14 @@ def share_minor(
     ).drop("→total", "→score", "→place", "→rest")
 
 
-def inception(lines: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame, initial: pl.DataFrame) -> Allocated:
+def inception(
+    lines: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame, initial: pl.DataFrame, financed: pl.DataFrame
+) -> Allocated:
     """Return the obligations of contracts as signed with their allocated price, in units.
 
     `initial`: okey and group_id with what variable amounts put into the price from the start (`own`: of the
     obligation, `shared`: of the contract; `own_variable`, `shared_variable` the parts that are variable).
+    `financed`: what promises that finance are worth at transfer (`financing.Financing.prices`).
     Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
     rem, w_rem, variable, stated, is_pooled, problem (null, or why the contract is held).
     """
@@ -77,7 +80,7 @@ def inception(lines: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame,
     is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0)
     is_pooled = pl.col("pricing").is_in(list(POOLED))
     signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"), is_pooled.alias("is_pooled"))
-    pools = _pools(signed, contracts)
+    pools = _with_interest(_pools(signed, contracts), financed, contracts)
     rows = (
         signed.filter(~pl.col("is_discount"))
         .sort("contract_line_id")
@@ -170,6 +173,17 @@ def _pools(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         pl.when("has_lines").then(pl.col("lines")).otherwise(money_units(pl.col("total_value"), pl.col("minor_digits"))).alias("pool")
     )
     return made.group_by("group_id").agg(pl.col("pool").sum())
+
+
+def _with_interest(pools: pl.DataFrame, financed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Take the interest out of (or put it on) the price of groups that finance (32-15)."""
+    apart = (pl.col("price") - pl.col("promised")).round(6, mode="half_away_from_zero").cast(_MONEY)
+    about = contracts.select("contract_id", "group_id", "minor_digits")
+    units = money_units(apart, pl.col("minor_digits"))
+    change = financed.join(about, on="contract_id", how="inner").with_columns(units.alias("interest"))
+    change = change.group_by("group_id").agg(units_to_minor(pl.col("interest").sum()).alias("interest"))
+    made = pools.join(change, on="group_id", how="left").with_columns(pl.col("interest").fill_null(0))
+    return made.select("group_id", (pl.col("pool") + pl.col("interest") * GUARD).alias("pool"))
 
 
 def _weights(rows: pl.DataFrame) -> pl.DataFrame:

@@ -32,6 +32,7 @@ _RULES: Final = {
     "prospective": "606-10-25-13(a)",
     "remove": "606-10-25-13(a)",
     "catch_up": "606-10-25-13(b)",
+    "terminate": "606-10-25-10",
 }
 _TREATMENTS: Final = {
     "separate": "separate_contract",
@@ -39,23 +40,28 @@ _TREATMENTS: Final = {
     "prospective": "prospective",
     "remove": "prospective",
     "catch_up": "cumulative_catch_up",
+    "terminate": "termination",
 }
 
 
-def tell_books(core: Core, versions: Versions, as_of: dt.date) -> Books:
-    """Return the frames of the core in their public columns."""
+def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.date) -> Books:
+    """Return the frames of the core in their public columns; `posted` is performance as it was posted (`late.composed`)."""
     obligations = _obligations(core, as_of)
     kept = [name for name in core.contracts.columns if name not in CONTRACTS]
     return Books(
         contracts=shaped(core.contracts, CONTRACTS, keep=kept),
         lines=_lines(core),
         obligations=obligations,
-        performance=performance(core),
+        performance=posted,
         price=_price(core),
         periods=shaped(core.periods, PERIODS),
         observations=_observations(core),
         modifications=_modifications(core),
         accounts=accounts_frame(core.contracts, versions),
+        extra={
+            "financing_decisions": core.financing.decisions,
+            "financing_parts": core.financing.parts,
+        },
     )
 
 
@@ -181,9 +187,23 @@ def performance(core: Core) -> pl.DataFrame:
         pl.col("period").alias("relates_to_period"),
     )
     both = pl.concat([shaped(rows, PERFORMANCE), shaped(outside, PERFORMANCE)])
-    return both.sort(
-        "contract_id", "contract_line_id", "obligation_id", "posting_date", "is_planned", "relates_to_period", "nature", "basis", "timing"
+    return sorted_performance(both)
+
+
+def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return atoms in the order of their frame."""
+    keys = (
+        "contract_id",
+        "contract_line_id",
+        "obligation_id",
+        "posting_date",
+        "is_planned",
+        "relates_to_period",
+        "nature",
+        "basis",
+        "timing",
     )
+    return shaped(rows, PERFORMANCE).sort(keys)
 
 
 def _gross(rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,11 +14,14 @@ from engine.revenue.changes import classified, distinctness_findings
 from engine.revenue.contracts import contract_frame, gate_findings
 from engine.revenue.delivered import counted_time, delivered, rounded_daily, shared_royalties
 from engine.revenue.evolve import CHOICES, NUMBERS, Evolved, Happenings, evolve
-from engine.revenue.exact import COEFFICIENT, wide
+from engine.revenue.exact import COEFFICIENT, money_units, units_money, wide
+from engine.revenue.financed import contract_financing, promised_payments
+from engine.revenue.financing import Financing
 from engine.revenue.frames import setting
 from engine.revenue.happenings import (
     change_rows,
     deltas_of,
+    ended_obligations,
     level_steps,
     option_parts,
     ordered_events,
@@ -26,10 +29,12 @@ from engine.revenue.happenings import (
     split_changes,
     split_observations,
     starting_levels,
+    terminations,
 )
 from engine.revenue.lines import line_frame
 from engine.revenue.measured import TERM, Measures, fiscal_periods
 from engine.revenue.observe import observations
+from engine.revenue.opening import as_opened, latest_openings, opened_groups, with_openings
 from engine.revenue.options import option_prices
 from engine.revenue.periods import period_frame, with_period
 from engine.revenue.pricing import with_pooled, with_pricing
@@ -73,13 +78,19 @@ class Core:
     outside: pl.DataFrame
     worked: pl.DataFrame
     periods: pl.DataFrame
+    financing: Financing
     findings: tuple[pl.DataFrame, ...]
 
 
 def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     """Compute every contract's revenue from its records, as of a day."""
     contracts = contract_frame(records, versions, as_of)
-    amendments = counted_amendments(records, contracts, as_of)
+    openings = latest_openings(records, as_of)
+    opened = opened_groups(openings, records, contracts)
+    counted = counted_amendments(records, contracts, as_of).join(opened, on="group_id", how="left", maintain_order="left")
+    earlier = (pl.col("event_date") <= pl.col("opened_on")).fill_null(value=False)
+    amendments = counted.filter(~earlier)
+    records = as_opened(records, amended_lines(records, counted.filter(earlier)))
     amended = amended_lines(records, amendments)
     lines = line_frame(records, contracts, amended, versions, as_of)
     lines = lines.join(
@@ -91,22 +102,57 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     splits = split_changes(changes)
     levels = price_levels(records, contracts, lines, terms, as_of)
     start, later = level_steps(levels, lines, contracts)
+    later = later.join(opened, on="group_id", how="left", maintain_order="left").filter(
+        pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
+    )
     worked = counted_time(records, lines, as_of)
     kept_terms = terms.join(splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
     observed = split_observations(observations(records, lines, kept_terms, worked, as_of), splits)
-    allocated = inception(lines, terms, contracts, _initial(lines, start))
-    events = ordered_events(amendments, later)
-    states = _states(allocated.obligations, lines, contracts)
-    added = _added(changes, splits, lines, start, records, states)
-    happenings = Happenings(events, deltas_of(later, events), change_rows(changes, kept_terms, lines, states), added)
+    financing = contract_financing(
+        contracts,
+        lines.filter(pl.col("added_place") == 0),
+        records.frame("milestone"),
+        promised_payments(contracts, records.frame("billing_plan_line"), records.frame("invoice"), records.frame("payment")),
+        as_of,
+    )
+    allocated = inception(lines, terms, contracts, _initial(lines, start), financing.prices)
+    ends = terminations(contracts, amended, records, as_of)
+    events = ordered_events(amendments, later, ends)
     periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, as_of))
     measures = Measures(observed, fiscal_periods(periods))
-    evolved = evolve(states, happenings, measures)
+    states = with_openings(_states(allocated.obligations, lines, contracts), openings, lines, measures)
+    added = _added(changes, splits, lines, start, records, states)
+    touched = pl.concat([change_rows(changes, kept_terms, lines, states), ended_obligations(ends, states, added)], how="diagonal")
+    happenings = Happenings(events, deltas_of(later, events), touched, added)
+    evolved = evolve(states.drop("opened_on", "opened"), happenings, measures)
     about = _about(states, added, contracts)
     atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), measures, about, periods, as_of)
     outside = _outside(records, lines, worked, allocated.obligations, observed, contracts, periods, as_of)
-    findings = (gate_findings(contracts), allocated.findings, distinctness_findings(changes), _review_findings(lines))
-    return Core(contracts, lines, terms, levels, later, start, changes, about, evolved, measures, atoms, outside, worked, periods, findings)
+    findings = (
+        gate_findings(contracts),
+        allocated.findings,
+        distinctness_findings(changes),
+        _review_findings(lines),
+        _plan_findings(records, contracts, terms, levels),
+    )
+    return Core(
+        contracts,
+        lines,
+        terms,
+        levels,
+        later,
+        start,
+        changes,
+        about,
+        evolved,
+        measures,
+        atoms,
+        outside,
+        worked,
+        periods,
+        financing,
+        findings,
+    )
 
 
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
@@ -255,20 +301,11 @@ def _added(
 
 def _about(states: pl.DataFrame, added: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return per obligation what dates and posts its revenue; what is held has no gate date."""
-    both = pl.concat(
-        [
-            states.select(
-                "okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"
-            ),
-            added.select(
-                "okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"
-            ),
-        ]
-    )
+    names = ["okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"]
+    both = pl.concat([states.select(*names, "opened_on", "opened"), added.select(names)], how="diagonal")
     head = contracts.select("contract_id", "calendar", "gate_date", setting("rounding.schedule").alias("schedule"))
-    return both.join(head, on="contract_id", how="left").with_columns(
-        pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date")
-    )
+    made = both.join(head, on="contract_id", how="left").with_columns(pl.col("opened").fill_null(0))
+    return made.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date"))
 
 
 def _span(contracts: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> tuple[dt.date, dt.date]:
@@ -345,6 +382,40 @@ def _review_findings(lines: pl.DataFrame) -> pl.DataFrame:
             "repurchase_kind",
         ).alias("message"),
         pl.lit("Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
+
+
+def _plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every contract whose billing plan does not come to what its lines now cost."""
+    plan = records.frame("billing_plan_line").filter(pl.col("amount").is_not_null())
+    planned = plan.group_by("contract_id").agg(
+        pl.col("amount").sum().alias("planned"), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+    latest = terms.sort("place").group_by("contract_line_id", maintain_order=True).agg(pl.col("contract_id").last(), pl.col("gross").last())
+    priced = latest.group_by("contract_id").agg(
+        pl.col("gross").sum().alias("lines"), pl.col("gross").is_not_null().all().alias("is_priced")
+    )
+    open_price = levels.filter(pl.col("level") != 0).select("contract_id").unique()
+    made = contracts.drop("evidence").join(planned, on="contract_id", how="inner").join(priced, on="contract_id", how="inner")
+    made = made.join(open_price, on="contract_id", how="anti").filter("is_priced")
+    difference = money_units(pl.col("planned"), pl.col("minor_digits")) - pl.col("lines")
+    hit = made.with_columns(units_money(difference, pl.col("minor_digits")).alias("difference")).filter(pl.col("difference") != 0)
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("price_differs_from_billing_plan").alias("kind"),
+        pl.lit("price_differs_from_billing_plan").alias("rule"),
+        pl.lit("medium").alias("severity"),
+        pl.lit("contract").alias("entity"),
+        pl.col("contract_id").alias("entity_id"),
+        "contract_id",
+        pl.col("difference").abs().alias("amount_at_risk"),
+        "currency",
+        pl.format("The billing plan of {} comes to {}, {} away from the price of its lines.", "contract_id", "planned", "difference").alias(
+            "message"
+        ),
+        pl.lit("Say which is the price: correct the plan, or the lines; the price is never taken from the plan.").alias("remedy"),
         pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )

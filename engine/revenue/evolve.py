@@ -84,7 +84,11 @@ def _version(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, measures: Measures, made: Evolved) -> pl.DataFrame:
-    before = with_progress(active, measures, "date", before=True)
+    # What a contract ends on is still served; any other change takes effect at the start of its day.
+    ending = pl.col("is_end").fill_null(value=False)
+    before = pl.concat(
+        [with_progress(active.filter(~ending), measures, "date", before=True), with_progress(active.filter(ending), measures, "date")]
+    )
     numerator, denominator = segment_part()
     before = before.with_columns(
         earned_minor().alias("minor.before"),
@@ -142,7 +146,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change")).alias("stated"),
     )
-    made = _exercised(made, added)
+    made = _forfeited(_exercised(made, added))
     if added.height:
         fresh = added.with_columns(
             *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past")),
@@ -181,6 +185,15 @@ def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     left = pl.col("base") + pl.col("rem") - pl.col("earned")
     moved = units_to_minor(part_units(left, pl.col("part"), pl.col("whole"))) * GUARD
     return made.with_columns(pl.when(pl.col("moved.to").is_not_null()).then(moved).alias("moved")).drop("part", "whole")
+
+
+def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `forfeited`: of what a contract that ends leaves unearned, what was paid for good and stays with the firm."""
+    left = pl.col("base") + pl.col("rem") - pl.col("earned")
+    lost = pl.when(pl.col("kind") == "terminate").then(pl.max_horizontal(left, wide(0))).otherwise(wide(0))
+    whole, earned = lost.sum().over("contract_id"), pl.col("earned").sum().over("contract_id")
+    kept = pl.min_horizontal(pl.max_horizontal(pl.col("paid_for_good").fill_null(0) - earned, wide(0)), whole)
+    return rows.with_columns(pl.when(whole > 0).then(part_units(lost, kept, whole)).otherwise(wide(0)).alias("forfeited"))
 
 
 def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -238,13 +251,18 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
         .alias("w_rem"),
     )
     apart = made.filter(~pl.col("in_pool"))
+    catches, ends = pl.col("kind") == "catch_up", pl.col("kind") == "terminate"
+    # What remains of a contract that ends is neither owed nor earned, but for what the customer forfeits.
+    kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
     apart = apart.with_columns(
-        pl.when(pl.col("kind") == "catch_up").then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
-        pl.when(pl.col("kind") == "catch_up")
+        pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
+        pl.when(ends)
+        .then(wide(0))
+        .when(catches)
         .then(pl.col("rem") + pl.col("price_change") - pl.col("past"))
         .otherwise(pl.col("rem"))
         .alias("rem"),
-        pl.when(pl.col("kind") == "catch_up").then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
+        pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
     )
     return pl.concat([chosen.select(apart.columns), apart])
 
@@ -265,7 +283,10 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
         pl.when(anew).then(pl.col("u")).otherwise(pl.col("u0")).alias("u0"),
     )
     made = made.with_columns(
-        pl.when(anew | pl.col("is_new")).then(units_to_minor(pl.col("base"))).otherwise(pl.col("minor.price")).alias("minor.price")
+        pl.when(anew | pl.col("is_new") | (pl.col("kind") == "terminate").fill_null(value=False))
+        .then(units_to_minor(pl.col("base")))
+        .otherwise(pl.col("minor.price"))
+        .alias("minor.price")
     )
     # A report of progress dated on the change tells the estimate after it.
     is_timed = pl.col("measure") == "time_elapsed"

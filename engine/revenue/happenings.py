@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 import polars as pl
 
-from engine.revenue.exact import wide
-from engine.revenue.records import Records
+from engine.revenue.exact import money_units, wide
+from engine.revenue.records import Records, original_id
 from engine.revenue.standalone import micros
 
 MOVING: Final = ("hours", "tiers", "fee")
 """Components whose estimate moves the price and the whole of the measure in one step."""
 
 _QTY: Final = pl.Decimal(38, 10)
+# The place of an end in the contract's order: after every amendment of its day.
+_LAST: Final = 10**6
 
 
 def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -66,11 +69,13 @@ def shared_levels(start: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
     """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day."""
     changes = amendments.select("group_id", pl.col("event_date").alias("date"), "place", "amendment_id")
     days = later.select("group_id", "date").unique().join(changes, on=["group_id", "date"], how="anti")
-    both = pl.concat([changes, days], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
+    last = ends.select("group_id", "date", "place", "amendment_id", pl.lit(value=True).alias("is_end"))
+    days = days.join(last, on=["group_id", "date"], how="anti")
+    both = pl.concat([changes, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
     return both.with_columns(pl.int_range(1, pl.len() + 1).over("group_id").cast(pl.Int32).alias("ordinal"))
 
 
@@ -115,8 +120,6 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
 
 
 def _past(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
-    from engine.revenue.exact import money_units
-
     return money_units(pl.coalesce(amount, pl.lit(0)).cast(pl.Decimal(38, 6)), digits)
 
 
@@ -139,7 +142,7 @@ def split_changes(changes: pl.DataFrame) -> pl.DataFrame:
     """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure."""
     return changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change")).with_columns(
         pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
-        pl.format("{}@{}", "obligation_id", "amendment_id").alias("new_obligation"),
+        pl.format("{}@{}", pl.col("obligation_id"), original_id("amendment_id")).alias("new_obligation"),
         pl.col("before.quantity").cast(_QTY).to_physical().cast(pl.Int128).alias("from_units"),
         (pl.col("quantity") - pl.col("before.quantity")).cast(_QTY).to_physical().cast(pl.Int128).alias("new_units"),
     )
@@ -183,4 +186,69 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
             whole.to_physical().cast(pl.Int128).alias("whole"),
         )
         .unique("contract_line_id", keep="first", maintain_order=True)
+    )
+
+
+def terminations(contracts: pl.DataFrame, amended: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+    """Return contracts that end before their time without an amendment that says on which terms: the end is an event of its own.
+
+    Columns: group_id, contract_id, date (the last day served), place, amendment_id, paid_for_good (units received
+    that cannot be claimed back: every line says so).
+    """
+    ended = contracts.filter(
+        (pl.col("terminated_date") <= as_of) & (pl.col("end_date").is_null() | (pl.col("terminated_date") < pl.col("end_date")))
+    )
+    told = amended.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner").filter(
+        (pl.col("event_date") == pl.col("terminated_date")) | (pl.col("end_date") == pl.col("terminated_date"))
+    )
+    lines = (
+        records.frame("contract_line").group_by("contract_id").agg((~pl.col("is_refundable").fill_null(value=True).any()).alias("→final"))
+    )
+    invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
+    paid = (
+        records.frame("payment")
+        .join(invoices, on="invoice_id", how="left")
+        .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
+    )
+    received = (
+        paid.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner")
+        .filter(pl.col("paid_date") <= pl.col("terminated_date"))
+        .group_by("contract_id")
+        .agg(pl.col("amount").sum().alias("→paid"))
+    )
+    made = (
+        ended.join(told, on="contract_id", how="anti")
+        .join(lines, on="contract_id", how="left")
+        .join(received, on="contract_id", how="left")
+    )
+    final = (
+        pl.when(pl.col("→final").fill_null(value=False))
+        .then(money_units(pl.col("→paid").fill_null(0), pl.col("minor_digits")))
+        .otherwise(wide(0))
+    )
+    return made.select(
+        "group_id",
+        "contract_id",
+        pl.col("terminated_date").alias("date"),
+        pl.lit(_LAST, dtype=pl.Int32).alias("place"),
+        pl.format("{}|terminated", "contract_id").alias("amendment_id"),
+        final.alias("paid_for_good"),
+    )
+
+
+def ended_obligations(ends: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return the obligations that end with their contract, as changes (`change_rows`)."""
+    every = pl.concat([states.select("okey", "contract_id"), added.select("okey", "contract_id")])
+    return (
+        ends.select("group_id", "contract_id", "place", "paid_for_good")
+        .join(every, on="contract_id", how="inner")
+        .select(
+            "group_id",
+            "place",
+            "okey",
+            pl.lit(value="terminate").alias("kind"),
+            wide(0).alias("price_change"),
+            wide(0).alias("past"),
+            "paid_for_good",
+        )
     )

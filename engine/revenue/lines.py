@@ -12,7 +12,7 @@ from engine.canonical.schema import entity_spec
 from engine.revenue.contracts import conclusions
 from engine.revenue.exact import minor_money, money_units, units_to_minor
 from engine.revenue.frames import setting
-from engine.revenue.records import Records
+from engine.revenue.records import Records, original_id
 from engine.revenue.settings import Versions, assignments, with_settings, with_treatment
 
 _MONEY_FIELDS: Final = (
@@ -63,7 +63,7 @@ def line_frame(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame,
 
 
 def _dated(lines: pl.DataFrame) -> pl.DataFrame:
-    obligation = pl.coalesce("obligation_key", "contract_line_id")
+    obligation = pl.coalesce("obligation_key", original_id("contract_line_id"))
     return lines.with_columns(
         obligation.alias("obligation_id"),
         pl.concat_str("group_id", obligation, separator=KEY).alias("okey"),
@@ -128,7 +128,9 @@ def _treated(lines: pl.DataFrame, records: Records, contracts: pl.DataFrame, ver
         "contract_id", setting("licence.nature"), setting("as_invoiced"), setting("proration")
     )
     made = lines.join(choices, on="contract_id", how="left", maintain_order="left")
-    made = made.join(assignments(versions), on=["version", "contract_line_id"], how="left", maintain_order="left")
+    own = assignments(versions).rename({"contract_line_id": "→line"})
+    made = made.with_columns(original_id("contract_line_id").alias("→line"))
+    made = made.join(own, on=["version", "→line"], how="left", maintain_order="left").drop("→line")
     made = made.with_columns(
         pl.coalesce("own.nature", "setting.licence.nature").alias("licence_nature"),
         pl.col("setting.as_invoiced").alias("as_invoiced"),

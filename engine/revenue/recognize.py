@@ -64,10 +64,11 @@ def recognized(
         pl.lit(value=False).alias("is_planned"),
     )
     rows = pl.concat([points, events], how="diagonal").join(
-        open_keys.select("okey", "timing", "calendar", "gate_date"), on="okey", how="left"
+        open_keys.select("okey", "timing", "calendar", "gate_date", "opened_on", "opened"), on="okey", how="left"
     )
-    rows = rows.filter(pl.col("date") >= pl.col("gate_date")).sort("okey", "is_planned", "date", "order")
-    rows = rows.with_columns((pl.col("minor") - pl.col("minor").shift(1).over("okey").fill_null(0)).alias("minor"))
+    begun = pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
+    rows = rows.filter((pl.col("date") >= pl.col("gate_date")) & begun).sort("okey", "is_planned", "date", "order")
+    rows = rows.with_columns((pl.col("minor") - pl.coalesce(pl.col("minor").shift(1).over("okey"), "opened")).alias("minor"))
     return _posted(rows.filter(pl.col("minor") != 0), periods, as_of)
 
 

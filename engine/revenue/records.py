@@ -12,7 +12,15 @@ from engine.canonical.schema import entity_spec
 from engine.revenue.frames import TEXTS
 from engine.stage import Context, Facts
 
+COPY: Final = "\x1e"
+"""Stands between the number of a copy and the id of its record (`late.py`)."""
+
 _APPROVED_ITEMS: Final = ("time_entry", "expense")
+
+
+def original_id(name: str) -> pl.Expr:
+    """Return an id without the number of the copy it stands in."""
+    return pl.col(name).str.split(COPY).list.last()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from engine.policy.kinds.revenue import ACCOUNT_ROLES, RevenuePolicy, treatment_
 from engine.policy.kinds.revenue_settings import RevenueSettings, setting_types
 from engine.policy.kinds.table import versioned_table
 from engine.policy.loaded import LoadedPolicy, PolicySet
-from engine.revenue.records import Records
+from engine.revenue.records import Records, original_id
 
 Versions = Sequence[tuple[LoadedPolicy, RevenuePolicy]]
 
@@ -58,11 +58,15 @@ def with_settings(frame: pl.DataFrame, versions: Versions, key: str) -> pl.DataF
         return made
     over = _frame(rows, {"version": pl.Int32(), key: pl.String()})
     names = [name for name in over.columns if name.startswith("setting.")]
-    joined = made.join(
-        over.with_columns(pl.lit(value=True).alias("is_overridden")), on=["version", key], how="left", maintain_order="left", suffix=".own"
+    joined = made.with_columns(original_id(key).alias("→key")).join(
+        over.with_columns(pl.lit(value=True).alias("is_overridden")).rename({key: "→key"}),
+        on=["version", "→key"],
+        how="left",
+        maintain_order="left",
+        suffix=".own",
     )
     chosen = [pl.when(pl.col("is_overridden")).then(pl.col(f"{name}.own")).otherwise(pl.col(name)).alias(name) for name in names]
-    return joined.with_columns(chosen).drop("is_overridden", *(f"{name}.own" for name in names))
+    return joined.with_columns(chosen).drop("is_overridden", "→key", *(f"{name}.own" for name in names))
 
 
 _OWN: Final = ("timing", "measure", "convention", "principal", "loss_scope", "nature")
