@@ -54,7 +54,8 @@ def opened_store(out: Path, address: str | None) -> Iterator[Store]:
         store.close()
 
 
-def _actor(name: str | None) -> Actor:
+def acting(name: str | None) -> Actor:
+    """Return who acts on the command line: asserted, whatever the name."""
     from adapters.store.audit import Actor
 
     return Actor(name or getpass.getuser())
@@ -172,7 +173,7 @@ def assign_command(
 
     with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
-        assign(session, _actor(who), found, None if person == "-" else person)
+        assign(session, acting(who), found, None if person == "-" else person)
     typer.echo(f"Case {found.case_id[:8]} is with {person}." if person != "-" else f"Case {found.case_id[:8]} is with nobody.")
 
 
@@ -189,7 +190,7 @@ def comment_command(
 
     with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
-        comment(session, _actor(who), found, text)
+        comment(session, acting(who), found, text)
     typer.echo(f"Noted on case {found.case_id[:8]}.")
 
 
@@ -207,7 +208,7 @@ def snooze_command(
     day = None if until == "-" else parse_date(until)
     with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
-        snooze(session, _actor(who), found, day)
+        snooze(session, acting(who), found, day)
     typer.echo(f"Case {found.case_id[:8]} rests until {day}." if day else f"Case {found.case_id[:8]} is awake.")
 
 
@@ -228,7 +229,7 @@ def waive(
     policy = _policy(policies)
     with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
-        request = settle(session, _actor(who), found, policy, "write_off" if write_off else "waive", reason, comment)
+        request = settle(session, acting(who), found, policy, "write_off" if write_off else "waive", reason, comment)
     if request is None:
         typer.echo(f"Case {found.case_id[:8]} is {found.state.replace('_', ' ')}.")
     else:
@@ -248,7 +249,7 @@ def reopen_command(
 
     with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
-        reopen(session, _actor(who), found, comment)
+        reopen(session, acting(who), found, comment)
     typer.echo(f"Case {found.case_id[:8]} is open.")
 
 

@@ -149,6 +149,42 @@ class Approval(Base):
     comment: Mapped[str | None] = mapped_column(sa.Text)
 
 
+class PeriodClose(Base):
+    """The close of a period: its state, the run it rests on, and the certificate people signed."""
+
+    __tablename__ = "period_close"
+
+    close_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
+    period: Mapped[str] = mapped_column(sa.String(10), index=True)
+    state: Mapped[str] = mapped_column(sa.String(20))
+    """started, locked or reopened; a reopened close is followed by another one."""
+    run_id: Mapped[str] = mapped_column(sa.String(32))
+    started_by: Mapped[str] = mapped_column(sa.String(200))
+    started_at: Mapped[dt.datetime] = mapped_column(Instant)
+    certificate: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    certificate_hash: Mapped[str] = mapped_column(sa.String(64))
+    locked_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    reopened_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+
+
+class CloseSignature(Base):
+    """A person's signature under a certificate, or under its reopening."""
+
+    __tablename__ = "close_signature"
+
+    signature_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    close_id: Mapped[int] = mapped_column(sa.ForeignKey("period_close.close_id"), index=True)
+    purpose: Mapped[str] = mapped_column(sa.String(20))
+    """close or reopen."""
+    role: Mapped[str] = mapped_column(sa.String(60))
+    name: Mapped[str] = mapped_column(sa.String(200))
+    identity: Mapped[str] = mapped_column(sa.String(20))
+    at: Mapped[dt.datetime] = mapped_column(Instant)
+    certificate_hash: Mapped[str] = mapped_column(sa.String(64))
+
+
 class AuditHead(Base):
     """The end of the audit log: one row, locked while an entry is added."""
 

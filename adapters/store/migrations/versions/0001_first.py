@@ -12,7 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_APPEND_ONLY = ("audit_entry", "case_event")
+_APPEND_ONLY = ("audit_entry", "case_event", "close_signature")
 
 
 def upgrade() -> None:
@@ -97,6 +97,7 @@ def _create_history() -> None:
         sa.Column("decided_at", Instant),
         sa.Column("comment", sa.Text),
     )
+    _create_closes()
     op.create_table(
         "audit_head",
         sa.Column("head_id", sa.Integer, primary_key=True),
@@ -116,6 +117,35 @@ def _create_history() -> None:
         sa.Column("hash", sa.String(64), nullable=False),
     )
     op.execute(sa.text("INSERT INTO audit_head (head_id, sequence, hash) VALUES (1, 0, '')"))
+
+
+def _create_closes() -> None:
+    op.create_table(
+        "period_close",
+        sa.Column("close_id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("scope", sa.String(200), nullable=False, index=True),
+        sa.Column("period", sa.String(10), nullable=False, index=True),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("run_id", sa.String(32), nullable=False),
+        sa.Column("started_by", sa.String(200), nullable=False),
+        sa.Column("started_at", Instant, nullable=False),
+        sa.Column("certificate", sa.JSON, nullable=False),
+        sa.Column("certificate_hash", sa.String(64), nullable=False),
+        sa.Column("locked_at", Instant),
+        sa.Column("reopened_at", Instant),
+        sa.Column("reason", sa.Text),
+    )
+    op.create_table(
+        "close_signature",
+        sa.Column("signature_id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("close_id", sa.Integer, sa.ForeignKey("period_close.close_id"), nullable=False, index=True),
+        sa.Column("purpose", sa.String(20), nullable=False),
+        sa.Column("role", sa.String(60), nullable=False),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("identity", sa.String(20), nullable=False),
+        sa.Column("at", Instant, nullable=False),
+        sa.Column("certificate_hash", sa.String(64), nullable=False),
+    )
 
 
 def _refuse_changes() -> None:

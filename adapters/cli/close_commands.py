@@ -1,0 +1,170 @@
+"""`tieout close …`: the board, the certificate, signatures, locking, reopening, and the auditor's bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.cli import app
+from adapters.cli.case_commands import Address, Out, Who, acting, opened_store
+from adapters.cli.run_commands import policies_folder
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from adapters.close.board import BoardLine
+    from adapters.store.tables import PeriodClose, Run
+    from engine.policy.kinds.close import ClosePolicy
+
+close_app = typer.Typer(no_args_is_help=True, help="Close a period, prove it, and reopen it only with two people.")
+app.add_typer(close_app, name="close")
+
+_RUNS = Path("runs")
+Period = Annotated[str, typer.Argument(help="Fiscal period, as 2026-10.")]
+Policies = Annotated[Path | None, typer.Option("--policies", help="Policy folder.")]
+RunName = Annotated[str | None, typer.Option("--run", help="Run id or prefix; default: the latest.")]
+
+
+def _policy(folder: Path | None) -> ClosePolicy:
+    from adapters.policy_folder import require_policies
+    from engine.errors import UsageError
+    from engine.policy.kinds.close import ClosePolicy
+
+    found = require_policies(policies_folder(folder)).of_kind(ClosePolicy)
+    if not found:
+        raise UsageError("The policies do not say what a close takes.", "Add a policy of the kind `close`.")
+    return found[-1][1]
+
+
+def _run(session: Session, out: Path, name: str | None) -> Run:
+    from adapters.publish import find_run
+    from adapters.store.tables import Run
+    from engine.errors import UsageError
+
+    folder = find_run(out, name)
+    run = session.get(Run, folder.name)
+    if run is None:
+        raise UsageError(f"The run {folder.name} is not in the store.", "Run its snapshot again: the results stand and are entered.")
+    return run
+
+
+def _close(session: Session, scope: str, period: str) -> PeriodClose:
+    from adapters.close.period import latest_close
+    from engine.errors import UsageError
+
+    found = latest_close(session, scope, period)
+    if found is None:
+        raise UsageError(f"The close of {period} was not started.", f"Run `tieout close start {period}`.")
+    return found
+
+
+def _print_board(lines: list[BoardLine]) -> None:
+    for line in lines:
+        typer.echo(f"{'blocks' if line.blocks else 'ok':<7} {line.question}: {line.answer}")
+
+
+@close_app.command("status")
+def status(period: Period, run_name: RunName = None, policies: Policies = None, out: Out = _RUNS, store: Address = None) -> None:
+    """Show the readiness board of a period and its certificate; exit 1 while something blocks or the certificate is void."""
+    from adapters.close.board import board
+    from adapters.close.certificate import late_amounts
+    from adapters.close.period import altered_lines, latest_close, signatures
+
+    policy = _policy(policies)
+    with opened_store(out, store) as opened, opened.read() as session:
+        run = _run(session, out, run_name)
+        close = latest_close(session, run.scope, period)
+        lines = board(session, out / run.run_id, run.scope, period, policy)
+        _print_board(lines)
+        void: list[str] = []
+        if close is not None:
+            void = altered_lines(session, close, out)
+            typer.echo(f"\nThe close of {period} is {close.state}, on run {close.run_id}, certificate {close.certificate_hash[:16]}.")
+            for each in signatures(session, close):
+                typer.echo(f"signed  {each.role}: {each.name} ({each.identity.replace('_', ' ')}), {each.at:%Y-%m-%d %H:%M}")
+            for line in void:
+                typer.echo(f"VOID    {line}")
+            if close.state == "locked" and run.run_id != close.run_id:
+                for late in late_amounts(out / run.run_id, period):
+                    amount = f"{late['recognized_amount']:,.2f} {late['currency']}"
+                    typer.echo(f"late    {amount} for {period}, posted in {late['period']} ({late['nature'].replace('_', ' ')})")
+    raise typer.Exit(1 if void or (any(line.blocks for line in lines) and (close is None or close.state != "locked")) else 0)
+
+
+@close_app.command("start")
+def start(period: Period, run_name: RunName = None, policies: Policies = None, who: Who = None, out: Out = _RUNS, store: Address = None) -> None:  # noqa: E501
+    """Start the close of a period on a run: its certificate is made."""
+    from adapters.close.period import start_close
+
+    policy = _policy(policies)
+    with opened_store(out, store) as opened, opened.write() as session:
+        run = _run(session, out, run_name)
+        close = start_close(session, acting(who), run, out / run.run_id, period, policy)
+    typer.echo(f"The close of {period} is started on run {run.run_id}, certificate {close.certificate_hash[:16]}.")
+
+
+@close_app.command("sign")
+def sign(
+    period: Period,
+    role: Annotated[str, typer.Option(help="Role in which you sign.")],
+    run_name: RunName = None, policies: Policies = None, who: Who = None, out: Out = _RUNS, store: Address = None,
+) -> None:  # fmt: skip
+    """Sign the certificate of a period; from the command line the signature is noted as asserted and does not count."""
+    from adapters.close.period import altered_lines, sign_close
+
+    policy = _policy(policies)
+    with opened_store(out, store) as opened, opened.write() as session:
+        close = _close(session, _run(session, out, run_name).scope, period)
+        signature = sign_close(session, acting(who), close, role, policy, altered_lines(session, close, out))
+    counts = "" if signature.identity == "signed_in" else "; it is asserted, so a signed-in signature is still needed"
+    typer.echo(f"{signature.name} signed the close of {period} as {role}{counts}.")
+
+
+@close_app.command("lock")
+def lock(period: Period, run_name: RunName = None, policies: Policies = None, who: Who = None, out: Out = _RUNS, store: Address = None) -> None:  # noqa: E501
+    """Lock a period: nothing may block it, and every role must have signed."""
+    from adapters.close.board import board
+    from adapters.close.period import altered_lines, lock_close
+
+    policy = _policy(policies)
+    with opened_store(out, store) as opened, opened.write() as session:
+        run = _run(session, out, run_name)
+        close = _close(session, run.scope, period)
+        lines = board(session, out / close.run_id, run.scope, period, policy)
+        lock_close(session, acting(who), close, lines, policy, altered_lines(session, close, out))
+    typer.echo(f"The period {period} is locked.")
+
+
+@close_app.command("reopen")
+def reopen(
+    period: Period,
+    role: Annotated[str, typer.Option(help="Role in which you sign the reopening.")],
+    reason: Annotated[str, typer.Option(help="What must be corrected in the period.")],
+    run_name: RunName = None, policies: Policies = None, who: Who = None, out: Out = _RUNS, store: Address = None,
+) -> None:  # fmt: skip
+    """Sign the reopening of a locked period; it opens when both roles have signed."""
+    from adapters.close.period import reopen_close
+
+    policy = _policy(policies)
+    with opened_store(out, store) as opened, opened.write() as session:
+        close = _close(session, _run(session, out, run_name).scope, period)
+        is_open = reopen_close(session, acting(who), close, role, reason, policy)
+    typer.echo(f"The period {period} is reopened." if is_open else f"Noted; {period} stays locked until both roles have signed in person.")
+
+
+@close_app.command("bundle")
+def bundle(
+    period: Period,
+    target: Annotated[Path | None, typer.Option("--file", help="Archive to write; default: close-PERIOD.zip.")] = None,
+    run_name: RunName = None, out: Out = _RUNS, store: Address = None,
+) -> None:  # fmt: skip
+    """Write what an auditor needs to perform the close again, offline."""
+    from adapters.close.bundle import write_bundle
+
+    path = target or Path(f"close-{period}.zip")
+    with opened_store(out, store) as opened, opened.read() as session:
+        close = _close(session, _run(session, out, run_name).scope, period)
+        count = write_bundle(session, close, out, path)
+    typer.echo(f"{path} holds {count:,} files.")

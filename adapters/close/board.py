@@ -1,0 +1,122 @@
+"""The readiness board: what still stands between a period and its close, line by line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from adapters.publish import MANIFEST
+from adapters.store.audit import verify
+from adapters.store.tables import Case
+from engine.errors import StoreError
+from engine.policy.kinds.close import ClosePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLine:
+    """One question of the board: its answer, and whether it blocks the close."""
+
+    question: str
+    answer: str
+    blocks: bool
+
+
+def read_manifest(run_dir: Path) -> dict[str, Any]:
+    """Return a run's manifest; raises StoreError when it is not there or damaged."""
+    try:
+        found: dict[str, Any] = json.loads((run_dir / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The run {run_dir.name} cannot be read.", "Run its snapshot again.") from error
+    return found
+
+
+def output(run_dir: Path, name: str) -> pl.DataFrame | None:
+    """Return an output of a run, or None when the run has none of that name."""
+    path = run_dir / f"{name}.parquet"
+    if not path.is_file():
+        return None
+    try:
+        return pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise StoreError(f"The file {name}.parquet of the run {run_dir.name} is damaged.", "Run its snapshot again.") from error
+
+
+def board(session: Session, run_dir: Path, scope: str, period: str, policy: ClosePolicy) -> list[BoardLine]:
+    """Return the board of a period as a run and the cases of its scope show it."""
+    manifest = read_manifest(run_dir)
+    lines = _cases(session, scope, policy)
+    lines += _sources(manifest)
+    lines.append(_freshness(manifest, period, policy))
+    lines.append(_tie_outs(output(run_dir, "reconciliations"), period, policy))
+    lines.append(_entries(output(run_dir, "journal"), period))
+    held = output(run_dir, "held")
+    count = 0 if held is None else held.select("file", "row").unique().height
+    lines.append(BoardLine("rows held", f"{count:,}" if count else "none", count > 0))
+    _, problem = verify(session)
+    lines.append(BoardLine("audit log", "whole" if problem is None else problem, problem is not None))
+    return lines
+
+
+def _cases(session: Session, scope: str, policy: ClosePolicy) -> list[BoardLine]:
+    query = sa.select(Case.severity, sa.func.count()).where(Case.scope == scope, Case.state == "open").group_by(Case.severity)
+    counts = {str(row[0]): int(row[1]) for row in session.execute(query).all()}
+    return [
+        BoardLine(f"open cases, {severity}", f"{counts.get(severity, 0):,}", counts.get(severity, 0) > 0 and severity in policy.blocked_by)
+        for severity in ("critical", "high", "medium", "low")
+    ]
+
+
+def _sources(manifest: dict[str, Any]) -> list[BoardLine]:
+    unread = sorted({each["path"] for each in manifest["files"] if each["failure"]})
+    kinds = {each["rule"] for each in manifest["findings"]}
+    missing = sorted(kinds & {"missing_source", "source_missing", "source_empty"})
+    answer = ", ".join([*unread, *(name.replace("_", " ") for name in missing)])
+    unapproved = "mapping_changed" in kinds
+    return [
+        BoardLine("missing or unreadable sources", answer or "none", bool(answer)),
+        BoardLine("mappings changed since their approval", "yes" if unapproved else "none", unapproved),
+    ]
+
+
+def _freshness(manifest: dict[str, Any], period: str, policy: ClosePolicy) -> BoardLine:
+    as_of = dt.date.fromisoformat(manifest["as_of"])
+    end = _period_end(period)
+    if end is None:
+        return BoardLine("snapshot", f"as of {as_of}", blocks=False)
+    late = (as_of - end).days
+    if late < 0:
+        return BoardLine("snapshot", f"as of {as_of}, before the period ends on {end}", blocks=True)
+    return BoardLine("snapshot", f"as of {as_of}, {late} days after the period's end", late > policy.snapshot_within_days)
+
+
+def _period_end(period: str) -> dt.date | None:
+    try:
+        first = dt.date.fromisoformat(f"{period}-01")
+    except ValueError:
+        return None
+    return (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
+
+
+def _tie_outs(frame: pl.DataFrame | None, period: str, policy: ClosePolicy) -> BoardLine:
+    question = "tie-outs with an unexplained difference"
+    if frame is None:
+        return BoardLine(question, "no tie-out was made", blocks=True)
+    within = frame.filter(pl.col("period").is_null() | (pl.col("period") <= period))
+    wrong = within.filter(pl.col("unexplained").abs() > pl.lit(policy.unexplained_above).cast(pl.Decimal(38, 6)))
+    names = sorted(set(wrong["reconciliation"].to_list()))
+    return BoardLine(question, ", ".join(names) if names else "none", bool(names))
+
+
+def _entries(frame: pl.DataFrame | None, period: str) -> BoardLine:
+    question = "proposed entries not approved"
+    if frame is None or frame.height == 0:
+        return BoardLine(question, "none", blocks=False)
+    batches = frame.filter(pl.col("period") == period)["batch_id"].n_unique()
+    return BoardLine(question, f"{batches:,} batches are drafts" if batches else "none", blocks=False)

@@ -1,0 +1,111 @@
+"""The auditor's bundle: everything it takes to perform a closed period again, offline, in one archive."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from adapters.close.period import signatures
+from adapters.safe_cells import safe_cell
+from adapters.store.tables import AuditEntry, Case, PeriodClose, Run
+from engine.errors import StoreError, UsageError
+
+# A fixed date, so that the same close gives the same archive.
+_DATED: Final = (1980, 1, 1, 0, 0, 0)
+_CASE_COLUMNS: Final = (
+    "case_id", "state", "severity", "rule", "entity", "entity_id", "contract_id", "amount", "currency", "message", "opened_on",
+    "resolved_on", "resolution", "reason_code", "assignee",
+)  # fmt: skip
+
+_AUDIT_COLUMNS: Final = ("sequence", "at", "actor", "identity", "action", "subject", "body", "previous_hash", "hash")
+
+_README: Final = """The close of {period}
+=====================
+
+certificate.json   what was signed, with hashes of everything below, and the signatures
+run/               the results, with the policies and mappings they were made with (run/inputs)
+snapshot/          the exports as the systems wrote them{previous}
+cases.csv          every case with its state
+audit.csv          the log of what people did, each entry carrying the hash of the one before
+
+To perform the close again, with Tieout of the engine version {engine}:
+
+    tieout replay run --snapshot snapshot{option}
+
+It runs the exports against the policies in run/inputs and compares every result to the byte.
+"""
+
+
+def write_bundle(session: Session, close: PeriodClose, out: Path, target: Path) -> int:
+    """Write the bundle of a close; return how many files it holds.
+
+    Raises UsageError when the snapshot's folder is not where the run found it, StoreError when the
+    archive cannot be written.
+    """
+    run = session.get(Run, close.run_id)
+    if run is None:
+        raise UsageError(f"The run {close.run_id} is not in the store.", "")
+    folders = {"run": out / close.run_id, "snapshot": _folder(run, "snapshot")}
+    if run.came_from.get("previous"):
+        folders["previous"] = _folder(run, "previous")
+    cases = sa.select(Case).where(Case.scope == close.scope).order_by(Case.case_id)
+    texts = {
+        "README.txt": _readme(close.period, run.engine_version, has_previous="previous" in folders),
+        "certificate.json": json.dumps(_certificate(session, close), indent=2, sort_keys=True, ensure_ascii=False) + "\n",
+        "cases.csv": _csv(_CASE_COLUMNS, session.execute(cases).scalars()),
+        "audit.csv": _csv(_AUDIT_COLUMNS, session.execute(sa.select(AuditEntry).order_by(AuditEntry.sequence)).scalars()),
+    }
+    try:
+        return _archive(target, folders, texts)
+    except OSError as error:
+        raise StoreError(f"The bundle could not be written to {target}.", "Free space or choose another place.") from error
+
+
+def _readme(period: str, engine: str, *, has_previous: bool) -> str:
+    previous = "\nprevious/          the exports of the night before" if has_previous else ""
+    return _README.format(period=period, engine=engine, previous=previous, option=" --previous previous" if has_previous else "")
+
+
+def _folder(run: Run, name: str) -> Path:
+    path = Path(str(run.came_from.get(name) or ""))
+    if not run.came_from.get(name) or not path.is_dir():
+        raise UsageError(f"The {name} of the run {run.run_id} is not at {path}.", "Put the exports back where the run found them.")
+    return path
+
+
+def _certificate(session: Session, close: PeriodClose) -> dict[str, Any]:
+    signed = [
+        {"role": each.role, "name": each.name, "identity": each.identity, "at": each.at.isoformat()} for each in signatures(session, close)
+    ]
+    return {**close.certificate, "certificate_hash": close.certificate_hash, "state": close.state, "signatures": signed}
+
+
+def _csv(columns: tuple[str, ...], rows: Any) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([safe_cell(getattr(row, name)) for name in columns] for row in rows)
+    return text.getvalue()
+
+
+def _archive(target: Path, folders: dict[str, Path], texts: dict[str, str]) -> int:
+    count = 0
+    partial = target.with_name(target.name + ".partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in sorted(texts.items()):
+            archive.writestr(zipfile.ZipInfo(name, _DATED), text, zipfile.ZIP_DEFLATED)
+            count += 1
+        for name, folder in folders.items():
+            for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+                place = zipfile.ZipInfo(f"{name}/{path.relative_to(folder).as_posix()}", _DATED)
+                archive.writestr(place, path.read_bytes(), zipfile.ZIP_DEFLATED)
+                count += 1
+    partial.replace(target)
+    return count

@@ -1,0 +1,217 @@
+"""A period is closed on evidence: altered evidence voids the certificate by its line, and nobody closes alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from sqlalchemy.orm import Session
+
+from adapters.close.board import BoardLine, board
+from adapters.close.bundle import write_bundle
+from adapters.close.certificate import late_amounts
+from adapters.close.period import altered_lines, latest_close, lock_close, reopen_close, sign_close, signatures, start_close
+from adapters.replay import replay_run
+from adapters.run import RunOutcome, run_snapshot
+from adapters.safe_cells import safe_cell
+from adapters.store.audit import Actor, verify
+from adapters.store.database import Store, open_store, store_url
+from adapters.store.tables import PeriodClose, Run
+from engine.errors import UsageError
+from engine.policy.kinds.close import ClosePolicy
+
+Snapshot = Callable[..., Path]
+PERIOD = "2026-01"
+ANNA = Actor("anna", "signed_in", frozenset({"preparer"}))
+BEN = Actor("ben", "signed_in", frozenset({"approver"}))
+CARL = Actor("carl", "signed_in", frozenset({"admin"}))
+CLEAN = {"contract": "contract_id,contract_number,total_value\nC1,N1,100\n"}
+POLICY = ClosePolicy.model_validate(
+    {"policy": "close", "id": "c", "title": "t", "owner": "o", "effective_from": "2026-01-01", "reference": "r"}
+)
+READY = [BoardLine("open cases, high", "0", blocks=False)]
+
+
+class Closing:
+    """A run of a small firm, and its store."""
+
+    def __init__(self, snapshot: Path, out: Path) -> None:
+        self.snapshot, self.out = snapshot, out
+        self.outcome: RunOutcome = run_snapshot(snapshot, out=out)
+        self.store: Store = open_store(store_url(out))
+
+    def run(self, session: Session) -> Run:
+        found = session.get(Run, self.outcome.run_id)
+        assert found is not None
+        return found
+
+    def start(self) -> None:
+        with self.store.write() as session:
+            start_close(session, ANNA, self.run(session), self.outcome.run_dir, PERIOD, POLICY)
+
+    def close(self, session: Session) -> PeriodClose:
+        found = latest_close(session, "snapshot", PERIOD)
+        assert found is not None
+        return found
+
+    def lock(self) -> None:
+        with self.store.write() as session:
+            for actor, role in ((ANNA, "preparer"), (BEN, "approver")):
+                sign_close(session, actor, self.close(session), role, POLICY, [])
+            lock_close(session, BEN, self.close(session), READY, POLICY, [])
+
+
+@pytest.fixture
+def closing(snapshot: Snapshot, tmp_path: Path) -> Iterator[Closing]:
+    made = Closing(snapshot(crm=CLEAN, psa=CLEAN), tmp_path / "runs")
+    yield made
+    made.store.close()
+
+
+def test_a_period_is_started_signed_by_both_roles_and_locked(closing: Closing) -> None:
+    closing.start()
+    closing.lock()
+    with closing.store.read() as session:
+        close = closing.close(session)
+        assert close.state == "locked" and close.locked_at is not None
+        assert [(each.role, each.name) for each in signatures(session, close)] == [("preparer", "anna"), ("approver", "ben")]
+        assert altered_lines(session, close, closing.out) == []
+        assert verify(session)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("alter", "line"),
+    [
+        (lambda each: (each.outcome.run_dir / "findings.parquet").write_bytes(b"x"), "results findings.parquet: the file was altered"),
+        (lambda each: (each.outcome.run_dir / "held.parquet").unlink(), "results held.parquet: the file is gone"),
+        (lambda each: (each.outcome.run_dir / "more.txt").write_text("x"), "results more.txt: the file was added"),
+        (lambda each: (each.outcome.run_dir / "inputs/policies/run.yaml").write_text("x"), "results inputs/policies/run.yaml: the file was altered"),  # noqa: E501
+        (lambda each: (each.snapshot / "psa/contract.csv").write_text("x"), "snapshot_files psa/contract.csv: the file was altered"),
+        (lambda each: shutil.rmtree(each.outcome.run_dir), "the run's folder is gone"),
+    ],
+)
+def test_altered_evidence_voids_the_certificate_and_names_its_line(closing: Closing, alter: Callable[[Closing], object], line: str) -> None:
+    closing.start()
+    alter(closing)
+    with closing.store.write() as session:
+        altered = altered_lines(session, closing.close(session), closing.out)
+        assert len(altered) == 1 and altered[0].endswith(line)
+        with pytest.raises(UsageError, match="The certificate is void"):
+            sign_close(session, ANNA, closing.close(session), "preparer", POLICY, altered)
+
+
+def test_a_certificate_whose_own_text_was_changed_is_void(closing: Closing) -> None:
+    closing.start()
+    with closing.store.write() as session:
+        close = closing.close(session)
+        close.certificate = {**close.certificate, "as_of": "2026-01-30"}
+    with closing.store.read() as session:
+        assert altered_lines(session, closing.close(session), closing.out) == ["the certificate's own text was altered"]
+
+
+def test_signatures_from_the_command_line_do_not_count(closing: Closing) -> None:
+    closing.start()
+    with closing.store.write() as session:
+        sign_close(session, Actor("dora"), closing.close(session), "preparer", POLICY, [])
+        sign_close(session, BEN, closing.close(session), "approver", POLICY, [])
+        with pytest.raises(UsageError, match="The signatures of preparer are missing"):
+            lock_close(session, BEN, closing.close(session), READY, POLICY, [])
+
+
+def test_one_person_signs_once_and_only_in_a_role_they_have(closing: Closing) -> None:
+    closing.start()
+    both = Actor("ben", "signed_in", frozenset({"approver", "preparer"}))
+    with closing.store.write() as session:
+        sign_close(session, both, closing.close(session), "approver", POLICY, [])
+        with pytest.raises(UsageError, match="signed this certificate already"):
+            sign_close(session, both, closing.close(session), "preparer", POLICY, [])
+        with pytest.raises(UsageError, match="does not have the role 'approver'"):
+            sign_close(session, ANNA, closing.close(session), "approver", POLICY, [])
+        with pytest.raises(UsageError, match="not signed as 'viewer'"):
+            sign_close(session, ANNA, closing.close(session), "viewer", POLICY, [])
+
+
+def test_a_blocked_period_is_not_locked_and_says_why(closing: Closing) -> None:
+    closing.start()
+    with closing.store.write() as session, pytest.raises(UsageError, match="open cases, high: 3"):
+        lock_close(session, BEN, closing.close(session), [BoardLine("open cases, high", "3", blocks=True)], POLICY, [])
+
+
+def test_starting_anew_makes_another_certificate_that_nobody_has_signed(closing: Closing) -> None:
+    closing.start()
+    with closing.store.write() as session:
+        sign_close(session, ANNA, closing.close(session), "preparer", POLICY, [])
+    (closing.snapshot / "psa/contract.csv").write_text(CLEAN["contract"].replace("100", "90"))
+    closing.outcome = run_snapshot(closing.snapshot, out=closing.out)
+    closing.start()
+    with closing.store.read() as session:
+        assert signatures(session, closing.close(session)) == []
+
+
+def test_a_locked_period_is_reopened_by_two_roles_with_a_reason(closing: Closing) -> None:
+    closing.start()
+    closing.lock()
+    with closing.store.write() as session:
+        close = closing.close(session)
+        with pytest.raises(UsageError, match="is locked"):
+            start_close(session, ANNA, closing.run(session), closing.outcome.run_dir, PERIOD, POLICY)
+        with pytest.raises(UsageError, match="without a reason"):
+            reopen_close(session, BEN, close, "approver", " ", POLICY)
+        assert not reopen_close(session, Actor("dora"), close, "admin", "Wrong rate", POLICY)
+        assert not reopen_close(session, BEN, close, "approver", "Wrong rate", POLICY)
+        with pytest.raises(UsageError, match="signed the reopening already"):
+            reopen_close(session, BEN, close, "approver", "Wrong rate", POLICY)
+        assert reopen_close(session, CARL, close, "admin", "Agreed", POLICY)
+        assert close.state == "reopened"
+
+
+def test_the_board_blocks_on_open_cases_held_rows_and_an_early_snapshot(snapshot: Snapshot, tmp_path: Path) -> None:
+    bad = {"contract": "contract_id,contract_number,total_value\nC1,N1,90\nC2,N2,abc\n"}
+    made = Closing(snapshot(crm=CLEAN, psa=bad, as_of="2026-01-20"), tmp_path / "runs")
+    with made.store.read() as session:
+        lines = {each.question: each for each in board(session, made.outcome.run_dir, "snapshot", PERIOD, POLICY)}
+    assert lines["open cases, high"].blocks
+    assert (lines["rows held"].answer, lines["rows held"].blocks) == ("1", True)
+    assert lines["snapshot"].answer == "as of 2026-01-20, before the period ends on 2026-01-31" and lines["snapshot"].blocks
+    assert not lines["audit log"].blocks
+    made.store.close()
+
+
+def test_a_bundle_can_be_performed_again_offline(closing: Closing, tmp_path: Path) -> None:
+    closing.start()
+    closing.lock()
+    target = tmp_path / "close.zip"
+    with closing.store.read() as session:
+        write_bundle(session, closing.close(session), closing.out, target)
+    shutil.rmtree(closing.out)
+    shutil.rmtree(closing.snapshot)
+    with zipfile.ZipFile(target) as archive:
+        archive.extractall(tmp_path / "audit")
+    certificate = json.loads((tmp_path / "audit/certificate.json").read_text())
+    assert [each["name"] for each in certificate["signatures"]] == ["anna", "ben"]
+    assert replay_run(tmp_path / "audit/run", tmp_path / "audit/snapshot").is_same
+
+
+def test_facts_that_came_after_the_lock_are_listed_by_where_they_were_posted(tmp_path: Path) -> None:
+    schedule = pl.DataFrame(
+        {
+            "period": ["2026-01", "2026-02", "2026-02", "2026-03"], "relates_to_period": ["2026-01", "2026-01", "2026-02", "2026-01"],
+            "nature": ["current", "out_of_period", "current", "error"], "currency": ["EUR"] * 4,
+            "recognized_amount": ["1", "20", "3", "-4"],
+        }
+    ).with_columns(pl.col("recognized_amount").cast(pl.Decimal(38, 6)))  # fmt: skip
+    schedule.write_parquet(tmp_path / "revenue_schedule.parquet")
+    assert [(each["period"], each["nature"], int(each["recognized_amount"])) for each in late_amounts(tmp_path, PERIOD)] == [
+        ("2026-02", "out_of_period", 20), ("2026-03", "error", -4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", " =1"])
+def test_a_cell_that_would_run_as_a_formula_is_text(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+    assert safe_cell(-5) == "-5"
