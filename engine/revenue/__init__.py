@@ -12,8 +12,10 @@ from engine.revenue.books import performance, sorted_performance, tell_books
 from engine.revenue.core import Core, run_core
 from engine.revenue.frames import Books
 from engine.revenue.late import composed, copied_records, late_facts
+from engine.revenue.posting import post
 from engine.revenue.pushdown import time_revenue
 from engine.revenue.records import Records, read_records
+from engine.revenue.reports import controlled, costs_and_losses, disclosed
 from engine.revenue.schedule import obligations_output, revenue_schedule
 from engine.revenue.settings import Versions, revenue_versions
 from engine.stage import Context, Facts, StageResult
@@ -22,7 +24,7 @@ __all__ = ["decide_revenue"]
 
 Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
 
-ROOMS: Final[tuple[Room, ...]] = ()
+ROOMS: Final[tuple[Room, ...]] = (costs_and_losses, post, disclosed, controlled)
 """The rooms after the core, in order: each may add frames to the books for those after it."""
 
 
@@ -43,13 +45,13 @@ def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> Stage
     result.frames = {
         "obligations": obligations_output(books).lazy(),
         "modifications": books.modifications.lazy(),
-        "revenue_schedule": revenue_schedule(books.performance).lazy(),
         "time_revenue": time_revenue(books.performance, core.worked, core.lines, core.contracts, core.periods).lazy(),
     }
     result.findings = [frame for frame in core.findings if frame.height]
     for room in ROOMS:
         books, made = room(books, records, context)
         result.add(made)
+    result.frames["revenue_schedule"] = revenue_schedule(books.extra["translated"]).lazy()
     return result
 
 

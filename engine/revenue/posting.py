@@ -18,8 +18,8 @@ from engine.stage import Context, StageResult
 def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageResult]:
     """Derive every contract's position, step by step, and from it balances and entries.
 
-    Frames: contract_balances, journal, journal_batches. The books gain `contract_balances`, and `atoms`: the
-    performance with `functional_amount`. Interest, loss provisions and contract costs are taken from
+    Frames: contract_balances, journal, journal_batches. The books gain `contract_balances`, and `translated`:
+    the performance with `functional_amount`. Interest, loss provisions and contract costs are taken from
     the books (`interest`, `loss_provisions`, `contract_costs`) where earlier rooms put them.
     """
     claims = read_claims(books, records, context.as_of)
@@ -31,7 +31,14 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     result = StageResult()
     result.frames = {"contract_balances": balances.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
     result.findings = [frame for frame in (_missing_rates(books, translated), _unplaced(claims)) if frame.height]
-    return books.with_extra(contract_balances=balances, atoms=translated.atoms), result
+    return books.with_extra(contract_balances=balances, translated=_whole(books, translated)), result
+
+
+def _whole(books: Books, translated: Translated) -> pl.DataFrame:
+    """Return the performance with functional amounts, what is planned among it without."""
+    planned = books.performance.filter("is_planned")
+    keys = ["contract_id", "contract_line_id", "obligation_id", "posting_date", "is_planned", "relates_to_period", "nature", "basis"]
+    return pl.concat([translated.atoms, planned], how="diagonal").sort(keys)
 
 
 def _missing_rates(books: Books, translated: Translated) -> pl.DataFrame:

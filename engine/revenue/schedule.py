@@ -42,7 +42,10 @@ _KEY: Final = ("contract_id", "contract_line_id", "obligation_id", "period", "re
 
 
 def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
-    """Return revenue by obligation, line, period, origin period, nature and basis: recognized through as_of, planned after."""
+    """Return revenue by obligation, line, period, origin period, nature and basis: recognized through as_of, planned after.
+
+    `performance` with `functional_amount`, as the posting room translated it.
+    """
     planned = pl.when("is_planned").then(pl.col("amount")).otherwise(pl.lit(0, dtype=MONEY))
     done = pl.when("is_planned").then(pl.lit(0, dtype=MONEY)).otherwise(pl.col("amount"))
     caught = pl.when("is_planned").then(pl.lit(0, dtype=MONEY)).otherwise(pl.col("catch_up_amount"))
@@ -53,6 +56,8 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
     )
     summed = made.group_by(_KEY, maintain_order=True).agg(
         pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
+        # The sum of nothing is not an amount: planned revenue is not translated.
+        pl.when(pl.col("functional_amount").count() > 0).then(pl.col("functional_amount").sum()).alias("functional_amount"),
         pl.col("currency", "rule").first(),
         pl.col("progress").filter(~pl.col("is_planned")).last(),
         pl.col("evidence").first(),
