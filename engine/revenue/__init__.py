@@ -15,7 +15,7 @@ from engine.revenue.late import composed, copied_records, late_facts
 from engine.revenue.posting import post
 from engine.revenue.pushdown import time_revenue
 from engine.revenue.records import Records, read_records
-from engine.revenue.reports import controlled, costs_and_losses, disclosed
+from engine.revenue.reports import controlled, costs_and_losses, disclosed, financed
 from engine.revenue.schedule import obligations_output, revenue_schedule
 from engine.revenue.settings import Versions, revenue_versions
 from engine.stage import Context, Facts, StageResult
@@ -24,7 +24,7 @@ __all__ = ["decide_revenue"]
 
 Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
 
-ROOMS: Final[tuple[Room, ...]] = (costs_and_losses, post, disclosed, controlled)
+ROOMS: Final[tuple[Room, ...]] = (financed, costs_and_losses, post, disclosed, controlled)
 """The rooms after the core, in order: each may add frames to the books for those after it."""
 
 

@@ -19,6 +19,7 @@ from engine.revenue.controls import (
 from engine.revenue.costs import amortization_ahead, classified, contract_costs, cost_findings
 from engine.revenue.disclosures import dated_balances, disclosures
 from engine.revenue.estimates import estimate_findings, look_back, look_back_findings
+from engine.revenue.financing import interest_entries
 from engine.revenue.frames import Books
 from engine.revenue.losses import loss_provisions
 from engine.revenue.recoverable import recoverable_amounts
@@ -41,6 +42,13 @@ class Records(Protocol):
     def frame(self, entity: str) -> pl.DataFrame:
         """Return an entity's records."""
         ...
+
+
+def financed(books: Books, _: Records, context: Context) -> tuple[Books, StageResult]:
+    """Add `interest` to the books (through as_of); put out financing."""
+    parts = books.extra["financing_parts"]
+    accrued = interest_entries(parts, books.periods).filter(pl.col("posting_date") <= context.as_of)
+    return books.with_extra(interest=accrued), StageResult(frames={"financing": books.extra["financing_decisions"].lazy()})
 
 
 def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
