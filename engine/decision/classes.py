@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
+from math import gcd
 from typing import Final
 
 import polars as pl
@@ -27,6 +28,8 @@ from engine.decision.rules import CheckedTable, Input
 _FEW: Final = 4
 # Days and whole numbers within such a span are looked up directly.
 _WIDEST_LOOKUP: Final = 20_000
+# Decimals whose digits are counted in steps stay well within Int64.
+_WIDE_DIGITS: Final = 2**61
 
 
 def cell_expression(cell: Cell, to: Input, compiler: Compiler) -> pl.Expr:
@@ -192,6 +195,11 @@ def _ordered_code(to: Input, values: Sequence[Literal]) -> pl.Expr:
         whole = points.to_physical().cast(pl.Int64).to_list()
         if whole[-1] - whole[0] <= _WIDEST_LOOKUP:
             return _looked_up(column.to_physical().cast(pl.Int64), whole, kind)
+    if isinstance(points.dtype, pl.Decimal):
+        digits = [int(value) for value in points.to_physical().to_list()]
+        step = gcd(*(value - digits[0] for value in digits))
+        if step > 1 and (digits[-1] - digits[0]) // step <= _WIDEST_LOOKUP and max(map(abs, digits)) < _WIDE_DIGITS:
+            return _stepped(column.to_physical(), digits, step, kind)
     below = pl.lit(points).search_sorted(column, side="left").cast(pl.Int64)
     at = pl.lit(points).gather(below.clip(0, len(points) - 1)) == column
     return (below * 2 + 1 + at.cast(pl.Int64)).fill_null(0).cast(kind)
@@ -207,6 +215,20 @@ def _looked_up(column: pl.Expr, points: Sequence[int], kind: type[pl.DataType]) 
         current = code + 1 if value in place else current
         codes.append(code)
     return pl.lit(pl.Series(codes, dtype=kind)).gather(column.clip(first, last) - first).fill_null(0)
+
+
+def _stepped(digits: pl.Expr, points: Sequence[int], step: int, kind: type[pl.DataType]) -> pl.Expr:
+    """Return the class from a list with two entries for each step: on its first value, and behind it."""
+    first, last = points[0], points[-1]
+    place = {point: 2 + 2 * index for index, point in enumerate(points)}
+    codes, current = [1, 1], 1
+    for value in range(first, last + 1, step):
+        codes.append(place.get(value, current))
+        current = place[value] + 1 if value in place else current
+        codes.append(current)
+    near = digits.clip(pl.lit(first - 1, dtype=pl.Int128), pl.lit(last + 1, dtype=pl.Int128)).cast(pl.Int64) - (first - step)
+    steps = near // step
+    return pl.lit(pl.Series(codes, dtype=kind)).gather(steps * 2 + (near != steps * step).cast(pl.Int64)).fill_null(0)
 
 
 def _comparable(to: Input, values: Sequence[Literal]) -> tuple[pl.Expr, pl.Series]:

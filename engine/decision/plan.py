@@ -22,6 +22,9 @@ HITS: Final = f"{TEMPORARY}hits"
 _WORD: Final = 64
 # Entries of one lookup list; beyond it the inputs are kept apart and their rule sets intersected.
 _LARGEST_LIST: Final = 200_000
+# With many words of rules each word is looked up per row, so the lists must fit the processor's cache.
+_LARGEST_LIST_OF_MANY: Final = 40_000
+_MANY_WORDS: Final = 8
 
 
 class Plan(Protocol):
@@ -176,10 +179,11 @@ def _runs(bits: int) -> list[tuple[int, int]]:
 def _grouped(rules: int, masks: Sequence[Sequence[int]]) -> list[_Group]:
     """Merge slots, small ones first, while the list of a merged state stays small."""
     everything = (1 << rules) - 1
+    largest = _LARGEST_LIST if rules <= _WORD * _MANY_WORDS else _LARGEST_LIST_OF_MANY
     groups: list[_Group] = []
     group = _Group(states=[everything])
     for slot in sorted(range(len(masks)), key=lambda each: len(masks[each])):
-        if group.slots and len(group.states) * len(masks[slot]) > _LARGEST_LIST:
+        if group.slots and len(group.states) * len(masks[slot]) > largest:
             groups.append(group)
             group = _Group(states=[everything])
         known: dict[int, int] = {}

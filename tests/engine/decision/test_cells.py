@@ -157,3 +157,15 @@ def test_not_without_null_is_hinted_at(name: str, text: str, hinted: bool) -> No
     table = compiled(name, text)
     assert table.is_valid
     assert [each.code.name for each in table.diagnostics] == (["not-without-null"] if hinted else [])
+
+
+def test_amounts_in_even_steps_are_classed_like_any_others() -> None:
+    bounds = [f"[{low}..{low + 250})" for low in range(0, 2_500, 250)]
+    grid, _ = read_rows([["rule", "amount", "out: x"], *([f"R{number}", cell, "yes"] for number, cell in enumerate(bounds))], "t.xlsx")
+    table = compile_table(DecisionTable("t", {"x": TEXT}, grid), SCOPE, plan="classes")
+    tiny = Decimal("0.000001")
+    values = [None, Decimal(-(10**25)), -tiny, *(Decimal(low) + step for low in range(0, 2_501, 250) for step in (-tiny, Decimal(0),
+    tiny)), Decimal(10**25)]
+    columns = {name: [None] * len(values) for name in DTYPES} | {"amount": values}
+    found = table.apply(pl.LazyFrame(columns, schema=DTYPES), prefix="d.").collect()["d.rule"].to_list()
+    assert found == [f"R{int(value // 250)}" if value is not None and 0 <= value < 2_500 else None for value in values]
