@@ -12,15 +12,21 @@ from engine.canonical.schema import entity_spec
 
 
 def time_entries(count: int) -> pl.DataFrame:
-    """Return `count` plausible time entries; the same for the same count."""
+    """Return `count` plausible time entries; the same for the same count.
+
+    Twenty workdays of the last month for each person, not yet billed and not yet late: what a run
+    finds is nothing, and what it takes is the way of the records.
+    """
     row = pl.int_range(count, dtype=pl.Int64)
     schema = entity_spec("time_entry").polars_schema(with_provenance=False)
-    day = pl.date(2025, 11, 3) + pl.duration(days=row % 360)
+    place, person = row % 20, row // 20
+    # The month begins on a Thursday.
+    day = pl.date(2026, 10, 1) + pl.duration(days=place + (place + 3) // 5 * 2)
     frame = pl.select(
         (pl.lit("T") + row.cast(pl.String)).alias("time_entry_id"),
-        (pl.lit("R") + (row % 900).cast(pl.String)).alias("resource_id"),
-        (pl.lit("P") + (row % 1500).cast(pl.String)).alias("project_id"),
-        (pl.lit("L") + (row % 2500).cast(pl.String)).alias("contract_line_id"),
+        (pl.lit("R") + person.cast(pl.String)).alias("resource_id"),
+        (pl.lit("P") + (person % 1500).cast(pl.String)).alias("project_id"),
+        (pl.lit("L") + (person % 2500).cast(pl.String)).alias("contract_line_id"),
         day.alias("work_date"),
         ((row % 32 + 1) * 15).cast(pl.Decimal(38, 8)).alias("minutes"),
         (row % 7 != 0).alias("billable"),
