@@ -92,16 +92,19 @@ def price_range_findings(lines: pl.DataFrame) -> pl.DataFrame:
 def old_asset_findings(balances: pl.DataFrame, limits: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return findings of contracts part of whose contract asset has stood longer than the policy's days.
 
-    `balances`: contract_id, end_date, contract_asset, currency. `limits`: contract_id, days. The least the asset has been
-    since then has stood all that time.
+    `balances`: contract_id, end_date, contract_asset, recognized (of the period), currency. `limits`: contract_id, days. The
+    earliest revenue is invoiced first: what is left of the asset beyond the revenue of those days is older than they are.
     """
     held = balances.join(limits, on="contract_id", how="inner").filter(pl.col("end_date") <= as_of)
     since = as_of - pl.duration(days=pl.col("days"))
     # The last position on or before the day counts: what stood there when the time began.
     begun = held.filter(pl.col("end_date") <= since).group_by("contract_id").agg(pl.col("end_date").max().alias("begun"))
     window = held.join(begun, on="contract_id", how="inner").filter(pl.col("end_date") >= pl.col("begun"))
-    least = window.group_by("contract_id", "days", "currency").agg(pl.col("contract_asset").min().alias("stood"))
-    least = least.filter(pl.col("stood") > 0)
+    since_then = pl.col("recognized").filter(pl.col("end_date") > pl.col("begun")).sum()
+    still = pl.col("contract_asset").sort_by("end_date").last() - since_then
+    least = window.group_by("contract_id", "days", "currency").agg(
+        pl.min_horizontal(still, pl.col("contract_asset").min()).cast(MONEY).alias("stood")
+    ).filter(pl.col("stood") > 0)  # fmt: skip
     message = pl.format(
         "{} {} of the contract asset of {} have waited more than {} days for a right to invoice.", amount_text(pl.col("stood")),
         pl.col("currency").fill_null(""), "contract_id", "days",

@@ -27,6 +27,7 @@ from engine.revenue.remaining import Evidence
 from engine.revenue.rounding import minor_digits
 from engine.revenue.shadow import MINOR, compared, explained, shadow_rows
 from engine.revenue.shadow_findings import shadow_findings
+from engine.revenue.shadow_posted import posted_differences, posted_findings, posted_revenue
 from engine.stage import Context, StageResult
 
 MONEY: Final = polars_dtype(Kind.MONEY)
@@ -75,13 +76,12 @@ def disclosed(books: Books, records: Records, context: Context) -> tuple[Books, 
 
 
 def controlled(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
-    """Compare the revenue engine's schedule with ours and check estimates and balances; put out revenue_shadow."""
+    """Compare the revenue engine's schedule with ours and check estimates and balances; put out revenue_shadow and posted_shadow."""
     as_of = pl.lit(context.as_of)
     result = StageResult()
-    theirs = records.frame("revenue_schedule_line")
+    theirs, amendments = records.frame("revenue_schedule_line"), _amendments(records)
+    judged = explained(compared(theirs, books.performance, books.lines, books.periods), amendments, as_of)
     if theirs.height:
-        amendments = _amendments(records)
-        judged = explained(compared(theirs, books.performance, books.lines, books.periods), amendments, as_of)
         result.frames["revenue_shadow"] = shadow_rows(judged).lazy()
         result.findings += _some(*shadow_findings(judged, amendments))
         whole_cause = judged.filter(pl.col("cause").is_in(["missed_amendment", "ssp_version"])).select("contract_line_id")
@@ -90,6 +90,12 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         result.findings += _some(release_findings(rest, prices), allocation_findings(rest, prices))
     else:
         result.not_applicable.append(("revenue_shadow", "no source of the snapshot supplies revenue schedule line records"))
+        judged = judged.clear()
+    posted = posted_revenue(records.frame("journal_line"), records.frame("account"))
+    if posted.height:
+        differing = posted_differences(posted, books.performance, judged)
+        result.frames["posted_shadow"] = differing.lazy()
+        result.findings += _some(posted_findings(differing))
     result.findings += _some(
         price_range_findings(records.frame("contract_line")),
         material_right_findings(records.frame("option"), records.frame("judgement")),

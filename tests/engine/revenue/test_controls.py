@@ -77,28 +77,29 @@ def test_a_standalone_price_outside_its_range(records: Make) -> None:
     assert told(found) == [("ssp_out_of_range", "above", 10), ("ssp_out_of_range", "below", 5)]
 
 
-def balance(contract: str, day: dt.date, asset: int, remaining: int = 0) -> dict[str, Any]:
+def balance(contract: str, day: dt.date, asset: int, remaining: int = 0, recognized: int = 0) -> dict[str, Any]:
     return {
-        "contract_id": contract,
-        "end_date": day,
-        "contract_asset": Decimal(asset),
-        "currency": "USD",
+        "contract_id": contract, "end_date": day, "contract_asset": Decimal(asset), "currency": "USD",
         "remaining_obligation": Decimal(remaining),
-    }
+        "recognized": Decimal(recognized),
+    }  # fmt: skip
 
 
 def balances(*rows: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema_overrides={"contract_asset": MONEY, "remaining_obligation": MONEY})
+    return pl.DataFrame(list(rows), schema_overrides=dict.fromkeys(("contract_asset", "remaining_obligation", "recognized"), MONEY))
 
 
-def test_what_a_contract_asset_never_fell_below_has_stood_too_long() -> None:
+def test_what_is_left_of_a_contract_asset_beyond_the_revenue_since_has_stood_too_long() -> None:
+    march, june, september = DAY(2026, 3, 31), DAY(2026, 6, 30), DAY(2026, 9, 30)
     held = balances(
-        balance("C1", DAY(2026, 3, 31), 50), balance("C1", DAY(2026, 6, 30), 20), balance("C1", DAY(2026, 9, 30), 70),
-        balance("C2", DAY(2026, 3, 31), 50), balance("C2", DAY(2026, 6, 30), 0), balance("C2", DAY(2026, 9, 30), 90),
-        balance("C3", DAY(2026, 7, 31), 40), balance("C3", DAY(2026, 9, 30), 40),
+        balance("C1", march, 50), balance("C1", june, 60, recognized=10), balance("C1", september, 75, recognized=35),
+        # Rolled over: what stands now was earned since.
+        balance("C2", march, 50), balance("C2", june, 70, recognized=60), balance("C2", september, 70, recognized=40),
+        balance("C3", DAY(2026, 7, 31), 40), balance("C3", september, 40),
+        balance("C4", march, 30), balance("C4", june, 0), balance("C4", september, 30),
     )  # fmt: skip
-    limits = pl.DataFrame({"contract_id": ["C1", "C2", "C3"], "days": [120, 120, 120]})
-    assert told(old_asset_findings(held, limits, AS_OF)) == [("contract_asset_old", "C1", 20)]
+    limits = pl.DataFrame({"contract_id": ["C1", "C2", "C3", "C4"], "days": [120] * 4})
+    assert told(old_asset_findings(held, limits, AS_OF)) == [("contract_asset_old", "C1", 30)]
 
 
 def test_more_recognized_than_promised() -> None:

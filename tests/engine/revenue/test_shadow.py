@@ -14,6 +14,7 @@ from engine.findings import finish_findings
 from engine.revenue import frames
 from engine.revenue.shadow import SHADOW, compared, explained, shadow_rows
 from engine.revenue.shadow_findings import shadow_findings
+from engine.revenue.shadow_posted import posted_differences, posted_findings, posted_revenue
 
 DAY = dt.date
 Make = Callable[..., pl.DataFrame]
@@ -154,3 +155,25 @@ def test_one_finding_tells_all_periods_of_a_cause(check: Callable[..., pl.DataFr
     told = finish_findings(*shadow_findings(found, check.amendments))  # type: ignore[attr-defined]
     assert told.select("kind", "field", "severity", "amount_at_risk").rows() == [("schedule_differs", "unexplained", "high", Decimal(7))]
     assert told.schema["amount_at_risk"] == frames.MONEY
+
+
+def test_posted_revenue_is_explained_by_the_schedule_or_told(records: Make, performance: Make) -> None:
+    line = {"status": "posted", "contract_id": "C1", "currency": "USD", "account": "4000", "evidence": ["erp.csv:5"]}
+    journals = records(
+        "journal_line",
+        {**line, "journal_line_id": "1", "period": "2026-01", "credit": 120},
+        {**line, "journal_line_id": "2", "period": "2026-02", "credit": 90, "debit": 0},
+        {**line, "journal_line_id": "3", "period": "2026-02", "debit": 5},
+        {**line, "journal_line_id": "4", "period": "2026-03", "credit": 70, "status": "draft"},
+        {**line, "journal_line_id": "5", "period": "2026-03", "credit": 70, "account": "1100"},
+    )
+    accounts = records("account", {"account": "4000", "account_class": "revenue"}, {"account": "1100", "account_class": "asset"})
+    earned = performance({"posting_date": ENDS["2026-01"], "amount": 100}, {"posting_date": ENDS["2026-02"], "amount": 80})
+    judged = pl.DataFrame(
+        {"contract_id": ["C1"], "period": ["2026-01"], "difference": [Decimal(20)], "is_past": [True]},
+        schema_overrides={"difference": frames.MONEY},
+    )
+    rows = posted_differences(posted_revenue(journals, accounts), earned, judged)
+    assert rows.select("period", "difference", "by_schedule", "unexplained").rows() == [("2026-01", 20, 20, 0), ("2026-02", 5, 0, 5)]
+    told = finish_findings(posted_findings(rows))
+    assert told.select("kind", "period", "amount_at_risk").rows() == [("posted_revenue_differs", "2026-02", Decimal(5))]
