@@ -26,6 +26,13 @@ def names_decision(identity: str) -> bool:
     return identity.partition(":")[0] in ITEMS and ":" in identity
 
 
+def billed_item(finding: dict[str, Any]) -> str | None:
+    """Return the identity of the item that a finding of billing is about; None for any other finding."""
+    if finding["stage"] != "billing" or finding["entity"] not in ITEMS:
+        return None
+    return f"{finding['entity']}:{finding['entity_id']}"
+
+
 def explain_decision(run_dir: Path, identity: str, policies: Path, snapshot: Path | None = None) -> dict[str, Any]:
     """Return everything that decided an item; raises UsageError when the run has no such item."""
     item_type, _, item_id = identity.partition(":")

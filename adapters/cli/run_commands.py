@@ -160,12 +160,20 @@ def explain(
 ) -> None:
     """Say why a finding was made, or an item decided: rule, policy line, inputs, source rows, and why not otherwise."""
     from adapters.explain import explain_finding, render_explanation
-    from adapters.explain_decision import explain_decision, names_decision, render_decision
+    from adapters.explain_decision import billed_item, explain_decision, names_decision, render_decision
     from adapters.publish import find_run
 
     if names_decision(identity):
         decided = explain_decision(find_run(out, run_name), identity, policies_folder(policies), snapshot)
         typer.echo(json.dumps(decided, indent=2, default=str) if as_json else render_decision(decided))
         return
-    explanation = explain_finding(find_run(out, run_name), identity, snapshot)
-    typer.echo(json.dumps(explanation, indent=2, default=str) if as_json else render_explanation(explanation))
+    run_dir = find_run(out, run_name)
+    explanation = explain_finding(run_dir, identity, snapshot)
+    item = billed_item(explanation["finding"])
+    told = "" if item is None else explain_decision(run_dir, item, policies_folder(policies), snapshot)
+    if as_json:
+        typer.echo(json.dumps(explanation | ({"decision": told} if told else {}), indent=2, default=str))
+        return
+    typer.echo(render_explanation(explanation))
+    if isinstance(told, dict):
+        typer.echo("\nHow the item was decided\n\n" + render_decision(told))

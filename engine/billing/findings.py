@@ -35,8 +35,8 @@ class Checked:
 
     @property
     def mine(self) -> pl.DataFrame:
-        """Return the rows that the check's condition admits."""
-        return self.rows.filter(pl.col(f"check.{self.check.id}"))
+        """Return the rows that the check's condition admits; earlier versions of the policy may not know the check."""
+        return self.rows.filter(pl.col(f"check.{self.check.id}").fill_null(value=True))
 
 
 def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, context: Context, result: StageResult) -> list[pl.DataFrame]:

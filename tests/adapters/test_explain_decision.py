@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -83,3 +84,15 @@ def test_an_unknown_item_is_a_sentence_and_exit_2(runs: tuple[Path, Path]) -> No
     told = explain("time_entry:NONE", runs[1])
     assert (told.returncode, told.stdout) == (2, "")
     assert "has no decision on time_entry NONE" in told.stderr
+
+
+def test_a_finding_about_an_item_tells_how_the_item_was_decided(snapshot: Any, tmp_path: Path) -> None:
+    twice = LINES + "IL2,I1,T2,8,800\n"
+    folder = snapshot(psa={"contract": CONTRACT, "contract_line": LINE, "time_entry": TIME, "invoice": INVOICE, "invoice_line": twice})
+    tieout("run", str(folder), "--out", str(tmp_path / "runs"))
+    findings = pl.read_parquet(next((tmp_path / "runs").glob("*/findings.parquet")))
+    identity = findings.filter(pl.col("kind") == "billed_twice")["finding_id"].item()
+    told = explain(identity, tmp_path / "runs").stdout
+    assert "BT-C03: No hour is billed twice" in told
+    assert "How the item was decided" in told and "billed by IL2" in told
+    assert json.loads(explain(identity, tmp_path / "runs", "--json").stdout)["decision"]["item"] == "time_entry:T2"

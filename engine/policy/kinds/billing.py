@@ -13,6 +13,8 @@ from engine.canonical.kinds import FieldSpec, Kind
 from engine.canonical.schema import entity_spec
 from engine.condition import Scope, Type, compile_value
 from engine.condition.scope import Category, Unresolved, decimal, enum
+from engine.decision import parse_hit
+from engine.decision.codes import HIT_POLICY
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.kinds import billing_codes
@@ -58,6 +60,8 @@ CHECKS: Final[dict[str, tuple[str, ...]]] = {
     "duplicate_invoice": ("fee",),
 }
 """Every check by its kind of finding, and the items whose policy may ask for it."""
+
+_NEED_AFTER: Final = ("stale_unbilled", "late_activation")
 
 _FUNCTION: Final = re.compile(r"(rate_card|price_tier)\s*\(\s*([\w.,\s]*)\)\Z")
 _ARGUMENTS: Final = {"rate_card": "role, work_date", "price_tier": "hours"}
@@ -187,6 +191,10 @@ def check_billing(policy: BillingPolicy, document: Document, sheet: Sheet | None
     scope = billing_scope(policy.item)
     found = compile_policy_table(policy, document, sheet, scope)[1]
     found += _check_outputs(policy, document)
+    hit = parse_hit(policy.hit)
+    if hit is not None and hit[0].is_multiple:
+        message = f"an item has one decision, and '{policy.hit}' gives several; use FIRST, UNIQUE, ANY or PRIORITY"
+        found.append(document.diagnostic(HIT_POLICY, ("hit",), message))
     found += _check_date(policy, document)
     found += [each for index, text in enumerate(policy.rate) for each in _check_rate(policy, document, text, ("rate", index))]
     for index, cap in enumerate(policy.cap):
@@ -296,6 +304,9 @@ def _check_checks(policy: BillingPolicy, document: Document) -> list[Diagnostic]
         if each.check not in mine:
             message = f"'{each.check}' is no check of a {policy.item}{near(each.check, mine)}; the checks are {', '.join(mine)}"
             found.append(document.diagnostic(billing_codes.BILLING_CHECK, ("checks", index, "check"), message))
+        if each.check in _NEED_AFTER and each.after is None:
+            message = f"the check '{each.check}' needs `after`, such as '120 days'"
+            found.append(document.diagnostic(billing_codes.BILLING_CHECK, ("checks", index), message))
         if each.id in seen:
             found.append(document.diagnostic(codes.DUPLICATE_ID, ("checks", index, "id"), f"the check id '{each.id}' is given twice"))
         seen.add(each.id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.condition import Scope
+from engine.decision import parse_hit
+from engine.decision.codes import HIT_POLICY
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.kinds import billing_codes
@@ -33,6 +35,10 @@ def tax_scope() -> Scope:
 def check_tax(policy: TaxPolicy, document: Document, sheet: Sheet | None) -> list[Diagnostic]:
     """Check the table, its output and the condition of a tax policy."""
     found = compile_policy_table(policy, document, sheet, tax_scope())[1]
+    hit = parse_hit(policy.hit)
+    if hit is not None and hit[0].is_multiple:
+        message = f"a line has one tax code, and '{policy.hit}' gives several; use FIRST, UNIQUE, ANY or PRIORITY"
+        found.append(document.diagnostic(HIT_POLICY, ("hit",), message))
     if policy.outputs != {"tax_code": "text"}:
         message = "a tax table has one output, `tax_code: text`"
         found.append(document.diagnostic(billing_codes.TAX_OUTPUT, ("outputs",), message, prefer_key=True))

@@ -59,6 +59,8 @@ def test_the_policy_of_the_guide_is_sound_and_keeps_the_rate_card_in_one_piece()
         ("order: [work_date,", "order: [work_day,", 18, "unknown-field-name", "did you mean 'work_date'?"),
         ("check: not_billed", "check: not_bild", 20, "billing-check", "did you mean 'not_billed'?"),
         ("check: not_billed", "check: milestone_not_accepted", 20, "billing-check", "is no check of a time_entry"),
+        ("check: not_billed, after: 10 workdays", "check: stale_unbilled", 20, "billing-check", "needs `after`"),
+        ("hit: FIRST", "hit: COLLECT", 9, "hit-policy", "an item has one decision"),
         ("says: Work is billed}", "says: Work is billed, where: hours}", 20, "not-a-condition", "a condition is needed"),
         ("applies_by: work_date", "applies_by: hours", 6, "unknown-field-name", "'hours' is no date of a time_entry"),
         ("over_cap: not_billable", "over_cap: never", 18, "invalid-value", "over_cap"),
