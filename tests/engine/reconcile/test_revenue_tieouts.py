@@ -1,0 +1,125 @@
+"""The shipped tie-outs of revenue outputs, on frames made by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from adapters.policy_folder import SHIPPED, require_policies
+from engine.findings import finish_findings
+from engine.policy.loaded import PolicySet
+from engine.policy.outputs import READABLE
+from engine.reconcile import decide_reconciliation
+from engine.stage import Context, Facts, StageResult
+
+AS_OF = dt.date(2026, 3, 31)
+Rows = list[dict[str, Any]]
+
+
+def frame(entity: str, rows: Rows, system: str | None = None) -> pl.LazyFrame:
+    spec = READABLE[entity]
+    schema: dict[str, Any] = spec.polars_schema(with_provenance=system is not None)
+    origin = {"source_system": system, "source_file": f"{entity}.csv", "source_row": 1} if system else {}
+    exact = {name for name, each in spec.fields.items() if each.dtype.is_decimal()}
+    values = [{name: Decimal(value) if name in exact else value for name, value in row.items()} for row in rows]
+    return pl.DataFrame([{**origin, **row} for row in values], schema=schema).lazy()
+
+
+def reconcile(policy: str, outputs: dict[str, Rows], sources: dict[tuple[str, str], Rows]) -> StageResult:
+    """Run one shipped policy over outputs of the revenue stage and source records of systems."""
+    loaded = require_policies(SHIPPED)
+    chosen = PolicySet(tuple(each for each in loaded.policies if each.policy.id == policy), loaded.fingerprint)
+    held = {entity: frame(entity, rows, system) for (entity, system), rows in sources.items()}
+    records = {**held, **{name: frame(name, rows) for name, rows in outputs.items()}}
+    stated = {(entity, system): frozenset(name for row in rows for name in row) for (entity, system), rows in sources.items()}
+    return decide_reconciliation(Facts(records, stated, AS_OF, held), chosen, Context(AS_OF))
+
+
+def kinds(result: StageResult) -> list[tuple[str, str]]:
+    assert result.not_applicable == []
+    return sorted((kind, name) for found in result.findings for kind, name in found.select("kind", "entity_id").iter_rows())
+
+
+def schedule(line: str, period: str, amount: str, **more: Any) -> dict[str, Any]:
+    return {"contract_id": line[:2], "contract_line_id": line, "obligation_id": line, "period": period, "currency": "EUR",
+            "recognized_amount": amount, **more}  # fmt: skip
+
+
+def held_by_engine(line: str, period: str, amount: str) -> dict[str, Any]:
+    day = dt.date(2026, int(period[-2:]), 28)
+    return {"schedule_line_id": f"{line}/{period}", "contract_id": line[:2], "contract_line_id": line, "period": period, "amount": amount,
+            "currency": "EUR", "status": "recognized", "recognized_date": day}  # fmt: skip
+
+
+def test_the_revenue_engine_is_held_to_policy_period_by_period() -> None:
+    ours = [schedule("C1-1", "2026-01", "100.00"), schedule("C1-1", "2026-02", "50.00"), schedule("C2-1", "2026-02", "70.00")]
+    theirs = [held_by_engine(*each) for each in (("C1-1", "2026-01", "100.00"), ("C1-1", "2026-02", "60.00"), ("C3-1", "2026-03", "5.00"))]
+    result = reconcile("rec-schedule-revrec", {"revenue_schedule": ours}, {("revenue_schedule_line", "revrec"): theirs})
+    assert kinds(result) == [
+        ("revenue_not_recognized", "C2-1|C2-1|2026-02"), ("revenue_without_policy", "C3-1/2026-03"),
+        ("schedule_differs_from_policy", "C1-1/2026-02"),
+    ]  # fmt: skip
+
+
+def test_what_lies_in_another_period_of_the_same_promise_still_ties_in_total() -> None:
+    ours = [schedule("C1-1", "2026-01", "100.00"), schedule("C1-1", "2026-02", "50.00")]
+    theirs = [held_by_engine("C1-1", "2026-01", "90.00"), held_by_engine("C1-1", "2026-02", "60.00")]
+    result = reconcile("rec-schedule-revrec", {"revenue_schedule": ours}, {("revenue_schedule_line", "revrec"): theirs})
+    assert kinds(result) == []
+
+
+def test_an_amended_contract_is_compared_in_total() -> None:
+    amendment = [{"amendment_id": "A1", "contract_id": "C1", "status": "approved"}]
+    ours = [schedule("C1-1", "2026-01", "100.00"), schedule("C1-1", "2026-02", "80.00"), schedule("C2-1", "2026-02", "9.00")]
+    theirs = [held_by_engine(*each) for each in (("C1-1", "2026-01", "100.00"), ("C1-1", "2026-02", "50.00"), ("C2-1", "2026-02", "8.00"))]
+    sources = {("revenue_schedule_line", "revrec"): theirs, ("amendment", "crm"): amendment}
+    result = reconcile("rec-amendment-schedule", {"revenue_schedule": ours}, sources)
+    # C2 has no amendment, so it is the other tie-out's business.
+    assert [kind for kind, _ in kinds(result)] == ["amendment_not_recalculated"]
+    row = result.frames["reconciliations"].collect().to_dicts()[0]
+    assert (row["left_total"], row["right_total"], row["unexplained"]) == (180, 150, 30)
+
+
+@pytest.mark.parametrize(("name", "side"), [("liability", "credit"), ("asset", "debit")])
+def test_contract_balances_are_rolled_forward_to_the_ledger(name: str, side: str) -> None:
+    field, policy = f"functional_contract_{name}", f"rec-contract-{name}-gl"
+    balances = [
+        {"contract_id": contract, "period": period, field: amount}
+        for contract, period, amount in (
+            ("C1", "2026-02", "500"), ("C1", "2026-03", "300"), ("C2", "2026-03", "40"), ("C3", "2026-03", "7"),
+        )
+    ]  # fmt: skip
+    other = "debit" if side == "credit" else "credit"
+    ledger = [
+        {"journal_line_id": f"J{n}", "contract_id": contract, "posting_date": AS_OF, "account": "2400", "status": "posted",
+         f"functional_{which}": amount}
+        for n, (contract, which, amount) in enumerate(
+            (("C1", side, "500"), ("C1", other, "200"), ("C2", side, "45"), ("C4", side, "10"), ("C5", side, "6"), ("C5", other, "6"))
+        )
+    ]  # fmt: skip
+    accounts = [{"account": "2400", "control_for": f"contract_{name}"}]
+    sources = {("journal_line", "erp"): ledger, ("account", "erp"): accounts}
+    result = reconcile(policy, {"contract_balances": balances}, sources)
+    # C1 ties at its closing balance, C5 nets to nothing in the ledger.
+    assert kinds(result) == [
+        (f"contract_{name}_differs", "C2|2026-03"), (f"contract_{name}_not_in_ledger", "C3|2026-03"),
+        (f"contract_{name}_without_policy", "J3"),
+    ]  # fmt: skip
+
+
+def test_a_known_cause_of_the_contract_explains_its_schedule() -> None:
+    ours, theirs = [schedule("C1-1", "2026-02", "50.00")], [held_by_engine("C1-1", "2026-02", "60.00")]
+    found = pl.DataFrame({"kind": ["missed_amendment"], "rule": ["x"], "entity": ["amendment"], "entity_id": ["A1"], "contract_id": ["C1"]})
+    held = {"revenue_schedule_line": frame("revenue_schedule_line", theirs, "revrec")}
+    records = {**held, "revenue_schedule": frame("revenue_schedule", ours), "findings": finish_findings(found).lazy()}
+    stated = {("revenue_schedule_line", "revrec"): frozenset(theirs[0])}
+    loaded = require_policies(SHIPPED)
+    chosen = PolicySet(tuple(each for each in loaded.policies if each.policy.id == "rec-schedule-revrec"), loaded.fingerprint)
+    result = decide_reconciliation(Facts(records, stated, AS_OF, held), chosen, Context(AS_OF))
+    row = result.frames["reconciliations"].collect().to_dicts()[0]
+    assert (row["explained_known_cause"], row["unexplained"], row["status"]) == (-10, 0, "explained")
+    assert kinds(result) == []
