@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -92,7 +92,7 @@ def _tie_out(
     if isinstance(parts, str):
         return parts
     sides = _with_budget_groups(read_sides(policy, *parts, facts), policy)
-    matched = match_lines(sides.left, sides.right, [_spec(place, each) for place, each in enumerate(policy.passes)])
+    matched = match_lines(sides.left, sides.right, [_spec(place, each) for place, each in enumerate(policy.passes)], by_currency=sides.by_currency)
     systems = system_name(parts[0]), system_name(parts[1])
     told = Told(loaded, policy, systems, period, context)
     breaks = with_causes(find_breaks(sides, matched, policy, context), policy, known)
@@ -128,7 +128,7 @@ def _with_budget_groups(sides: TwoSides, policy: ReconciliationPolicy) -> TwoSid
     """Add the month of each left line where a budget is by month."""
     if not any(each.budget is not None and each.budget.period == "month" for each in policy.passes):
         return sides
-    return TwoSides(sides.left.with_columns(pl.col("date").dt.strftime("%Y-%m").alias("_month")), sides.right, sides.unknown)
+    return replace(sides, left=sides.left.with_columns(pl.col("date").dt.strftime("%Y-%m").alias("_month")))
 
 
 def _publish(written: _Written, result: StageResult) -> None:

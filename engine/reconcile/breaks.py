@@ -7,9 +7,10 @@ from typing import Final
 import polars as pl
 
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
-from engine.reconcile.keys import SEPARATOR
+from engine.reconcile.frames import SEPARATOR
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import PAIR, TwoSides
+from engine.reconcile.sources import with_evidence
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context
 
@@ -42,9 +43,11 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
 
 def _left_over(sides: TwoSides, matched: Matched, side: int) -> pl.DataFrame:
     rows = matched.left_over.filter(pl.col("side") == side).select("row", "reason")
-    lines = sides.of(side).join(rows, on="row", how="inner", maintain_order="left")
+    lines = with_evidence(sides.of(side).join(rows, on="row", how="inner", maintain_order="left"))
     if PAIR not in lines.columns:
         lines = lines.with_columns(pl.lit(None, dtype=pl.String).alias(PAIR))
+    if sides.by_currency:
+        lines = lines.with_columns(pl.concat_str(PAIR, pl.col("currency").fill_null(""), separator=SEPARATOR).alias(PAIR))
     # A line without a key is alone; the join must not lose it.
     return lines.with_columns(pl.coalesce(PAIR, pl.concat_str(pl.lit(f"\x1e{side}"), pl.col("row").cast(pl.String))).alias(PAIR))
 

@@ -14,7 +14,17 @@ from engine.policy.kinds.checks import Check, CheckPolicy, check_scope, compiled
 from engine.policy.kinds.sides import PERIOD_COLUMNS
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS, READABLE
-from engine.reconcile.sources import EVIDENCE, base_records, referenced, stated_fields, why_absent, why_excluded, with_extras
+from engine.reconcile.sources import (
+    EVIDENCE,
+    base_records,
+    gathered,
+    referenced,
+    stated_fields,
+    why_absent,
+    why_excluded,
+    with_evidence,
+    with_extras,
+)
 from engine.stage import Context, Facts, StageResult
 
 MONEY: Final = polars_dtype(Kind.MONEY)
@@ -139,7 +149,7 @@ class _Runner:
         ]
         present = records.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in group.by))
         grouped = present.group_by(group.by, maintain_order=True).agg(
-            pl.col(plain).first(), pl.len().cast(pl.Int64).alias("records"), *computed, pl.col(EVIDENCE).explode().head(_PLACES)
+            pl.col(plain).first(), pl.len().cast(pl.Int64).alias("records"), *computed, gathered(records.schema[EVIDENCE], _PLACES)
         )
         return grouped.with_columns(pl.concat_str([pl.col(name).cast(pl.String) for name in group.by], separator="|").alias("→id"))
 
@@ -168,6 +178,7 @@ class _Runner:
         amount = pl.lit(None, dtype=MONEY)
         if check.amount is not None and kind != "unknown":
             amount = self.compiled(index, "amount", check.amount).expression.cast(MONEY, strict=False)
+        rows = with_evidence(rows)
         related = pl.lit(None, dtype=pl.String)
         if check.related is not None:
             related = self.compiled(index, "related", check.related).expression.cast(pl.String)
@@ -214,7 +225,7 @@ def _gaps(records: pl.DataFrame, check: Check) -> pl.DataFrame:
         .unique(["→per", "→series", "→n"], keep="first", maintain_order=True)
     )  # fmt: skip
     before = pl.col("→n").shift(1).over("→per", "→series")
-    gaps = numbered.with_columns(before.alias("→before")).filter(pl.col("→n") - pl.col("→before") > 1)
+    gaps = with_evidence(numbered.with_columns(before.alias("→before")).filter(pl.col("→n") - pl.col("→before") > 1))
     first, last = pl.col("→before") + 1, pl.col("→n") - 1
     names = [
         pl.concat_str(pl.col("→series"), number.cast(pl.String).str.pad_start(pl.col("→width"), "0")) for number in (first, last)

@@ -13,6 +13,9 @@ from engine.reconcile.tolerance import WIDE, Budget, Tolerance
 
 Shape = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", "net"]
 
+SEPARATOR: Final = "\x1f"
+"""Stands between the parts of a key."""
+
 LEFT: Final = 0
 RIGHT: Final = 1
 
@@ -73,6 +76,11 @@ class Found:
             self.notes.append(frame.select(pl.lit(side, dtype=pl.UInt8).alias("side"), "row", pl.lit(reason).alias("reason")))
 
 
+def coded(key: pl.Expr) -> pl.Expr:
+    """Return a number for the text of a key: equal texts have equal numbers."""
+    return key.hash(seed=20_261)
+
+
 def _to_schema(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     present = set(frame.columns)
     return frame.select(
@@ -82,26 +90,43 @@ def _to_schema(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.Dat
 
 @dataclass(slots=True)
 class Pool:
-    """Hold one side's lines and which of them are used; `row` is a line's place in `lines`."""
+    """Hold one side's lines and which of them are used; `row` is a line's place in `lines`.
+
+    With `by_currency` the currency is part of every key.
+    """
 
     side: int
     lines: pl.DataFrame
     used: np.ndarray
+    by_currency: bool = False
 
     @classmethod
-    def of(cls, side: int, lines: pl.DataFrame) -> Pool:
+    def of(cls, side: int, lines: pl.DataFrame, *, by_currency: bool = False) -> Pool:
         """Return a pool of lines, in the order of `row`, none of which is used."""
-        return cls(side, lines if lines["row"].is_sorted() else lines.sort("row"), np.zeros(lines.height, dtype=bool))
+        ordered = lines if lines["row"].is_sorted() else lines.sort("row")
+        return cls(side, ordered, np.zeros(lines.height, dtype=bool), by_currency)
 
-    def open(self, spec: PassSpec) -> pl.DataFrame:
-        """Return the unused lines that have a key in the pass: row, amount, key and window."""
-        columns = [pl.col("row"), pl.col("amount"), pl.col(spec.key).alias("key")]
+    def key(self, spec: PassSpec, *, hashed: bool) -> pl.Expr:
+        """Return the key of a pass, with the currency where it is part of it."""
+        currency = pl.col("currency").fill_null("")
+        if hashed:
+            return coded(pl.col(spec.key)) ^ coded(currency) if self.by_currency else coded(pl.col(spec.key))
+        return pl.concat_str(spec.key, currency, separator=SEPARATOR) if self.by_currency else pl.col(spec.key)
+
+    def open(self, spec: PassSpec, *, hashed: bool) -> pl.DataFrame:
+        """Return the unused lines that have a key in the pass: row, amount, key and window.
+
+        A hashed key is a number, which is matched several times faster than a text; who asks for it
+        must compare the texts of what met.
+        """
+        columns = [pl.col("row"), pl.col("amount"), self.key(spec, hashed=hashed).alias("key")]
         if spec.days is not None:
             columns += [pl.col(f"from_{spec.place}").alias("from"), pl.col(f"to_{spec.place}").alias("to")]
+        keep = ~self.used
+        if self.lines[spec.key].null_count():
+            keep = keep & self.lines[spec.key].is_not_null().to_numpy()
         lines = self.lines.select(columns)
-        if self.used.any():
-            lines = lines.filter(pl.Series(~self.used))
-        return lines.filter(pl.col("key").is_not_null()) if lines["key"].null_count() else lines
+        return lines if keep.all() else lines.filter(pl.Series(keep))
 
     def use(self, rows: pl.Series) -> None:
         """Mark lines as used."""

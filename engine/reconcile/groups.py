@@ -101,10 +101,8 @@ def _by_window(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: F
 
 def _search(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found) -> None:
     """Look in each key that does not tie for the lines that do."""
-    blocks = {
-        key: ([], [])
-        for key in left.join(right, on="key", how="semi")["key"].unique().sort()
-    }  # type: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]]
+    shared = left.join(right, on="key", how="semi")["key"].unique().sort().to_list()
+    blocks: dict[str | int, tuple[list[Line], list[Line]]] = {key: ([], []) for key in shared}
     whole = (pl.col("amount").cast(WIDE) * 10**_SCALE).round(0).cast(pl.Int128).alias("units")
     for side, lines in ((LEFT, left), (RIGHT, right)):
         for key, row, units in lines.sort("row").select("key", "row", whole).iter_rows():

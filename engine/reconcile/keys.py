@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from engine.policy.kinds.reconciliation import Key
+from engine.reconcile.frames import SEPARATOR
 from engine.reconcile.lines import Part, Wanted
 
-SEPARATOR = "\x1f"
 
 
 def key_part(part: Part, key: Key, side: str) -> tuple[pl.Expr, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from engine.policy.kinds.sides import Side, default_path, side_scope
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS, READABLE
 from engine.policy.source import Location
-from engine.reconcile.sources import EVIDENCE, base_records, referenced, stated_fields, uses_decisions, why_absent, with_extras
+from engine.reconcile.sources import EVIDENCE, base_records, gathered, referenced, stated_fields, uses_decisions, why_absent, with_extras
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
 
@@ -160,7 +160,7 @@ def _summed(lines: pl.LazyFrame, side: Side, part: Part) -> pl.LazyFrame:
     by = [f"sum:{name}" for name in side.sum]
     names = [name for name in lines.collect_schema().names() if name not in ("id", "amount", EVIDENCE, *by)]
     grouped = lines.sort("id").group_by(by).agg(
-        pl.col("amount").sum(), pl.col(names).first(), pl.col(EVIDENCE).explode().head(_PLACES)
+        pl.col("amount").sum(), pl.col(names).first(), gathered(lines.collect_schema()[EVIDENCE], _PLACES)
     )
     assert part.side.sum
     return grouped.with_columns(pl.concat_str([pl.col(name).cast(pl.String) for name in by], separator="|", ignore_nulls=True).alias("id"))

@@ -8,11 +8,11 @@ from engine.reconcile.frames import LEFT, Found, PassSpec, Pool
 from engine.reconcile.singles import match_singles
 
 
-def net_lines(pools: tuple[Pool, Pool], spec: PassSpec, found: Found) -> None:
+def net_lines(pools: tuple[Pool, Pool], spec: PassSpec, found: Found, *, hashed: bool) -> None:
     """Match lines of one side that cancel: a whole key that sums to zero, else one line against one."""
     for pool in pools:
         if spec.side in ("both", "left" if pool.side == LEFT else "right"):
-            _net_side(pool.open(spec), pool.side, spec, found)
+            _net_side(pool.open(spec, hashed=hashed), pool.side, spec, found)
 
 
 def _net_side(lines: pl.DataFrame, side: int, spec: PassSpec, found: Found) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from engine.reconcile.frames import LEFT, MATCHES, MEMBERS, RIGHT, Found, PassSpec, Pool
@@ -19,7 +20,8 @@ class Matched:
     """Hold what the passes made of two sides.
 
     `members` (MEMBERS) and `matches` (MATCHES) say which lines belong together; `left_over` has
-    side, row and reason (null where no pass had anything to say) of every other line.
+    side, row and reason (null where no pass had anything to say) of every other line. Matches are
+    numbered from 0 in the order of their rows, so that a number is also a place.
     """
 
     members: pl.DataFrame
@@ -27,24 +29,51 @@ class Matched:
     left_over: pl.DataFrame
 
 
-def match_lines(left: pl.DataFrame, right: pl.DataFrame, specs: Sequence[PassSpec]) -> Matched:
+def match_lines(left: pl.DataFrame, right: pl.DataFrame, specs: Sequence[PassSpec], *, by_currency: bool = False) -> Matched:
     """Match two sides by passes in their order.
 
     Each side has `row` (0, 1, …: the canonical order of its lines, which alone breaks ties),
-    `amount` and the key and window columns of each pass.
+    `amount` and the key and window columns of each pass; with `by_currency` also `currency`, and
+    lines of different currencies never meet.
     """
-    pools = (Pool.of(LEFT, left), Pool.of(RIGHT, right))
+    pools = (Pool.of(LEFT, left, by_currency=by_currency), Pool.of(RIGHT, right, by_currency=by_currency))
     found = Found()
     for spec in specs:
-        one = Found(count=found.count)
-        if spec.match == "net":
-            net_lines(pools, spec, one)
-        elif spec.match == "one_to_one":
-            match_singles(pools[LEFT].open(spec), pools[RIGHT].open(spec), spec, one)
-        else:
-            match_groups(pools[LEFT].open(spec), pools[RIGHT].open(spec), spec, one)
+        one = _run(pools, spec, found.count, hashed=True)
+        if not _same_keys(pools, spec, one):
+            one = _run(pools, spec, found.count, hashed=False)
         _take(pools, spec, one, found)
     return _result(pools, found)
+
+
+def _run(pools: tuple[Pool, Pool], spec: PassSpec, count: int, *, hashed: bool) -> Found:
+    found = Found(count=count)
+    if spec.match == "net":
+        net_lines(pools, spec, found, hashed=hashed)
+        return found
+    left, right = (pool.open(spec, hashed=hashed) for pool in pools)
+    (match_singles if spec.match == "one_to_one" else match_groups)(left, right, spec, found)
+    return found
+
+
+def _same_keys(pools: tuple[Pool, Pool], spec: PassSpec, found: Found) -> bool:
+    """Say whether the lines of every match have one key, and not only one hash of it."""
+    if not found.members:
+        return True
+    members = pl.concat(found.members)
+    columns = [spec.key, "currency"] if pools[LEFT].by_currency else [spec.key]
+    texts = [pool.lines.select(columns) for pool in pools]
+    first = np.zeros(found.count, dtype=np.uint32)
+    first_side = np.zeros(found.count, dtype=np.uint8)
+    match, side, row = (members[name].to_numpy() for name in ("match", "side", "row"))
+    # Written backwards, so that a match's first line stays.
+    first[match[::-1]], first_side[match[::-1]] = row[::-1], side[::-1]
+    for own in (LEFT, RIGHT):
+        for other in (LEFT, RIGHT):
+            at = (side == own) & (first_side[match] == other)
+            if at.any() and not texts[own][row[at]].equals(texts[other][first[match[at]]]):
+                return False
+    return True
 
 
 def _take(pools: tuple[Pool, Pool], spec: PassSpec, one: Found, whole: Found) -> None:
@@ -96,16 +125,26 @@ def _within_budget(
 
 def _result(pools: tuple[Pool, Pool], found: Found) -> Matched:
     matches, members = _joined(found)
-    taken = members.select("side", "row")
+    matches, members = _numbered(matches, members)
     notes = pl.concat(found.notes).unique(["side", "row"], keep="last", maintain_order=True) if found.notes else None
     rest: list[pl.DataFrame] = []
     for pool in pools:
-        used = pl.Series("used", [False]).new_from_index(0, pool.lines.height)
-        rows = taken.filter(pl.col("side") == pool.side)["row"]
-        if rows.len():
-            used = used.scatter(rows, values=True)
-        rest.append(pool.lines.select("row").filter(~used).select(pl.lit(pool.side, dtype=pl.UInt8).alias("side"), "row"))
+        free = np.ones(pool.lines.height, dtype=bool)
+        free[members.filter(pl.col("side") == pool.side)["row"].to_numpy()] = False
+        rows = pl.DataFrame({"row": pl.Series(np.flatnonzero(free), dtype=pl.UInt32)})
+        rest.append(rows.select(pl.lit(pool.side, dtype=pl.UInt8).alias("side"), "row"))
     left_over = pl.concat(rest)
     reason = pl.lit(None, dtype=pl.String).alias("reason")
     left_over = left_over.with_columns(reason) if notes is None else left_over.join(notes, on=["side", "row"], how="left")
     return Matched(members, matches, left_over)
+
+
+def _numbered(matches: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Number the matches by their place; those that a budget dropped leave gaps."""
+    old = matches["match"].to_numpy()
+    if matches.height == 0 or int(old[-1]) == matches.height - 1 == int(old.max()):
+        return matches, members
+    place = np.zeros(int(old.max()) + 1, dtype=np.uint32)
+    place[old] = np.arange(matches.height, dtype=np.uint32)
+    new = pl.Series("match", np.arange(matches.height), dtype=pl.UInt32)
+    return matches.with_columns(new), members.with_columns(pl.Series("match", place[members["match"].to_numpy()], dtype=pl.UInt32))

@@ -12,9 +12,9 @@ from engine.policy.kinds.reconciliation import Pass, ReconciliationPolicy, Windo
 from engine.policy.kinds.sides import side_places
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS
-from engine.reconcile.keys import SEPARATOR, add_key
+from engine.reconcile.keys import add_key
 from engine.reconcile.lines import Part, Wanted, home_currency, part_lines, rate_on, why_not
-from engine.reconcile.sources import why_excluded
+from engine.reconcile.sources import EVIDENCE, as_list, why_excluded, with_evidence
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
 
@@ -26,11 +26,15 @@ PAIR: Final = "pair"
 
 @dataclass(frozen=True, slots=True)
 class TwoSides:
-    """Hold both sides' lines, with `row` in canonical order, and the lines whose amount is not known."""
+    """Hold both sides' lines, with `row` in canonical order, and the lines whose amount is not known.
+
+    `by_currency` says that lines of different currencies never meet.
+    """
 
     left: pl.DataFrame
     right: pl.DataFrame
     unknown: pl.DataFrame
+    by_currency: bool = False
 
     def of(self, side: int) -> pl.DataFrame:
         """Return the lines of side 0 (left) or 1 (right)."""
@@ -87,12 +91,18 @@ def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Par
             one = pl.lit(Decimal(1), dtype=WIDE).alias("amount")
             converted = converted.with_columns(one, pl.lit(None, dtype=pl.String).alias("currency"))
         missing = converted.filter(pl.col("amount").is_null())
-        unknown.append(missing.select("id", "entity", "date", "legal_entity_id", "contract_id", "evidence", pl.lit(side).alias("side")))
+        told = with_evidence(missing)
+        unknown.append(told.select("id", "entity", "date", "legal_entity_id", "contract_id", EVIDENCE, pl.lit(side).alias("side")))
         if missing.height:
             converted = converted.filter(pl.col("amount").is_not_null())
-        sides.append(converted.sort("id", "entity").with_row_index("row"))
-    left, right = _with_currency_keys(sides, policy)
-    return TwoSides(left, right, pl.concat(unknown))
+        sides.append(_in_order(converted))
+    return TwoSides(sides[0], sides[1], pl.concat(unknown), _by_currency(sides, policy))
+
+
+def _in_order(lines: pl.DataFrame) -> pl.DataFrame:
+    """Number the lines in the order of their ids, in which exports mostly stand already."""
+    ordered = lines["entity"].n_unique() <= 1 and lines["id"].is_sorted()
+    return (lines if ordered else lines.sort("id", "entity")).with_row_index("row")
 
 
 def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> pl.LazyFrame:
@@ -114,7 +124,9 @@ def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> 
             _add_expectation(part, policy, wanted)
         lines = part_lines(part, wanted).with_columns(pl.lit(part.side.amount_in == "functional").alias("is_functional"))
         frames.append(lines.drop([f"sum:{by}" for by in part.side.sum]))
-    return pl.concat(frames, how="diagonal") if len(frames) > 1 else frames[0]
+    if len(frames) == 1:
+        return frames[0]
+    return pl.concat([as_list(each) for each in frames], how="diagonal")
 
 
 def _add_window(part: Part, each: Pass, place: int, name: Name, wanted: Wanted) -> None:
@@ -163,11 +175,8 @@ def _in_policy_currency(frame: pl.DataFrame, policy: ReconciliationPolicy, facts
     ).drop("functional")  # fmt: skip
 
 
-def _with_currency_keys(sides: list[pl.DataFrame], policy: ReconciliationPolicy) -> list[pl.DataFrame]:
-    """Add the currency to every key, so that amounts of different currencies never meet."""
-    currencies = pl.concat([side["currency"] for side in sides]).drop_nulls().n_unique()
-    if policy.currency == "functional" or currencies <= 1:
-        return sides
-    currency = pl.col("currency").fill_null("")
-    names = [name for name in sides[0].columns if name == PAIR or name.startswith("key_")]
-    return [side.with_columns(pl.concat_str(name, currency, separator=SEPARATOR).alias(name) for name in names) for side in sides]
+def _by_currency(sides: list[pl.DataFrame], policy: ReconciliationPolicy) -> bool:
+    """Say whether the currency is part of every key: sides meet in their own currency and hold more than one."""
+    if policy.currency == "functional":
+        return False
+    return pl.concat([side["currency"].unique() for side in sides]).drop_nulls().n_unique() > 1

@@ -66,16 +66,42 @@ def stated_fields(entity: str, systems: Sequence[str], facts: Facts) -> frozense
 
 
 def base_records(entity: str, systems: Sequence[str], facts: Facts) -> pl.LazyFrame:
-    """Return the records of an entity with `evidence`, a list of file:row."""
+    """Return the records of an entity with `evidence`: file and row, or a list of file:row for agreed records."""
     if not systems:
         frame = facts.frame(entity)
         assert frame is not None, "a policy that applies has records"
         if EVIDENCE not in frame.collect_schema().names():
             return frame.with_columns(pl.lit([], dtype=pl.List(pl.String)).alias(EVIDENCE))
         return frame
-    place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
     records = facts.sources[entity].filter(pl.col("source_system").is_in(list(systems)))
-    return records.with_columns(pl.concat_list(place).list.drop_nulls().alias(EVIDENCE))
+    return records.with_columns(pl.struct("source_file", "source_row").alias(EVIDENCE))
+
+
+def with_evidence(lines: pl.DataFrame) -> pl.DataFrame:
+    """Write the places of lines as a list of file:row; only the few lines that are told need it."""
+    if lines.schema[EVIDENCE] == pl.List(pl.String):
+        return lines
+    return lines.with_columns(_written(lines.schema[EVIDENCE]))
+
+
+def gathered(dtype: pl.DataType, most: int) -> pl.Expr:
+    """Return the places of a group's records, at most so many, to be written by `with_evidence`."""
+    return pl.col(EVIDENCE).head(most) if isinstance(dtype, pl.Struct) else pl.col(EVIDENCE).explode().head(most)
+
+
+def as_list(lines: pl.LazyFrame) -> pl.LazyFrame:
+    """Write the places of lines that are joined with lines of another kind of evidence."""
+    dtype = lines.collect_schema()[EVIDENCE]
+    return lines if dtype == pl.List(pl.String) else lines.with_columns(_written(dtype))
+
+
+def _written(dtype: pl.DataType) -> pl.Expr:
+    place = pl.col(EVIDENCE) if isinstance(dtype, pl.Struct) else pl.element()
+    file, row = place.struct.field("source_file"), place.struct.field("source_row").cast(pl.String)
+    text = pl.concat_str(file, row, separator=":")
+    if isinstance(dtype, pl.Struct):
+        return pl.concat_list(text).list.drop_nulls().alias(EVIDENCE)
+    return pl.col(EVIDENCE).list.eval(text).list.drop_nulls().alias(EVIDENCE)
 
 
 def referenced(systems: Sequence[str], facts: Facts) -> Mapping[str, pl.LazyFrame]:

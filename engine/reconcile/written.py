@@ -11,6 +11,7 @@ from engine.reconcile.breaks import expectation_status
 from engine.reconcile.frames import LEFT
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import TwoSides
+from engine.reconcile.sources import with_evidence
 from engine.reconcile.tieouts import MONEY, rounded
 from engine.stage import Context
 
@@ -112,7 +113,7 @@ def adjustment_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPol
     first = matched.members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True).filter(pl.col("side") == LEFT)
     heads = (
         chosen.join(first, on="match", how="inner")
-        .join(sides.left.select("row", "id", "currency", "legal_entity_id", "contract_id", "evidence"), on="row", how="left")
+        .join(sides.left.select("row", "id", "currency", "legal_entity_id", "contract_id", "evidence"), on="row", how="left").pipe(with_evidence)
         .with_columns(rounded(pl.col("residual").abs()).alias("size"))
         .filter(pl.col("size") > 0).sort("row")
     )  # fmt: skip
