@@ -121,9 +121,8 @@ def full_join(folder: Path) -> float:
 
 def _child(what: str, folder: Path) -> tuple[float, float]:
     """Return seconds and peak GiB of one measurement in its own process."""
-    output = subprocess.run(
-        [sys.executable, "-m", "benchmarks.reconcile", "--measure", what, "--folder", str(folder)], check=True, capture_output=True, text=True
-    ).stdout.split()
+    command = [sys.executable, "-m", "benchmarks.reconcile", "--measure", what, "--folder", str(folder)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(output[0]), float(output[1])
 
 
@@ -151,10 +150,10 @@ def main() -> None:
                 seconds, memory = output.split()[-2:]
                 figures.setdefault("datacompy, PolarsCompare and its report", []).append((float(seconds), float(memory)))
     ours = min(seconds for seconds, _ in next(iter(figures.values())))
-    print(f"| {given.rows:,} × {given.rows:,} lines | time (least of {TIMES}) | peak memory | Tieout takes |\n|---|---|---|---|")
+    print(f"| {given.rows:,} by {given.rows:,} lines | time (least of {TIMES}) | peak memory | Tieout takes |\n|---|---|---|---|")
     for label, runs in figures.items():
         least = min(seconds for seconds, _ in runs)
-        print(f"| {label} | {least:.2f} s | {max(memory for _, memory in runs):.2f} GiB | × {ours / least:.2f} |")
+        print(f"| {label} | {least:.2f} s | {max(memory for _, memory in runs):.2f} GiB | {ours / least:.2f} times |")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ def _tie_out(
     if isinstance(parts, str):
         return parts
     sides = _with_budget_groups(read_sides(policy, *parts, facts), policy)
-    matched = match_lines(sides.left, sides.right, [_spec(place, each) for place, each in enumerate(policy.passes)], by_currency=sides.by_currency)
+    passes = [_spec(place, each) for place, each in enumerate(policy.passes)]
+    matched = match_lines(sides.left, sides.right, passes, by_currency=sides.by_currency)
     systems = system_name(parts[0]), system_name(parts[1])
     told = Told(loaded, policy, systems, period, context)
     breaks = with_causes(find_breaks(sides, matched, policy, context), policy, known)

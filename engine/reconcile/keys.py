@@ -11,7 +11,6 @@ from engine.reconcile.frames import SEPARATOR
 from engine.reconcile.lines import Part, Wanted
 
 
-
 def key_part(part: Part, key: Key, side: str) -> tuple[pl.Expr, tuple[str, ...]]:
     """Return the text of one key on one side, and the paths it reads."""
     compiled = part.compiled(getattr(key, side))

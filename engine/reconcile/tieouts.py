@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
@@ -58,14 +59,9 @@ def tie_out(
     Every line's signed amount is put under what became of it, so that the parts always sum to the
     difference; what rounding of the totals leaves is rounding.
     """
-    lines = _with_scope_of_match(_signed_lines(sides, policy, period), matched)
+    lines = _scoped(_signed_lines(sides, policy, period), matched)
     parts = _contributions(lines, matched, breaks, policy)
-    totals = lines.group_by(_BY).agg(
-        pl.col("signed").filter(pl.col("side") == 0).sum().alias("left_total"),
-        (-pl.col("signed").filter(pl.col("side") == 1)).sum().alias("right_total"),
-        (pl.col("side") == 0).sum().cast(pl.Int64).alias("left_lines"), (pl.col("side") == 1).sum().cast(pl.Int64).alias("right_lines"),
-        pl.col("converted").sum().cast(pl.Int64).alias("converted"),
-    )  # fmt: skip
+    totals = _totals(lines)
     rows = totals.join(parts, on=_BY, how="left", nulls_equal=True).with_columns(
         rounded(pl.col("left_total")).alias("left_total"), rounded(pl.col("right_total")).alias("right_total")
     )
@@ -85,37 +81,98 @@ def tie_out(
     return shown.sort("scope", "period", "currency", nulls_last=True)
 
 
-def _signed_lines(sides: TwoSides, policy: ReconciliationPolicy, period: str) -> pl.DataFrame:
-    frames = [
+def _totals(lines: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
+    """Return the totals of both sides by scope, with the number of lines and of converted lines."""
+    grouped = [
+        own.group_by(_BY).agg(
+            pl.col("signed").sum().alias(f"{name}_total"), pl.len().cast(pl.Int64).alias(f"{name}_lines"),
+            pl.col("converted").sum().cast(pl.Int64).alias(f"_{name}_converted"),
+        )
+        for name, own in zip(("left", "right"), lines, strict=True)
+    ]  # fmt: skip
+    both = grouped[0].join(grouped[1], on=_BY, how="full", coalesce=True, nulls_equal=True)
+    counts = [pl.col(name).fill_null(0) for name in ("left_lines", "right_lines", "_left_converted", "_right_converted")]
+    return both.with_columns(
+        *counts, pl.col("left_total").fill_null(0), -pl.col("right_total").fill_null(0)
+    ).with_columns((pl.col("_left_converted") + pl.col("_right_converted")).alias("converted"))  # fmt: skip
+
+
+def _signed_lines(sides: TwoSides, policy: ReconciliationPolicy, period: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return each side's lines in their order; the right side's amounts with the opposite sign."""
+    left, right = (
         lines.select(
-            pl.lit(side, dtype=pl.UInt8).alias("side"), "row", (pl.col("amount") if side == 0 else -pl.col("amount")).alias("signed"),
-            "scope", "currency", "converted", line_period(policy, period),
+            "row", (pl.col("amount") if side == 0 else -pl.col("amount")).alias("signed"), "scope", "currency", "converted",
+            line_period(policy, period),
         )
         for side, lines in ((0, sides.left), (1, sides.right))
-    ]  # fmt: skip
-    return pl.concat(frames)
+    )  # fmt: skip
+    return left, right
 
 
-def _with_scope_of_match(lines: pl.DataFrame, matched: Matched) -> pl.DataFrame:
+def _scoped(lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give lines that name no scope that of the lines they match: a payment is of its invoice's legal entity."""
-    if not lines["scope"].null_count():
+    missing = [own["scope"].null_count() for own in lines]
+    if not any(missing) or all(count == own.height for count, own in zip(missing, lines, strict=True)):
         return lines
-    members = matched.members.join(lines.select("side", "row", "scope"), on=["side", "row"], how="left")
-    scopes = members.group_by("match").agg(pl.col("scope").drop_nulls().min().alias("of_match"))
-    filled = members.join(scopes, on="match", how="left").select("side", "row", "of_match")
-    return lines.join(filled, on=["side", "row"], how="left").with_columns(pl.coalesce("scope", "of_match").alias("scope")).drop("of_match")
+    members = [_members(matched, side) for side in (0, 1)]
+    known = pl.concat(
+        [each.with_columns(own["scope"].gather(each["row"]).alias("of_match")) for each, own in zip(members, lines, strict=True)]
+    )
+    of_match = known.drop_nulls("of_match").group_by("match").agg(pl.col("of_match").min())
+    filled = [each.join(of_match, on="match", how="inner").select("row", "of_match") for each in members]
+    scope = pl.coalesce("scope", "of_match").alias("scope")
+    left, right = (
+        own.join(each, on="row", how="left", maintain_order="left").with_columns(scope).drop("of_match")
+        for own, each in zip(lines, filled, strict=True)
+    )
+    return left, right
 
 
-def _contributions(lines: pl.DataFrame, matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:
-    """Return by scope what each explanation contributes, the counts of matches and breaks."""
-    of_match = matched.members.join(matched.matches.select("match", "status", "residual"), on="match", how="inner")
-    members = of_match.join(lines, on=["side", "row"], how="inner")
-    first = members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True)
-    counted = first.group_by(_BY).agg(
+def _members(matched: Matched, side: int) -> pl.DataFrame:
+    return matched.members.filter(pl.col("side") == side).select("match", "row")
+
+
+def _lines_at(lines: tuple[pl.DataFrame, pl.DataFrame], members: pl.DataFrame) -> pl.DataFrame:
+    """Return members (`side`, `row`, …) with what their lines hold; a row is a line's place."""
+    parts = []
+    for side, own in enumerate(lines):
+        of_side = members.filter(pl.col("side") == side)
+        parts.append(pl.concat([of_side, own[of_side["row"]].drop("row")], how="horizontal"))
+    return pl.concat(parts)
+
+
+def _counted(lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched) -> pl.DataFrame:
+    """Return by scope the matches confirmed and suggested, each counted where its first line stands."""
+    left = _members(matched, 0)
+    of_left = np.bincount(left["match"].to_numpy(), minlength=matched.matches.height)
+    if of_left.size and of_left.max() > 1:
+        left = left.group_by("match").agg(pl.col("row").min())
+    heads = [left]
+    if (of_left == 0).any():
+        right = _members(matched, 1)
+        alone = right.filter(pl.Series(of_left[right["match"].to_numpy()] == 0))
+        heads.append(alone.group_by("match").agg(pl.col("row").min()))
+    status = matched.matches["status"]
+    # A match's number is its place.
+    judged = pl.concat(
+        [
+            own.select(_BY)[each["row"]].with_columns(status.gather(each["match"]).alias("status"))
+            for own, each in zip(lines, heads, strict=False)
+        ]
+    )
+    return judged.group_by(_BY).agg(
         (pl.col("status") == "confirmed").sum().cast(pl.Int64).alias("matched"),
         (pl.col("status") == "suggested").sum().cast(pl.Int64).alias("suggested"),
     )
-    open_matches = members.filter(pl.col("residual") != 0)
+
+
+def _contributions(
+    lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy
+) -> pl.DataFrame:
+    """Return by scope what each explanation contributes, the counts of matches and breaks."""
+    counted = _counted(lines, matched)
+    inexact = matched.matches.filter(pl.col("residual") != 0).select("match", "status", "residual")
+    open_matches = _lines_at(lines, matched.members.join(inexact, on="match", how="inner"))
     converted = open_matches.group_by("match").agg(pl.col("converted").sum().alias("_converted"))
     allowed = pl.col("_converted").cast(WIDE) * pl.lit(policy.rounding, dtype=WIDE)
     sort = (
@@ -130,7 +187,7 @@ def _contributions(lines: pl.DataFrame, matched: Matched, breaks: pl.DataFrame, 
     sums = both.group_by(_BY).agg(total.alias(f"explained_{name}") for name, total in of_sort.items())
     named = broken.filter(pl.col("sort") == "open").unique("at", keep="first", maintain_order=True)
     failing = named.group_by(_BY).agg(pl.len().cast(pl.Int64).alias("breaks"), pl.col("size").sum().alias("break_amount"))
-    result = lines.select(_BY).unique()
+    result = pl.concat([own.select(_BY).unique() for own in lines]).unique()
     for each in (counted, sums, failing):
         result = result.join(each, on=_BY, how="left", nulls_equal=True)
     amounts = ["break_amount", *(f"explained_{name}" for name in EXPLANATIONS)]
@@ -139,7 +196,7 @@ def _contributions(lines: pl.DataFrame, matched: Matched, breaks: pl.DataFrame, 
     )
 
 
-def _break_lines(lines: pl.DataFrame, breaks: pl.DataFrame) -> pl.DataFrame:
+def _break_lines(lines: tuple[pl.DataFrame, pl.DataFrame], breaks: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of breaks with the sort of explanation the break has."""
     sort = (
         pl.when(pl.col("expectation").is_in(["expected", "waived"])).then(pl.lit("timing"))
@@ -153,7 +210,7 @@ def _break_lines(lines: pl.DataFrame, breaks: pl.DataFrame) -> pl.DataFrame:
             frames.append(rows.with_columns(pl.lit(side, dtype=pl.UInt8).alias("side"), pl.col("row").cast(pl.UInt32)))
     schema = {"at": pl.UInt32(), "sort": pl.String(), "size": WIDE, "row": pl.UInt32(), "side": pl.UInt8()}
     members = pl.concat(frames) if frames else pl.DataFrame(schema=schema)
-    return members.join(lines, on=["side", "row"], how="inner").sort("at", "side", "row")
+    return _lines_at(lines, members.select("at", "sort", "size", "row", "side")).sort("at", "side", "row")
 
 
 def _explained(rows: pl.DataFrame) -> pl.DataFrame:

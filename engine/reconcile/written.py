@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.breaks import expectation_status
-from engine.reconcile.frames import LEFT
+from engine.reconcile.frames import LEFT, SEPARATOR
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import TwoSides
 from engine.reconcile.sources import with_evidence
@@ -31,42 +32,54 @@ EXPECTATION_SCHEMA: Final[dict[str, pl.DataType]] = {
 
 def match_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) -> pl.DataFrame:
     """Return every line of both sides with its match; those without one are `unmatched`."""
+    names = pl.Series([each.id for each in policy.passes], dtype=pl.String)
     head = matched.matches.select(
-        "match", "pass", "residual", "status", "reason", "alternatives", pl.col("alternative_side").alias("_side")
-    ).with_columns(_alternative_ids(matched, sides))
-    first = matched.members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True)
-    ids = pl.concat([_match_ids(first.filter(pl.col("side") == side), sides, side) for side in (0, 1)])
-    head = head.drop("alternatives", "_side").join(ids, on="match", how="left")
-    passes = {place: each.id for place, each in enumerate(policy.passes)}
-    head = head.with_columns(pl.col("pass").replace_strict(passes, return_dtype=pl.String, default=None))
-    parts: list[pl.DataFrame] = []
-    for side in (0, 1):
-        lines = sides.of(side).select(
-            "row", "entity", pl.col("id").alias("entity_id"), "amount", "currency",
-            *(pl.col(f"key_{place}") for place in range(len(policy.passes))),
-        )
-        rows = matched.members.filter(pl.col("side") == side).select("row", "match")
-        joined = lines.join(rows, on="row", how="left", maintain_order="left").join(head, on="match", how="left", maintain_order="left")
-        reasons = matched.left_over.filter(pl.col("side") == side).select("row", pl.col("reason").alias("_why"))
-        joined = joined.join(reasons, on="row", how="left", maintain_order="left")
-        key = pl.lit(None, dtype=pl.String)
-        for place, each in enumerate(policy.passes):
-            key = pl.when(pl.col("pass") == each.id).then(pl.col(f"key_{place}")).otherwise(key)
-        parts.append(
-            joined.select(
-                pl.lit(policy.id).alias("reconciliation"), "match_id", "pass", pl.lit("right" if side else "left").alias("side"),
-                "entity", "entity_id", "amount", "currency", "residual", pl.col("status").fill_null("unmatched"),
-                pl.coalesce("reason", "_why").alias("reason"), key.str.replace_all("\x1f", " · ").alias("key"),
-                pl.col("alternative_ids").alias("alternatives"),
-            )
-        )  # fmt: skip
-    return pl.concat([part.select(pl.col(name).cast(dtype) for name, dtype in MATCH_SCHEMA.items()) for part in parts])
+        names.gather(matched.matches["pass"]).alias("pass"), "residual", "status", "reason",
+        _alternative_ids(matched, sides).alias("alternatives"), _match_ids(matched, sides).alias("match_id"),
+    )  # fmt: skip
+    parts = [_side_rows(sides.of(side), side, matched, head, policy) for side in (0, 1)]
+    return pl.concat(parts)
 
 
-def _match_ids(first: pl.DataFrame, sides: TwoSides, side: int) -> pl.DataFrame:
+def _side_rows(lines: pl.DataFrame, side: int, matched: Matched, head: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:
+    members = matched.members.filter(pl.col("side") == side)
+    # A match's number is its place in the head, a line's row its place in the lines: no join is needed.
+    match = np.full(lines.height, -1, dtype=np.int64)
+    match[members["row"].to_numpy()] = members["match"].to_numpy()
+    at = pl.Series("match", match)
+    place_in_head = pl.select(pl.when(at >= 0).then(at)).to_series()
+    of_match = head.select(pl.all().gather(place_in_head))
+    key = pl.lit(None, dtype=pl.String)
+    for place, each in enumerate(policy.passes):
+        key = pl.when(pl.col("pass") == each.id).then(pl.col(f"key_{place}")).otherwise(key)
+    keys = [f"key_{place}" for place in range(len(policy.passes))]
+    rows = pl.concat([lines.select("entity", pl.col("id").alias("entity_id"), "amount", "currency", *keys), of_match], how="horizontal")
+    why = matched.left_over.filter((pl.col("side") == side) & pl.col("reason").is_not_null())
+    if why.height:
+        reasons = pl.Series("_why", [None], dtype=pl.String).new_from_index(0, lines.height).scatter(why["row"], why["reason"])
+        rows = rows.with_columns(pl.coalesce("reason", reasons).alias("reason"))
+    if any(len(each.on) > 1 for each in policy.passes):
+        key = key.str.replace_all(SEPARATOR, " · ", literal=True)
+    told = rows.with_columns(
+        pl.lit(policy.id).alias("reconciliation"), pl.lit("right" if side else "left").alias("side"),
+        pl.col("status").fill_null("unmatched"), key.alias("key"),
+    )  # fmt: skip
+    return told.select(pl.col(name).cast(dtype) for name, dtype in MATCH_SCHEMA.items())
+
+
+def _match_ids(matched: Matched, sides: TwoSides) -> pl.Series:
     """Return the id of each match: that of its first line, since a line is in one match only."""
-    ids = pl.select(pl.concat_str(pl.lit("R:" if side else "L:"), sides.of(side)["id"].gather(first["row"]))).to_series()
-    return first.select("match", ids.alias("match_id"))
+    ids = pl.Series("match_id", [None], dtype=pl.String).new_from_index(0, matched.matches.height)
+    for side in (1, 0):
+        of_side = matched.members.filter(pl.col("side") == side)
+        # Of several rows the first, and left before right: what is written last stays.
+        order = np.argsort(of_side["row"].to_numpy())[::-1]
+        first = np.full(matched.matches.height, -1, dtype=np.int64)
+        first[of_side["match"].to_numpy()[order]] = of_side["row"].to_numpy()[order]
+        told = np.flatnonzero(first >= 0)
+        prefixed = pl.select(pl.concat_str(pl.lit("R:" if side else "L:"), sides.of(side)["id"].gather(first[told]))).to_series()
+        ids = prefixed.alias("match_id") if told.size == ids.len() else ids.scatter(told, prefixed)
+    return ids
 
 
 def _alternative_ids(matched: Matched, sides: TwoSides) -> pl.Series:
@@ -113,7 +126,8 @@ def adjustment_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPol
     first = matched.members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True).filter(pl.col("side") == LEFT)
     heads = (
         chosen.join(first, on="match", how="inner")
-        .join(sides.left.select("row", "id", "currency", "legal_entity_id", "contract_id", "evidence"), on="row", how="left").pipe(with_evidence)
+        .join(sides.left.select("row", "id", "currency", "legal_entity_id", "contract_id", "evidence"), on="row", how="left")
+        .pipe(with_evidence)
         .with_columns(rounded(pl.col("residual").abs()).alias("size"))
         .filter(pl.col("size") > 0).sort("row")
     )  # fmt: skip
