@@ -23,6 +23,12 @@ class Reconciled:
     def frame(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self.folder / f"{name}.parquet")
 
+    def not_applicable(self) -> list[tuple[str, str]]:
+        own = ("rec-", "chk-", "flow-")
+        listed = self.manifest["not_applicable"]
+        assert isinstance(listed, list)
+        return [(each["policy"], each["why"]) for each in listed if each["policy"].startswith(own)]
+
     def kinds(self) -> list[tuple[str, str]]:
         found = self.frame("findings").filter(pl.col("stage") == "reconciliation").sort("kind", "entity_id")
         return list(found.select("kind", "entity_id").iter_rows())
