@@ -122,7 +122,7 @@ def _spec(place: int, each: Pass) -> PassSpec:
         budget = Budget(each.budget.amount, (*(PER[name] for name in each.budget.per), *month, "currency"))
     days = None if each.window is None else each.window.days
     tolerance = Tolerance(allowed.absolute, allowed.percent, allowed.needs)
-    return PassSpec(place, each.id, each.match, tolerance, days, each.side, each.ambiguous == "leave", budget)
+    return PassSpec(place, each.id, each.match, tolerance, days, each.side, each.ambiguous == "leave", budget, each.search)
 
 
 def _with_budget_groups(sides: TwoSides, policy: ReconciliationPolicy) -> TwoSides:

@@ -34,7 +34,8 @@ class PassSpec:
     """Hold one pass: which lines may meet and how far apart they may be.
 
     Lines stand in columns `key_<place>` and, with a window, `from_<place>` and `to_<place>`. `days`
-    widens the window. `side` limits a netting pass. `leave` keeps doubtful lines for later passes.
+    widens the window. `side` limits a netting pass. `leave` keeps doubtful lines for later passes;
+    without `search` a key matches as a whole or not at all.
     """
 
     place: int
@@ -45,6 +46,7 @@ class PassSpec:
     side: Literal["left", "right", "both"] = "both"
     leave: bool = False
     budget: Budget | None = None
+    search: bool = True
 
     @property
     def key(self) -> str:

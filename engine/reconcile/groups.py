@@ -37,7 +37,7 @@ def match_groups(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found:
     keys = keys.with_columns(ties.alias("ties"))
     whole = keys.filter("ties").drop("ties")
     _add_keys(whole, left, right, spec, found)
-    if whole.height < keys.height:
+    if spec.search and whole.height < keys.height:
         rest = keys.filter(~pl.col("ties")).select("key")
         _search(left.join(rest, on="key", how="semi"), right.join(rest, on="key", how="semi"), spec, found)
 

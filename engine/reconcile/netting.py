@@ -32,7 +32,7 @@ def _net_side(lines: pl.DataFrame, side: int, spec: PassSpec, found: Found) -> N
         members = lines.join(whole.select("key", "match"), on="key").select("match", "row", pl.lit(side, dtype=pl.UInt8).alias("side"))
         found.add(spec.place, matches, members)
     rest = lines.join(grouped.filter(both_signs).select("key"), on="key", how="semi").join(whole.select("key"), on="key", how="anti")
-    if rest.height == 0:
+    if rest.height == 0 or not spec.search:
         return
     pairs = Found(count=0)
     down = rest.filter(pl.col("amount") < 0).with_columns(-pl.col("amount"))

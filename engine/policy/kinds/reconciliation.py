@@ -104,7 +104,10 @@ class DriftLimit(Strict):
 
 
 class Pass(Strict):
-    """Say how lines meet in one pass; lines that an earlier pass used are gone."""
+    """Say how lines meet in one pass; lines that an earlier pass used are gone.
+
+    `search: false` takes a key as a whole: of a balance, some of its lines mean nothing.
+    """
 
     id: str
     match: Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", "net"]
@@ -114,6 +117,7 @@ class Pass(Strict):
     budget: BudgetLimit | None = None
     ambiguous: Literal["suggest", "leave"] = "suggest"
     side: Literal["left", "right", "both"] = "both"
+    search: bool = True
 
 
 class Expectation(Strict):

@@ -253,3 +253,19 @@ def test_an_earlier_finding_explains_a_break_of_the_same_record(reconcile: Recon
     assert set(run.frame("findings")["rule"]) == {"rec-a"}
     row = run.frame("reconciliations").filter(pl.col("reconciliation") == "rec-b").to_dicts()[0]
     assert (row["explained_known_cause"], row["unexplained"], row["status"]) == (245, 0, "explained")
+
+
+def test_a_balance_is_never_tied_to_some_of_its_lines(reconcile: Reconcile) -> None:
+    policy = (
+        HEAD
+        + """left: {entity: invoice, system: billing, amount: gross_amount}
+right: {entity: journal_line, system: erp, amount: "COALESCE(debit, 0) - COALESCE(credit, 0)"}
+passes:
+  - {id: whole, match: one_to_many, on: [{left: invoice_id, right: source_document_id}], search: false}
+"""
+    )
+    head = "journal_line_id,source_document_id,debit,credit,currency\n"
+    journal = head + "J1,I1,100.00,,EUR\nJ2,I1,30.00,,EUR\nJ3,I1,,30.00,EUR\nJ4,I1,5.00,,EUR\n"
+    run = reconcile(policy, billing=invoices("I1,A,C1,2026-01-02,EUR,100.00,posted"), erp={"journal_line": journal})
+    assert run.matches("confirmed") == run.matches("suggested") == []
+    assert run.kinds() == [("amounts_differ", "I1")]
