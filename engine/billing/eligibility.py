@@ -17,7 +17,7 @@ from engine.condition import CompiledCondition, compile_condition, compile_value
 from engine.decision import CompiledTable
 from engine.decision.versions import NO_VERSION
 from engine.policy.kinds.billing import BillingPolicy, billing_scope, cap_id
-from engine.policy.kinds.table import compile_policy_table
+from engine.policy.kinds.table import compile_rules
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.where import AS_OF
 from engine.stage import Context
@@ -53,7 +53,7 @@ def judged_items(versions: Sequence[Version], frames: Mapping[str, pl.LazyFrame]
 def compiled_table(version: Version, context: Context) -> CompiledTable:
     """Return the table of a version, compiled for its items."""
     loaded, policy = version
-    compiled, _ = compile_policy_table(policy, loaded.document, loaded.sheet, billing_scope(policy.item), context.holidays)
+    compiled, _ = compile_rules(policy, loaded.document, loaded.sheet, billing_scope(policy.item), context.holidays)
     assert compiled is not None, "a policy set with errors does not run"
     return compiled
 

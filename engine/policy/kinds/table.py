@@ -122,7 +122,7 @@ def compile_policy_table(
     policy: TablePolicy, document: Document, sheet: Sheet | None, scope: Scope, holidays: Sequence[dt.date] = ()
 ) -> tuple[CompiledTable | None, list[Diagnostic]]:
     """Compile a policy's table over a scope and prove what it leaves open; None, with diagnostics, when it has mistakes."""
-    compiled, found = _compiled(policy, document, sheet, scope, holidays)
+    compiled, found = compile_rules(policy, document, sheet, scope, holidays)
     if compiled is None or compiled.table is None:
         return None, found
     proven = prove_table(compiled, compiled.anchor)
@@ -131,9 +131,10 @@ def compile_policy_table(
     return compiled, [*found, *proven]
 
 
-def _compiled(
+def compile_rules(
     policy: TablePolicy, document: Document, sheet: Sheet | None, scope: Scope, holidays: Sequence[dt.date]
 ) -> tuple[CompiledTable | None, list[Diagnostic]]:
+    """Compile a policy's table without proving it, as a run does with what was checked before."""
     table, found = decision_table(policy, document, sheet)
     if table is None:
         return None, found
@@ -153,7 +154,7 @@ def versioned_table(
     """
     made = []
     for loaded, policy in versions:
-        compiled, _ = _compiled(policy, loaded.document, loaded.sheet, scope(policy), holidays)
+        compiled, _ = compile_rules(policy, loaded.document, loaded.sheet, scope(policy), holidays)
         assert compiled is not None, "a policy set with errors does not run"
         made.append(TableVersion(compiled, policy.effective_from, policy.effective_to))
     return VersionedTable(made, applies_by)

@@ -1,0 +1,51 @@
+"""A sound file reads the same by the compiled parser as by the one that explains: values, keys and every place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.policy import source
+from engine.policy.source import Document, SourceText, parse_document
+
+ROOT = Path(__file__).parents[3]
+SHARED = Path(os.environ.get("TIEOUT_SHARED", ROOT.parent / "shared"))
+
+
+def read(text: str, monkeypatch: pytest.MonkeyPatch, *, fast: bool) -> Document:
+    source._parsed.cache_clear()
+    with monkeypatch.context() as patched:
+        if not fast:
+            patched.setattr(source, "_composed_fast", lambda _: None)
+        return parse_document(SourceText("x.yaml", text))[0]
+
+
+@pytest.mark.parametrize("folder", ["policies", "adapters/sources", "tests/cases"])
+def test_both_parsers_read_every_file_of_ours_the_same(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in sorted((ROOT / folder).rglob("*.yaml")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        one, two = read(text, monkeypatch, fast=True), read(text, monkeypatch, fast=False)
+        assert (one.value, one.keys, one.values, one.blocks) == (two.value, two.keys, two.values, two.blocks), path
+
+
+ODD = [
+    "a: {b:1, c: [x:y, 'z ']}\n", "a: |\n  x\n\n   y\nb: >\n  folded\n  text\n", "a: \"tab\\t\u00fc\"\nb: 'it''s'\n",
+    "? a\n: b\n",
+    "a:\n- b\n-\n  - c\n", "ä: ü # note\n", "\ufeffa: 1\n", "a: 1.10\nb: 0x1F\nc: 1_000\nd: yes\ne: ~\n",
+    "a:\r\n  b: c\r\n", "", "# nothing\n",
+    "a: {b: 1, c}\n", "- [1..5]\n- > 3\n", "a: x: y\n", "a: 'open\n", "a: [1, 2\n", "a: 1\n b: 2\n",
+    "a: !!str 1\n", "a: &x 1\nb: *x\n", "--- 1\n--- 2\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_a_folded_text_is_one_line(is_fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read("a: >\n  two\n  lines\n", monkeypatch, fast=is_fast).value == {"a": "two lines\n"}
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_both_parsers_agree_on_what_is_odd(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = read(text, monkeypatch, fast=True), read(text, monkeypatch, fast=False)
+    assert (one.value, one.keys, one.values, one.blocks) == (two.value, two.keys, two.values, two.blocks)
