@@ -33,8 +33,8 @@ Address = Annotated[str | None, typer.Option("--store", help="Address of the cas
 Who = Annotated[str | None, typer.Option("--as", help="Who acts; default: the user of this computer. It is noted as asserted.")]
 _RUNS = Path("runs")
 _SHOWN = (
-    "case_id", "state", "severity", "sla", "age", "rule", "entity", "entity_id", "contract_id", "owner", "assignee", "reason_code",
-    "snoozed_until", "expires_on", "remedy",
+    "case_id", "finding_id", "state", "severity", "sla", "age", "rule", "entity", "entity_id", "contract_id", "owner", "assignee",
+    "reason_code", "snoozed_until", "expires_on", "remedy",
 )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def _shown(case: Case, policy: CasesPolicy, today: dt.date) -> dict[str, Any]:
 
     sla, age = sla_state(policy, case.severity, case.amount, case.opened_on, today, snoozed_until=case.snoozed_until)
     names = (
-        "case_id", "state", "severity", "rule", "kind", "entity", "entity_id", "contract_id", "amount", "currency", "message",
+        "case_id", "finding_id", "state", "severity", "rule", "kind", "entity", "entity_id", "contract_id", "amount", "currency", "message",
         "remedy", "owner", "assignee", "opened_on", "last_seen_on", "resolution", "reason_code", "snoozed_until", "expires_on", "reopened",
     )  # fmt: skip
     return {name: getattr(case, name) for name in names} | {"sla": sla if case.state == "open" else "closed", "age": age}

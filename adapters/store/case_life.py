@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from adapters.store.audit import RUNNER, now
 from adapters.store.tables import Case, CaseEvent, Run
 from engine.findings import SEVERITIES
+from engine.hashing import ID_LENGTH, hash_columns
 
 OPEN: Final = "open"
 CLOSED_BY_PEOPLE: Final = ("waived", "written_off")
@@ -33,11 +34,14 @@ Rows = list[dict[str, Any]]
 def move_cases(session: Session, run: Run, manifest: Mapping[str, Any], findings: pl.DataFrame) -> dict[str, int]:
     """Bring the cases of a run's scope to what the run found; return how many moved, by how."""
     known = _known(session, run.scope)
-    told = findings.with_columns(pl.col("systems").list.sort().list.join(",").alias("systems_text"))
-    both = told.join(known, left_on="finding_id", right_on="case_id", how="left", suffix="_before")
+    told = findings.with_columns(
+        pl.col("systems").list.sort().list.join(",").alias("systems_text"),
+        hash_columns([pl.lit(run.scope), pl.col("finding_id")], length=ID_LENGTH).alias("case_id"),
+    )
+    both = told.join(known, on="case_id", how="left", suffix="_before")
     new = both.filter(pl.col("state").is_null()).to_dicts()
     again = both.filter(pl.col("state").is_not_null()).to_dicts()
-    gone = known.join(told.select("finding_id"), left_on="case_id", right_on="finding_id", how="anti").to_dicts()
+    gone = known.join(told.select("case_id"), on="case_id", how="anti").to_dicts()
     events: Rows = []
     counts = {
         "opened": _open(session, run, new, events),
@@ -74,10 +78,11 @@ def _open(session: Session, run: Run, rows: Rows, events: Rows) -> int:
         opened_on = min(row["since"] or run.as_of, run.as_of)
         made.append(
             _told(run, row)
-            | {"case_id": row["finding_id"], "scope": run.scope, "state": state, "opened_on": opened_on, "first_run": run.run_id}
+            | {"case_id": row["case_id"], "finding_id": row["finding_id"], "scope": run.scope, "state": state}
+            | {"opened_on": opened_on, "first_run": run.run_id}
             | {"reopened": 0, "resolution": "cause" if cause else None}
         )
-        events.append(_event(run, row["finding_id"], "opened", None, {"state": state, "severity": row["severity"]}))
+        events.append(_event(run, row["case_id"], "opened", None, {"state": state, "severity": row["severity"]}))
     if made:
         session.execute(sa.insert(Case), made)
     return len(made)
@@ -86,7 +91,7 @@ def _open(session: Session, run: Run, rows: Rows, events: Rows) -> int:
 def _see_again(session: Session, run: Run, rows: Rows, counts: dict[str, int], events: Rows) -> None:
     changes: Rows = []
     for row in rows:
-        change = _told(run, row) | {"case_id": row["finding_id"]}
+        change = _told(run, row) | {"case_id": row["case_id"]}
         before = row["state"]
         after = _state_again(before, row, run.as_of)
         change |= {"state": after, "resolution": "cause" if after == "superseded" else None}
@@ -94,14 +99,14 @@ def _see_again(session: Session, run: Run, rows: Rows, counts: dict[str, int], e
             change["resolution"] = before
         if after == OPEN and before != OPEN:
             counts["reopened"] += 1
-            events.append(_event(run, row["finding_id"], "reopened", {"state": before}, {"state": after}))
+            events.append(_event(run, row["case_id"], "reopened", {"state": before}, {"state": after}))
         elif after != before:
-            events.append(_event(run, row["finding_id"], after, {"state": before}, {"state": after, "cause": row.get("cause_id")}))
+            events.append(_event(run, row["case_id"], after, {"state": before}, {"state": after, "cause": row.get("cause_id")}))
         elif _worse(row):
             counts["worsened"] += 1
             shown = {"severity": row["severity_before"], "amount": _text(row["amount"])}
             now_shown = {"severity": row["severity"], "amount": _text(row["amount_at_risk"])}
-            events.append(_event(run, row["finding_id"], "worsened", shown, now_shown))
+            events.append(_event(run, row["case_id"], "worsened", shown, now_shown))
         changes.append(change | {"is_reopened": int(after == OPEN and before in ("resolved", *CLOSED_BY_PEOPLE))})
     if not changes:
         return

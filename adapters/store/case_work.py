@@ -21,8 +21,9 @@ WAITING: Final = "waiting"
 
 
 def find_case(session: Session, name: str) -> Case:
-    """Return a case by its id or the beginning of it; raises UsageError when there is none, or several."""
-    found = list(session.execute(sa.select(Case).where(Case.case_id.startswith(name, autoescape=True)).limit(2)).scalars())
+    """Return a case by its id, its finding's id, or the beginning of one; raises UsageError for none, or several."""
+    named = Case.case_id.startswith(name, autoescape=True) | Case.finding_id.startswith(name, autoescape=True)
+    found = list(session.execute(sa.select(Case).where(named).limit(2)).scalars())
     if not found:
         raise UsageError(f"There is no case {name}.", "`tieout case list` shows the cases.")
     if len(found) > 1:

@@ -78,6 +78,8 @@ class Case(Base):
     __tablename__ = "case"
 
     case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    """Hash of scope and finding_id: two firms in one store may have findings of one identity."""
+    finding_id: Mapped[str] = mapped_column(sa.String(32), index=True)
     scope: Mapped[str] = mapped_column(sa.String(200), index=True)
     state: Mapped[str] = mapped_column(sa.String(20), index=True)
     """open, resolved, waived, written_off or superseded."""

@@ -93,6 +93,15 @@ def test_another_firms_nights_leave_the_cases_alone(store: Store, night: Any) ->
     assert cases(store)["T1"].state == "open"
 
 
+def test_two_firms_in_one_store_may_have_the_same_finding(store: Store, night: Any) -> None:
+    enter(store, night("r1", "2026-01-29", T1={}))
+    enter(store, night("r2", "2026-01-30", manifest={"snapshot": "other_2026-01-30"}, T1={}))
+    with store.read() as session:
+        found = session.execute(sa.select(Case.case_id, Case.finding_id, Case.scope, Case.state)).all()
+    assert sorted((scope, state) for _, _, scope, state in found) == [("firm", "open"), ("other", "open")]
+    assert len({case_id for case_id, *_ in found}) == 2 and len({finding_id for _, finding_id, *_ in found}) == 1
+
+
 def test_entering_a_run_twice_changes_nothing(store: Store, night: Any) -> None:
     run = night("r1", "2026-01-29", T1={})
     enter(store, run)

@@ -36,6 +36,7 @@ def upgrade() -> None:
     op.create_table(
         "case",
         sa.Column("case_id", sa.String(32), primary_key=True),
+        sa.Column("finding_id", sa.String(32), nullable=False, index=True),
         sa.Column("scope", sa.String(200), nullable=False, index=True),
         sa.Column("state", sa.String(20), nullable=False, index=True),
         sa.Column("stage", sa.String(20), nullable=False),
