@@ -40,6 +40,7 @@ from engine.revenue.periods import period_frame, with_period
 from engine.revenue.pricing import with_pooled, with_pricing
 from engine.revenue.recognize import recognized
 from engine.revenue.records import Records
+from engine.revenue.renewals import with_renewals
 from engine.revenue.settings import Versions
 from engine.revenue.standalone import with_ssp
 from engine.revenue.variable import price_levels
@@ -97,6 +98,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         contracts.select("contract_id", *(pl.col(name).alias(alias) for name, alias in _SETTINGS.items())), on="contract_id", how="left"
     )
     lines = with_ssp(with_pricing(_open_ended(lines, as_of), records), records, option_prices(records.frame("option")), as_of)
+    lines = with_renewals(lines, contracts, records.frame("option"), as_of)
     terms = with_pooled(line_terms(lines, amended), lines)
     changes = classified(terms, lines, contracts, records, as_of)
     splits = split_changes(changes)

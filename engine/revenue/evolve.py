@@ -183,7 +183,7 @@ def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     bought = bought.filter(pl.col("right").is_not_null()).unique("right", keep="first", maintain_order=True)
     made = rows.join(bought, left_on="okey", right_on="right", how="left", maintain_order="left")
     left = pl.col("base") + pl.col("rem") - pl.col("earned")
-    moved = units_to_minor(part_units(left, pl.col("part"), pl.col("whole"))) * GUARD
+    moved = units_to_minor(part_units(left, pl.col("part").abs(), pl.col("whole"))) * GUARD * pl.col("part").sign()
     return made.with_columns(pl.when(pl.col("moved.to").is_not_null()).then(moved).alias("moved")).drop("part", "whole")
 
 

@@ -177,7 +177,7 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     rights = lines.select("contract_line_id", pl.col("okey").alias("option_okey"))
     one = pl.lit(1).cast(_QTY)
     whole = pl.coalesce("quantity", "exercised_quantity", one).cast(_QTY)
-    return (
+    shared = (
         options.join(rights, on="contract_line_id", how="inner")
         .select(
             pl.col("exercised_line_id").alias("contract_line_id"),
@@ -186,6 +186,14 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
             whole.to_physical().cast(pl.Int128).alias("whole"),
         )
         .unique("contract_line_id", keep="first", maintain_order=True)
+    )
+    # A renewal that is looked through to takes over what the hypothetical price says, and may hand on to the next.
+    looked = lines.filter(pl.col("renewal_part").is_not_null()).select("contract_line_id", "renewal_part", "renewal_whole")
+    return shared.join(looked, on="contract_line_id", how="left", maintain_order="left").select(
+        "contract_line_id",
+        "option_okey",
+        pl.coalesce("renewal_part", "part").alias("part"),
+        pl.coalesce("renewal_whole", "whole").alias("whole"),
     )
 
 
