@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.policy.kinds.revenue_settings import named_keys
-from engine.revenue.exact import COEFFICIENT, GUARD, cumulative_minor, money_units, part_units, units_to_minor, wide
+from engine.revenue.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor, wide, with_cumulative
 
 POOLED: Final = ("fixed", "periodic", "percent_of", "package")
 """Ways of pricing whose lines share in the contract's price; the others are priced by themselves (32-40)."""
@@ -39,12 +39,21 @@ def share_minor(
     """
     key = [pool_key]
     whole = pl.col(weight).sum().over(key)
-    weighed = pl.when(whole > 0).then(pl.col(weight)).otherwise(wide(0))
-    share = cumulative_minor(pl.col(base), pl.col(pool), weighed, pl.when(whole > 0).then(whole).otherwise(wide(1)), pl.col(half_even))
-    total = cumulative_minor(pl.col(base).sum().over(key), pl.col(pool), wide(1), wide(1), pl.col(half_even))
+    staged = rows.lazy().with_columns(whole.alias("→whole"), pl.col(base).sum().over(key).alias("→bases"))
+    weighs = pl.col("→whole") > 0
+    staged = with_cumulative(
+        staged,
+        base=pl.col(base),
+        amount=pl.col(pool),
+        numerator=pl.when(weighs).then(pl.col(weight)).otherwise(wide(0)),
+        denominator=pl.when(weighs).then(pl.col("→whole")).otherwise(wide(1)),
+        half_even=pl.col(half_even),
+        minor="shared",
+    )
+    total = units_to_minor(pl.col("→bases") + pl.col(pool), pl.col(half_even))
     named = pl.col(owner).str.extract(r"^named\((.*)\)$").str.strip_chars()
     is_named = (pl.col(name) == named).fill_null(value=False)
-    made = rows.with_columns(share.alias("shared"), total.alias("→total"))
+    made = staged.with_columns(total.alias("→total")).drop("→whole", "→bases").collect()
     score = pl.when(pl.col(owner) == "largest").then(pl.col("shared").abs()).when(is_named).then(wide(1)).otherwise(wide(0))
     made = made.with_columns(score.alias("→score")).with_columns(
         pl.when(pl.col(owner) == "last")

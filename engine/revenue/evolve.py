@@ -15,8 +15,8 @@ import polars as pl
 
 from engine.revenue.allocation import share_minor
 from engine.revenue.exact import COEFFICIENT, GUARD, part_units, units_to_minor, wide
-from engine.revenue.measured import TERM, Measures, with_progress
-from engine.revenue.segments import earned_minor, earned_units, segment_part
+from engine.revenue.measured import BY_TIME, TERM, Measures, with_progress
+from engine.revenue.segments import segment_part, with_revenue
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
 CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem")
@@ -90,15 +90,11 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
         [with_progress(active.filter(~ending), measures, "date", before=True), with_progress(active.filter(ending), measures, "date")]
     )
     numerator, denominator = segment_part()
-    before = before.with_columns(
-        earned_minor().alias("minor.before"),
-        (pl.col("base") + pl.col("rem")).alias("price.before"),
-        earned_units().alias("earned.before"),
-        numerator.alias("n"),
-        denominator.alias("d"),
+    before = with_revenue(before, minor="minor.before", units="earned.before").with_columns(
+        (pl.col("base") + pl.col("rem")).alias("price.before"), numerator.alias("n"), denominator.alias("d")
     )
     priced = _repriced(before, happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi"))
-    priced = priced.with_columns(earned_units().alias("earned"))
+    priced = with_revenue(priced, units="earned")
     changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
     added = happenings.added.join(
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
@@ -271,37 +267,28 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     """Give every row its new term and, where it starts anew, the measure from which it does."""
     made = rows.rename({"m": "m.before", "mt": "mt.before", "u": "u.before"})
     # The price changes at the progress of before; the new term and estimate only after that.
-    made = made.with_columns(
-        earned_minor("m.before", "mt.before", "u.before").alias("minor.price"),
-        pl.col("begins.next").alias("begins"),
-        pl.col("ends.next").alias("ends"),
-    )
+    made = with_revenue(made, minor="minor.price", m="m.before", mt="mt.before", u="u.before")
+    made = made.with_columns(pl.col("begins.next").alias("begins"), pl.col("ends.next").alias("ends"))
     made = with_progress(made, measures, "date", before=True)
-    anew = pl.col("in_pool") & (pl.col("kind") != "catch_up").fill_null(value=True) & ~pl.col("is_new")
+    catches, ends = ((pl.col("kind") == name).fill_null(value=False) for name in ("catch_up", "terminate"))
+    anew = pl.col("in_pool") & ~catches & ~pl.col("is_new")
     made = made.with_columns(
+        anew.alias("is_anew"),
         pl.when(anew).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
         pl.when(anew).then(pl.col("u")).otherwise(pl.col("u0")).alias("u0"),
-    )
-    made = made.with_columns(
-        pl.when(anew | pl.col("is_new") | (pl.col("kind") == "terminate").fill_null(value=False))
-        .then(units_to_minor(pl.col("base")))
-        .otherwise(pl.col("minor.price"))
-        .alias("minor.price")
+        pl.when(anew | pl.col("is_new") | ends).then(units_to_minor(pl.col("base"))).otherwise(pl.col("minor.price")).alias("minor.price"),
     )
     # A report of progress dated on the change tells the estimate after it.
-    is_timed = pl.col("measure") == "time_elapsed"
+    is_timed = pl.col("measure") == BY_TIME
     same = made.filter(is_timed)
     seen = with_progress(made.filter(~is_timed).drop("m", "mt", "u"), measures, "date")
     made = pl.concat([same, seen.select(same.columns)])
-    catches = (pl.col("kind") == "catch_up").fill_null(value=False)
     # An estimate that moves price and measure at once catches up in one step.
-    moves = pl.col("moves_total").fill_null(value=False) & ~catches & ~anew & ~is_timed & ~pl.col("is_new")
-    made = made.with_columns(
-        pl.when(moves).then(earned_minor("m.before", "mt", "u.before")).otherwise(pl.col("minor.price")).alias("minor.price")
-    )
-    return made.with_columns(
-        pl.when(catches).then(earned_minor()).otherwise(pl.col("minor.price")).alias("minor.after"), anew.alias("is_anew")
-    )
+    moves = pl.col("moves_total").fill_null(value=False) & ~catches & ~pl.col("is_anew") & ~is_timed & ~pl.col("is_new")
+    made = with_revenue(made, minor="→moved", m="m.before", u="u.before")
+    made = made.with_columns(pl.when(moves).then(pl.col("→moved")).otherwise(pl.col("minor.price")).alias("minor.price")).drop("→moved")
+    made = with_revenue(made, minor="→caught")
+    return made.with_columns(pl.when(catches).then(pl.col("→caught")).otherwise(pl.col("minor.price")).alias("minor.after")).drop("→caught")
 
 
 def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:

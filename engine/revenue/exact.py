@@ -118,3 +118,44 @@ def fraction(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     scale = pl.when(below >= 10**24).then(wide(10**6)).otherwise(wide(1))
     digits = (rest // scale * 10**12 + below // scale // 2) // (below // scale)
     return (whole * 10**12 + digits).cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 12)) / pl.lit(10**12, dtype=pl.Decimal(38, 12))
+
+
+def with_cumulative(
+    frame: pl.LazyFrame,
+    *,
+    base: pl.Expr,
+    amount: pl.Expr,
+    numerator: pl.Expr,
+    denominator: pl.Expr,
+    half_even: pl.Expr,
+    minor: str | None = None,
+    units: str | None = None,
+) -> pl.LazyFrame:
+    """Add base + amount × numerator ÷ denominator: rounded to whole minor units (`minor`), to the nearest unit (`units`).
+
+    The same as `cumulative_minor` and `base + part_units`, step by step: on long frames an expression that repeats its
+    parts would compute them again and again. The denominator is positive.
+    """
+    col = pl.col
+    staged = frame.with_columns(base.alias("⇒b"), amount.alias("⇒a"), numerator.alias("⇒n"), denominator.alias("⇒d"))
+    staged = staged.with_columns((col("⇒a").abs() // col("⇒d")).alias("⇒q"), (col("⇒a").abs() % col("⇒d")).alias("⇒r"))
+    staged = staged.with_columns((col("⇒r") * (col("⇒n") // _STEP)).alias("⇒f"))
+    staged = staged.with_columns(((col("⇒f") % col("⇒d")) * _STEP + col("⇒r") * (col("⇒n") % _STEP)).alias("⇒s"))
+    staged = staged.with_columns(
+        (col("⇒q") * col("⇒n") + (col("⇒f") // col("⇒d")) * _STEP + col("⇒s") // col("⇒d")).alias("⇒w"), (col("⇒s") % col("⇒d")).alias("⇒r")
+    )
+    if units is not None:
+        nearest = (col("⇒w") + (col("⇒r") * 2 >= col("⇒d")).cast(WIDE)) * col("⇒a").sign()
+        staged = staged.with_columns((col("⇒b") + nearest).alias(units))
+    if minor is not None:
+        staged = staged.with_columns((col("⇒r") > 0).alias("⇒rest"))
+        up = pl.when(col("⇒a") < 0).then(col("⇒b") - col("⇒w") - col("⇒rest").cast(WIDE)).otherwise(col("⇒b") + col("⇒w"))
+        staged = staged.with_columns(up.alias("⇒floor"))
+        staged = staged.with_columns((col("⇒floor") // GUARD).alias("⇒k"), (col("⇒floor") % GUARD).alias("⇒l"))
+        is_cut = (col("⇒b") % GUARD) != 0
+        tie = ((col("⇒l") == _HALF) & ~col("⇒rest")) | (is_cut & ((col("⇒l") - _HALF).abs() <= _SNAP))
+        staged = staged.with_columns(tie.alias("⇒tie"), half_even.alias("⇒even"))
+        tie_up = pl.when(col("⇒even")).then(col("⇒k") % 2 != 0).otherwise(col("⇒floor") >= 0)
+        rounds_up = pl.when(col("⇒tie")).then(tie_up).otherwise(col("⇒l") >= _HALF)
+        staged = staged.with_columns((col("⇒k") + rounds_up.cast(WIDE)).alias(minor))
+    return staged.select(pl.exclude("⇒b", "⇒a", "⇒n", "⇒d", "⇒q", "⇒r", "⇒f", "⇒s", "⇒w", "⇒rest", "⇒floor", "⇒k", "⇒l", "⇒tie", "⇒even"))

@@ -11,7 +11,7 @@ from engine.revenue.amendments import TERM_FIELDS
 from engine.revenue.exact import GUARD, money_units, units_to_minor, wide
 from engine.revenue.measured import Measures, with_progress
 from engine.revenue.records import Records
-from engine.revenue.segments import earned_minor
+from engine.revenue.segments import with_revenue
 
 
 def latest_openings(records: Records, as_of: dt.date) -> pl.DataFrame:
@@ -91,7 +91,8 @@ def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFr
     rows = states.join(sums, on="okey", how="inner")
     rows = with_progress(rows.with_columns(wide(0).alias("base"), pl.col("→allocated").alias("rem")), measures, "opened_on")
     taken = units_to_minor(pl.col("→recognized"))
-    agrees = ((earned_minor() - taken).abs() <= 1) & (pl.col("m") > 0)
+    rows = with_revenue(rows, minor="→shown")
+    agrees = ((pl.col("→shown") - taken).abs() <= 1) & (pl.col("m") > 0)
     rows = rows.with_columns(agrees.alias("→agrees"), taken.alias("opened"))
     anew = ~pl.col("→agrees")
     rows = rows.with_columns(

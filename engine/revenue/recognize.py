@@ -12,7 +12,7 @@ from engine.revenue.exact import GUARD, cumulative_minor, minor_money, split, un
 from engine.revenue.frames import MONEY
 from engine.revenue.measured import BY_TIME, Measures, told_roughly, with_progress
 from engine.revenue.periods import with_period
-from engine.revenue.segments import earned_minor
+from engine.revenue.segments import with_revenue
 
 _EARLY: Final = dt.date(1900, 1, 1)
 # Within a day: events first, then what the day's observation changes, then what it shows.
@@ -113,7 +113,7 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     cut = running.drop("date").join(first_after.drop("date"), on="→part", how="semi").with_columns(pl.lit(as_of).alias("date"))
     points = pl.concat([points, cut.select(points.columns)])
     points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from"))).unique(["→part", "date"], keep="first")
-    measured = with_progress(points.sort("okey", "date"), measures, "date").with_columns(earned_minor().alias("minor"))
+    measured = with_revenue(with_progress(points.sort("okey", "date"), measures, "date"), minor="minor")
     measured = _scheduled(_prorated(measured, measures))
     return measured.select(
         "okey",
@@ -194,12 +194,12 @@ def _seen(parts: pl.DataFrame, observed: pl.DataFrame, about: pl.DataFrame, peri
     )
     if not kept.height:
         return pl.DataFrame(schema=_POINTS)
-    measured = told_roughly(_in_segment(kept, parts))
+    measured = with_revenue(told_roughly(_in_segment(kept, parts)), minor="minor")
     return measured.select(
         "okey",
         "date",
         pl.lit(_REGULAR, dtype=pl.Int32).alias("order"),
-        earned_minor().alias("minor"),
+        "minor",
         pl.lit("current").alias("nature"),
         "basis",
         pl.lit(value=False).alias("is_planned"),
@@ -244,11 +244,11 @@ def _reestimates(parts: pl.DataFrame, observed: pl.DataFrame, jumps: pl.DataFram
             pl.col("m.old").alias("m"), pl.max_horizontal(pl.col(whole), pl.col("m.old")).alias("mt"), pl.col("u.old").alias("u")
         )
         made.append(
-            told_roughly(asked).select(
+            with_revenue(told_roughly(asked), minor="minor").select(
                 "okey",
                 "date",
                 pl.lit(_REESTIMATE + place, dtype=pl.Int32).alias("order"),
-                earned_minor().alias("minor"),
+                "minor",
                 pl.lit(nature).alias("nature"),
                 pl.lit(basis).alias("basis"),
                 pl.lit(value=False).alias("is_planned"),

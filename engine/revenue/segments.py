@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.exact import cumulative_minor, part_units, wide
+from engine.revenue.exact import wide, with_cumulative
 
 STATE: Final = ("base", "rem", "m0", "u0")
 
@@ -30,15 +30,20 @@ def at_cost(u: str = "u") -> pl.Expr:
     return pl.when(pl.col("rem") > 0).then(pl.min_horizontal(grown, pl.col("rem"))).otherwise(wide(0))
 
 
-def earned_units() -> pl.Expr:
-    """Return cumulative revenue in units, to the nearest unit, from the columns of a segment and m, mt, u."""
-    numerator, denominator = segment_part()
-    cost = at_cost()
-    return pl.col("base") + cost + part_units(pl.col("rem") - cost, numerator, denominator)
-
-
-def earned_minor(m: str = "m", mt: str = "mt", u: str = "u") -> pl.Expr:
-    """Return cumulative revenue rounded once to whole minor units, from the columns of a segment (and half_even) and a measure."""
+def with_revenue(
+    rows: pl.DataFrame, *, minor: str | None = None, units: str | None = None, m: str = "m", mt: str = "mt", u: str = "u"
+) -> pl.DataFrame:
+    """Add cumulative revenue from the columns of a segment (and half_even) and a measure: in whole minor units, in units, or both."""
     numerator, denominator = segment_part(m, mt)
-    cost = at_cost(u)
-    return cumulative_minor(pl.col("base") + cost, pl.col("rem") - cost, numerator, denominator, pl.col("half_even"))
+    staged = rows.lazy().with_columns(at_cost(u).alias("→cost"), numerator.alias("→part"), denominator.alias("→whole"))
+    made = with_cumulative(
+        staged,
+        base=pl.col("base") + pl.col("→cost"),
+        amount=pl.col("rem") - pl.col("→cost"),
+        numerator=pl.col("→part"),
+        denominator=pl.col("→whole"),
+        half_even=pl.col("half_even"),
+        minor=minor,
+        units=units,
+    )
+    return made.select(pl.exclude("→cost", "→part", "→whole")).collect()
