@@ -42,6 +42,8 @@ def with_progress(rows: pl.DataFrame, measures: Measures, day: str, *, before: b
     With `before` through the day before it: an observation of the day itself belongs to what comes after.
     0 of 1 where nothing is known. The rows come back in their order.
     """
+    if rows.height and rows.filter(pl.col("measure") != BY_TIME).is_empty() and rows["convention"].n_unique() == 1:
+        return _told(_elapsed(rows, measures, day, before))
     numbered = rows.with_row_index("→row")
     timed = numbered.filter(pl.col("measure") == BY_TIME)
     other = numbered.filter(pl.col("measure") != BY_TIME)
@@ -62,8 +64,11 @@ def with_progress(rows: pl.DataFrame, measures: Measures, day: str, *, before: b
         .drop("→seen", strict=False)
     )
     made = pl.concat([found, _elapsed(timed, measures, day, before)], how="diagonal").sort("→row").drop("→row")
-    made = made.with_columns(pl.col("m").fill_null(0), pl.col("mt").fill_null(1), pl.col("u").fill_null(0))
-    return told_roughly(made)
+    return _told(made)
+
+
+def _told(rows: pl.DataFrame) -> pl.DataFrame:
+    return told_roughly(rows.with_columns(pl.col("m").fill_null(0), pl.col("mt").fill_null(1), pl.col("u").fill_null(0)))
 
 
 def _elapsed(rows: pl.DataFrame, measures: Measures, day: str, before: bool) -> pl.DataFrame:

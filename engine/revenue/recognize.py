@@ -10,7 +10,7 @@ import polars as pl
 from engine.revenue.conventions import with_earned
 from engine.revenue.exact import GUARD, cumulative_minor, minor_money, split, units_to_minor, wide
 from engine.revenue.frames import MONEY
-from engine.revenue.measured import BY_TIME, Measures, told_roughly, with_progress
+from engine.revenue.measured import BY_TIME, TERM, Measures, told_roughly, with_progress
 from engine.revenue.periods import with_period
 from engine.revenue.segments import with_revenue
 
@@ -20,7 +20,7 @@ _REESTIMATE: Final = 10**6
 _REGULAR: Final = 10**6 + 10
 
 _POINTS: Final[dict[str, pl.DataType]] = {
-    "okey": pl.String(),
+    "id": pl.UInt32(),
     "date": pl.Date(),
     "order": pl.Int32(),
     "minor": pl.Int128(),
@@ -29,7 +29,12 @@ _POINTS: Final[dict[str, pl.DataType]] = {
     "is_planned": pl.Boolean(),
     "m": pl.Int128(),
     "mt": pl.Int128(),
+    "period": pl.String(),
+    "period_end": pl.Date(),
 }
+
+# So many obligations go through at a time.
+_BLOCK: Final = 60_000
 
 
 def recognized(
@@ -37,25 +42,21 @@ def recognized(
 ) -> pl.DataFrame:
     """Return the revenue of every obligation by day, nature and basis: okey, date, posting_date, period, minor, ….
 
-    `about`: per okey timing, calendar, gate_date (null: nothing is recognized), schedule, half_even. Rows that
-    move nothing are left out. `minor` is the amount in whole minor units; m and mt tell the progress then.
+    `about`: per okey timing, calendar, gate_date (null: nothing is recognized), schedule, half_even, opened_on,
+    opened. Rows that move nothing are left out. `minor` is the amount in whole minor units; m and mt tell the
+    progress then. Obligations go through in blocks, so that memory does not grow with their number.
     """
-    open_keys = about.filter(pl.col("gate_date").is_not_null())
-    parts = segments.join(open_keys.select("okey", "calendar", "gate_date", "schedule"), on="okey", how="inner")
-    parts = parts.sort("okey", "from_date", "ordinal").with_columns(
-        pl.col("from_date").shift(-1).over("okey").alias("next_from"),
+    open_keys = about.filter(pl.col("gate_date").is_not_null()).sort("okey").with_row_index("id")
+    keyed = open_keys.select("okey", "id")
+    parts = segments.join(open_keys.select("okey", "id", "calendar", "gate_date", "schedule"), on="okey", how="inner", suffix=".open")
+    parts = parts.sort("id", "from_date", "ordinal")
+    same = pl.col("id") == pl.col("id").shift(-1)
+    parts = parts.with_columns(
+        pl.when(same).then(pl.col("from_date").shift(-1)).alias("next_from"),
         pl.when(pl.col("ordinal") == 0).then(pl.lit(_EARLY)).otherwise(pl.col("from_date")).alias("from_date"),
     )
-    points = pl.concat(
-        [
-            _timed(parts, measures, periods, as_of),
-            _seen(parts, measures.observed, about, periods, as_of),
-            *_reestimates(parts, measures.observed, jumps),
-        ],
-        how="diagonal",
-    )
-    events = jumps.join(open_keys, on="okey", how="semi").select(
-        "okey",
+    events = jumps.join(keyed, on="okey", how="inner").select(
+        "id",
         "date",
         (pl.col("ordinal") * 10 + pl.col("step")).alias("order"),
         "minor",
@@ -63,21 +64,60 @@ def recognized(
         "basis",
         pl.lit(value=False).alias("is_planned"),
     )
-    rows = pl.concat([points, events], how="diagonal").join(
-        open_keys.select("okey", "timing", "calendar", "gate_date", "opened_on", "opened"), on="okey", how="left"
+    seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date"), on="okey", how="inner")
+    changed = (
+        jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).join(keyed, on="okey").select("id", "date").unique()
     )
+    made = []
+    for first in range(0, max(open_keys.height, 1), _BLOCK):
+        inside = pl.col("id").is_between(first, first + _BLOCK - 1)
+        block, own = parts.filter(inside), seen.filter(inside)
+        points = [
+            _timed(block, measures, periods, as_of),
+            *(
+                with_period(each.join(open_keys.select("id", "calendar"), on="id", how="left"), periods, "date").select(list(_POINTS))
+                for each in (_seen(block, own, periods, as_of), *_reestimates(block, own, changed), _shaped(events.filter(inside)))
+            ),
+        ]
+        made.append(_differences(pl.concat(points), open_keys, as_of))
+    return pl.concat(made).join(keyed, on="id", how="left").drop("id")
+
+
+def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return points with every column that a point has before its period is known."""
+    return rows.select(
+        pl.col(name) if name in rows.columns else pl.lit(None, dtype=kind).alias(name)
+        for name, kind in _POINTS.items()
+        if name not in ("period", "period_end")
+    )
+
+
+def _differences(points: pl.DataFrame, open_keys: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return what every point adds to the one before it, with the day it is posted on."""
+    rows = points.join(open_keys.select("id", "timing", "gate_date", "opened_on", "opened"), on="id", how="left")
     begun = pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
-    rows = rows.filter((pl.col("date") >= pl.col("gate_date")) & begun).sort("okey", "is_planned", "date", "order")
-    rows = rows.with_columns((pl.col("minor") - pl.coalesce(pl.col("minor").shift(1).over("okey"), "opened")).alias("minor"))
-    return _posted(rows.filter(pl.col("minor") != 0), periods, as_of)
-
-
-def _posted(rows: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    dated = with_period(rows, periods, "date")
-    over_time = pl.col("timing") == "over_time"
+    rows = rows.filter((pl.col("date") >= pl.col("gate_date")) & begun).sort("id", "is_planned", "date", "order")
+    before = pl.when(pl.col("id") == pl.col("id").shift(1)).then(pl.col("minor").shift(1)).otherwise(pl.col("opened"))
+    rows = rows.with_columns((pl.col("minor") - before).alias("minor")).filter(pl.col("minor") != 0)
     end = pl.when(pl.col("is_planned")).then(pl.col("period_end")).otherwise(pl.min_horizontal("period_end", pl.lit(as_of)))
-    day = pl.when(over_time).then(end).otherwise(pl.col("date"))
-    return dated.with_columns(day.alias("posting_date"))
+    day = pl.when(pl.col("timing") == "over_time").then(end).otherwise(pl.col("date"))
+    return rows.select("id", "date", day.alias("posting_date"), "period", "minor", "nature", "basis", "is_planned", "m", "mt")
+
+
+_SEGMENT: Final = (
+    "id",
+    "ordinal",
+    "calendar",
+    "from_date",
+    "next_from",
+    "base",
+    "rem",
+    "m0",
+    "u0",
+    "half_even",
+    "minor_digits",
+    "schedule",
+)
 
 
 def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -85,38 +125,34 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     chosen = parts.filter((pl.col("measure") == BY_TIME) & pl.col("begins").is_not_null() & pl.col("ends").is_not_null())
     if not chosen.height:
         return pl.DataFrame(schema=_POINTS)
-    numbered = periods.sort("calendar", "start_date").with_columns(pl.int_range(pl.len()).over("calendar").cast(pl.Int64).alias("→index"))
+    numbered = periods.sort("calendar", "start_date").with_row_index("→index").with_columns(pl.col("→index").cast(pl.Int64))
     starts = numbered.select("calendar", pl.col("start_date").alias("→from"), "→index").sort("→from")
     first, last = pl.max_horizontal("begins", "from_date"), pl.min_horizontal("ends", pl.coalesce("next_from", "ends"))
-    spans = (
-        chosen.with_columns(first.alias("→first"), last.alias("→last")).filter(pl.col("→first") <= pl.col("→last")).with_row_index("→part")
+    spans = chosen.select(*_SEGMENT, *(name for name in TERM if name != "calendar"), first.alias("→first"), last.alias("→last"))
+    spans = spans.filter(pl.col("→first") <= pl.col("→last")).with_row_index("→part")
+    for day, name in (("→first", "→low"), ("→last", "→high")):
+        found = (
+            spans.select("→part", "calendar", day)
+            .sort(day)
+            .join_asof(starts, left_on=day, right_on="→from", by="calendar", check_sortedness=False)
+        )
+        spans = spans.join(found.select("→part", pl.col("→index").alias(name)), on="→part", how="left", maintain_order="left")
+    ranges = spans.with_columns(pl.int_ranges("→low", pl.col("→high") + 1).alias("→index")).explode(
+        "→index", empty_as_null=True, keep_nulls=True
     )
-    lows = (
-        spans.select("→part", "calendar", "→first")
-        .sort("→first")
-        .join_asof(starts, left_on="→first", right_on="→from", by="calendar", check_sortedness=False)
-        .select("→part", pl.col("→index").alias("→low"))
-    )
-    highs = (
-        spans.select("→part", "calendar", "→last")
-        .sort("→last")
-        .join_asof(starts, left_on="→last", right_on="→from", by="calendar", check_sortedness=False)
-        .select("→part", pl.col("→index").alias("→high"))
-    )
-    ranges = spans.join(lows, on="→part").join(highs, on="→part").with_columns(pl.int_ranges("→low", pl.col("→high") + 1).alias("→index"))
-    ends = numbered.select("calendar", "→index", pl.col("end_date").alias("→end"))
-    points = ranges.explode("→index").join(ends, on=["calendar", "→index"], how="left")
-    points = points.with_columns(pl.min_horizontal("→end", "ends").alias("date"))
+    ends = numbered.select("→index", pl.col("end_date").alias("period_end"), "period")
+    points = ranges.join(ends, on="→index", how="left", maintain_order="left")
+    points = points.with_columns(pl.min_horizontal("period_end", "ends").alias("date"))
     # What has passed of the running period by the as-of day is recognized, the rest of it is planned.
-    running = points.filter((pl.col("date") > as_of) & (pl.max_horizontal("→first", pl.lit(as_of)) <= as_of)).unique("→part", keep="first")
-    first_after = points.filter(pl.col("date") > as_of).group_by("→part").agg(pl.col("date").min())
-    cut = running.drop("date").join(first_after.drop("date"), on="→part", how="semi").with_columns(pl.lit(as_of).alias("date"))
+    through = points.filter(pl.col("date") == as_of).select("→part").unique()
+    running = points.filter((pl.col("date") > as_of) & (pl.col("→first") <= as_of)).unique("→part", keep="first", maintain_order=True)
+    cut = running.join(through, on="→part", how="anti").with_columns(pl.lit(as_of).alias("date"))
     points = pl.concat([points, cut.select(points.columns)])
-    points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from"))).unique(["→part", "date"], keep="first")
-    measured = with_revenue(with_progress(points.sort("okey", "date"), measures, "date"), minor="minor")
+    points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from"))).sort("→part", "date")
+    measured = with_revenue(with_progress(points, measures, "date"), minor="minor")
     measured = _scheduled(_prorated(measured, measures))
     return measured.select(
-        "okey",
+        "id",
         "date",
         pl.lit(_REGULAR, dtype=pl.Int32).alias("order"),
         "minor",
@@ -125,6 +161,8 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
         (pl.col("date") > as_of).alias("is_planned"),
         "m",
         "mt",
+        "period",
+        "period_end",
     )
 
 
@@ -141,7 +179,7 @@ def _prorated(points: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     micros = pl.col("→earned").cast(MONEY).to_physical().cast(pl.Int128)
     unit = minor_money(wide(1), pl.col("minor_digits")).to_physical().cast(pl.Int128)
     made = earned.with_columns((units_to_minor(pl.col("base")) + micros // unit).alias("minor"))
-    return pl.concat([points.filter(pl.col("convention") != "prorated_ends"), made.select(points.columns)]).sort("okey", "date")
+    return pl.concat([points.filter(pl.col("convention") != "prorated_ends"), made.select(points.columns)]).sort("id", "date")
 
 
 def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
@@ -149,9 +187,9 @@ def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
     others = points.filter(pl.col("schedule") != "cumulative")
     if not others.height:
         return points
-    key = ["okey", "ordinal"]
+    key = ["id", "ordinal"]
     done = pl.min_horizontal(pl.max_horizontal(pl.col("m") - pl.col("m0"), wide(0)), pl.col("mt") - pl.col("m0"))
-    rows = others.sort("okey", "ordinal", "date").with_columns(
+    rows = others.sort("id", "ordinal", "date").with_columns(
         done.alias("→done"), pl.max_horizontal(pl.col("mt") - pl.col("m0"), wide(1)).alias("→all")
     )
     rows = rows.with_columns((pl.col("→done") - pl.col("→done").shift(1).over(key).fill_null(0)).alias("→flow"))
@@ -179,32 +217,21 @@ def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([points.filter(pl.col("schedule") == "cumulative"), rows.select(points.columns)])
 
 
-def _seen(parts: pl.DataFrame, observed: pl.DataFrame, about: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def _seen(parts: pl.DataFrame, seen: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the days on which observed measures have earned more: each at a point in time, over time the last of a period."""
-    rows = observed.join(about.select("okey", "timing", "calendar", "gate_date"), on="okey", how="inner").filter(
-        pl.col("gate_date").is_not_null()
-    )
     # What happened before the criteria were met is recognized on the day they are.
-    rows = rows.with_columns(pl.max_horizontal("date", "gate_date").alias("date")).filter(pl.col("date") <= as_of)
-    rows = rows.sort("okey", "date").unique(["okey", "date"], keep="last", maintain_order=True)
-    dated = with_period(rows, periods, "date").sort("okey", "date")
-    over_time = dated.filter(pl.col("timing") == "over_time").unique(["okey", "period"], keep="last", maintain_order=True)
+    rows = seen.with_columns(pl.max_horizontal("date", "gate_date").alias("date")).filter(pl.col("date") <= as_of)
+    rows = rows.sort("id", "date").unique(["id", "date"], keep="last", maintain_order=True)
+    dated = with_period(rows, periods, "date").sort("id", "date")
+    over_time = dated.filter(pl.col("timing") == "over_time").unique(["id", "period"], keep="last", maintain_order=True)
     kept = pl.concat([over_time, dated.filter(pl.col("timing") != "over_time")]).select(
-        "okey", "date", pl.col("to_date").alias("m"), pl.col("total").alias("mt"), pl.col("at_cost").alias("u"), "basis"
+        "id", "date", pl.col("to_date").alias("m"), pl.col("total").alias("mt"), pl.col("at_cost").alias("u"), "basis"
     )
-    if not kept.height:
-        return pl.DataFrame(schema=_POINTS)
     measured = with_revenue(told_roughly(_in_segment(kept, parts)), minor="minor")
-    return measured.select(
-        "okey",
-        "date",
-        pl.lit(_REGULAR, dtype=pl.Int32).alias("order"),
-        "minor",
-        pl.lit("current").alias("nature"),
-        "basis",
-        pl.lit(value=False).alias("is_planned"),
-        "m",
-        "mt",
+    return _shaped(
+        measured.with_columns(
+            pl.lit(_REGULAR, dtype=pl.Int32).alias("order"), pl.lit("current").alias("nature"), pl.lit(value=False).alias("is_planned")
+        )
     )
 
 
@@ -212,46 +239,37 @@ def _in_segment(points: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     """Join each point to the segment it lies in, the last of its day."""
     latest = (
         parts.filter(pl.col("measure") != BY_TIME)
-        .sort("okey", "from_date", "ordinal")
-        .unique(["okey", "from_date"], keep="last", maintain_order=True)
+        .sort("id", "from_date", "ordinal")
+        .unique(["id", "from_date"], keep="last", maintain_order=True)
     )
-    columns = ["okey", "from_date", "base", "rem", "m0", "u0", "half_even", "decimals"]
+    columns = ["id", "from_date", "base", "rem", "m0", "u0", "half_even", "decimals"]
     joined = points.sort("date").join_asof(
-        latest.select(columns).sort("from_date"), left_on="date", right_on="from_date", by="okey", check_sortedness=False
+        latest.select(columns).sort("from_date"), left_on="date", right_on="from_date", by="id", check_sortedness=False
     )
     return joined.filter(pl.col("base").is_not_null())
 
 
-def _reestimates(parts: pl.DataFrame, observed: pl.DataFrame, jumps: pl.DataFrame) -> list[pl.DataFrame]:
-    """Return what a changed estimate of the whole does to what was done before it: a change in estimate, apart from the day's own work."""
-    rows = (
-        observed.sort("okey", "date")
-        .with_columns(
-            pl.col("to_date").shift(1).over("okey").alias("m.old"),
-            pl.col("total").shift(1).over("okey").alias("mt.old"),
-            pl.col("at_cost").shift(1).over("okey").alias("u.old"),
-        )
-        .filter(pl.col("is_reestimate") & pl.col("m.old").is_not_null())
-    )
-    changed = jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).select("okey", "date").unique()
-    rows = rows.join(changed, on=["okey", "date"], how="anti")
-    if not rows.height:
-        return []
-    points = _in_segment(rows.select("okey", "date", "m.old", "mt.old", "u.old", pl.col("total").alias("mt.new")), parts)
+def _reestimates(parts: pl.DataFrame, seen: pl.DataFrame, changed: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return what a changed estimate of the whole does to what was done before it: a change in estimate, apart from the day's own work.
+
+    `changed`: obligations and days on which a modification, or a price that moves with the measure, tells it already.
+    """
+    names = {"to_date": "m.old", "total": "mt.old", "at_cost": "u.old"}
+    rows = seen.sort("id", "date")
+    same = pl.col("id") == pl.col("id").shift(1)
+    rows = rows.with_columns(pl.when(same).then(pl.col(name).shift(1)).alias(alias) for name, alias in names.items())
+    rows = rows.filter(pl.col("is_reestimate") & pl.col("m.old").is_not_null()).join(changed, on=["id", "date"], how="anti")
+    points = _in_segment(rows.select("id", "date", "m.old", "mt.old", "u.old", pl.col("total").alias("mt.new")), parts)
     made = []
     for place, whole, nature, basis in ((0, "mt.old", "current", "before"), (1, "mt.new", "estimate_change", "progress")):
         asked = points.with_columns(
             pl.col("m.old").alias("m"), pl.max_horizontal(pl.col(whole), pl.col("m.old")).alias("mt"), pl.col("u.old").alias("u")
         )
-        made.append(
-            with_revenue(told_roughly(asked), minor="minor").select(
-                "okey",
-                "date",
-                pl.lit(_REESTIMATE + place, dtype=pl.Int32).alias("order"),
-                "minor",
-                pl.lit(nature).alias("nature"),
-                pl.lit(basis).alias("basis"),
-                pl.lit(value=False).alias("is_planned"),
-            )
+        told = with_revenue(told_roughly(asked), minor="minor").with_columns(
+            pl.lit(_REESTIMATE + place, dtype=pl.Int32).alias("order"),
+            pl.lit(nature).alias("nature"),
+            pl.lit(basis).alias("basis"),
+            pl.lit(value=False).alias("is_planned"),
         )
+        made.append(_shaped(told))
     return made

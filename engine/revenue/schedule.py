@@ -54,15 +54,33 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
     made = performance.with_columns(
         planned.alias("planned_amount"), done.alias("recognized_amount"), caught.alias("catch_up_amount"), basis.alias("basis")
     )
-    summed = made.group_by(_KEY, maintain_order=True).agg(
-        pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
-        # The sum of nothing is not an amount: planned revenue is not translated.
-        pl.when(pl.col("functional_amount").count() > 0).then(pl.col("functional_amount").sum()).alias("functional_amount"),
-        pl.col("currency", "rule").first(),
-        pl.col("progress").filter(~pl.col("is_planned")).last(),
-        pl.col("evidence").first(),
+    summed = (
+        made.with_columns(_code().alias("→key"))
+        .group_by("→key", maintain_order=True)
+        .agg(
+            pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
+            # The sum of nothing is not an amount: planned revenue is not translated.
+            pl.when(pl.col("functional_amount").count() > 0).then(pl.col("functional_amount").sum()).alias("functional_amount"),
+            pl.col(*_KEY, "currency", "rule", "evidence").first(),
+            pl.col("progress").filter(~pl.col("is_planned")).last(),
+        )
     )
     return shaped(summed, SCHEDULE).sort(_KEY)
+
+
+def _code() -> pl.Expr:
+    """Return one integer per combination of the key: grouping by it is much quicker than by seven texts."""
+    wide = pl.lit(0, dtype=pl.Int128)
+    for name, bits in (
+        ("contract_line_id", 24),
+        ("obligation_id", 24),
+        ("period", 12),
+        ("relates_to_period", 12),
+        ("nature", 4),
+        ("basis", 6),
+    ):
+        wide = wide * 2**bits + pl.col(name).cast(pl.Categorical).to_physical().fill_null(0).cast(pl.Int128)
+    return wide
 
 
 def obligations_output(books: Books) -> pl.DataFrame:
