@@ -122,8 +122,16 @@ def render_decision(told: dict[str, Any]) -> str:
     for rule in told["rules"]:
         lines += _rule_lines(rule)
     if told["flip"]:
-        lines += ["", told["flip"]]
+        lines += ["", f"{told['flip']} {_released(told['decisions'])}".rstrip()]
     return "\n".join(lines)
+
+
+def _released(rows: list[dict[str, Any]]) -> str:
+    """Return what the change would release: the amount not yet billed."""
+    open_amounts = [row["amount_unbilled"] for row in rows if row["amount_unbilled"] is not None and row["amount_unbilled"] > 0]
+    if not open_amounts:
+        return ""
+    return f"That would release {sum(open_amounts):,.2f} {rows[0]['currency'] or ''}".rstrip() + "."
 
 
 def _head(row: dict[str, Any]) -> list[str]:

@@ -51,7 +51,7 @@ def test_a_held_entry_says_which_rule_held_it_and_what_would_release_it(runs: tu
     assert "psa/time_entry.csv:2" in told.stdout and "T1,L1,2026-01-12,8,true,submitted,100,EUR" in told.stdout
     assert "psa/contract_line.csv:2" in told.stdout
     assert "status needs approved but was submitted" in told.stdout
-    assert lines[-1] == "It would be billable by BT-900 if status were approved."
+    assert lines[-1] == "It would be billable by BT-900 if status were approved. That would release 800.00 EUR."
 
 
 def test_a_billed_entry_names_its_invoice_line(runs: tuple[Path, Path]) -> None:
