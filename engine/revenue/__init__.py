@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.policy.loaded import PolicySet
 from engine.revenue.books import performance, sorted_performance, tell_books
+from engine.revenue.contracts import contract_frame
 from engine.revenue.core import Core, run_core
 from engine.revenue.frames import Books
 from engine.revenue.late import composed, copied_records, late_facts
@@ -17,6 +18,7 @@ from engine.revenue.pushdown import time_revenue
 from engine.revenue.records import Records, read_records
 from engine.revenue.reports import controlled, costs_and_losses, disclosed, financed
 from engine.revenue.schedule import obligations_output, revenue_schedule
+from engine.revenue.second_book import KEPT, book_differences, second_versions
 from engine.revenue.settings import Versions, revenue_versions
 from engine.stage import Context, Facts, StageResult
 
@@ -31,8 +33,9 @@ ROOMS: Final[tuple[Room, ...]] = (financed, costs_and_losses, post, disclosed, c
 def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
     """Recognize every contract's revenue (ASC 606, IFRS 15) and derive what follows from it.
 
-    Frames: obligations, modifications, revenue_schedule, time_revenue and what the rooms add. Without a
-    revenue policy in the folder the stage does not apply.
+    Frames: obligations, modifications, revenue_schedule, time_revenue and what the rooms add. Where the policy
+    keeps a second book, its outputs stand under `second_book/`, the figures that differ in `book_differences`.
+    Without a revenue policy in the folder the stage does not apply.
     """
     result = StageResult()
     versions = revenue_versions(policies)
@@ -40,6 +43,25 @@ def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> Stage
         result.not_applicable.append(("revenue", "the policy folder holds no revenue policy"))
         return result
     records = read_records(facts, context)
+    result.add(_book(records, versions, context))
+    other = second_versions(versions)
+    if other is not None:
+        second = _book(records, other, context).frames
+        result.frames |= {f"second_book/{name}": second[name] for name in KEPT if name in second}
+        result.frames["book_differences"] = book_differences(result.frames, second, _standards(records, versions, other)).lazy()
+    return result
+
+
+def _standards(records: Records, first: Versions, second: Versions) -> pl.DataFrame:
+    """Return the standard that each book applies to each contract."""
+    books = [contract_frame(records, versions, records.as_of).select("contract_id", "setting.standard") for versions in (first, second)]
+    left, right = (book.rename({"setting.standard": name}) for book, name in zip(books, ("first_standard", "second_standard"), strict=True))
+    return left.join(right, on="contract_id", how="left")
+
+
+def _book(records: Records, versions: Versions, context: Context) -> StageResult:
+    """Return one book's outputs and findings: the core, then every room."""
+    result = StageResult()
     core = run_core(records, versions, context.as_of)
     books = tell_books(core, _posted(core, records, versions, context), versions, context.as_of)
     result.frames = {

@@ -48,10 +48,16 @@ class RevenuePolicy(TablePolicy):
     settings: RevenueSettings = RevenueSettings()
     accounts: dict[str, str] = pydantic.Field(default_factory=dict)
     assign: dict[str, Assignment] = pydantic.Field(default_factory=dict)
+    second_book: dict[str, Any] = pydantic.Field(default_factory=dict)
 
     def settings_of(self, key: str) -> RevenueSettings:
         """Return the settings of a contract or line that has overrides; raises pydantic.ValidationError when they are wrong."""
         return RevenueSettings.model_validate(_merged(self.settings.model_dump(), self.assign[key].settings))
+
+    def for_second_book(self) -> RevenuePolicy:
+        """Return the policy as its second book has it (the same where it keeps none); raises pydantic.ValidationError."""
+        settings = RevenueSettings.model_validate(_merged(self.settings.model_dump(), self.second_book))
+        return self.model_copy(update={"settings": settings, "second_book": {}})
 
 
 def _merged(value: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +90,18 @@ def check_revenue(policy: RevenuePolicy, document: Document, sheet: Sheet | None
         if role not in roles:
             message = f"'{role}' is no role of an account{near(role, roles)}"
             found.append(document.diagnostic(codes.UNKNOWN_SETTING, ("accounts", role), message, prefer_key=True))
-    return found + _overrides(policy, document)
+    return found + _second_book(policy, document) + _overrides(policy, document)
+
+
+def _second_book(policy: RevenuePolicy, document: Document) -> list[Diagnostic]:
+    """Check the settings of the second book as those of the first."""
+    place = ("second_book",)
+    try:
+        refused = list(policy.for_second_book().settings.refused()) if policy.second_book else []
+    except pydantic.ValidationError as error:
+        messages = [f"'{'.'.join(str(part) for part in each['loc'])}' cannot be {each.get('input')!r}" for each in error.errors()]
+        return [document.diagnostic(codes.INVALID_VALUE, place, message, prefer_key=True) for message in messages]
+    return [document.diagnostic(codes.INVALID_VALUE, place, f"{'.'.join(path)}: {reason}", prefer_key=True) for path, reason in refused]
 
 
 def _overrides(policy: RevenuePolicy, document: Document) -> list[Diagnostic]:
