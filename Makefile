@@ -33,6 +33,7 @@ check: lint types policies test
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.reconcile $(if $(DATACOMPY),--datacompy $(DATACOMPY))
 
 clean:
 	rm -rf $(VENV) runs build dist

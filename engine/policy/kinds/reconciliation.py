@@ -130,7 +130,7 @@ class Expectation(Strict):
     within: str
     breached: str | None = None
     waived: str | None = None
-    status: Words = ("expected", "late", "met", "breached", "waived")
+    status: tuple[Literal["expected", "late", "met", "breached", "waived"], ...] = ("expected", "late", "met", "breached", "waived")
 
 
 class BreakCase(Strict):
