@@ -44,6 +44,8 @@ def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> Stage
         return result
     records = read_records(facts, context)
     result.add(_book(records, versions, context))
+    fingerprint = pl.lit(versions[-1][0].fingerprint).alias("policy_fingerprint")
+    result.findings = [frame.with_columns(fingerprint) for frame in result.findings]
     other = second_versions(versions)
     if other is not None:
         second = _book(records, other, context).frames

@@ -102,7 +102,17 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         *_balance_findings(books, records, as_of),
         *_estimate_findings(books, records, as_of),
     )
+    result.findings = [_grounded(frame, books) for frame in result.findings]
     return books, result
+
+
+def _grounded(frame: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Return findings with evidence: their own, else the records of the contract they are about."""
+    own = pl.col("evidence") if "evidence" in frame.columns else pl.lit(None, dtype=pl.List(pl.String))
+    known = books.contracts.select("contract_id", pl.col("evidence").alias("of_contract"))
+    found = frame.with_columns(own.alias("evidence")).join(known, on="contract_id", how="left", maintain_order="left")
+    has_none = pl.col("evidence").list.len().fill_null(0) == 0
+    return found.with_columns(pl.when(has_none).then("of_contract").otherwise("evidence").alias("evidence")).drop("of_contract")
 
 
 def _some(*frames: pl.DataFrame) -> list[pl.DataFrame]:
