@@ -133,6 +133,9 @@ def by_hand(given: Facts) -> pl.DataFrame:
         rule = pl.when(condition).then(pl.lit(rule_id)).otherwise(rule)
         said = pl.when(condition).then(pl.lit(word)).otherwise(said)
         reason = pl.when(condition).then(pl.lit(told)).otherwise(reason)
+    # What has no price is never billable, even where an invoice bills it.
+    unpriced = (said == "billable") & pl.col("amount").is_null()
+    said, reason = pl.when(unpriced).then(pl.lit("on_hold")).otherwise(said), pl.when(unpriced).then(pl.lit("no rate")).otherwise(reason)
     decided = entries.with_columns(rule.alias("rule"), said.alias("eligibility"), reason.alias("reason"), done.alias("done"))
     decided = decided.with_columns(pl.lit(1, dtype=pl.Int64).alias("part")).collect()
     rows = _capped(decided, money, hours, wide)
