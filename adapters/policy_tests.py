@@ -141,7 +141,9 @@ def run_given(test: PolicyTest, policies: PolicySet) -> tuple[dict[str, pl.DataF
         result.add(decide_ownership(claimed, policies, context))
         agreed = agreed.with_outputs({name.removeprefix(GOLDEN): frame for name, frame in result.frames.items()})
         agreed = replace(agreed, stated=claimed.stated, sources=result.sources)
-    result.add(run_decisions(agreed, policies, context))
+    decided = run_decisions(agreed, policies, context, result.findings)
+    result.findings = []
+    result.add(decided)
     return {name: frame.collect() for name, frame in result.frames.items()}, finish_findings(*result.findings)
 
 

@@ -39,9 +39,12 @@ FINDING_SCHEMA: Final[dict[str, pl.DataType]] = {
     "owner": pl.String(),
     "evidence": pl.List(pl.String()),
     "policy_fingerprint": pl.String(),
+    "cause_id": pl.String(),
+    "cause_rule": pl.String(),
 }
 """Columns of `findings.parquet`, in order. `field`, `owner_value`, `consumer_value`, `since` are
-filled where a finding is about one field of a record."""
+filled where a finding is about one field of a record. `cause_id` is the finding that explains it
+(its own id where it stands alone or is the cause), `cause_rule` the triage rule that said so."""
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 

@@ -16,6 +16,7 @@ from engine.policy.loaded import PolicySet
 from engine.reconcile import decide_reconciliation
 from engine.revenue import decide_revenue
 from engine.stage import Context, Facts, StageResult
+from engine.triage import decide_triage
 
 GOLDEN: Final = "golden/"
 
@@ -33,12 +34,17 @@ def run_stages(
     whole.findings += found
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
     rest = run_decisions(replace(facts, records=agreed, sources=whole.sources), policies, context, whole.findings)
+    # What came back has the findings of every stage, each with its cause.
+    whole.findings = []
     whole.add(rest)
     return whole
 
 
 def run_decisions(agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = ()) -> StageResult:
-    """Run the stages after ownership over agreed records; KPIs come last and count the findings of all."""
+    """Run the stages after ownership over agreed records; KPIs count the findings of all, and triage comes last.
+
+    The result's findings are all findings, those `found` before included, with their causes.
+    """
     whole = StageResult()
     agreed = agreed.with_outputs({"findings": finish_findings(*found).lazy()})
     for stage in DECISIONS:
@@ -47,6 +53,8 @@ def run_decisions(agreed: Facts, policies: PolicySet, context: Context, found: S
         outputs = {name: whole.frames[name] for name in result.frames}
         agreed = agreed.with_outputs({**outputs, "findings": finish_findings(*found, *whole.findings).lazy()})
     whole.add(measure_kpis(agreed, policies, context))
+    whole.findings = []
+    whole.add(decide_triage(agreed, policies, context))
     return whole
 
 

@@ -73,7 +73,7 @@ def _told(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
 def _open(session: Session, run: Run, rows: Rows, events: Rows) -> int:
     made: Rows = []
     for row in rows:
-        cause = row.get("cause_id")
+        cause = _cause(row)
         state = "superseded" if cause else OPEN
         opened_on = min(row["since"] or run.as_of, run.as_of)
         made.append(
@@ -101,7 +101,7 @@ def _see_again(session: Session, run: Run, rows: Rows, counts: dict[str, int], e
             counts["reopened"] += 1
             events.append(_event(run, row["case_id"], "reopened", {"state": before}, {"state": after}))
         elif after != before:
-            events.append(_event(run, row["case_id"], after, {"state": before}, {"state": after, "cause": row.get("cause_id")}))
+            events.append(_event(run, row["case_id"], after, {"state": before}, {"state": after, "cause": _cause(row)}))
         elif _worse(row):
             counts["worsened"] += 1
             shown = {"severity": row["severity_before"], "amount": _text(row["amount"])}
@@ -124,7 +124,13 @@ def _state_again(before: str, row: Mapping[str, Any], as_of: dt.date) -> str:
     if before in CLOSED_BY_PEOPLE:
         expired = row["expires_on"] is not None and row["expires_on"] < as_of
         return OPEN if expired or (_worse(row) and before == "waived") else before
-    return "superseded" if row.get("cause_id") else OPEN
+    return "superseded" if _cause(row) else OPEN
+
+
+def _cause(row: Mapping[str, Any]) -> str | None:
+    """Return the case that explains this one; a finding that is its own cause is worked itself."""
+    cause = row.get("cause_id")
+    return None if cause == row["finding_id"] else cause
 
 
 def _worse(row: Mapping[str, Any]) -> bool:

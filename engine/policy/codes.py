@@ -123,9 +123,46 @@ UNKNOWN_FACTS: Final = Code(
     "Use one of the facts the message names; docs/kpis.md lists their columns.",
 )
 
+UNKNOWN_SYMPTOM: Final = Code(
+    "unknown-symptom",
+    Level.ERROR,
+    "A triage rule speaks of a symptom that its file does not describe.",
+    "Describe it under `symptoms`, or correct the name.",
+)
+SYMPTOM_NOT_USED: Final = Code(
+    "symptom-not-used",
+    Level.WARNING,
+    "A triage policy describes a symptom that none of its rules speaks of.",
+    "Remove it, or use it in a rule.",
+)
+TRIAGE_UNREACHABLE: Final = Code(
+    "triage-unreachable",
+    Level.ERROR,
+    "A triage rule can never decide: what it waits for never comes, or an earlier rule always takes it.",
+    "Remove the rule, correct what it waits for, or give it a lower priority number than the one that comes first.",
+)
+TRIAGE_CYCLE: Final = Code(
+    "triage-cycle",
+    Level.ERROR,
+    "Causes explain each other in a circle, so none of them is the first.",
+    "Decide which of them comes first and remove the rule that leads back.",
+)
+TRIAGE_CONFLICT: Final = Code(
+    "triage-conflict",
+    Level.ERROR,
+    "Two triage rules of the same priority give the same finding different causes.",
+    "Give the rule that should win a lower priority number.",
+)
+TRIAGE_TOO_LARGE: Final = Code(
+    "triage-too-large",
+    Level.ERROR,
+    "There are more triage rules than can be run safely.",
+    "Join rules that differ only in the kinds they name.",
+)
+
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
-    TABLE_FILE, UNKNOWN_FACTS,
+    TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,
 )  # fmt: skip

@@ -15,6 +15,8 @@ from engine.diagnostics import Diagnostic, Span, sort_diagnostics
 from engine.policy import codes
 from engine.policy.kinds.base import PolicyFile
 from engine.policy.kinds.registry import KINDS
+from engine.policy.kinds.triage import TriagePolicy
+from engine.policy.kinds.triage_proof import prove_triage
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.policy.names import near
 from engine.policy.sheets import Sheet
@@ -63,6 +65,7 @@ def load_policies(
     for each in loaded:
         found += _meaning(each)
     found += _repeated_ids(loaded)
+    found += prove_triage([(each, each.policy) for each in loaded if isinstance(each.policy, TriagePolicy)])
     if overrides:
         texts["overrides"] = repr(sorted(overrides.items()))
     return PolicySet(tuple(loaded), fingerprint_texts(texts)), sort_diagnostics(found)
