@@ -184,7 +184,8 @@ def _causes(findings: pl.DataFrame, forest: _Forest, rules: dict[str, TriageRule
     )  # fmt: skip
     # A cause by a rule is told under the cause's name; a lone finding under its kind.
     named = {name: rule.cause for name, rule in rules.items()}
-    rows = rows.with_columns(pl.coalesce(_of_rule(named), "cause").alias("cause"), pl.col("chain").fill_null(pl.lit([], dtype=pl.List(pl.String()))))
+    no_chain = pl.lit([], dtype=pl.List(pl.String()))
+    rows = rows.with_columns(pl.coalesce(_of_rule(named), "cause").alias("cause"), pl.col("chain").fill_null(no_chain))
     return rows.select(pl.col(name).cast(dtype) for name, dtype in CAUSE_SCHEMA.items()).sort("cause_id")
 
 

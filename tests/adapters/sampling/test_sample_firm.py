@@ -35,6 +35,15 @@ def test_every_planted_defect_is_found_by_its_stage_and_nothing_else(found: pl.D
     assert sorted(found.filter(pl.col("stage") == stage).select("kind", "entity", "entity_id").rows()) == expected
 
 
+def test_each_planted_defect_leads_to_exactly_one_cause(found: pl.DataFrame) -> None:
+    with (FIRM / "expected_findings.csv").open(encoding="utf-8") as handle:
+        rows = [(row["defect"], row["kind"], row["entity"], row["entity_id"]) for row in csv.DictReader(handle)]
+    expected = pl.DataFrame(rows, schema=["defect", "kind", "entity", "entity_id"], orient="row")
+    causes = expected.join(found, on=["kind", "entity", "entity_id"]).group_by("defect").agg(pl.col("cause_id").n_unique())
+    assert causes.filter(pl.col("cause_id") != 1).height == 0
+    assert causes.height >= 30
+
+
 @pytest.mark.parametrize(("contracts", "seed"), [(40, 2026), (7, 5), (120, 11), (1, 3)])
 def test_a_clean_firm_of_any_size_has_no_finding(contracts: int, seed: int, tmp_path: Path) -> None:
     firm = simulate_firm(FirmOptions(contracts=contracts, months=4, seed=seed, nights=2, clean=True))

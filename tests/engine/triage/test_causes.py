@@ -37,11 +37,15 @@ symptoms:
   control: {kinds: [control_account_differs]}
 rules:
   - {id: R1, cause: amendment_missed, root: {symptom: missed}, explains: [{symptom: schedule, same: contract}], priority: 50, says: missed}
-  - {id: R2, cause: amendment_missed, root: {cause: amendment_missed}, explains: [{symptom: ledger, same: contract}], priority: 60, says: goes on}
-  - {id: R3, cause: event_failed, root: {symptom: failed}, explains: [{cause: amendment_missed, same: record}], priority: 40, says: failed, owner: systems}
+  - {id: R2, cause: amendment_missed, root: {cause: amendment_missed}, explains: [{symptom: ledger, same: contract}],
+     priority: 60, says: goes on}
+  - {id: R3, cause: event_failed, root: {symptom: failed}, explains: [{cause: amendment_missed, same: record}],
+     priority: 40, says: failed, owner: systems}
   - {id: R4, cause: export_stale, root: {symptom: stale}, explains: [{symptom: all, same: system, after: true}], priority: 10, says: stale}
-  - {id: R5, cause: left_out, gather: {symptom: unbilled, per: [contract, period], at_least: 3}, priority: 90, says: left out, owner: clerk, remedy: Bill.}
-  - {id: R6, cause: invoice_not_posted, root: {symptom: unposted}, explains: [{symptom: control, same: legal_entity, amount: equal}], priority: 70, says: unposted}
+  - {id: R5, cause: left_out, gather: {symptom: unbilled, per: [contract, period], at_least: 3}, priority: 90,
+     says: left out, owner: clerk, remedy: Bill.}
+  - {id: R6, cause: invoice_not_posted, root: {symptom: unposted}, explains: [{symptom: control, same: legal_entity,
+     amount: equal}], priority: 70, says: unposted}
 """
 )  # fmt: skip
 
@@ -62,6 +66,12 @@ def triaged(rows: list[dict[str, Any]], text: str = POLICY, **records: pl.DataFr
     findings = finish_findings(pl.DataFrame(rows, schema=FINDING_SCHEMA))
     frames = {name: frame.lazy() for name, frame in records.items()}
     return decide_triage(Facts({**frames, "findings": findings.lazy()}, {}, AS_OF), policies(text), Context(AS_OF))
+
+
+def completed(frame: pl.DataFrame, entity: str) -> pl.DataFrame:
+    """Return records with every canonical column."""
+    schema = entity_spec(entity).polars_schema()
+    return frame.select(pl.col(name) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items())
 
 
 def causes(result: StageResult) -> dict[str, list[str]]:
@@ -142,8 +152,7 @@ def test_an_unposted_invoice_explains_a_control_account_to_the_cent_only(amount:
     invoice = pl.DataFrame(
         {"invoice_id": ["I1"], "legal_entity_id": ["LE1"]}, schema={"invoice_id": pl.String, "legal_entity_id": pl.String}
     )  # fmt: skip
-    spec = entity_spec("invoice").polars_schema(with_provenance=False)
-    invoice = invoice.select(pl.col(name) if name in invoice.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in spec.items())
+    invoice = completed(invoice, "invoice")
     rows = [
         finding("invoice_not_posted", "invoice", "I1", amount_at_risk=Decimal("500.00"), currency="EUR"),
         finding("control_account_differs", "account", "1100", related_entity="legal_entity", related_id="LE1",
@@ -189,18 +198,16 @@ def mixed(count: int) -> list[dict[str, Any]]:
 
 
 def test_findings_without_triage_policies_stand_alone() -> None:
-    result = decide_triage(
-        Facts({"findings": finish_findings(pl.DataFrame([finding("not_billed", "time_entry", "T1")], schema=FINDING_SCHEMA)).lazy()}, {}, AS_OF),
-        PolicySet((), ""), Context(AS_OF),
-    )  # fmt: skip
+    findings = finish_findings(pl.DataFrame([finding("not_billed", "time_entry", "T1")], schema=FINDING_SCHEMA))
+    result = decide_triage(Facts({"findings": findings.lazy()}, {}, AS_OF), PolicySet((), ""), Context(AS_OF))
     assert causes(result) == {"not_billed T1": []}
 
 
 def test_what_unexplained_findings_share_and_their_records_do_not_is_suggested() -> None:
-    spec = entity_spec("time_entry").polars_schema()
-    entries = pl.DataFrame({"time_entry_id": [f"T{n}" for n in range(100)], "resource_id": ["R9" if n < 8 else f"R{n % 7}" for n in range(100)],
+    people = ["R9" if n < 8 else f"R{n % 7}" for n in range(100)]
+    entries = pl.DataFrame({"time_entry_id": [f"T{n}" for n in range(100)], "resource_id": people,
                             "project_id": [f"P{n % 2}" for n in range(100)]})  # fmt: skip
-    entries = entries.select(pl.col(name) if name in entries.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in spec.items())
+    entries = completed(entries, "time_entry")
     rows = [finding("billed_unapproved", "time_entry", f"T{n}", amount_at_risk=Decimal(10), currency="EUR", since=dt.date(2026, 9, 9 + n))
             for n in range(6)]  # fmt: skip
     found = triaged(rows, time_entry=entries).frames["cause_suggestions"].collect().to_dicts()
