@@ -35,8 +35,8 @@ CONTRACT_BALANCES: Final[dict[str, pl.DataType]] = {
 recognized, cost_of_revenue, gross_margin, interest, fx_difference and functional_received."""
 
 
-def contract_balances(books: Books, records: Agreed, translated: Translated, as_of: dt.date) -> pl.DataFrame:
-    """Return every contract's balances at the end of each period from its first step or signing to as_of.
+def contract_balances(books: Books, records: Agreed, translated: Translated, opened: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return every contract's balances at the end of each period from its first step, signing or opening to as_of.
 
     Loss provisions come from `books.extra["loss_provisions"]` (contract_id, period, provision).
     """
@@ -45,12 +45,20 @@ def contract_balances(books: Books, records: Agreed, translated: Translated, as_
         _not_a_right().cast(MONEY).alias("invoiced_not_unconditional"),
         pl.when(pl.col("order") == 0).then(ZERO).otherwise(pl.col("functional_cash")).alias("functional_received"),
     )  # fmt: skip
-    rows = _grid(books, steps, as_of)
+    rows = _grid(books, steps, opened, as_of)
     rows = _with_closing(rows, steps)
     rows = _with_flows(rows, steps)
-    rows = _with_price(rows, books)
-    rows = _with_costs(rows, books, records)
+    rows = _with_price(rows, books, opened)
+    rows = _without_untranslated(_with_costs(rows, books, records), steps)
     return shaped(rows.with_columns(pl.lit("606-10-45-1").alias("rule")), CONTRACT_BALANCES).sort("contract_id", "period")
+
+
+def _without_untranslated(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Leave functional figures of contracts without a rate unknown rather than zero."""
+    unknown = steps.filter("rate_missing").select("contract_id").unique().with_columns(pl.lit(value=True).alias("unknown"))
+    told = rows.join(unknown, on="contract_id", how="left", maintain_order="left")
+    names = [name for name in CONTRACT_BALANCES if name.startswith("functional_") and CONTRACT_BALANCES[name] == MONEY]
+    return told.with_columns(pl.when(pl.col("unknown").is_null()).then(pl.col(name)).alias(name) for name in [*names, "fx_difference"])
 
 
 def _not_a_right() -> pl.Expr:
@@ -62,12 +70,12 @@ def _not_a_right() -> pl.Expr:
     return pl.when(pl.col("in_force")).then(conditional + early).otherwise(no_contract)
 
 
-def _grid(books: Books, steps: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def _grid(books: Books, steps: pl.DataFrame, opened: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return contract × period with the day the figures are for."""
     first = steps.group_by("contract_id").agg(pl.col("date").min().alias("first"))
-    contracts = books.contracts.join(first, on="contract_id", how="left").with_columns(
-        pl.min_horizontal("first", "signed_date").alias("since")
-    )
+    contracts = books.contracts.join(first, on="contract_id", how="left")
+    contracts = contracts.join(opened.select("contract_id", "opened_on"), on="contract_id", how="left")
+    contracts = contracts.with_columns(pl.coalesce("opened_on", pl.min_horizontal("first", "signed_date")).alias("since"))
     names = [
         "contract_id", "calendar", "currency", "functional_currency", "minor_digits", "gate", "gate_date", "terminated_date", "since",
         "evidence",
@@ -100,11 +108,13 @@ def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(pl.col(_FLOWS).fill_null(ZERO).cast(MONEY))
 
 
-def _with_price(rows: pl.DataFrame, books: Books) -> pl.DataFrame:
+def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.DataFrame:
     """Add the transaction price in force and what of it is left to recognize (without as-invoiced work and royalties)."""
     price = books.price.select("contract_id", "date", "transaction_price").sort("date")
     pooled = books.performance.filter(~pl.col("is_planned") & ~pl.col("timing").is_in(["as_invoiced", "royalty"]).fill_null(value=False))
-    earned = pooled.group_by("contract_id", pl.col("posting_date").alias("date")).agg(pl.col("amount").sum()).sort("contract_id", "date")
+    before = opened.select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
+    pooled = pl.concat([pooled.select("contract_id", pl.col("posting_date").alias("date"), "amount"), before])
+    earned = pooled.group_by("contract_id", "date").agg(pl.col("amount").sum()).sort("contract_id", "date")
     earned = earned.select("contract_id", "date", pl.col("amount").cum_sum().over("contract_id").alias("pool_earned")).sort("date")
     found = rows.sort("date")
     for table in (price, earned):

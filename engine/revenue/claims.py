@@ -128,8 +128,10 @@ def _plan(books: Books, records: Agreed) -> pl.DataFrame:
 
 def _with_basis(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return invoice lines split by the basis of their claim: matched to plan lines by milestone, then line, then contract."""
+    # What an invoice was first issued at decides; a credit of it later does not change what it was.
+    first = lines.filter(pl.col("invoice_id") == pl.col("invoice_id").sort_by("date", "invoice_id").first().over(_CLAIM))
     totals = (
-        lines.group_by(_CLAIM).agg(pl.col("net").sum(), pl.col("date").min())
+        first.group_by(_CLAIM).agg(pl.col("net").sum(), pl.col("date").min())
         .filter(pl.col("net") > 0).sort("contract_id", "date", *_CLAIM, nulls_last=True).with_row_index("claim_row")
     )  # fmt: skip
     left, room, matched = totals.rename({"net": "left"}), plan.rename({"amount": "room"}), []

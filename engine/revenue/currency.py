@@ -46,14 +46,18 @@ class Translated:
     atoms: pl.DataFrame
 
 
-def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataFrame, as_of: dt.date) -> Translated:
-    """Return every step's position and changes in the functional currency of the contract's legal entity."""
+def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataFrame, opened: pl.DataFrame, as_of: dt.date) -> Translated:
+    """Return every step's position and changes in the functional currency of the contract's legal entity.
+
+    `opened`: opening positions by contract; their liability keeps its stated rate.
+    """
     contracts = books.contracts.select(
         "contract_id", "calendar", "currency", "functional_currency",
         minor_digits(pl.col("functional_currency")).alias("functional_digits"), setting("fx.advance_rate").alias("advance_rate"),
         setting("fx.layers").alias("layers"), setting("fx.revenue_rate").alias("revenue_rate"),
     )  # fmt: skip
     rows = _with_remeasurements(_with_changes(steps), contracts, books.periods, as_of)
+    rows = rows.join(opened.select("contract_id", "opened_on", "liability_rate"), on="contract_id", how="left", maintain_order="left")
     rows = _with_rates(rows, rates, claims)
     rows = with_layers(rows)
     atoms = _atoms(books, rows, contracts)
@@ -90,7 +94,7 @@ def _with_remeasurements(steps: pl.DataFrame, contracts: pl.DataFrame, periods: 
     """Add to contracts in a foreign currency a remeasurement on each day of a step, and one at every closing."""
     rows = steps.join(contracts, on="contract_id", how="left", maintain_order="left")
     rows = in_period(rows, periods)
-    foreign = rows.filter(pl.col("currency") != pl.col("functional_currency"))
+    foreign = rows.filter((pl.col("currency") != pl.col("functional_currency")).fill_null(value=False))
     if not foreign.height:
         return rows
     days = foreign.group_by("contract_id", "date", "period", "period_end").agg((pl.col("seq") > 0).any().alias("has_payment"))
@@ -108,10 +112,10 @@ def _with_remeasurements(steps: pl.DataFrame, contracts: pl.DataFrame, periods: 
     added = pl.concat([spots, closings]).with_columns(pl.col("order").cast(pl.Int32)).join(contracts, on="contract_id", how="left")
     changes = [name for name in rows.columns if name.startswith("delta_")]
     carried = [name for name in rows.columns if name not in {*added.columns, *changes, "contract_id"}]
-    both = pl.concat([rows, added], how="diagonal").sort("contract_id", "date", "order")
-    return both.with_columns(
-        pl.col(carried).forward_fill().over("contract_id"), pl.col(changes).fill_null(ZERO),
-    )  # fmt: skip
+    both = pl.concat([foreign, added], how="diagonal").sort("contract_id", "date", "order")
+    filled = both.with_columns(pl.col(carried).forward_fill().over("contract_id"), pl.col(changes).fill_null(ZERO))
+    own = rows.filter((pl.col("currency") == pl.col("functional_currency")).fill_null(value=True))
+    return pl.concat([own, filled.select(own.columns)])
 
 
 def in_period(rows: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
@@ -131,7 +135,12 @@ def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims) -> pl.D
     invoiced = _invoice_rates(rows, claims, rates)
     rows = rows.join(invoiced, on=["contract_id", "date", "seq"], how="left", maintain_order="left")
     by_invoice = (pl.col("advance_rate") == "invoice_date") & (pl.col("order") > REMEASURED) & (pl.col("order") < CLOSED)
-    layer = pl.when(by_invoice).then(pl.coalesce("invoice_rate", "spot")).otherwise(pl.col("spot"))
+    taken_over = pl.col("date") == pl.col("opened_on")
+    layer = (
+        pl.when(by_invoice).then(pl.coalesce("invoice_rate", "spot"))
+        .when(taken_over).then(pl.coalesce("liability_rate", "spot"))
+        .otherwise(pl.col("spot"))
+    )  # fmt: skip
     return rows.with_columns(layer.alias("layer_rate"))
 
 
@@ -262,6 +271,8 @@ def _with_difference(rows: pl.DataFrame) -> pl.DataFrame:
     returned = pl.col("change_return_asset")
     earned = pl.when(performed).then(pl.col("revenue_value") + pl.col("functional_income") - pl.col("functional_expense")).otherwise(ZERO)
     difference = net - returned + pl.col("functional_cash") - earned
+    # What was gained before the opening is in the opening balances.
+    difference = pl.when((pl.col("date") <= pl.col("opened_on")).fill_null(value=False)).then(ZERO).otherwise(difference)
     rows = rows.with_columns(difference.cast(MONEY).alias("fx_difference"), *(pl.col(name).cast(MONEY) for name in changed))
     return rows.with_columns(
         *(pl.col(f"change_{role}").cum_sum().over("contract_id").cast(MONEY).alias(f"functional_{role}") for role in POSITION),

@@ -56,12 +56,17 @@ _LINE: Final[dict[str, pl.DataType]] = {
 _COSTS: Final = 2_000_000
 
 
-def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFrame) -> pl.DataFrame:
-    """Return the proposed entries of every contract from its first step on (JOURNAL), sorted by contract, day and order."""
+def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
+    """Return the proposed entries of every contract from its first step on (JOURNAL), sorted by contract, day and order.
+
+    Through the day of an opening position nothing is proposed: the ledger holds it already.
+    """
     lines = pl.concat([_revenue_lines(figures.atoms), _step_lines(figures.steps, claims, figures.atoms), _cost_lines(books)])
     lines = lines.filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
     names = ["contract_id", "legal_entity_id", "calendar", "currency", "functional_currency"]
     entities = books.contracts.select(*names, pl.col("evidence").alias("own"))
+    lines = lines.join(opened.select("contract_id", "opened_on"), on="contract_id", how="left")
+    lines = lines.filter((pl.col("date") > pl.col("opened_on")).fill_null(value=True))
     lines = in_period(lines.join(entities, on="contract_id", how="inner"), books.periods)
     lines = _with_cost_values(lines, rates)
     lines = lines.join(books.accounts, on=["contract_id", "account_role"], how="left")
@@ -128,9 +133,9 @@ def _revenue_lines(atoms: pl.DataFrame) -> pl.DataFrame:
 def _step_lines(steps: pl.DataFrame, claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of balances, cash, interest, goods and exchange differences, step by step."""
     performed = pl.col("order") == PERFORMED
-    signs = {role: 1 if role in _ASSETS else -1 for role in POSITION}
+    signs = {role: 1 if role in _ASSETS else -1 for role in POSITION if role not in _ROLES}
     parts: list[tuple[str, pl.Expr, pl.Expr]] = [
-        (_ROLES.get(role, role), pl.col(f"delta_{role}") * sign, pl.col(f"change_{role}") * sign) for role, sign in signs.items()
+        (role, _with_members("delta", role) * sign, _with_members("change", role) * sign) for role, sign in signs.items()
     ]
     parts += [
         ("cash", pl.col("delta_received") - pl.col("delta_paid_out"), pl.col("functional_cash")),
@@ -143,26 +148,28 @@ def _step_lines(steps: pl.DataFrame, claims: Claims, atoms: pl.DataFrame) -> pl.
         ),
         ("fx", ZERO, pl.col("fx_difference") * -1),
     ]
-    sourced = steps.join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left", maintain_order="left")
     reason = (
         pl.when(performed).then(pl.lit("performance, rights and estimates"))
         .when(pl.col("order") == CLOSED).then(pl.lit("remeasurement at closing"))
         .when(pl.col("order") < 10).then(pl.lit("remeasurement at the day's rate"))
         .otherwise(pl.lit("payment"))
     )  # fmt: skip
-    moving = pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
     lines = [
-        sourced.select(
-            "contract_id", "date", "order", pl.lit(role).alias("account_role"), amount.cast(MONEY).alias("amount"),
+        steps.select(
+            "contract_id", "date", "seq", "order", pl.lit(role).alias("account_role"), amount.cast(MONEY).alias("amount"),
             functional.cast(MONEY).alias("functional"), reason.alias("reason"),
-            pl.when(moving).then(pl.lit(None, dtype=TEXTS)).otherwise(pl.col("sources")).alias("evidence"),
-        )
+        ).filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
         for role, amount, functional in parts
     ]  # fmt: skip
-    summed = pl.concat(lines).group_by("contract_id", "date", "order", "account_role", "reason").agg(
-        pl.col("amount", "functional").sum(), pl.col("evidence").first()
-    )
-    return _line(summed)
+    moving = pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
+    sourced = pl.concat(lines).join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left")
+    return _line(sourced.with_columns(pl.when(~moving).then(pl.col("sources")).alias("evidence")))
+
+
+def _with_members(kind: str, role: str) -> pl.Expr:
+    """Return the change of a balance with those that post to its account role."""
+    members = [role, *(each for each, target in _ROLES.items() if target == role)]
+    return pl.sum_horizontal(pl.col(f"{kind}_{each}") for each in members)
 
 
 def _sources(claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
@@ -174,7 +181,7 @@ def _sources(claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
         sequenced(claims.cash).select("contract_id", "date", "seq", "evidence"),
         atoms.select("contract_id", pl.col("posting_date").alias("date"), zero, "evidence"),
     ]
-    whole = pl.concat(rows).explode("evidence").drop_nulls()
+    whole = pl.concat(rows).filter(pl.col("evidence").list.len() > 0).explode("evidence").drop_nulls()
     return whole.group_by("contract_id", "date", "seq").agg(pl.col("evidence").unique().sort().alias("sources"))
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from engine.revenue.claims import ZERO, Agreed
 from engine.revenue.frames import DAY, TEXT, Books
 from engine.revenue.rounding import MONEY, round_share, units
+from engine.revenue.taken_over import opening_steps, openings
 
 _STEP: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "date": DAY, "seq": pl.Int32()}
 
@@ -21,7 +22,10 @@ def moves(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
 
     Interest comes from `books.extra["interest"]` (contract_id, posting_date, direction, interest).
     """
-    frames = [_marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records), _goods(books, records)]
+    frames = [
+        _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records), _goods(books, records),
+        opening_steps(openings(books, records, as_of)),
+    ]  # fmt: skip
     whole = pl.concat([pl.DataFrame(schema=_STEP), *(_stepped(frame) for frame in frames if frame.height)], how="diagonal_relaxed")
     return whole.filter(pl.col("date") <= as_of).with_columns(pl.exclude(*_STEP).fill_null(ZERO))
 

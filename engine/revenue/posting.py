@@ -12,6 +12,7 @@ from engine.revenue.frames import Books
 from engine.revenue.moves import moves
 from engine.revenue.rates import rate_table
 from engine.revenue.rights import positions
+from engine.revenue.taken_over import after_opening, openings
 from engine.stage import Context, StageResult
 
 
@@ -22,12 +23,13 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     the performance with `functional_amount`. Interest, loss provisions and contract costs are taken from
     the books (`interest`, `loss_provisions`, `contract_costs`) where earlier rooms put them.
     """
-    claims = read_claims(books, records, context.as_of)
+    opened = openings(books, records, context.as_of)
+    claims = after_opening(read_claims(books, records, context.as_of), opened)
     steps = positions(books, claims, moves(books, records, context.as_of), context.as_of)
     rates = rate_table(records.frame("exchange_rate"))
-    translated = translate(books, steps, claims, rates, context.as_of)
-    balances = contract_balances(books, records, translated, context.as_of)
-    entries = journal(books, translated, claims, rates)
+    translated = translate(books, steps, claims, rates, opened, context.as_of)
+    balances = contract_balances(books, records, translated, opened, context.as_of)
+    entries = journal(books, translated, claims, rates, opened)
     result = StageResult()
     result.frames = {"contract_balances": balances.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
     result.findings = [frame for frame in (_missing_rates(books, translated), _unplaced(claims)) if frame.height]

@@ -42,7 +42,10 @@ def with_rate(rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, n
     holds for its month and falls back to spot. Null where none is known: a finding.
     """
     order = {"spot": ("spot", "closing"), "closing": ("closing", "spot"), "average": ("average", "spot", "closing")}[kind]
-    numbered = rows.with_row_index("rate.row").sort(day, nulls_last=True)
+    numbered = rows.with_row_index("rate.row")
+    same = (pl.col("currency") == pl.col("functional_currency")).fill_null(value=False)
+    own = numbered.filter(same).with_columns(pl.lit(1).cast(RATE).alias(name))
+    numbered = numbered.filter(~same).sort(day, nulls_last=True)
     found = []
     for index, each in enumerate(order):
         table = rates.filter(pl.col("rate_type") == each)
@@ -52,10 +55,8 @@ def with_rate(rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, n
             table, left_on=day, right_on="rate.date", by=list(_PAIR), tolerance=reach, check_sortedness=False
         ).drop("rate.date", strict=False)
         found.append(f"rate.{index}")
-    same = pl.col("currency") == pl.col("functional_currency")
-    one = pl.lit(1).cast(RATE)
-    chosen = pl.when(same).then(one).otherwise(pl.coalesce(found))
-    return numbered.with_columns(chosen.alias(name)).sort("rate.row").drop("rate.row", *found)
+    foreign = numbered.with_columns(pl.coalesce(found).alias(name)).select(own.columns)
+    return pl.concat([own, foreign]).sort("rate.row").drop("rate.row")
 
 
 def translated(amount: pl.Expr, rate: str, digits: pl.Expr) -> pl.Expr:

@@ -90,7 +90,10 @@ def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
     rows = rows.with_columns(pl.when(paid_up).then(pl.col("so_far_tax")).otherwise(in_part).alias("cash_tax"))
     rows = rows.with_columns(pl.when(pl.col("so_far_amount") == 0).then(ZERO).otherwise(pl.col("cash_tax")).alias("cash_tax"))
     rows = rows.with_columns((pl.col("so_far_amount") - pl.col("cash_tax")).cast(MONEY).alias("cash_net"))
-    rows = rows.with_columns(pl.max_horizontal("so_far_net", "cash_net").alias("right"))
+    # A credit that stands alone is money off what else is open; one refunded is off nothing.
+    is_credit = (pl.col("so_far_net") < 0) & (pl.col("cash_net") <= 0)
+    right = pl.when(is_credit).then(pl.col("so_far_net")).otherwise(pl.max_horizontal("so_far_net", "cash_net"))
+    rows = rows.with_columns(right.alias("right"))
     steps = rows.with_columns(_step_of(name, keys) for name in ("cash_tax", "cash_net", "right"))
     as_invoiced = pl.col("is_as_invoiced")
     free, due, conditional = (~as_invoiced & (pl.col("basis") == name) for name in ("free", "due", "conditional"))
@@ -248,7 +251,12 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         pl.max_horizontal(payment_asset * -1, ZERO).cast(MONEY).alias("owed_to_customer"),
     )
     owed = pl.col("open_net") + pl.col("tax_payable") - pl.col("tax_cash")
-    steps = steps.with_columns(pl.when(in_force).then(owed).otherwise(ZERO).cast(MONEY).alias("receivable"))
+    owed = pl.when(in_force).then(owed).otherwise(ZERO)
+    # Tax credited before anything is open is owed to the customer, no receivable below zero.
+    steps = steps.with_columns(
+        pl.max_horizontal(owed, ZERO).cast(MONEY).alias("receivable"),
+        (pl.col("owed_to_customer") + pl.max_horizontal(owed * -1, ZERO)).cast(MONEY).alias("owed_to_customer"),
+    )
     steps = steps.with_columns(
         (credit - pl.col("refund_part")).cast(MONEY).alias("contract_liability"),
         (pl.col("refund_part") + pl.col("owed_to_customer")).cast(MONEY).alias("refund_liability"),
