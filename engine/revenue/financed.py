@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.conventions import TermColumns, with_earned
 from engine.revenue.financing import Financing, significant_financing
 from engine.revenue.rounding import round_share, units
 
@@ -82,7 +83,7 @@ def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the day each promise transfers; what is earned over time transfers month by month, evenly."""
+    """Return the day each promise transfers; what is earned over time transfers month by month."""
     reached = milestones.group_by("contract_line_id").agg(
         pl.col("accepted_date").filter((pl.col("status") == "accepted") & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
         pl.col("due_date").max().alias("planned"),
@@ -98,9 +99,13 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) ->
         pl.date_ranges(pl.col("begins").dt.month_start(), pl.col("ends").dt.month_start(), "1mo").alias("month")
     ).explode("month", empty_as_null=True, keep_nulls=True)  # fmt: skip
     until = pl.min_horizontal(pl.col("month").dt.month_end(), "ends")
-    days = (until - pl.col("begins")).dt.total_days() + 1
-    so_far = round_share(pl.col("promised"), days, (pl.col("ends") - pl.col("begins")).dt.total_days() + 1, pl.lit(6))
-    steps = over_time.with_columns(until.alias("date"), so_far.alias("so_far"))
+    convention = pl.col("convention") if "convention" in lines.columns else pl.lit(None, dtype=pl.String)
+    dated_steps = over_time.with_columns(
+        until.alias("date"), pl.lit(6, dtype=pl.Int64).alias("digits"), pl.coalesce(convention, pl.lit("actual_days")).alias("convention")
+    )
+    # As the service is earned by its convention, so it is paid for; six digits, since only posting rounds.
+    term = TermColumns(start="begins", end="ends")
+    steps = with_earned(dated_steps.lazy(), "so_far", amount="promised", at="date", digits="digits", terms=term).collect()
     amount = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id", order_by="month").fill_null(0)
     served = steps.with_columns(amount.cast(MONEY).alias("amount")).select(_TRANSFERS)
     return pl.concat([at_a_point.select(_TRANSFERS), served]).filter(pl.col("date").is_not_null())

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.remaining import Evidence, remaining_by_obligation
+from engine.revenue.remaining import Evidence, remaining_by_obligation, total_cost_history
 from engine.revenue.rounding import round_money
 
 MONEY: Final = polars_dtype(Kind.MONEY)
@@ -36,19 +36,22 @@ def loss_provisions(
     or each obligation. Under IFRS no more than the penalty for leaving the contract. An obligation without
     any estimate of cost is not judged. `contracts` has `exit_penalty` beside its columns.
     """
-    judged = _points(contracts, obligations, periods, as_of)
+    judged = _points(contracts, _worth_judging(obligations, lines, evidence), periods, as_of)
     left = remaining_by_obligation(judged, obligations, performance, lines, evidence).filter(
         pl.col("remaining_cost").is_not_null() & pl.col("remaining_price").is_not_null()
     )
     by_contract = pl.col("unit") != "obligation"
     unit = left.with_columns(pl.when(~by_contract).then(pl.col("obligation_id")).alias("obligation_id"))
     summed = unit.group_by("contract_id", "obligation_id", "period", "end_date").agg(
-        pl.col("remaining_price", "remaining_cost").sum(),
+        pl.col("remaining_price", "remaining_cost", "price").sum(),
+        pl.when(pl.col("estimated_total_cost").is_not_null().all()).then(pl.col("estimated_total_cost").sum()).alias("total_cost"),
         pl.col("exit_penalty", "standard", "currency", "minor_digits", "rounding").first(),
         pl.col("is_ended").all(),
     )
     short = pl.max_horizontal(pl.col("remaining_cost") - pl.col("remaining_price"), _ZERO)
-    short = pl.when(pl.col("is_ended")).then(_ZERO).otherwise(short)
+    # Revenue may run ahead of cost on a contract that gains on the whole: no loss is expected there (605-35-25-45).
+    gains = (pl.col("standard") != "ifrs") & (pl.col("total_cost") <= pl.col("price"))
+    short = pl.when(pl.col("is_ended") | gains.fill_null(value=False)).then(_ZERO).otherwise(short)
     # The penalty leaves the whole contract: units of one contract share it in the order of their ids.
     before = short.cum_sum().over("contract_id", "end_date", order_by="obligation_id") - short
     room = pl.max_horizontal(pl.col("exit_penalty") - before, _ZERO)
@@ -60,6 +63,27 @@ def loss_provisions(
         rule.otherwise(pl.lit("605-35-25-45")).alias("rule"),
     )
     return _with_changes(provided)
+
+
+def _worth_judging(obligations: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
+    """Return the obligations of contracts that can fall short on some day: some cost above some price, or revenue ahead of cost.
+
+    Most contracts are never near a loss; leaving them out here keeps the days to judge few.
+    """
+    costs = total_cost_history(lines, evidence).group_by("contract_line_id").agg(pl.col("estimated_total_cost").max())
+    dated = evidence.cost_estimate.select("contract_line_id").unique().with_columns(pl.lit(value=True).alias("is_estimated"))
+    by_cost = pl.col("measure") == "cost_to_cost"
+    of_obligation = lines.join(costs, on="contract_line_id", how="left").join(dated, on="contract_line_id", how="left").group_by(
+        "contract_id", "obligation_id"
+    ).agg(
+        pl.col("estimated_total_cost").sum().alias("most"), pl.col("is_estimated").any().fill_null(value=False),
+        (pl.col("estimated_total_cost").is_not_null() & ~by_cost.fill_null(value=False)).any().alias("may_run_ahead"),
+    )  # fmt: skip
+    least = obligations.group_by("contract_id", "obligation_id").agg(pl.col("allocated_amount").min().alias("least"))
+    near = of_obligation.join(least, on=["contract_id", "obligation_id"], how="inner").filter(
+        (pl.col("most") > pl.col("least")) | pl.col("is_estimated") | pl.col("may_run_ahead")
+    )
+    return obligations.join(near, on="contract_id", how="semi")
 
 
 def _points(contracts: pl.DataFrame, obligations: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:

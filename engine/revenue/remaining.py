@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.asof import latest, running
+from engine.revenue.rounding import round_share
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 FRACTION: Final = pl.Decimal(38, 12)
@@ -52,7 +53,9 @@ def remaining_by_obligation(
     found = latest(found, done, by=key, on="end_date", columns=["progress"])
     found = found.join(_costs(points, lines, evidence), on=[*key, "end_date"], how="left", maintain_order="left")
     undone = pl.lit(1, dtype=FRACTION) - pl.coalesce("progress", pl.lit(0, dtype=FRACTION)).cast(FRACTION)
-    by_progress = (pl.col("estimated_total_cost") * undone.cast(pl.Decimal(38, 6))).cast(MONEY)
+    # Twelve places of a fraction times an amount: exact in whole numbers, where a product of decimals would be cut.
+    parts = undone.cast(FRACTION).to_physical().cast(pl.Int128)
+    by_progress = round_share(pl.col("estimated_total_cost"), parts, pl.lit(10**12, dtype=pl.Int128), pl.lit(6))
     remaining = pl.coalesce("cost_to_come", pl.col("estimated_total_cost") - pl.col("cost_to_date"), by_progress)
     return found.with_columns(
         (pl.col("price") - pl.col("recognized")).alias("remaining_price"),
@@ -67,7 +70,7 @@ def _costs(points: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.
     on_lines = points.select(*key, "end_date", "cost_basis").unique().join(of_obligation, on=key, how="inner")
     on_lines = on_lines.filter(pl.col("promised_from").is_null() | (pl.col("promised_from") <= pl.col("end_date")))
     line = ["contract_line_id"]
-    total = latest(on_lines, _totals(lines, evidence), by=line, on="end_date", columns=["estimated_total_cost"])
+    total = latest(on_lines, total_cost_history(lines, evidence), by=line, on="end_date", columns=["estimated_total_cost"])
     to_date = evidence.progress.filter(pl.col("cost_to_date").is_not_null()).select(
         *line, pl.col("as_of_date").alias("end_date"), "cost_to_date"
     )
@@ -81,8 +84,8 @@ def _costs(points: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.
     return come.group_by(*key, "end_date").agg(*summed, spent)
 
 
-def _totals(lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
-    """Return the history of each line's estimated total cost: as signed, as amended, as observed."""
+def total_cost_history(lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
+    """Return each line's estimated total cost over time: contract_line_id, end_date, estimated_total_cost."""
     beginning = pl.date(1900, 1, 1)
     signed = lines.select(
         "contract_line_id", pl.coalesce("from_date", beginning).alias("end_date"), pl.col("estimated_cost").alias("estimated_total_cost")

@@ -148,3 +148,29 @@ def test_recoverable_is_what_the_contract_still_brings_above_its_cost(
     )  # fmt: skip
     # 1,000 − 150 + 50 held out by the constraint − 600 to come; before the first estimate nothing is known
     assert dict(found.select("end_date", "recoverable").rows()) == {DAY(2026, 1, 31): None, DAY(2026, 2, 28): None, Q1: 300}
+
+
+def test_revenue_ahead_of_cost_on_a_contract_that_gains_is_no_loss(
+    contracts: Make, obligations: Make, lines: Make, performance: Make, evidence: Any, months: Any
+) -> None:
+    terms = contracts({"signed_date": DAY(2026, 1, 1)})
+    promised = obligations({"loss_scope": True, "effective_date": DAY(2026, 1, 1), "allocated_amount": 100})
+    earned = performance({"posting_date": Q1, "amount": 90, "progress": "0.9"})
+    core = (terms, promised, earned, lines({"measure": "hours"}), months(2026, 2026))
+    # 30 to come against 10 left, but 80 in all against 100
+    assert loss_provisions(*core, evidence(progress=[seen("L1", Q1, 50, 80)]), pl.lit(Q1)).height == 0
+    # 120 in all: the loss of 20 and the 40 of margin shown too early are provided for
+    found = loss_provisions(*core, evidence(progress=[seen("L1", Q1, 50, 120)]), pl.lit(Q1))
+    assert found["provision"].to_list() == [60]
+
+
+def test_without_cost_to_date_the_cost_to_come_follows_progress(
+    contracts: Make, obligations: Make, lines: Make, performance: Make, evidence: Any, months: Any
+) -> None:
+    terms = contracts({"signed_date": DAY(2026, 1, 1)})
+    promised = obligations({"loss_scope": True, "effective_date": DAY(2026, 1, 1), "allocated_amount": 900})
+    earned = performance({"posting_date": Q1, "amount": 300, "progress": Decimal(1) / Decimal(3)})
+    known = evidence(progress=[{"progress_id": "P", "contract_line_id": "L1", "as_of_date": Q1, "estimated_total_cost": 1200}])
+    found = loss_provisions(terms, promised, earned, lines({"measure": "hours"}), months(2026, 2026), known, pl.lit(Q1))
+    # a loss of 300, two thirds of it to come
+    assert found["provision"].to_list() == [200]
