@@ -42,11 +42,14 @@ def with_progress(rows: pl.DataFrame, measures: Measures, day: str, *, before: b
     With `before` through the day before it: an observation of the day itself belongs to what comes after.
     0 of 1 where nothing is known. The rows come back in their order.
     """
-    if rows.height and rows.filter(pl.col("measure") != BY_TIME).is_empty() and rows["convention"].n_unique() == 1:
-        return _told(_elapsed(rows, measures, day, before))
+    is_timed = pl.col("measure") == BY_TIME
+    if rows.filter(~is_timed.fill_null(value=False)).is_empty():
+        # Nothing observed: the rows need no key, and under one convention they keep their order by themselves.
+        if rows.height and rows["convention"].n_unique() == 1:
+            return _told(_elapsed(rows, measures, day, before))
+        return _told(_elapsed(rows.with_row_index("→row"), measures, day, before).sort("→row").drop("→row"))
     numbered = rows.with_row_index("→row")
-    timed = numbered.filter(pl.col("measure") == BY_TIME)
-    other = numbered.filter(pl.col("measure") != BY_TIME)
+    timed, other = numbered.filter(is_timed), numbered.filter(~is_timed.fill_null(value=False))
     seen = measures.observed.select(
         "okey", pl.col("date").alias("→seen"), pl.col("to_date").alias("m"), pl.col("total").alias("mt"), pl.col("at_cost").alias("u")
     )
