@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test check lint types policies bench clean
+.PHONY: venv demo dashboard test check lint types policies bench clean
 
 venv: $(STAMP)
 
@@ -14,14 +14,20 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
+# The three nights in order, so that exceptions have a history; a run that stands is not made again.
 demo: $(STAMP)
+	@$(BIN)/python -m dashboard --sample --prepare --out runs
 	@$(BIN)/tieout run samples/firm/2026-10-31 --previous samples/firm/2026-10-30 --out runs || test $$? -eq 1
+	@echo "make dashboard   shows these nights in a browser"
+
+dashboard: $(STAMP)
+	@$(BIN)/python -m dashboard --sample --out runs
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)
-	$(BIN)/ruff check engine adapters tests benchmarks
+	$(BIN)/ruff check engine adapters dashboard tests benchmarks
 
 types: $(STAMP)
 	$(BIN)/mypy

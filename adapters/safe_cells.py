@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "|")
+STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "|")
+"""What a spreadsheet program takes for the beginning of a formula."""
 
 
 def safe_cell(value: object) -> str:
@@ -15,6 +16,6 @@ def safe_cell(value: object) -> str:
     if value is None:
         return ""
     text = str(value)
-    if isinstance(value, str) and text.lstrip().startswith(_STARTS):
+    if isinstance(value, str) and text.lstrip().startswith(STARTS):
         return f"'{text}"
     return text

@@ -94,3 +94,19 @@ def test_every_public_name_is_documented() -> None:
 
 def test_policies_and_samples_hold_data_only() -> None:
     assert not [path for folder in ("policies", "samples") for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_what_the_pages_show_knows_no_screen() -> None:
+    wrong = [(name(path), module) for path in modules("dashboard/views") for module in imports(path) if module.split(".")[0] == "streamlit"]
+    assert (ROOT / "dashboard" / "views").is_dir()
+    assert not wrong
+
+
+def test_pages_only_lay_out() -> None:
+    wrong = [
+        (name(path), node.lineno)
+        for path in modules("dashboard/pages")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    assert not wrong

@@ -23,6 +23,9 @@ _TOLD: Final = (
     "stage", "kind", "rule", "severity", "entity", "entity_id", "contract_id", "period", "currency", "message", "remedy", "owner",
 )  # fmt: skip
 
+# Sides of a tie-out that no source supplies: own results and agreed records are in every run.
+_OWN: Final = ("tieout", "agreed")
+
 _STATE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "case_id": pl.String(), "state": pl.String(), "severity": pl.String(), "amount": pl.Decimal(38, 6), "rule": pl.String(),
     "kind": pl.String(), "systems": pl.String(), "expires_on": pl.Date(),
@@ -151,7 +154,7 @@ def _resolve(session: Session, run: Run, gone: Rows, manifest: Mapping[str, Any]
     for row in gone:
         if row["state"] not in (OPEN, "superseded"):
             continue
-        systems = [name for name in row["systems"].split(",") if name]
+        systems = [name for name in row["systems"].replace("+", ",").split(",") if name and name not in _OWN]
         if places.get(row["rule"], "") in idle or not set(systems) <= read:
             continue
         # A built-in check's rule is its kind; any other rule that no policy has was taken away.

@@ -73,6 +73,12 @@ def test_a_case_is_not_resolved_by_a_night_that_could_not_find_it(store: Store, 
     assert cases(store)["T1"].state == "open"
 
 
+def test_own_results_and_joined_systems_keep_no_case_open(store: Store, night: Any) -> None:
+    enter(store, night("r1", "2026-01-29", T1={"systems": ["tieout", "psa"]}, T2={"systems": ["billing+psa", "agreed"]}))
+    enter(store, night("r2", "2026-01-30"))
+    assert {name: each.state for name, each in cases(store).items()} == {"T1": "resolved", "T2": "resolved"}
+
+
 def test_a_case_whose_rule_was_taken_away_is_resolved_by_policy(store: Store, night: Any) -> None:
     enter(store, night("r1", "2026-01-29", T1={}))
     enter(store, night("r2", "2026-01-30", manifest={"rules": {"bill.yaml#BT-2": {}}}))

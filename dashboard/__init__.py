@@ -1,0 +1,1 @@
+"""The dashboard: Streamlit pages over plain view functions, which read published runs and the case store."""

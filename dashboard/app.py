@@ -1,0 +1,31 @@
+"""The dashboard's entry: the pages, the run they show, and who looks at them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.shell import choose_run, guarded, show_person, style
+
+st.set_page_config(page_title="Tieout", page_icon=":material/balance:", layout="wide")
+
+SECTIONS = {
+    "": [("overview", "Overview", "monitoring"), ("exceptions", "Exceptions", "flag")],
+    "Results": [("runs", "Runs", "history")],
+}
+
+chosen = st.navigation(
+    {
+        section: [
+            st.Page(f"pages/{name}.py", title=title, icon=f":material/{icon}:", url_path=name, default=name == "overview")
+            for name, title, icon in pages
+        ]
+        for section, pages in SECTIONS.items()
+    }
+)
+
+with guarded():
+    style()
+    with st.sidebar:
+        choose_run()
+        show_person()
+    chosen.run()

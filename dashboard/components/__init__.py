@@ -1,0 +1,1 @@
+"""What several pages show alike: the frame of a page, the browsing table, charts."""

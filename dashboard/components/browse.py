@@ -1,0 +1,162 @@
+"""The one table people browse: search, filters, order, pages, export; the address carries all of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import streamlit as st
+
+from dashboard.components.shell import empty
+from dashboard.views.tables import NUMERIC, SIZES, Column, Page, Query, Rows, from_params, record_of, shown, to_csv, to_params, to_xlsx
+
+MAX_WORKBOOK_ROWS: Final = 100_000
+_RECORD: Final = "record"
+
+
+def asked(rows: Rows, name: str, usual: Query) -> Query:
+    """Return the query of a table as the address says it."""
+    params = {key: st.query_params.get_all(key) for key in st.query_params}
+    return from_params(params, rows.columns, _prefix(name), usual)
+
+
+def browse(
+    rows: Rows, name: str, *, usual: Query | None = None, key: str | None = None, nothing: str = "Nothing here.", height: int | None = None
+) -> str | None:
+    """Show a table and return the key of the record that is chosen, in the table or by the address.
+
+    `name` tells the tables of a page apart; the main one is named `""`. `key` is the column that names a record.
+    """
+    usual = usual or Query()
+    query = _toolbar(rows, name, asked(rows, name, usual), usual)
+    with st.spinner("Reading…", show_time=True):
+        found = rows.page(query)
+    if not found.total:
+        if query.search or query.filters:
+            empty("No row fits.", "Take a filter or the search away.")
+        else:
+            empty(nothing)
+        return None
+    chosen = _table(found, rows.columns, name, key, height)
+    _footer(rows, found, name, usual)
+    return chosen
+
+
+def _prefix(name: str) -> str:
+    return f"{name}." if name else ""
+
+
+def _ask(query: Query, name: str, usual: Query) -> None:
+    """Write a query into the address."""
+    prefix = _prefix(name)
+    for key in list(st.query_params):
+        rest = key.removeprefix(prefix)
+        if key.startswith(prefix) and (rest in ("q", "sort", "page", "size") or rest.startswith("f.")):
+            del st.query_params[key]
+    for key, values in to_params(query, prefix, usual).items():
+        st.query_params[key] = values
+
+
+def _toolbar(rows: Rows, name: str, query: Query, usual: Query) -> Query:
+    """Show the search, the filters and the order; return the query they say."""
+    filtered = [each for each in rows.columns if each.filtered]
+    bar = st.columns([5, 2, 3, 1.4], vertical_alignment="bottom")
+    search = bar[0].text_input(
+        "Search",
+        query.search,
+        key=f"{name}:search",
+        placeholder="Search " + ", ".join(each.label.lower() for each in rows.columns if each.searched),
+    )
+    filters = {}
+    active = sum(bool(query.filters.get(each.name)) for each in filtered)
+    with bar[1].popover(
+        f"Filters ({active})" if active else "Filters", icon=":material/filter_list:", width="stretch", disabled=not filtered
+    ):
+        for column in filtered:
+            values = list(query.filters.get(column.name, ()))
+            options = list(dict.fromkeys([*rows.options(column.name), *values]))
+            label = _words if column.kind == "code" else str
+            chosen = st.multiselect(column.label, options, values, key=f"{name}:filter:{column.name}", format_func=label)
+            if chosen:
+                filters[column.name] = tuple(chosen)
+    shown_columns = [each for each in rows.columns if each.shown]
+    names = [each.name for each in shown_columns]
+    labels = {each.name: each.label for each in shown_columns}
+    sort = bar[2].selectbox(
+        "Order by", ["", *names], index=names.index(query.sort) + 1 if query.sort in names else 0, key=f"{name}:sort:{query.sort}",
+        format_func=lambda each: labels.get(each, "as it stands"),
+    )  # fmt: skip
+    descending = bar[3].toggle("Reverse", query.descending, key=f"{name}:descending:{query.descending}")
+    wanted = Query(search, filters, sort, descending, query.page, query.size)
+    if wanted != query:
+        wanted = wanted.turned(1)
+        _ask(wanted, name, usual)
+        if (sort, descending) != (query.sort, query.descending):
+            st.rerun()
+    return wanted
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _table(found: Page, columns: Sequence[Column], name: str, key: str | None, height: int | None) -> str | None:
+    cells = shown(found.rows, columns)
+    config: dict[str, Any] = {
+        each.name: st.column_config.TextColumn(each.label, alignment="right" if each.kind in NUMERIC else "left", width=each.width)
+        for each in columns
+        if each.shown
+    }
+    # A new page or order is a new table: no row of the old one stays chosen.
+    state = hashlib.sha256(repr(found.query).encode()).hexdigest()[:12]
+    if key is None:
+        st.dataframe(cells, hide_index=True, column_config=config, key=f"{name}:table:{state}", height=height or "auto")
+        return None
+    event = st.dataframe(
+        cells, hide_index=True, column_config=config, key=f"{name}:table:{state}", height=height or "auto", on_select="rerun",
+        selection_mode="single-row",
+    )  # fmt: skip
+    picked = event["selection"]["rows"]
+    if picked:
+        record = record_of(found.rows, picked[0], key)
+        st.query_params[_prefix(name) + _RECORD] = str(record)
+        return str(record)
+    return st.query_params.get(_prefix(name) + _RECORD)
+
+
+def _footer(rows: Rows, found: Page, name: str, usual: Query) -> None:
+    query = found.query
+    bar = st.columns([3, 1.2, 1.2, 1.4, 1.2, 1.2], vertical_alignment="center")
+    bar[0].caption(f"{found.told} · page {query.page:,} of {found.pages:,}")
+    if bar[1].button("Back", key=f"{name}:back", disabled=query.page <= 1, icon=":material/chevron_left:", width="stretch"):
+        _turn(query.turned(query.page - 1), name, usual)
+    if bar[2].button("Next", key=f"{name}:next", disabled=query.page >= found.pages, icon=":material/chevron_right:", width="stretch"):
+        _turn(query.turned(query.page + 1), name, usual)
+    size = bar[3].selectbox(
+        "Rows",
+        SIZES,
+        index=SIZES.index(query.size),
+        key=f"{name}:size",
+        label_visibility="collapsed",
+        format_func=lambda each: f"{each} rows",
+    )
+    if size != query.size:
+        _turn(Query(query.search, query.filters, query.sort, query.descending, 1, size), name, usual)
+    file = name or "rows"
+    bar[4].download_button(
+        "CSV", lambda: to_csv(rows.export(query), rows.columns), f"{file}.csv", "text/csv", key=f"{name}:csv", on_click="ignore",
+        icon=":material/download:", width="stretch",
+    )  # fmt: skip
+    too_many = found.total > MAX_WORKBOOK_ROWS
+    bar[5].download_button(
+        "XLSX", lambda: to_xlsx(rows.export(query), rows.columns, file), f"{file}.xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", key=f"{name}:xlsx", on_click="ignore",
+        icon=":material/download:", width="stretch", disabled=too_many,
+        help=f"More than {MAX_WORKBOOK_ROWS:,} rows: filter first, or take the CSV." if too_many else None,
+    )  # fmt: skip
+
+
+def _turn(query: Query, name: str, usual: Query) -> None:
+    _ask(query, name, usual)
+    st.rerun()

@@ -1,0 +1,151 @@
+"""One exception in detail: what is wrong, why, on which evidence, what to do, and what people did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import streamlit as st
+
+from adapters.store.database import Store
+from dashboard.components.shell import Here
+from dashboard.views import actions
+from dashboard.views.cases import case_detail, cases_policy
+from dashboard.views.formats import money, words
+from engine.errors import TieoutError
+
+_TOLD: Final = "case:told"
+_MARKS: Final = {"critical": "red", "high": "orange", "medium": "blue", "low": "gray"}
+
+
+def show_case(here: Here, store: Store, name: str) -> None:
+    """Show an exception and the acts the person may do."""
+    try:
+        found = case_detail(store, here.run, name)
+    except TieoutError as error:
+        st.warning(f"**{error.message}** The link may be of another firm or an older store.")
+        return
+    case = found["case"]
+    if told := st.session_state.pop(_TOLD, None):
+        st.success(told, icon=":material/check:")
+    with st.container(border=True):
+        st.subheader(case["message"])
+        st.markdown(
+            f":{_MARKS[case['severity']]}-badge[{case['severity']}] :gray-badge[{words(case['state'])}] "
+            f"**{money(case['amount'], case['currency'])}** at risk · for **{case['owner'] or 'nobody'}** · "
+            f"with **{case['assignee'] or 'nobody'}** · opened {case['opened_on']} · `{case['case_id'][:8]}`"
+        )
+        why, work = st.columns([3, 2], gap="large")
+        with why:
+            _why(found)
+        with work:
+            _work(here, store, found)
+        _history(found["history"])
+
+
+def _why(found: dict[str, Any]) -> None:
+    case, explanation = found["case"], found["explanation"]
+    if case["remedy"]:
+        st.markdown(f"**What to do**  \n{case['remedy']}")
+    if explanation is None:
+        st.info("The shown run did not find it. What is written here is what the last run said that did.")
+        return
+    finding, policy = explanation["finding"], explanation["policy"]
+    if policy is None:
+        st.markdown(f"**Rule**  \n`{finding['rule']}` (built in)")
+    else:
+        line = f":{policy['line']}" if "line" in policy else ""
+        reference = f" · {policy['reference']}" if policy.get("reference") else ""
+        st.markdown(f"**Rule**  \n{policy.get('says') or finding['rule']}  \n`{finding['rule']}` · {policy['file']}{line}{reference}")
+    if finding["owner_value"] is not None or finding["consumer_value"] is not None:
+        st.markdown(f"**Both sides{' of ' + words(finding['field']) if finding['field'] else ''}**")
+        sides = [
+            {"side": "owner", "value": finding["owner_value"] or "blank"},
+            {"side": "other", "value": finding["consumer_value"] or "blank"},
+        ]
+        st.dataframe(
+            sides, hide_index=True, column_config={"side": "Side", "value": st.column_config.TextColumn("Says", alignment="right")}
+        )
+    st.markdown("**Evidence**")
+    for each in explanation["evidence"]:
+        st.markdown(f":material/description: `{each['place']}`")
+        if each["line"]:
+            st.code(each["line"], language=None, wrap_lines=True)
+
+
+def _act(do: Callable[[], str]) -> None:
+    """Do an act; its answer is shown after the page has read the store anew."""
+    try:
+        st.session_state[_TOLD] = do()
+    except TieoutError as error:
+        st.error(f"**{error.message}** {error.remedy}".rstrip())
+        return
+    st.rerun()
+
+
+def _work(here: Here, store: Store, found: dict[str, Any]) -> None:
+    case, person, scope = found["case"], here.person, here.run.scope
+    chosen = [case["case_id"]]
+    for request in found["waiting"]:
+        _request(here, store, request)
+    assign, comment, rest, settle = st.tabs(["Assign", "Comment", "Snooze", "Waive"])
+    with assign, st.form("assign", border=False):
+        assignee = st.text_input("With", case["assignee"] or "", placeholder="name; empty for nobody")
+        if st.form_submit_button("Assign", disabled=not actions.may(person, "assign")):
+            _act(lambda: actions.assign(store, person, scope, chosen, assignee))
+    with comment, st.form("comment", border=False, clear_on_submit=True):
+        text = st.text_area("Comment", placeholder="What the next person should know")
+        if st.form_submit_button("Note it", disabled=not actions.may(person, "comment")):
+            _act(lambda: actions.comment(store, person, scope, chosen, text))
+    with rest, st.form("snooze", border=False):
+        until = st.date_input("Rests until", value=None, help="Its SLA pauses; it comes back by itself.")
+        if st.form_submit_button("Snooze", disabled=not actions.may(person, "snooze")):
+            _act(lambda: actions.snooze(store, person, scope, chosen, until))
+    with settle:
+        _settle(here, store, case)
+
+
+def _settle(here: Here, store: Store, case: dict[str, Any]) -> None:
+    person, scope, chosen = here.person, here.run.scope, [case["case_id"]]
+    if case["state"] in ("waived", "written_off", "resolved"):
+        with st.form("reopen", border=False):
+            text = st.text_area("Why is it taken up again?")
+            if st.form_submit_button("Reopen", disabled=not actions.may(person, "reopen")):
+                _act(lambda: actions.reopen(store, person, scope, chosen, text))
+        return
+    policy = cases_policy(here.workspace.policies)
+    with st.form("settle", border=False):
+        action = str(st.radio("How", ["waive", "write_off"], format_func=words, horizontal=True))
+        reason = str(st.selectbox("Reason", policy.reason_codes, format_func=words))
+        text = st.text_area("Why", placeholder="For the one who asks next year")
+        rule = policy.waive
+        if rule.approval_above is not None:
+            st.caption(f"Waiving more than {money(rule.approval_above)} waits for a second, signed-in person ({rule.approver_role}).")
+        if st.form_submit_button("Settle", disabled=not actions.may(person, "waive")):
+            _act(lambda: actions.settle(store, person, scope, chosen, policy, action, reason, text))
+
+
+def _request(here: Here, store: Store, request: dict[str, Any]) -> None:
+    policy = cases_policy(here.workspace.policies)
+    with st.form(f"decide-{request['approval_id']}"):
+        st.markdown(
+            f"**{request['requested_by']}** asks to {words(request['action'])} it ({words(request['reason'])}): {request['comment']}"
+        )
+        text = st.text_input("Your note")
+        yes, no = st.columns(2)
+        may = actions.may(here.person, "decide")
+        if yes.form_submit_button("Approve", type="primary", disabled=not may):
+            _act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=True, text=text))
+        if no.form_submit_button("Reject", disabled=not may):
+            _act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=False, text=text))
+
+
+def _history(events: list[dict[str, Any]]) -> None:
+    st.markdown("**History**")
+    rows = [
+        {"at": f"{each['at']:%Y-%m-%d %H:%M}", "what": words(each["what"]), "changed": each["changed"], "comment": each["comment"],
+         "who": each["who"] if each["identity"] == "run" else f"{each['who']} ({words(each['identity'])})"}
+        for each in events
+    ]  # fmt: skip
+    labels = {"at": "When (UTC)", "what": "What", "changed": "Before → after", "comment": "Comment", "who": "Who"}
+    st.dataframe(rows, hide_index=True, column_config=labels)

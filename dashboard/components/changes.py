@@ -1,0 +1,91 @@
+"""What changed between two runs: why first, then exceptions, KPIs and rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard.components.shell import empty
+from dashboard.views.formats import measure, money, number
+from dashboard.views.tables import Column, shown
+
+_FINDINGS = (
+    Column("severity", "Severity", "code"), Column("amount_at_risk", "At risk", "money"), Column("message", "What is wrong"),
+    Column("rule", "Rule"),
+)  # fmt: skip
+_RIGHT = st.column_config.TextColumn
+
+
+def show_changes(found: dict[str, Any], *, brief: bool = False) -> None:
+    """Show a comparison of two runs; `brief` leaves the rows of the outputs out."""
+    why = " and ".join(found["why"]) or "nothing"
+    st.markdown(f"From **{found['as_of'][0]}** to **{found['as_of'][1]}**: **{why}** changed.")
+    opened, closed, moved = st.columns(3)
+    opened.metric(
+        "New exceptions", number(len(found["opened"])), _total(found["opened"]), delta_color="off", delta_arrow="off", border=True
+    )
+    closed.metric(
+        "Gone exceptions", number(len(found["closed"])), _total(found["closed"]), delta_color="off", delta_arrow="off", border=True
+    )
+    moved.metric("KPIs that moved", number(len(found["kpis"])), border=True)
+    for name, title in (("opened", "New exceptions"), ("closed", "Gone exceptions")):
+        if found[name]:
+            st.markdown(f"**{title}**")
+            _findings(found[name])
+    if brief:
+        return
+    _kpis(found["kpis"])
+    _causes(found)
+    if found["rows"]:
+        st.markdown("**Rows of the outputs**")
+        rows = [{"output": name, "before": number(before), "after": number(after)} for name, (before, after) in found["rows"].items()]
+        st.dataframe(rows, hide_index=True, column_config=_labels(output="Output", before="Before", after="After"))
+
+
+def _findings(rows: list[dict[str, Any]]) -> None:
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    config = {each.name: _RIGHT(each.label, alignment="right" if each.kind == "money" else "left") for each in _FINDINGS}
+    st.dataframe(shown(frame, _FINDINGS), hide_index=True, column_config=config)
+
+
+def _total(rows: list[dict[str, Any]]) -> str | None:
+    sums: dict[str, Any] = {}
+    for each in rows:
+        if each["amount_at_risk"] is not None:
+            currency = each["currency"] or ""
+            sums[currency] = sums.get(currency, 0) + abs(each["amount_at_risk"])
+    return " · ".join(money(total, currency) for currency, total in sorted(sums.items())) or None
+
+
+def _kpis(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    st.markdown("**KPIs that moved**")
+    told = [
+        {"kpi": each["kpi"].replace("_", " "), "period": each["period"], "before": measure(each["earlier"], each["unit"]),
+         "after": measure(each["later"], each["unit"])}
+        for each in rows
+    ]  # fmt: skip
+    st.dataframe(told, hide_index=True, column_config=_labels(kpi="KPI", period="Period", before="Before", after="After"))
+
+
+def _causes(found: dict[str, Any]) -> None:
+    causes = [
+        {"what": f"{title} {change}", "which": each}
+        for name, title in (("files", "File"), ("policies", "Policy"), ("mappings", "Mapping"))
+        for each, change in found[name].items()
+    ]
+    if found["engine_changed"]:
+        causes.append({"what": "Engine changed", "which": "the program itself"})
+    if not causes:
+        empty("No file, policy or mapping differs.")
+        return
+    st.markdown("**Causes**")
+    st.dataframe(causes, hide_index=True, column_config=_labels(what="What", which="Which"))
+
+
+def _labels(**labels: str) -> dict[str, Any]:
+    right = {"before", "after"}
+    return {name: _RIGHT(label, alignment="right" if name in right else "left") for name, label in labels.items()}

@@ -1,0 +1,142 @@
+"""The frame of every page: the run it shows, who looks, and what is said when there is nothing or something broke."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from dashboard.views.access import Person, who
+from dashboard.views.workspace import RunEntry, Workspace, find_runs
+from engine.errors import TieoutError
+
+_LOG: Final = logging.getLogger("tieout.dashboard")
+
+_RUN: Final = "run"
+
+# Numbers of a table stand in columns, so their digits have one width.
+_STYLE: Final = """
+<style>
+[data-testid="stMetricValue"], [data-testid="stTable"] td { font-variant-numeric: tabular-nums; }
+[data-testid="stMetricValue"] { font-size: 1.5rem; }
+.block-container { padding: 2.5rem 2rem 4rem; }
+h1 { font-size: 1.9rem !important; padding-top: 0; }
+</style>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What a page is shown for: the workspace, the chosen run, all runs, and the person."""
+
+    workspace: Workspace
+    run: RunEntry
+    runs: list[RunEntry]
+    person: Person
+
+
+def style() -> None:
+    """Set the few rules of appearance that the theme does not know."""
+    st.html(_STYLE)
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Tell what went wrong in words: a known error with its remedy, an unknown one by a reference into the log."""
+    try:
+        yield
+    except TieoutError as error:
+        st.error(f"**{error.message}** {error.remedy}".rstrip(), icon=":material/error:")
+    except Exception:  # noqa: BLE001 - whatever fails, no trace reaches the page; the log has it
+        reference = uuid.uuid4().hex[:8]
+        _LOG.exception("The page failed, reference %s", reference)
+        st.error(
+            f"**This page cannot be shown.** Nothing was changed. The server's log has the cause under the reference `{reference}`.",
+            icon=":material/error:",
+        )
+
+
+def choose_run() -> None:
+    """Show the runs to choose from, the latest chosen; an address with `run=` chooses that one."""
+    runs = find_runs(Workspace.from_environment())
+    if not runs:
+        return
+    ids = [each.run_id for each in runs]
+    labels = {each.run_id: each.label for each in runs}
+    asked = st.query_params.get(_RUN)
+    if _RUN not in st.session_state or st.session_state[_RUN] not in ids:
+        st.session_state[_RUN] = next((each for each in ids if asked and each.startswith(asked)), ids[0])
+    chosen = st.selectbox("Run", ids, key=_RUN, format_func=lambda each: labels.get(each, each), help="The night whose results are shown.")
+    if chosen != ids[0]:
+        st.query_params[_RUN] = chosen
+        st.caption(":material/history: An earlier run. The latest is " + labels[ids[0]])
+    elif asked is not None:
+        del st.query_params[_RUN]
+
+
+def show_person() -> None:
+    """Say who looks, and whether that is known or only said."""
+    person = current_person()
+    st.caption(f":material/person: {person.name} · {person.told}")
+
+
+def current_person() -> Person:
+    """Return who looks: the signed-in person where sign-in is set up, else the user of this computer."""
+    workspace = Workspace.from_environment()
+    return who(workspace.policies, signed_in_as())
+
+
+def signed_in_as() -> str | None:
+    """Return the e-mail address of the signed-in person; None in local mode. Stops the page until one has signed in."""
+    if not sign_in_is_set_up():
+        return None
+    if not st.user.is_logged_in:
+        st.title("Tieout")
+        st.button("Sign in", type="primary", on_click=st.login)
+        st.stop()
+    return str(st.user.get("email") or st.user.get("sub"))
+
+
+def sign_in_is_set_up() -> bool:
+    """Say whether the secrets name an identity provider."""
+    try:
+        return "auth" in st.secrets
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def page(title: str, says: str = "") -> Iterator[Here]:
+    """Frame a page: its title, then its content guarded; without any run it says how to make one."""
+    st.title(title)
+    if says:
+        st.caption(says)
+    here = None
+    with guarded():
+        here = _here()
+    if here is None:
+        st.stop()
+    with guarded():
+        yield here
+
+
+def _here() -> Here:
+    """Return what the page is shown for; stops it where there is no run."""
+    workspace = Workspace.from_environment()
+    runs = find_runs(workspace)
+    if not runs:
+        empty("There is no run yet.", f"`tieout run SNAPSHOT --out {workspace.out}` makes one; `make dashboard` runs the sample firm.")
+        st.stop()
+    chosen = st.session_state.get(_RUN)
+    run = next((each for each in runs if each.run_id == chosen), runs[0])
+    return Here(workspace, run, runs, current_person())
+
+
+def empty(what: str, remedy: str = "") -> None:
+    """Say that there is nothing, and what would change that."""
+    st.info(f"**{what}** {remedy}".rstrip(), icon=":material/inbox:")

@@ -1,0 +1,1 @@
+"""What the pages show, as plain functions: they read results lazily and know no screen."""

@@ -1,0 +1,115 @@
+"""Everything a person does through the dashboard: each act checks the role here, on the server, before it writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from adapters.store import case_work
+from adapters.store.database import Store
+from adapters.store.tables import Approval, Case
+from dashboard.views.access import Person
+from engine.errors import UsageError
+from engine.policy.kinds.cases import CasesPolicy
+
+_WORKERS: Final = frozenset({"project_manager", "preparer", "approver", "admin"})
+_SETTLERS: Final = frozenset({"preparer", "approver", "admin"})
+
+PERMITTED: Final = {
+    "assign": _WORKERS, "comment": _WORKERS, "snooze": _SETTLERS, "waive": _SETTLERS, "write off": _SETTLERS, "reopen": _SETTLERS,
+    "decide": frozenset({"approver", "admin"}), "start a close": _SETTLERS, "sign a close": _SETTLERS,
+}  # fmt: skip
+"""By act, the roles that may do it."""
+
+
+def may(person: Person, act: str) -> bool:
+    """Say whether a person may do an act."""
+    return bool(person.roles & PERMITTED[act])
+
+
+def require(person: Person, act: str) -> None:
+    """Raise UsageError when a person may not do an act."""
+    if not may(person, act):
+        roles = " or ".join(sorted(PERMITTED[act])).replace("_", " ")
+        raise UsageError(f"{person.name} may not {act}.", f"That takes the role {roles} (policies/access.yaml).")
+
+
+def _on_each(store: Store, scope: str, cases: Sequence[str], do: Callable[[Session, Case], object]) -> int:
+    """Do something to every case in one transaction: all of them, or none."""
+    if not cases:
+        raise UsageError("No case is chosen.", "Choose one or more in the table.")
+    with store.write() as session:
+        for name in cases:
+            case = case_work.find_case(session, name)
+            if case.scope != scope:
+                raise UsageError(f"The case {name} belongs to another firm's snapshots.", "Choose a run of that firm.")
+            do(session, case)
+    return len(cases)
+
+
+def assign(store: Store, person: Person, scope: str, cases: Sequence[str], assignee: str) -> str:
+    """Give cases to a person, to nobody when the name is empty; returns what was done."""
+    require(person, "assign")
+    name = assignee.strip() or None
+    count = _on_each(store, scope, cases, lambda session, case: case_work.assign(session, person.actor(), case, name))
+    return f"{_cases(count)} with {name or 'nobody'}."
+
+
+def comment(store: Store, person: Person, scope: str, cases: Sequence[str], text: str) -> str:
+    """Add a comment to cases; returns what was done."""
+    require(person, "comment")
+    count = _on_each(store, scope, cases, lambda session, case: case_work.comment(session, person.actor(), case, text))
+    return f"Noted on {count:,} {'case' if count == 1 else 'cases'}."
+
+
+def snooze(store: Store, person: Person, scope: str, cases: Sequence[str], until: dt.date | None) -> str:
+    """Let cases rest until a day, or wake them; returns what was done."""
+    require(person, "snooze")
+    count = _on_each(store, scope, cases, lambda session, case: case_work.snooze(session, person.actor(), case, until))
+    return f"{_cases(count)} resting until {until}." if until else f"{_cases(count)} awake."
+
+
+def settle(
+    store: Store, person: Person, scope: str, cases: Sequence[str], policy: CasesPolicy, action: str, reason: str, text: str
+) -> str:  # fmt: skip
+    """Waive or write off cases, or ask for the approval that takes; returns what was done."""
+    require(person, action.replace("_", " "))
+    waiting: list[Approval] = []
+
+    def one(session: Session, case: Case) -> None:
+        request = case_work.settle(session, person.actor(), case, policy, action, reason, text)
+        if request is not None:
+            waiting.append(request)
+
+    count = _on_each(store, scope, cases, one) - len(waiting)
+    told = [f"{_cases(count)} {case_work.SETTLEMENTS[action].replace('_', ' ')}."] if count else []
+    if waiting:
+        told.append(f"{_cases(len(waiting))} waiting for a signed-in {waiting[0].needs_role} who is not {person.name}.")
+    return " ".join(told)
+
+
+def reopen(store: Store, person: Person, scope: str, cases: Sequence[str], text: str) -> str:
+    """Take settled or resolved cases up again; returns what was done."""
+    require(person, "reopen")
+    if not text.strip():
+        raise UsageError("A case is not reopened without a comment.", "Say why.")
+    count = _on_each(store, scope, cases, lambda session, case: case_work.reopen(session, person.actor(), case, text))
+    return f"{_cases(count)} open."
+
+
+def decide(store: Store, person: Person, policy: CasesPolicy, approval_id: int, *, approve: bool, text: str) -> str:
+    """Approve or reject a request; the author never does, nor who is not signed in. Returns what was done."""
+    require(person, "decide")
+    with store.write() as session:
+        request = session.get(Approval, approval_id)
+        if request is None:
+            raise UsageError("There is no such request.", "Load the page again.")
+        case_work.decide(session, person.actor(), policy, request, approve=approve, text=text)
+        return f"The request was {request.state}."
+
+
+def _cases(count: int) -> str:
+    return f"{count:,} case is" if count == 1 else f"{count:,} cases are"

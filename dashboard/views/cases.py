@@ -1,0 +1,217 @@
+"""Exceptions: the cases of the store by page, and everything known of one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import sqlalchemy as sa
+
+from adapters.explain import explain_finding
+from adapters.policy_folder import policy_files, require_policies
+from adapters.store.case_work import find_case, history
+from adapters.store.database import Store
+from adapters.store.tables import Approval, Case, Money, Run
+from dashboard.views.formats import is_currency
+from dashboard.views.tables import BLANK, MAX_OPTIONS, Column, Page, Query
+from dashboard.views.workspace import RunEntry, Workspace
+from engine.errors import UsageError
+from engine.findings import SEVERITIES
+from engine.policy.kinds.cases import CasesPolicy, sla_state
+from engine.policy.loaded import PolicySet
+
+GRAVEST: Final = tuple(reversed(SEVERITIES))
+
+COLUMNS: Final = (
+    Column("severity", "Severity", "code", filtered=True, ranks=GRAVEST),
+    Column("amount", "At risk", "money"),
+    Column("message", "What is wrong", searched=True, width=430),
+    Column("sla", "SLA", "code"),
+    Column("age", "Workdays", "count"),
+    Column("rule", "Rule", filtered=True, searched=True),
+    Column("contract_id", "Contract", filtered=True, searched=True),
+    Column("owner", "For", filtered=True),
+    Column("assignee", "Assigned to", filtered=True, searched=True),
+    Column("state", "State", "code", filtered=True),
+    Column("stage", "Stage", "code", filtered=True, shown=False),
+    Column("kind", "Kind", "code", filtered=True, shown=False),
+    Column("entity", "Record", "code", filtered=True, shown=False),
+    Column("entity_id", "Record id", searched=True, shown=False),
+    Column("period", "Period", filtered=True, shown=False),
+    Column("currency", "Currency", filtered=True, shown=False),
+    Column("systems", "Systems", filtered=True, shown=False),
+    Column("opened_on", "Opened", "date"),
+    Column("snoozed_until", "Rests until", "date", shown=False),
+    Column("case_id", "Case", searched=True, shown=False),
+)
+"""What the queue shows; SLA and age are told from the policy, not stored."""
+
+USUAL: Final = Query(filters={"state": ("open",)}, sort="severity")
+
+_TOLD: Final = ("sla", "age")
+_SCHEMA: Final[dict[str, pl.DataType]] = {each.name: pl.String() for each in COLUMNS} | {
+    "amount": pl.Decimal(38, 6), "age": pl.Int64(), "opened_on": pl.Date(), "snoozed_until": pl.Date(),
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(folder: Path, _: tuple[tuple[str, int], ...]) -> PolicySet:
+    return require_policies(folder)
+
+
+def load_policies(folder: Path) -> PolicySet:
+    """Return the policies of a folder, read again only when a file of it changed. Raises PolicyError when they have mistakes."""
+    stamps = tuple((name, (folder / name).stat().st_mtime_ns) for name in policy_files(folder))
+    return _loaded(folder, stamps)
+
+
+def cases_policy(folder: Path) -> CasesPolicy:
+    """Return the policy that says how cases are worked; raises UsageError when there is none."""
+    found = load_policies(folder).of_kind(CasesPolicy)
+    if not found:
+        raise UsageError("The policies do not say how cases are worked.", "Add a policy of the kind `cases`.")
+    return found[-1][1]
+
+
+class CaseRows:
+    """The cases of a scope as the store has them: filters, order and pages are the database's work."""
+
+    def __init__(self, store: Store, scope: str, policy: CasesPolicy, holidays: Sequence[dt.date] = ()) -> None:
+        """Take the store, whose cases, and the policy that tells their SLA."""
+        self._store, self._scope, self._policy, self._holidays = store, scope, policy, holidays
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Return what the queue shows."""
+        return COLUMNS
+
+    def page(self, query: Query) -> Page:
+        """Return the page a query asks for."""
+        found = self._found(query)
+        with self._store.read() as session:
+            total = int(session.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one())
+            query = query.turned(min(query.page, max(1, math.ceil(total / query.size))))
+            wanted = self._ordered(found, query).offset((query.page - 1) * query.size).limit(query.size)
+            return Page(self._frame(list(session.execute(wanted).scalars()), self._today(session)), total, query)
+
+    def options(self, name: str) -> list[str]:
+        """Return the values of a column that a filter offers."""
+        column = getattr(Case, name)
+        query = sa.select(column, sa.func.count().label("count")).where(Case.scope == self._scope).group_by(column)
+        with self._store.read() as session:
+            rows = session.execute(query.order_by(sa.desc("count"), column).limit(MAX_OPTIONS)).all()
+        return [BLANK if each[0] in (None, "") else str(each[0]) for each in rows]
+
+    def export(self, query: Query) -> pl.DataFrame:
+        """Return every case a query finds."""
+        with self._store.read() as session:
+            return self._frame(list(session.execute(self._ordered(self._found(query), query)).scalars()), self._today(session))
+
+    def _found(self, query: Query) -> sa.Select[Any]:
+        found = sa.select(Case).where(Case.scope == self._scope)
+        for name, values in query.filters.items():
+            column = getattr(Case, name)
+            held = column.in_([each for each in values if each != BLANK])
+            found = found.where(sa.or_(held, column.is_(None), column == "") if BLANK in values else held)
+        text = query.search.strip().lower()
+        if text:
+            searched = [getattr(Case, each.name) for each in self.columns if each.searched]
+            found = found.where(sa.or_(*(sa.func.lower(each).contains(text, autoescape=True) for each in searched)))
+        return found
+
+    def _ordered(self, found: sa.Select[Any], query: Query) -> sa.Select[Any]:
+        grave = sa.case({name: rank for rank, name in enumerate(GRAVEST)}, value=Case.severity, else_=len(GRAVEST))
+        money = sa.func.abs(sa.func.coalesce(Case.amount, 0))
+        by: Any = grave
+        if query.sort in ("age", "sla"):
+            by = Case.opened_on.desc()
+        elif query.sort == "amount":
+            by = money
+        elif query.sort and query.sort != "severity":
+            by = getattr(Case, query.sort)
+        if query.descending:
+            by = Case.opened_on if query.sort in ("age", "sla") else sa.desc(by)
+        return found.order_by(by, grave, money.desc(), Case.opened_on, Case.case_id)
+
+    def _today(self, session: Any) -> dt.date:
+        day = session.execute(sa.select(sa.func.max(Run.as_of)).where(Run.scope == self._scope, Run.moved_cases)).scalar()
+        return day if isinstance(day, dt.date) else dt.date.min
+
+    def _frame(self, cases: Sequence[Case], today: dt.date) -> pl.DataFrame:
+        rows = []
+        for each in cases:
+            row = {name: getattr(each, name) for name in _SCHEMA if name not in _TOLD}
+            rows.append(row | dict(zip(_TOLD, self._stands(each, today), strict=True)))
+        return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+
+    def _stands(self, case: Case, today: dt.date) -> tuple[str, int]:
+        if case.state != "open":
+            return "closed", 0
+        return sla_state(
+            self._policy, case.severity, case.amount, case.opened_on, today, snoozed_until=case.snoozed_until, holidays=self._holidays
+        )
+
+
+def case_rows(workspace: Workspace, store: Store, scope: str) -> CaseRows:
+    """Return the cases of a scope, with the SLA of the workspace's policies."""
+    calendar = load_policies(workspace.policies).calendar()
+    return CaseRows(store, scope, cases_policy(workspace.policies), () if calendar is None else calendar.holidays)
+
+
+def queue_summary(store: Store, scope: str) -> list[dict[str, Any]]:
+    """Return by severity, the gravest first, how many cases are open and their money by currency."""
+    # Sums of amounts are whole millionths, as they are stored.
+    total_at_risk = sa.type_coerce(sa.func.sum(sa.func.abs(Case.amount)), Money())
+    query = sa.select(Case.severity, Case.currency, sa.func.count(), total_at_risk)
+    with store.read() as session:
+        rows = session.execute(query.where(Case.scope == scope, Case.state == "open").group_by(Case.severity, Case.currency)).all()
+    found: dict[str, dict[str, Any]] = {name: {"severity": name, "count": 0, "money": {}} for name in GRAVEST}
+    for severity, currency, count, total in rows:
+        found[severity]["count"] += int(count)
+        if total is not None and is_currency(currency):
+            found[severity]["money"][currency] = total
+    return [each | {"money": dict(sorted(each["money"].items()))} for each in found.values()]
+
+
+def case_detail(store: Store, run: RunEntry, name: str) -> dict[str, Any]:
+    """Return everything known of a case: what the store holds, its history and requests, and the run's explanation.
+
+    The explanation is None where the shown run did not find it. Raises UsageError when there is no such case.
+    """
+    with store.read() as session:
+        case = find_case(session, name)
+        fields = {column.name: getattr(case, column.name) for column in sa.inspect(Case).columns}
+        events = [
+            {"at": each.at, "who": each.actor, "identity": each.identity, "what": each.action, "changed": _changed(each.before, each.after),
+             "comment": each.comment or ""}
+            for each in history(session, case)
+        ]  # fmt: skip
+        requests = list(
+            session.execute(sa.select(Approval).where(Approval.subject == case.case_id).order_by(Approval.approval_id)).scalars()
+        )
+        waiting = [
+            {"approval_id": each.approval_id, "action": each.action, "needs_role": each.needs_role, "requested_by": each.requested_by,
+             "comment": each.body.get("comment"), "reason": each.body.get("reason")}
+            for each in requests
+            if each.state == "waiting"
+        ]  # fmt: skip
+    return {"case": fields, "history": events, "waiting": waiting, "explanation": _explained(run, fields["case_id"])}
+
+
+def _explained(run: RunEntry, case_id: str) -> dict[str, Any] | None:
+    try:
+        return explain_finding(run.folder, case_id, run.snapshot_folder)
+    except UsageError:
+        return None
+
+
+def _changed(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
+    """Return what an event changed, in words."""
+    names = [name for name in after or {} if (before or {}).get(name) != (after or {})[name]]
+    told = [f"{name.replace('_', ' ')}: {(before or {}).get(name) or 'none'} → {(after or {})[name] or 'none'}" for name in names]
+    return "; ".join(told)

@@ -1,0 +1,283 @@
+"""A table that is browsed: filters, search, order and pages, pushed down to where the rows lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Protocol
+
+import polars as pl
+
+from dashboard.views.formats import cell
+from engine.errors import StoreError
+
+Kind = Literal["text", "code", "money", "number", "count", "date", "list"]
+
+NUMERIC: Final = ("money", "number", "count")
+SIZES: Final = (25, 50, 100, 250)
+MAX_OPTIONS: Final = 200
+"""Values a filter offers; the search finds the rest."""
+
+BLANK: Final = "(blank)"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Say how a column is shown, and whether it is filtered by its values and searched."""
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    filtered: bool = False
+    searched: bool = False
+    currency: str | None = "currency"
+    """The column that holds an amount's currency."""
+    ranks: tuple[str, ...] = ()
+    """The order of its values where it is not the alphabet's, the gravest first."""
+    shown: bool = True
+    width: int | None = None
+    """Pixels, where the content would take too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a person asks of a table; the address of the page carries it."""
+
+    search: str = ""
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sort: str = ""
+    descending: bool = False
+    page: int = 1
+    size: int = 50
+
+    def turned(self, page: int) -> Query:
+        """Return the query for another page."""
+        return replace(self, page=max(1, page))
+
+    def sorted_by(self, name: str) -> Query:
+        """Return the query ordered by a column; by the same column again, the other way round."""
+        return replace(self, sort=name, descending=not self.descending if name == self.sort else False, page=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of a page and how many there are in all."""
+
+    rows: pl.DataFrame
+    total: int
+    query: Query
+
+    @property
+    def pages(self) -> int:
+        """Return how many pages there are, at least one."""
+        return max(1, math.ceil(self.total / self.query.size))
+
+    @property
+    def told(self) -> str:
+        """Return which rows are shown, in words."""
+        if not self.total:
+            return "No rows"
+        first = (self.query.page - 1) * self.query.size + 1
+        return f"{first:,}–{first + self.rows.height - 1:,} of {self.total:,}"
+
+
+class Rows(Protocol):
+    """Rows that can be asked for by page, wherever they lie."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Return the columns there are."""
+        ...
+
+    def page(self, query: Query) -> Page:
+        """Return the page a query asks for; the last one when it asks for more than there are."""
+        ...
+
+    def options(self, name: str) -> list[str]:
+        """Return the values of a column that a filter offers, the most frequent first."""
+        ...
+
+    def export(self, query: Query) -> pl.DataFrame:
+        """Return every row a query finds, in its order."""
+        ...
+
+
+class FrameRows:
+    """Rows of a lazy frame: only what a page shows is read."""
+
+    def __init__(self, frame: pl.LazyFrame, columns: Sequence[Column], key: Sequence[str] = ()) -> None:
+        """Take a frame, the columns of it to show, and the key that settles ties of the order."""
+        there = frame.collect_schema().names()
+        self._columns = [each for each in columns if each.name in there]
+        self.frame = frame
+        self._key = [each for each in key if each in there]
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Return the columns the frame has."""
+        return self._columns
+
+    def page(self, query: Query) -> Page:
+        """Return the page a query asks for."""
+        found = self._found(query)
+        total = int(_collect(found.select(pl.len())).item())
+        last = max(1, math.ceil(total / query.size))
+        query = query.turned(min(query.page, last))
+        rows = _collect(self._ordered(found, query).slice((query.page - 1) * query.size, query.size))
+        return Page(rows, total, query)
+
+    def options(self, name: str) -> list[str]:
+        """Return the values of a column that a filter offers."""
+        column = next(each for each in self.columns if each.name == name)
+        values = self.frame.select(pl.col(name))
+        if column.kind == "list":
+            values = values.explode(name, empty_as_null=True, keep_nulls=True)
+        counted = values.select(pl.col(name).cast(pl.String)).group_by(name).len().sort("len", name, descending=[True, False])
+        return [BLANK if each is None else each for each in _collect(counted.head(MAX_OPTIONS))[name].to_list()]
+
+    def export(self, query: Query) -> pl.DataFrame:
+        """Return every row a query finds."""
+        return _collect(self._ordered(self._found(query), query))
+
+    def _found(self, query: Query) -> pl.LazyFrame:
+        frame = self.frame
+        for column in self.columns:
+            values = query.filters.get(column.name)
+            if values:
+                frame = frame.filter(_among(column, values))
+        if query.search.strip():
+            text = query.search.strip().lower()
+            held = [pl.col(each.name).cast(pl.String).str.to_lowercase().str.contains(text, literal=True) for each in self._searched()]
+            frame = frame.filter(pl.any_horizontal(*held) if held else pl.lit(value=False))
+        return frame
+
+    def _searched(self) -> list[Column]:
+        return [each for each in self.columns if each.searched]
+
+    def _ordered(self, frame: pl.LazyFrame, query: Query) -> pl.LazyFrame:
+        column = next((each for each in self.columns if each.name == query.sort), None)
+        ties = [pl.col(each) for each in self._key]
+        if column is None:
+            return frame.sort(ties, nulls_last=True) if ties else frame
+        by = pl.col(column.name)
+        if column.ranks:
+            by = by.replace_strict(list(column.ranks), list(range(len(column.ranks))), default=len(column.ranks))
+        elif column.kind == "list":
+            by = by.list.join(",")
+        return frame.sort([by, *ties], descending=[query.descending, *(False for _ in ties)], nulls_last=True)
+
+
+def _among(column: Column, values: tuple[str, ...]) -> pl.Expr:
+    named = [each for each in values if each != BLANK]
+    if column.kind == "list":
+        held = pl.any_horizontal(*(pl.col(column.name).list.contains(each) for each in named)) if named else pl.lit(value=False)
+    else:
+        held = pl.col(column.name).cast(pl.String).is_in(named)
+    # A missing value is held only where the blank itself was chosen.
+    held = held.fill_null(value=False)
+    return held | pl.col(column.name).is_null() if BLANK in values else held
+
+
+def _collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return frame.collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError("The results of this run cannot be read.", "Run its snapshot again.") from error
+
+
+def shown(rows: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    """Return the cells of a page as text, one column for each that is shown."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        if not column.shown:
+            continue
+        values = rows[column.name].to_list()
+        beside = column.kind == "money" and column.currency in rows.columns
+        currencies = rows[column.currency].to_list() if beside and column.currency else [None] * len(values)
+        found[column.name] = [cell(value, column.kind, currency) for value, currency in zip(values, currencies, strict=True)]
+    return pl.DataFrame(found, schema=dict.fromkeys(found, pl.String))
+
+
+def to_params(query: Query, prefix: str = "", usual: Query | None = None) -> dict[str, list[str]]:
+    """Return the parts of an address that carry a query; what is as usual is left out."""
+    usual = usual or Query()
+    found: dict[str, list[str]] = {}
+    if query.search:
+        found["q"] = [query.search]
+    if (query.sort, query.descending) != (usual.sort, usual.descending):
+        found["sort"] = [("-" if query.descending else "") + query.sort]
+    if query.page != 1:
+        found["page"] = [str(query.page)]
+    if query.size != usual.size:
+        found["size"] = [str(query.size)]
+    # An empty filter is said too, where usually there is one.
+    names = sorted({*query.filters, *usual.filters})
+    for name in names:
+        values = query.filters.get(name, ())
+        if values != usual.filters.get(name, ()):
+            found[f"f.{name}"] = list(values) or [""]
+    return {prefix + name: values for name, values in found.items()}
+
+
+def from_params(params: Mapping[str, Sequence[str]], columns: Sequence[Column], prefix: str = "", usual: Query | None = None) -> Query:
+    """Return the query an address carries; what cannot be is as usual, so that an old link still opens."""
+    usual = usual or Query()
+    names = {each.name for each in columns}
+
+    def first(name: str) -> str | None:
+        values = params.get(prefix + name)
+        return values[0] if values else None
+
+    sort, descending = usual.sort, usual.descending
+    asked = first("sort")
+    if asked is not None and asked.removeprefix("-") in {*names, ""}:
+        sort, descending = asked.removeprefix("-"), asked.startswith("-")
+    filters = {name: tuple(values) for name, values in usual.filters.items()}
+    for name in names:
+        values = params.get(f"{prefix}f.{name}")
+        if values is not None:
+            filters[name] = tuple(each for each in values if each)
+    page, size = first("page"), first("size")
+    return Query(
+        search=first("q") or "", filters={name: values for name, values in filters.items() if values}, sort=sort, descending=descending,
+        page=int(page) if page is not None and page.isdigit() and 0 < int(page) < 10**9 else 1,
+        size=int(size) if size is not None and size in map(str, SIZES) else usual.size,
+    )  # fmt: skip
+
+
+def to_csv(rows: pl.DataFrame, columns: Sequence[Column]) -> bytes:
+    """Return rows as CSV with exact values; no cell can run as a formula in a spreadsheet."""
+    return _safe(rows, columns).write_csv().encode("utf-8-sig")
+
+
+def to_xlsx(rows: pl.DataFrame, columns: Sequence[Column], title: str) -> bytes:
+    """Return rows as a workbook: amounts are numbers, texts are texts and never formulas."""
+    from adapters.reading.workbook import write_workbook
+
+    named = [each.name for each in columns]
+    return write_workbook(title, named, _plain(rows, columns).iter_rows(), {each.name for each in columns if each.kind == "money"})
+
+
+def _plain(rows: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    return rows.select(pl.col(each.name).cast(pl.List(pl.String)).list.join("; ") if each.kind == "list" else each.name for each in columns)
+
+
+def _safe(rows: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    plain = _plain(rows, columns)
+    texts = [name for name, dtype in plain.schema.items() if dtype == pl.String]
+    return plain.with_columns(safe_text(pl.col(name)).alias(name) for name in texts)
+
+
+def safe_text(text: pl.Expr) -> pl.Expr:
+    """Return a text column with an apostrophe before what a spreadsheet would take for a formula."""
+    from adapters.safe_cells import STARTS
+
+    stripped = text.str.strip_chars_start()
+    starts = pl.any_horizontal(*(stripped.str.starts_with(each) | text.str.starts_with(each) for each in STARTS))
+    return pl.when(starts).then(pl.lit("'") + text).otherwise(text)
+
+
+def record_of(rows: pl.DataFrame, position: int, key: str) -> Any:
+    """Return the key of the row at a position of a page, or None when there is none."""
+    return rows[key][position] if 0 <= position < rows.height else None

@@ -1,0 +1,99 @@
+"""Every page through the application itself, on a small firm, on nothing, and on what is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.views.workspace import Workspace, find_runs
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "pages").glob("*.py"))
+
+
+def opened(page: str = "overview", **params: str) -> AppTest:
+    """Open a page of the application with an address's parts."""
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    for name, value in params.items():
+        app.query_params[name] = value
+    app.run()
+    if page != "overview":
+        app.switch_page(f"pages/{page}.py")
+        for name, value in params.items():
+            app.query_params[name] = value
+        app.run()
+    return app
+
+
+def texts(app: AppTest) -> str:
+    return " ".join(str(each.value) for kind in (app.markdown, app.caption, app.info, app.error, app.subheader) for each in kind)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_on_a_run(workspace: Workspace, page: str) -> None:
+    app = opened(page)
+    assert app.title[0].value
+    assert not app.exception
+    assert not [each.value for each in app.error]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_what_to_do_when_there_is_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str) -> None:
+    monkeypatch.setenv("TIEOUT_OUT", str(tmp_path / "none"))
+    app = opened(page)
+    assert not app.exception
+    assert "There is no run yet" in texts(app)
+    assert "tieout run" in texts(app)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_damaged_results_are_told_without_a_trace(workspace: Workspace, page: str) -> None:
+    for path in workspace.out.rglob("*.parquet"):
+        path.write_bytes(b"PAR1 broken")
+    app = opened(page)
+    assert not app.exception
+    assert "Traceback" not in texts(app)
+
+
+def test_a_broken_store_is_told_with_a_remedy(workspace: Workspace) -> None:
+    for path in workspace.out.glob("tieout.db*"):
+        path.write_bytes(b"this is no database, whatever its name says" * 30)
+    app = opened("exceptions")
+    assert not app.exception
+    assert "The store cannot be used" in texts(app)
+
+
+def test_an_address_opens_an_exception(workspace: Workspace) -> None:
+    from adapters.store.tables import Case
+
+    store = workspace.open_store()
+    with store.read() as session:
+        case = session.query(Case).filter(Case.kind == "value_drift").one()
+    app = opened("exceptions", record=case.case_id)
+    assert case.message in texts(app)
+    assert "CRM owns the signed value" in texts(app)
+
+
+def test_a_comment_is_written_through_the_page(workspace: Workspace) -> None:
+    from adapters.store.case_work import history
+    from adapters.store.tables import Case
+
+    store = workspace.open_store()
+    with store.read() as session:
+        case = session.query(Case).filter(Case.kind == "value_drift").one()
+    app = opened("exceptions", record=case.case_id)
+    app.text_area[0].set_value("asked sales")
+    next(each for each in app.button if each.label == "Note it").click()
+    app.run()
+    assert not [each.value for each in app.error]
+    with store.read() as session:
+        assert [each.comment for each in history(session, case)][-1] == "asked sales"
+
+
+def test_the_latest_night_is_shown_unless_the_address_names_another(workspace: Workspace) -> None:
+    latest, earlier = (each.run_id for each in find_runs(workspace))
+    assert opened().selectbox(key="run").value == latest
+    assert opened(run=earlier[:8]).selectbox(key="run").value == earlier

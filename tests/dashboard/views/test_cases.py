@@ -1,0 +1,123 @@
+"""The queue as the store has it, one case in detail, and acts with their roles."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from adapters.store.database import Store
+from dashboard.views import actions
+from dashboard.views.access import Person
+from dashboard.views.cases import USUAL, case_detail, case_rows, cases_policy, queue_summary
+from dashboard.views.runs import compared, run_before
+from dashboard.views.tables import Query
+from dashboard.views.workspace import RunEntry, Workspace, find_runs
+from engine.errors import UsageError
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> RunEntry:
+    return find_runs(workspace)[0]
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Store:
+    return workspace.open_store()
+
+
+def value_case(workspace: Workspace, store: Store, scope: str) -> str:
+    rows = case_rows(workspace, store, scope).page(Query(filters={"kind": ("value_drift",)})).rows
+    return str(rows["case_id"][0])
+
+
+def test_the_latest_night_comes_first_and_knows_the_one_before(workspace: Workspace) -> None:
+    runs = find_runs(workspace)
+    assert [str(each.as_of) for each in runs] == ["2026-10-31", "2026-10-30"]
+    assert run_before(runs, runs[0]) == runs[1]
+    assert run_before(runs, runs[1]) is None
+    assert "data" in compared(runs[1], runs[0])["why"]
+
+
+def test_the_queue_shows_open_cases_with_their_money(workspace: Workspace, store: Store, run: RunEntry) -> None:
+    page = case_rows(workspace, store, run.scope).page(USUAL)
+    row = next(each for each in page.rows.to_dicts() if each["kind"] == "value_drift")
+    assert (row["amount"], row["currency"], row["state"]) == (Decimal(250), "EUR", "open")
+    assert page.total == sum(each["count"] for each in queue_summary(store, run.scope))
+    high = next(each for each in queue_summary(store, run.scope) if each["severity"] == row["severity"])
+    assert high["money"]["EUR"] >= 250
+
+
+def test_filters_search_and_pages_are_the_databases_work(workspace: Workspace, store: Store, run: RunEntry) -> None:
+    rows = case_rows(workspace, store, run.scope)
+    assert rows.page(Query(search="BUT PSA SAYS 1250")).total == 1
+    assert rows.page(Query(search="100%_")).total == 0
+    assert "own-contract-value" in rows.options("rule")
+    everything = rows.export(Query(sort="rule"))["rule"].to_list()
+    assert everything == sorted(everything)
+    assert rows.page(Query(size=25, page=99)).query.page == 1
+
+
+def test_a_case_tells_rule_evidence_and_history(workspace: Workspace, store: Store, run: RunEntry) -> None:
+    found = case_detail(store, run, value_case(workspace, store, run.scope))
+    assert found["explanation"]["policy"]["says"] == "CRM owns the signed value"
+    assert {each["place"] for each in found["explanation"]["evidence"]} == {"crm/contract.csv:2", "psa/contract.csv:2"}
+    assert [each["what"] for each in found["history"]] == ["opened", "worsened"]
+    assert "amount: 100" in found["history"][1]["changed"]
+
+
+def test_who_acts_alone_is_noted_as_asserted(workspace: Workspace, store: Store, run: RunEntry, local: Person) -> None:
+    case = value_case(workspace, store, run.scope)
+    assert actions.assign(store, local, run.scope, [case], " anna ") == "1 case is with anna."
+    assert actions.comment(store, local, run.scope, [case], "asked sales") == "Noted on 1 case."
+    last = case_detail(store, run, case)["history"][-2:]
+    assert [(each["who"], each["identity"], each["what"]) for each in last] == [
+        ("maria", "asserted", "assigned"), ("maria", "asserted", "commented"),
+    ]  # fmt: skip
+
+
+def test_acts_on_several_cases_are_done_to_all_or_to_none(workspace: Workspace, store: Store, run: RunEntry, local: Person) -> None:
+    case = value_case(workspace, store, run.scope)
+    with pytest.raises(UsageError, match="no case nothing"):
+        actions.assign(store, local, run.scope, [case, "nothing"], "anna")
+    assert case_detail(store, run, case)["case"]["assignee"] is None
+
+
+def test_a_waiver_above_the_threshold_waits_for_a_second_signed_in_person(
+    workspace: Workspace, store: Store, run: RunEntry, local: Person
+) -> None:
+    policy, case = cases_policy(workspace.policies), value_case(workspace, store, run.scope)
+    told = actions.settle(store, local, run.scope, [case], policy, "write_off", "timing", "agreed by phone")
+    assert "waiting for a signed-in approver" in told
+    request = case_detail(store, run, case)["waiting"][0]["approval_id"]
+    with pytest.raises(UsageError, match="signed in"):
+        actions.decide(store, local, policy, request, approve=True, text="yes")
+    bruno = Person("bruno", is_signed_in=True, roles=frozenset({"approver"}))
+    assert actions.decide(store, bruno, policy, request, approve=True, text="yes") == "The request was approved."
+    assert case_detail(store, run, case)["case"]["state"] == "written_off"
+
+
+@pytest.mark.parametrize(
+    ("role", "refused"),
+    [
+        ("viewer", {"assign", "comment", "snooze", "waive", "reopen", "decide"}),
+        ("project_manager", {"snooze", "waive", "reopen", "decide"}),
+        ("preparer", {"decide"}),
+        ("approver", set()),
+    ],
+)
+def test_each_role_is_refused_what_it_may_not(workspace: Workspace, store: Store, run: RunEntry, role: str, refused: set[str]) -> None:
+    person = Person("p", is_signed_in=True, roles=frozenset({role}))
+    policy = cases_policy(workspace.policies)
+    acts = {
+        "assign": lambda: actions.assign(store, person, run.scope, [], "x"),
+        "comment": lambda: actions.comment(store, person, run.scope, [], "x"),
+        "snooze": lambda: actions.snooze(store, person, run.scope, [], None),
+        "waive": lambda: actions.settle(store, person, run.scope, [], policy, "waive", "timing", "x"),
+        "reopen": lambda: actions.reopen(store, person, run.scope, [], "x"),
+        "decide": lambda: actions.decide(store, person, policy, 1, approve=True, text="x"),
+    }
+    for name, act in acts.items():
+        with pytest.raises(UsageError) as told:
+            act()
+        assert ("may not" in told.value.message) == (name in refused), name
