@@ -119,7 +119,7 @@ class Pool:
         """Return the unused lines that have a key in the pass: row, amount, key and window.
 
         A hashed key is a number, which is matched several times faster than a text; who asks for it
-        must compare the texts of what met.
+        must see that no two keys have one hash.
         """
         columns = [pl.col("row"), pl.col("amount"), self.key(spec, hashed=hashed).alias("key")]
         if spec.days is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.reconcile.frames import LEFT, Found, PassSpec, Pool
+from engine.reconcile.frames import LEFT, RIGHT, Found, PassSpec
 from engine.reconcile.singles import match_singles
 
 
-def net_lines(pools: tuple[Pool, Pool], spec: PassSpec, found: Found, *, hashed: bool) -> None:
+def net_lines(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found) -> None:
     """Match lines of one side that cancel: a whole key that sums to zero, else one line against one."""
-    for pool in pools:
-        if spec.side in ("both", "left" if pool.side == LEFT else "right"):
-            _net_side(pool.open(spec, hashed=hashed), pool.side, spec, found)
+    for side, lines, name in ((LEFT, left, "left"), (RIGHT, right, "right")):
+        if spec.side in ("both", name):
+            _net_side(lines, side, spec, found)
 
 
 def _net_side(lines: pl.DataFrame, side: int, spec: PassSpec, found: Found) -> None:

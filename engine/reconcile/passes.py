@@ -39,41 +39,30 @@ def match_lines(left: pl.DataFrame, right: pl.DataFrame, specs: Sequence[PassSpe
     pools = (Pool.of(LEFT, left, by_currency=by_currency), Pool.of(RIGHT, right, by_currency=by_currency))
     found = Found()
     for spec in specs:
-        one = _run(pools, spec, found.count, hashed=True)
-        if not _same_keys(pools, spec, one):
-            one = _run(pools, spec, found.count, hashed=False)
-        _take(pools, spec, one, found)
+        lines = pools[LEFT].open(spec, hashed=True), pools[RIGHT].open(spec, hashed=True)
+        if not _hashes_tell_keys(pools, spec, lines):
+            lines = pools[LEFT].open(spec, hashed=False), pools[RIGHT].open(spec, hashed=False)
+        _take(pools, spec, _run(lines, spec, found.count), found)
     return _result(pools, found)
 
 
-def _run(pools: tuple[Pool, Pool], spec: PassSpec, count: int, *, hashed: bool) -> Found:
+def _run(lines: tuple[pl.DataFrame, pl.DataFrame], spec: PassSpec, count: int) -> Found:
     found = Found(count=count)
-    if spec.match == "net":
-        net_lines(pools, spec, found, hashed=hashed)
-        return found
-    left, right = (pool.open(spec, hashed=hashed) for pool in pools)
-    (match_singles if spec.match == "one_to_one" else match_groups)(left, right, spec, found)
+    run = {"net": net_lines, "one_to_one": match_singles}.get(spec.match, match_groups)
+    run(lines[LEFT], lines[RIGHT], spec, found)
     return found
 
 
-def _same_keys(pools: tuple[Pool, Pool], spec: PassSpec, found: Found) -> bool:
-    """Say whether the lines of every match have one key, and not only one hash of it."""
-    if not found.members:
-        return True
-    members = pl.concat(found.members)
+def _hashes_tell_keys(pools: tuple[Pool, Pool], spec: PassSpec, lines: tuple[pl.DataFrame, pl.DataFrame]) -> bool:
+    """Say whether lines of one hash have one key: the texts of every two are compared."""
     columns = [spec.key, "currency"] if pools[LEFT].by_currency else [spec.key]
-    texts = [pool.lines.select(columns) for pool in pools]
-    first = np.zeros(found.count, dtype=np.uint32)
-    first_side = np.zeros(found.count, dtype=np.uint8)
-    match, side, row = (members[name].to_numpy() for name in ("match", "side", "row"))
-    # Written backwards, so that a match's first line stays.
-    first[match[::-1]], first_side[match[::-1]] = row[::-1], side[::-1]
-    for own in (LEFT, RIGHT):
-        for other in (LEFT, RIGHT):
-            at = (side == own) & (first_side[match] == other)
-            if at.any() and not texts[own][row[at]].equals(texts[other][first[match[at]]]):
-                return False
-    return True
+    texts = pl.concat([pool.lines.select(columns) for pool in pools])
+    offset = pools[LEFT].lines.height
+    places = np.concatenate([lines[LEFT]["row"].to_numpy(), lines[RIGHT]["row"].to_numpy() + np.uint32(offset)])
+    hashes = np.concatenate([each["key"].to_numpy() for each in lines])
+    order = np.argsort(hashes)
+    alike = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    return texts[places[order[alike]]].equals(texts[places[order[alike + 1]]])
 
 
 def _take(pools: tuple[Pool, Pool], spec: PassSpec, one: Found, whole: Found) -> None:

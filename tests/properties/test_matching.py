@@ -118,3 +118,14 @@ def _most_pairs(left: list[int], right: list[int]) -> int:
 def test_lines_without_a_key_never_match(shape: Shape) -> None:
     lines = side([("A", 5, 1), ("A", -5, 1)]).with_columns(pl.lit(None, dtype=pl.String).alias("key_0"))
     assert match_lines(lines, lines, [PassSpec(0, "p0", shape)]).matches.height == 0
+
+
+@given(LINES, LINES, st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3))
+def test_keys_whose_hashes_meet_by_chance_are_told_apart(left: list[Line], right: list[Line], shapes: list[Shape]) -> None:
+    plain = match_lines(side(left), side(right), specs(shapes))
+    with pytest.MonkeyPatch.context() as patch:
+        # Every key has the same hash.
+        patch.setattr("engine.reconcile.frames.coded", lambda key: key.str.len_chars().cast(pl.UInt64))
+        again = match_lines(side(left), side(right), specs(shapes))
+    names = list(range(12))
+    assert groups(plain, names, names) == groups(again, names, names)
