@@ -39,9 +39,7 @@ def match_lines(left: pl.DataFrame, right: pl.DataFrame, specs: Sequence[PassSpe
     pools = (Pool.of(LEFT, left, by_currency=by_currency), Pool.of(RIGHT, right, by_currency=by_currency))
     found = Found()
     for spec in specs:
-        lines = pools[LEFT].open(spec, hashed=True), pools[RIGHT].open(spec, hashed=True)
-        if not _hashes_tell_keys(pools, spec, lines):
-            lines = pools[LEFT].open(spec, hashed=False), pools[RIGHT].open(spec, hashed=False)
+        lines = _coded(pools, spec) or (pools[LEFT].open(spec, hashed=False), pools[RIGHT].open(spec, hashed=False))
         _take(pools, spec, _run(lines, spec, found.count), found)
     return _result(pools, found)
 
@@ -53,16 +51,29 @@ def _run(lines: tuple[pl.DataFrame, pl.DataFrame], spec: PassSpec, count: int) -
     return found
 
 
-def _hashes_tell_keys(pools: tuple[Pool, Pool], spec: PassSpec, lines: tuple[pl.DataFrame, pl.DataFrame]) -> bool:
-    """Say whether lines of one hash have one key: the texts of every two are compared."""
-    columns = [spec.key, "currency"] if pools[LEFT].by_currency else [spec.key]
-    texts = pl.concat([pool.lines.select(columns) for pool in pools])
-    offset = pools[LEFT].lines.height
-    places = np.concatenate([lines[LEFT]["row"].to_numpy(), lines[RIGHT]["row"].to_numpy() + np.uint32(offset)])
+def _coded(pools: tuple[Pool, Pool], spec: PassSpec) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    """Return both sides' open lines with a number from 0 for each key; None where two keys have one hash.
+
+    Lines of one hash stand together once the hashes are sorted; the texts of every two are compared.
+    """
+    lines = pools[LEFT].open(spec, hashed=True), pools[RIGHT].open(spec, hashed=True)
+    split = lines[LEFT].height
+    places = np.concatenate([lines[LEFT]["row"].to_numpy(), lines[RIGHT]["row"].to_numpy() + np.uint32(pools[LEFT].lines.height)])
     hashes = np.concatenate([each["key"].to_numpy() for each in lines])
     order = np.argsort(hashes)
-    alike = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-    return texts[places[order[alike]]].equals(texts[places[order[alike + 1]]])
+    is_new = np.ones(hashes.size, dtype=bool)
+    is_new[1:] = hashes[order[1:]] != hashes[order[:-1]]
+    alike = np.flatnonzero(~is_new)
+    for column in [spec.key, "currency"] if pools[LEFT].by_currency else [spec.key]:
+        texts = pl.concat([pool.lines[column] for pool in pools])
+        if not texts.gather(places[order[alike - 1]]).equals(texts.gather(places[order[alike]])):
+            return None
+    codes = np.empty(hashes.size, dtype=np.uint32)
+    codes[order] = np.cumsum(is_new, dtype=np.uint32) - np.uint32(1)
+    left, right = (
+        each.with_columns(pl.Series("key", part)) for each, part in zip(lines, (codes[:split], codes[split:]), strict=True)
+    )
+    return left, right
 
 
 def _take(pools: tuple[Pool, Pool], spec: PassSpec, one: Found, whole: Found) -> None:

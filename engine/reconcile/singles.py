@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from engine.reconcile import assignment
@@ -20,13 +21,33 @@ _PAIR: Final = ("left", "right", "left_amount", "right_amount")
 
 def match_singles(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found) -> None:
     """Pair lines of equal keys; where several lines share a key, by the best assignment of their block."""
-    shared = _repeated_keys(left, right)
-    if shared.height:
-        of_block = [lines.join(shared, on="key", how="semi") for lines in (left, right)]
-        left, right = (lines.join(shared, on="key", how="anti") for lines in (left, right))
-        _match_blocks(of_block[0], of_block[1], spec, found)
-    pairs = _permitted(_pairs(left, right), spec)
-    _confirm(pairs, f"{spec.id}: same key, one line on each side", spec, found)
+    if left.schema["key"] == pl.UInt32 and left.height and right.height:
+        pairs = _by_code(left, right, spec, found)
+    else:
+        shared = _repeated_keys(left, right)
+        if shared.height:
+            of_block = [lines.join(shared, on="key", how="semi") for lines in (left, right)]
+            left, right = (lines.join(shared, on="key", how="anti") for lines in (left, right))
+            _match_blocks(of_block[0], of_block[1], spec, found)
+        pairs = _pairs(left, right)
+    _confirm(_permitted(pairs, spec), f"{spec.id}: same key, one line on each side", spec, found)
+
+
+def _by_code(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found) -> pl.DataFrame:
+    """Return the pairs of keys that stand once on each side, found by their place; blocks are matched."""
+    codes = left["key"].to_numpy(), right["key"].to_numpy()
+    size = int(max(each.max() for each in codes)) + 1
+    counts = [np.bincount(each, minlength=size) for each in codes]
+    single = (counts[0] == 1) & (counts[1] == 1)
+    shared = (counts[0] > 0) & (counts[1] > 0) & ~single
+    if shared.any():
+        _match_blocks(left.filter(pl.Series(shared[codes[0]])), right.filter(pl.Series(shared[codes[1]])), spec, found)
+    at = np.zeros(size, dtype=np.uint32)
+    at[codes[1]] = np.arange(right.height, dtype=np.uint32)
+    alone = single[codes[0]]
+    partner = right.drop("key")[at[codes[0][alone]]]
+    partner = partner.rename({name: f"{name}_right" for name in partner.columns})
+    return _named(pl.concat([left.filter(pl.Series(alone)), partner], how="horizontal"))
 
 
 def _repeated_keys(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
@@ -36,9 +57,11 @@ def _repeated_keys(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pairs(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
-    return left.join(right, on="key", how="inner", suffix="_right").rename(
-        {"row": "left", "row_right": "right", "amount": "left_amount", "amount_right": "right_amount"}
-    )
+    return _named(left.join(right, on="key", how="inner", suffix="_right"))
+
+
+def _named(pairs: pl.DataFrame) -> pl.DataFrame:
+    return pairs.rename({"row": "left", "row_right": "right", "amount": "left_amount", "amount_right": "right_amount"})
 
 
 def _permitted(pairs: pl.DataFrame, spec: PassSpec) -> pl.DataFrame:
