@@ -33,6 +33,9 @@ class Agreed(Protocol):
     def frame(self, entity: str) -> pl.DataFrame:
         """Return the records of an entity."""
 
+    def output(self, name: str) -> pl.DataFrame | None:
+        """Return an earlier output by name, or None when there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claims:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.revenue.approved import left_to_post
 from engine.revenue.balances import contract_balances
 from engine.revenue.claims import ZERO, Agreed, Claims, read_claims
 from engine.revenue.currency import Translated, translate
-from engine.revenue.entries import batches, journal
-from engine.revenue.frames import Books
+from engine.revenue.entries import JOURNAL, batches, journal
+from engine.revenue.frames import Books, shaped
 from engine.revenue.moves import moves
 from engine.revenue.rates import rate_table
 from engine.revenue.rights import positions
@@ -21,7 +22,8 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
 
     Frames: contract_balances, journal, journal_batches. The books gain `contract_balances`, and `translated`:
     the performance with `functional_amount`. Interest, loss provisions and contract costs are taken from
-    the books (`interest`, `loss_provisions`, `contract_costs`) where earlier rooms put them.
+    the books (`interest`, `loss_provisions`, `contract_costs`) where earlier rooms put them. Entries of
+    earlier approved batches come as the output `approved_entries`; only what is left of them is proposed.
     """
     opened = openings(books, records, context.as_of)
     claims = after_opening(read_claims(books, records, context.as_of), opened)
@@ -30,6 +32,10 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     translated = translate(books, steps, claims, rates, opened, context.as_of)
     balances = contract_balances(books, records, translated, opened, context.as_of)
     entries = journal(books, translated, claims, rates, opened)
+    approved = records.output("approved_entries")
+    if approved is not None:
+        calendars = books.contracts.select("contract_id", "calendar")
+        entries = left_to_post(entries, shaped(approved, JOURNAL), books.periods, calendars)
     result = StageResult()
     result.frames = {"contract_balances": balances.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
     result.findings = [frame for frame in (_missing_rates(books, translated), _unplaced(claims)) if frame.height]

@@ -163,12 +163,15 @@ POSTING_SETTINGS = {"setting.fx.advance_rate": "payment_date", "setting.fx.layer
 class AgreedRecords:
     """Golden records by entity, from rows."""
 
-    def __init__(self, rows: dict[str, list[dict[str, Any]]]) -> None:
-        self.rows = rows
+    def __init__(self, rows: dict[str, list[dict[str, Any]]], outputs: dict[str, pl.DataFrame]) -> None:
+        self.rows, self.outputs = rows, outputs
 
     def frame(self, entity: str) -> pl.DataFrame:
         schema = {**entity_spec(entity).polars_schema(), "evidence": pl.List(pl.String())}
         return _typed(tuple(self.rows.get(entity, [])), schema)
+
+    def output(self, name: str) -> pl.DataFrame | None:
+        return self.outputs.get(name)
 
 
 @pytest.fixture
@@ -188,7 +191,13 @@ def posted() -> Callable[..., Posted]:
 
         return {name: day(name, value) for name, value in row.items()}
 
-    def run(as_of: str, *, extra: dict[str, pl.DataFrame] | None = None, **given: list[dict[str, Any]]) -> Posted:
+    def run(
+        as_of: str,
+        *,
+        extra: dict[str, pl.DataFrame] | None = None,
+        outputs: dict[str, pl.DataFrame] | None = None,
+        **given: list[dict[str, Any]]
+    ) -> Posted:
         rows = {name: [dated(row) for row in some] for name, some in given.items()}
         start = dt.date(2027, 1, 1)
         contract = {
@@ -228,7 +237,7 @@ def posted() -> Callable[..., Posted]:
             ),
             extra=extra or {},
         )  # fmt: skip
-        made, result = post(books, AgreedRecords(rows), Context(dt.date.fromisoformat(as_of)))
+        made, result = post(books, AgreedRecords(rows, outputs or {}), Context(dt.date.fromisoformat(as_of)))
         return Posted(made, {name: frame.collect() for name, frame in result.frames.items()}, result.findings)
 
     return run
