@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.bands import band_of
+from engine.revenue.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.months import within_months
 from engine.revenue.rounding import round_share
 
@@ -22,18 +23,19 @@ _YEAR: Final = 12
 
 
 def remaining_obligations(
-    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr
-) -> pl.DataFrame:
+    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, promised: pl.DataFrame,
+    as_of: pl.Expr,
+) -> pl.DataFrame:  # fmt: skip
     """Return the remaining obligation by contract and band, and one row of 0 for each expedient that exempts some of it.
 
     The price allocated to what is not performed, with included estimates and without constrained amounts,
     in the bands of the policy; of a contract that its customer may end, only through the notice period.
     Planned revenue falls on its own day, the rest of an over-time promise evenly on the days to its end,
     a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
-    `contracts` has `fiscal_year_start` beside its columns. Columns: contract_id, band_start, band_end, amount,
-    currency, exempted_by.
+    `contracts` has `fiscal_year_start` beside its columns; `promised`: golden contract lines (prices by the month).
+    Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
     """
-    left = _left(contracts, obligations, lines, performance, as_of)
+    left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
     dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
@@ -51,9 +53,27 @@ def remaining_obligations(
     return pl.concat([banded, told.select(names)]).sort("contract_id", "band_start", "exempted_by", nulls_last=True)
 
 
+def _evergreen(contracts: pl.DataFrame, lines: pl.DataFrame, promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what promises by the month without an end are worth through the notice period: contract_id, obligation_id, evergreen."""
+    by_period = promised.filter(
+        pl.col("end_date").is_null() & pl.col("price_period").is_in(list(MONTHS_IN)) & pl.col("unit_price").is_not_null()
+    ).select(
+        "contract_line_id", pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128).alias("each"),
+        (pl.coalesce("quantity", pl.lit(1)).cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY).alias("fee"),
+    )  # fmt: skip
+    terms = contracts.filter(pl.col("end_date").is_null() & (pl.col("term_end") > as_of)).select("contract_id", "term_end", "minor_digits")
+    about = lines.select("contract_id", "obligation_id", "contract_line_id", "convention")
+    open_lines = about.join(by_period, on="contract_line_id", how="inner").join(terms, on="contract_id", how="inner").with_columns((as_of + pl.duration(days=1)).alias("notice_from"))
+    term = TermColumns(start="notice_from", end="term_end")
+    counted = with_months(open_lines.lazy(), numerator="months", denominator="of", terms=term).collect()
+    worth = round_share(pl.col("fee"), pl.col("months"), pl.col("of") * pl.col("each"), pl.col("minor_digits"))
+    return counted.with_columns(worth.alias("evergreen")).group_by("contract_id", "obligation_id").agg(pl.col("evergreen").sum())
+
+
 def _left(
-    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr
-) -> pl.DataFrame:
+    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, evergreen: pl.DataFrame,
+    as_of: pl.Expr,
+) -> pl.DataFrame:  # fmt: skip
     """Return per obligation in force what remains and whether an expedient exempts it."""
     terms = contracts.filter(
         (pl.col("gate") == "met") & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
@@ -69,7 +89,7 @@ def _left(
     promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
         pl.col("recognized").fill_null(_ZERO)
     )
-    promised = promised.join(_of_lines(lines, as_of), on=key, how="left")
+    promised = promised.join(_of_lines(lines, as_of), on=key, how="left").join(evergreen, on=key, how="left")
     open_price = pl.when(pl.col("is_as_invoiced")).then(_committed(as_of)).otherwise(pl.col("allocated_amount"))
     royalty = (pl.col("offering") == "licence") & pl.col("measure").is_in(["usage", "royalty"])
     # Only of a promise of which nothing is performed: a variable part wholly to it (50-14A(b)).
@@ -78,8 +98,12 @@ def _left(
     remaining = pl.max_horizontal(open_price, pl.col("recognized")) - pl.col("recognized")
     elected = pl.col("expedients")
     short = within_months(pl.col("contract_start"), pl.col("contract_end"), pl.lit(_YEAR)).fill_null(value=False)
+    # A contract from notice to notice is as short as the notice.
+    to_notice = within_months(as_of + pl.duration(days=1), pl.col("term_end"), pl.lit(_YEAR)).fill_null(value=False)
+    short = pl.when(pl.col("evergreen").is_not_null()).then(to_notice).otherwise(short)
     promised = promised.with_columns(
-        pl.when(pl.col("is_as_invoiced")).then(remaining).otherwise(pl.col("allocated_amount") - pl.col("recognized"))
+        pl.when(pl.col("evergreen").is_not_null()).then(pl.col("evergreen")).when(pl.col("is_as_invoiced")).then(remaining)
+        .otherwise(pl.col("allocated_amount") - pl.col("recognized"))
         .fill_null(_ZERO).cast(MONEY).alias("remaining"),
     )  # fmt: skip
     is_open = (pl.col("remaining") != 0) | (running & (pl.col("is_as_invoiced") | royalty))
@@ -147,7 +171,8 @@ def _through_notice(as_of: pl.Expr) -> pl.Expr:
 
 def _rest(rest: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return what no plan dates: at its expected day, or evenly over the months to the end, or without a day."""
-    end = pl.coalesce("end_date", "line_end", "contract_end")
+    is_evergreen = pl.col("evergreen").is_not_null()
+    end = pl.when(is_evergreen).then(pl.col("term_end")).otherwise(pl.coalesce("end_date", "line_end", "contract_end"))
     at_a_point = pl.col("timing") == "point_in_time"
     day = pl.when(at_a_point).then(pl.coalesce("transfer_day", end)).otherwise(end)
     known = rest.with_columns(pl.when(day > as_of).then(day).alias("until"), at_a_point.alias("at_a_point"))

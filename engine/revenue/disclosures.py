@@ -56,9 +56,9 @@ def disclosures(
     dated = dated_balances(balances, contracts, books.periods, as_of)
     closing = dated.sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     parts = [
-        remaining_obligations(contracts, books.obligations, books.lines, books.performance, as_of).with_columns(
-            pl.lit("remaining_obligation").alias("disclosure")
-        ),
+        remaining_obligations(
+            contracts, books.obligations, books.lines, books.performance, _records(golden, "contract_line"), as_of
+        ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
         opening_liability_recognized(years, books.performance, dated),
         prior_period_performance(years, books.performance, books.periods),
         disaggregated(years, contracts, books.performance, {**golden, "contract": golden.get("contract", books.contracts)}),

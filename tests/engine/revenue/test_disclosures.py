@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from engine.canonical.schema import empty_frame
 from engine.revenue import frames
 from engine.revenue.backlog import remaining_obligations
 from engine.revenue.bands import fiscal_year_start
@@ -35,7 +36,7 @@ def rpo(contracts: Make, obligations: Make, lines: Make, performance: Make) -> C
         terms = contracts({"start_date": DAY(2026, 1, 1), "end_date": DAY(2027, 12, 31), **(contract or {})})
         terms = terms.with_columns(pl.lit(year, dtype=pl.String).alias("fiscal_year_start"))
         promised = obligations({"allocated_amount": 2400, "timing": "over_time", "is_as_invoiced": False, **(obligation or {})})
-        found = remaining_obligations(terms, promised, lines(line or {}), performance(*earned), AS_OF)
+        found = remaining_obligations(terms, promised, lines(line or {}), performance(*earned), empty_frame("contract_line"), AS_OF)
         return found.select("band_start", "band_end", "amount", "exempted_by").rows()
 
     return go
