@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo dashboard test check lint types policies bench clean
+.PHONY: venv demo dashboard test check lint types policies conformance bench clean
 
 venv: $(STAMP)
 
@@ -36,6 +36,10 @@ policies: $(STAMP)
 	$(BIN)/tieout policy check policies
 
 check: lint types policies test
+
+# The published revenue cases (where ../shared holds them) and our own scenarios, by topic.
+conformance: $(STAMP)
+	$(BIN)/python -m tests.conformance.revenue
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
