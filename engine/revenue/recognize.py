@@ -129,7 +129,9 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     starts = numbered.select("calendar", pl.col("start_date").alias("→from"), "→index").sort("→from")
     first, last = pl.max_horizontal("begins", "from_date"), pl.min_horizontal("ends", pl.coalesce("next_from", "ends"))
     spans = chosen.select(*_SEGMENT, *(name for name in TERM if name != "calendar"), first.alias("→first"), last.alias("→last"))
-    spans = spans.filter(pl.col("→first") <= pl.col("→last")).with_row_index("→part")
+    # What is priced only after its term has passed is earned on the day it is.
+    spans = spans.with_columns((pl.col("→first") > pl.col("→last")).alias("→late"), pl.max_horizontal("→first", "→last").alias("→last"))
+    spans = spans.with_row_index("→part")
     for day, name in (("→first", "→low"), ("→last", "→high")):
         found = (
             spans.select("→part", "calendar", day)
@@ -142,7 +144,8 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     )
     ends = numbered.select("→index", pl.col("end_date").alias("period_end"), "period")
     points = ranges.join(ends, on="→index", how="left", maintain_order="left")
-    points = points.with_columns(pl.min_horizontal("period_end", "ends").alias("date"))
+    reached = pl.when(pl.col("→late")).then(pl.col("→first")).otherwise(pl.min_horizontal("period_end", "ends"))
+    points = points.with_columns(reached.alias("date"))
     # What has passed of the running period by the as-of day is recognized, the rest of it is planned.
     through = points.filter(pl.col("date") == as_of).select("→part").unique()
     running = points.filter((pl.col("date") > as_of) & (pl.col("→first") <= as_of)).unique("→part", keep="first", maintain_order=True)

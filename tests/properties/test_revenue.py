@@ -1,0 +1,263 @@
+"""What holds of every contract, however it was priced, changed and measured (REVENUE invariants)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.policy_folder import check_policies
+from engine.canonical.schema import entity_spec
+from engine.policy.loaded import PolicySet
+from engine.revenue.books import performance, sorted_performance, tell_books
+from engine.revenue.core import run_core
+from engine.revenue.frames import Books
+from engine.revenue.late import composed, copied_records, late_facts
+from engine.revenue.records import Records, read_records
+from engine.revenue.settings import revenue_versions
+from engine.stage import Context, Facts
+
+# Each example runs the engine once or twice; the nightly profile gives all of its examples to every property.
+SOME = hypothesis.settings.default.max_examples if hypothesis.settings.default.max_examples > 100 else 20
+
+ROOT = Path(__file__).parents[2]
+START = dt.date(2026, 1, 1)
+AS_OF = dt.date(2027, 6, 30)
+CURRENCIES = {"USD": Decimal("0.01"), "JPY": Decimal(1), "KWD": Decimal("0.001")}
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@cache
+def policies() -> PolicySet:
+    loaded, _ = check_policies(ROOT / "policies")
+    return loaded
+
+
+def day(number: int) -> dt.date:
+    return START + dt.timedelta(days=number)
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> Rows:
+    """Draw a contract of up to three promises with changes, re-estimates, progress, and facts that came late."""
+    currency = draw(st.sampled_from(sorted(CURRENCIES)))
+    unit = CURRENCIES[currency]
+    amounts = st.integers(1, 10**7).map(lambda count: unit * count)
+    rows: Rows = {name: [] for name in ("contract_line", "amendment", "amendment_line", "variable_estimate", "progress", "milestone")}
+    rows["contract"] = [
+        {
+            "contract_id": "C",
+            "legal_entity_id": "E",
+            "currency": currency,
+            "signed_date": START,
+            "status": "active",
+            "enforceable": True,
+            "collectible": True,
+        }
+    ]
+    rows["fiscal_period"] = [
+        {
+            "legal_entity_id": "E",
+            "period": f"2026-{month:02}",
+            "start_date": dt.date(2026, month, 1),
+            "end_date": dt.date(2026, month + 1, 1) - dt.timedelta(days=1) if month < 12 else dt.date(2026, 12, 31),
+            "status": "closed",
+            "closed_at": dt.datetime(2026 + month // 12, month % 12 + 1, 5, tzinfo=dt.UTC),
+        }
+        for month in range(1, 13)
+    ]
+    kinds = draw(st.lists(st.sampled_from(["retainer", "fixed_fee", "goods"]), min_size=1, max_size=3))
+    for number, offering in enumerate(kinds):
+        line = f"L{number}"
+        rows["contract_line"].append(
+            {
+                "contract_line_id": line,
+                "contract_id": "C",
+                "offering": offering,
+                "amount": draw(amounts),
+                "standalone_selling_price": draw(amounts),
+                "start_date": START,
+                "end_date": day(draw(st.integers(100, 500))),
+                "estimated_hours": Decimal(400),
+                "quantity": Decimal(40),
+            }
+        )
+        done = sorted(draw(st.lists(st.integers(1, 400), max_size=4, unique=True)))
+        for place, when in enumerate(done):
+            late = draw(st.one_of(st.none(), st.integers(0, 120)))
+            rows["progress"].append(
+                {
+                    "progress_id": f"{line}-{place}",
+                    "contract_line_id": line,
+                    "as_of_date": day(when),
+                    "hours_to_date": Decimal(when),
+                    "units_delivered": Decimal(when // 10),
+                    "estimated_total_hours": Decimal(draw(st.integers(max(when, 1), 500))),
+                    "recorded_at": None if late is None else dt.datetime.combine(day(when + late), dt.time(12), dt.UTC),
+                }
+            )
+    for number in range(draw(st.integers(0, 4))):
+        when = day(draw(st.integers(1, 450)))
+        rows["amendment"].append(
+            {"amendment_id": f"A{number}", "contract_id": "C", "effective_date": when, "approved_date": when, "status": "approved"}
+        )
+        added = draw(st.booleans())
+        line = f"N{number}" if added else f"L{draw(st.integers(0, len(kinds) - 1))}"
+        rows["amendment_line"].append(
+            {
+                "amendment_line_id": f"A{number}",
+                "amendment_id": f"A{number}",
+                "contract_line_id": line,
+                "action": "add" if added else "change",
+                "offering": "retainer" if added else None,
+                "amount": draw(amounts),
+                "standalone_selling_price": draw(amounts),
+                "start_date": when if added else None,
+                "end_date": day(draw(st.integers(451, 520))) if added else None,
+                "remaining_is_distinct": True if added else draw(st.booleans()),
+            }
+        )
+    for number in range(draw(st.integers(0, 3))):
+        rows["variable_estimate"].append(
+            {
+                "estimate_id": f"V{number}",
+                "contract_id": "C",
+                "as_of_date": day(draw(st.integers(0, 400))),
+                "method": "most_likely",
+                "amount": draw(amounts),
+            }
+        )
+    return rows
+
+
+def run(rows: Rows, as_of: dt.date = AS_OF, seed: int = 0, known_on: dt.date | None = None) -> tuple[Books, pl.DataFrame]:
+    frames: dict[str, pl.LazyFrame] = {}
+    for entity, records in rows.items():
+        schema = entity_spec(entity).polars_schema()
+        shuffled = [{**dict.fromkeys(schema), **each, "evidence": ["x:1"]} for each in records]
+        random.Random(seed).shuffle(shuffled)
+        frames[entity] = pl.DataFrame(shuffled, schema={**schema, "evidence": pl.List(pl.String)}, orient="row").lazy()
+    context = Context(as_of, known_on)
+    records_: Records = read_records(Facts(frames, {}, as_of), context)
+    versions = revenue_versions(policies())
+    core = run_core(records_, versions, as_of)
+    final = performance(core)
+    vintages = late_facts(records_, core.contracts, core.lines, core.periods)
+    posted = final
+    if vintages.steps.height:
+        copies = run_core(copied_records(records_, vintages, core.contracts, core.lines), versions, as_of)
+        posted = sorted_performance(composed(final, performance(copies), vintages, core.contracts, core.periods, as_of))
+    return tell_books(core, posted, versions, as_of), final
+
+
+def recognized(frame: pl.DataFrame) -> Decimal:
+    return frame.filter(~pl.col("is_planned"))["amount"].sum() or Decimal(0)
+
+
+@hypothesis.settings(max_examples=SOME)
+@given(contracts())
+def test_what_is_allocated_is_the_price_after_every_event(rows: Rows) -> None:
+    books, _ = run(rows)
+    line_changes = {
+        each["contract_line_id"]: each["amount"] for each in sorted(rows["amendment_line"], key=lambda each: _order(rows, each))
+    }
+    fixed = {each["contract_line_id"]: each["amount"] for each in rows["contract_line"]} | line_changes
+    estimates = sorted(rows["variable_estimate"], key=lambda each: (each["as_of_date"], each["estimate_id"]))
+    variable = estimates[-1]["amount"] if estimates else Decimal(0)
+    assert books.price.sort("date")["transaction_price"][-1] == sum(fixed.values()) + variable
+
+
+def _order(rows: Rows, line: dict[str, Any]) -> tuple[dt.date, str]:
+    amendment = next(each for each in rows["amendment"] if each["amendment_id"] == line["amendment_id"])
+    return amendment["effective_date"], amendment["amendment_id"]
+
+
+@hypothesis.settings(max_examples=SOME)
+@given(contracts())
+def test_recognized_and_remaining_are_the_price(rows: Rows) -> None:
+    books, final = run(rows)
+    allocated = books.obligations.sort("version").group_by("obligation_id").agg(pl.col("allocated_amount").last())
+    done = final.filter(~pl.col("is_planned")).group_by("obligation_id").agg(pl.col("amount").sum())
+    both = allocated.join(done, on="obligation_id", how="left").with_columns(pl.col("amount").fill_null(0))
+    finished = books.obligations.sort("version").group_by("obligation_id").agg(pl.col("progress").last()).filter(pl.col("progress") == 1)
+    assert both.join(finished, on="obligation_id").filter(pl.col("amount") != pl.col("allocated_amount")).is_empty()
+    timed = final.filter(pl.col("obligation_id").is_in(allocated["obligation_id"].implode()) & (pl.col("basis") == "time_elapsed"))
+    whole = final.group_by("obligation_id").agg(pl.col("amount").sum())
+    served = both.join(timed.select("obligation_id").unique(), on="obligation_id").join(whole, on="obligation_id", suffix=".all")
+    assert served.filter(pl.col("amount.all") != pl.col("allocated_amount")).is_empty()
+
+
+@hypothesis.settings(max_examples=SOME)
+@given(contracts())
+def test_late_facts_change_when_revenue_is_posted_and_not_how_much(rows: Rows) -> None:
+    books, final = run(rows)
+    assert recognized(books.performance) == recognized(final)
+    by_origin = (
+        books.performance.filter(~pl.col("is_planned")).group_by("contract_line_id", "relates_to_period").agg(pl.col("amount").sum())
+    )
+    natural = final.filter(~pl.col("is_planned")).group_by("contract_line_id", "relates_to_period").agg(pl.col("amount").sum())
+    key = ["contract_line_id", "relates_to_period"]
+    assert by_origin.filter(pl.col("amount") != 0).sort(key).equals(natural.filter(pl.col("amount") != 0).sort(key))
+
+
+@hypothesis.settings(max_examples=SOME)
+@given(contracts(), st.integers(1, 100))
+def test_the_order_of_records_decides_nothing(rows: Rows, seed: int) -> None:
+    books, _ = run(rows)
+    other, _ = run(rows, seed=seed)
+    assert books.performance.equals(other.performance)
+    assert books.obligations.equals(other.obligations)
+
+
+@hypothesis.settings(max_examples=SOME)
+@given(contracts(), st.integers(1, 17))
+def test_a_later_day_changes_nothing_that_was_posted(rows: Rows, months: int) -> None:
+    early = (START + dt.timedelta(days=31 * months)).replace(day=1) - dt.timedelta(days=1)
+    # What a run on that day knew: nothing that happened, or was recorded, after it.
+    known = {
+        entity: [each for each in records if _happened(each) <= early]
+        if entity not in ("contract_line", "contract", "fiscal_period")
+        else records
+        for entity, records in rows.items()
+    }
+    present = {each["amendment_id"] for each in known["amendment"]}
+    known["amendment_line"] = [each for each in known["amendment_line"] if each["amendment_id"] in present]
+    before, _ = run(known, as_of=early)
+    after, _ = run(rows)
+    closed = pl.col("posting_date") <= early
+    earlier = before.performance.filter(~pl.col("is_planned")).group_by("period").agg(pl.col("amount").sum()).sort("period")
+    later = after.performance.filter(~pl.col("is_planned") & closed).group_by("period").agg(pl.col("amount").sum()).sort("period")
+    both = earlier.join(later, on="period", how="full", suffix=".later").with_columns(pl.col("amount", "amount.later").fill_null(0))
+    assert both.filter(pl.col("amount") != pl.col("amount.later")).is_empty()
+
+
+def _happened(record: dict[str, Any]) -> dt.date:
+    day_of = record.get("as_of_date") or record.get("effective_date") or START
+    recorded = record.get("recorded_at")
+    return max(day_of, recorded.date()) if recorded else day_of
+
+
+@hypothesis.settings(max_examples=SOME)
+@given(contracts())
+def test_money_times_ten_gives_ten_times_the_price(rows: Rows) -> None:
+    names = ("amount", "standalone_selling_price")
+    tenfold = {
+        entity: [{**each, **{name: each[name] * 10 for name in names if each.get(name)}} for each in records]
+        for entity, records in rows.items()
+    }
+    once, times_ten = run(rows)[0], run(tenfold)[0]
+    unit = CURRENCIES[rows["contract"][0]["currency"]]
+    both = once.obligations.join(times_ten.obligations, on=["obligation_id", "version"], suffix=".ten")
+    apart = (pl.col("allocated_amount") * 10 - pl.col("allocated_amount.ten")).abs()
+    count = max(once.obligations.height, 1)
+    assert both.height == once.obligations.height
+    assert both.filter(apart > unit * 10 * count).is_empty()
