@@ -33,14 +33,14 @@ def read_policy_texts(folder: Path) -> list[SourceText]:
 
 
 def read_sheets(folder: Path) -> list[Sheet]:
-    """Return every CSV file and workbook below a policy folder; a broken one says why."""
+    """Return every CSV file, suite and workbook below a policy folder; a broken one says why."""
     from adapters.reading.workbook import sheet_rows
 
     found: list[Sheet] = []
-    for path in sorted([*folder.rglob("*.csv"), *folder.rglob("*.xlsx")]):
+    for path in sorted([*folder.rglob("*.csv"), *folder.rglob("*.xlsx"), *folder.rglob("*.json")]):
         name = path.relative_to(folder).as_posix()
         try:
-            if path.suffix == ".csv":
+            if path.suffix in (".csv", ".json"):
                 found.append(Sheet(name, path.read_text(encoding="utf-8-sig")))
             else:
                 rows, problem = sheet_rows(path.read_bytes())

@@ -37,12 +37,13 @@ def is_published(out: Path, run_id: str) -> bool:
 
 
 def publish_run(
-    out: Path, run_id: str, frames: dict[str, pl.DataFrame], manifest: dict[str, Any], inputs: Mapping[str, bytes] | None = None
-) -> Path:
+    out: Path, run_id: str, frames: dict[str, pl.DataFrame], manifest: dict[str, Any],
+    inputs: Mapping[str, bytes] | None = None, pages: Mapping[str, bytes] | None = None,
+) -> Path:  # fmt: skip
     """Write a run's frames and manifest; return its folder. Raises StoreError when it cannot.
 
     `inputs` are the policies and mappings the run was made with, by their path below `inputs/`: with
-    the snapshot they are all it takes to make it again.
+    the snapshot they are all it takes to make it again. `pages` are files for people, by their path in the run.
     """
     target = out / run_id
     try:
@@ -52,6 +53,8 @@ def publish_run(
                 _write_parquet(frame, partial / f"{name}.parquet")
             for name, content in sorted((inputs or {}).items()):
                 _write_bytes(content, partial / INPUTS / name)
+            for name, content in sorted((pages or {}).items()):
+                _write_bytes(content, partial / name)
             text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
             _write_text(text, partial / MANIFEST)
             for folder in (*(each for each in partial.rglob("*") if each.is_dir()), partial):

@@ -16,6 +16,8 @@ import polars as pl
 from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, policy_files, require_policies
 from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
+from adapters.quality import DocsWriter
+from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
 from adapters.store.database import store_url
 from adapters.store.runs import enter_run
@@ -23,6 +25,7 @@ from engine.canonical.schema import SCHEMA_VERSION, entity_spec
 from engine.findings import finish_findings, severity_rank
 from engine.hashing import hash_columns
 from engine.pipeline import GOLDEN, findings_by_rule, run_stages
+from engine.policy.kinds.quality import QualityPolicy
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import PolicySet
 from engine.readings import reading_findings
@@ -65,6 +68,14 @@ def run_snapshot(
     Raises TieoutError subclasses: wrong usage, policies with mistakes, results that cannot be written.
     """
     policy_set = require_policies(policies)
+    with data_docs(policy_set) as docs:
+        return _run(snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, docs, progress)
+
+
+def _run(
+    snapshot: Path, policies: Path, policy_set: PolicySet, mappings: Path | None, as_of: dt.date | None, previous: Path | None, out: Path,
+    store: str | None, known_on: dt.date | None, docs: DocsWriter | None, progress: Progress,
+) -> RunOutcome:  # fmt: skip
     progress("Reading the snapshot")
     read = read_snapshot(snapshot, mappings)
     before = None if previous is None else read_snapshot(previous, mappings)
@@ -77,14 +88,20 @@ def run_snapshot(
         enter_run(store_url(out, store), out / run_id, came_from)
         return RunOutcome(run_id, out / run_id, manifest, is_new=False, fails=_fails(manifest, policy_set))
     remove_leftovers(out)
-    progress("Deciding ownership")
+    progress("Judging the records' quality")
     found = [_read_findings(read, before, policy_set, context)]
+    gated = through_gate(read, policy_set, context)
+    read = gated.read
+    progress("Deciding")
+    found += gated.result.findings
     result = run_stages(read.facts, policy_set, context, None if before is None else before.facts, found)
+    result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
     progress("Writing the results")
-    frames = {"findings": findings, "held": _sorted_held(read.held), **_outputs(result)}
+    frames = {"findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, **_outputs(result)}
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
-    run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read))
+    pages = {} if docs is None else docs.pages(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
+    run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read), pages)
     enter_run(store_url(out, store), run_dir, came_from)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
 
@@ -208,6 +225,7 @@ def _manifest(
         "control_totals": read.expectations,
         "counts": {name: frame.height for name, frame in sorted(frames.items())},
         "findings": findings_by_rule(frames["findings"]),
+        "data_docs": INDEX if policies.of_kind(QualityPolicy) else None,
     }  # fmt: skip
 
 

@@ -15,6 +15,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).parent.parent
 
+# Making Data Docs takes seconds a run; the tests of them switch it on.
+os.environ.setdefault("TIEOUT_DATA_DOCS", "off")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite generated pages and expected files")

@@ -160,9 +160,23 @@ TRIAGE_TOO_LARGE: Final = Code(
     "Join rules that differ only in the kinds they name.",
 )
 
+QUALITY_SUITE: Final = Code(
+    "quality-suite",
+    Level.ERROR,
+    "The suite of a quality policy is missing, is no suite, or asks what cannot be.",
+    "Put the suite, as Great Expectations writes it in JSON, beside the policy and correct the expectation named.",
+)
+QUALITY_UNSUPPORTED: Final = Code(
+    "quality-unsupported",
+    Level.ERROR,
+    "A suite has an expectation, or a setting of one, that the gate does not judge.",
+    "Use one of the expectations of docs/quality.md, or write the demand as a check policy.",
+)
+
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,
+    QUALITY_SUITE, QUALITY_UNSUPPORTED,
 )  # fmt: skip

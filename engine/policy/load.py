@@ -85,7 +85,7 @@ def _merged(value: typing.Any, over: typing.Any) -> typing.Any:
 
 
 def _sheet(policy: PolicyFile, file: str, sheets: Mapping[str, Sheet]) -> Sheet | None:
-    name = getattr(policy, "rules_file", None)
+    name = getattr(policy, "rules_file", None) or getattr(policy, "suite", None)
     return None if name is None else sheets.get(posixpath.normpath(posixpath.join(posixpath.dirname(file), name)))
 
 
