@@ -9,6 +9,7 @@ import pytest
 from engine.diagnostics import render_diagnostic
 from engine.policy import codes
 from engine.policy.load import load_policies
+from engine.policy.sheets import Sheet
 from engine.policy.source import SourceText
 
 HEAD = "policy: ownership\nid: own-x\ntitle: t\nowner: o\neffective_from: 2026-01-01\nreference: r\nentity: contract\nowner_system: crm\n"
@@ -70,6 +71,7 @@ def test_all_mistakes_of_all_files_are_reported_together_and_in_order() -> None:
 def test_the_shipped_policies_have_no_error() -> None:
     folder = Path(__file__).parents[3] / "policies"
     sources = [SourceText(path.name, path.read_text()) for path in folder.rglob("*.yaml") if not path.stem.endswith("_test")]
-    policies, diagnostics = load_policies(sources)
+    suites = [Sheet(path.name, path.read_text()) for path in folder.rglob("*.json")]
+    policies, diagnostics = load_policies(sources, suites)
     assert policies.policies
     assert not [each for each in diagnostics if each.is_error]
