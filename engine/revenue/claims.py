@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from engine.revenue.frames import Books
+from engine.revenue.rates import in_contract_currency
 from engine.revenue.rounding import MONEY, round_share, units, wide
 
 ZERO: Final = pl.lit(0, dtype=MONEY)
@@ -45,22 +46,43 @@ class Claims:
     partly under a plan has a row per basis). `cash`: contract_id, claim (null: named no invoice), basis,
     is_as_invoiced, date, payment_id, amount. `plan`: contract_id, contract_line_id, due_date, amount,
     is_unconditional. `unplaced`: payments that name neither an invoice nor a contract we know.
+    `unvalued`: documents in another currency without a rate.
     """
 
     billed: pl.DataFrame
     cash: pl.DataFrame
     plan: pl.DataFrame
     unplaced: pl.DataFrame
+    unvalued: pl.DataFrame
 
 
-def read_claims(books: Books, records: Agreed, as_of: dt.date) -> Claims:
-    """Return what was invoiced and paid by as_of, and all that the contracts let the firm invoice."""
+def read_claims(books: Books, records: Agreed, rates: pl.DataFrame, as_of: dt.date) -> Claims:
+    """Return what was invoiced and paid by as_of, and all that the contracts let the firm invoice.
+
+    Documents in another currency than their contract's count at the spot rate of their day (`rates`: `rate_table`).
+    """
     plan = _plan(books, records)
     invoices = _invoices(records, as_of)
     lines = _invoice_lines(books, records, invoices)
+    lines = in_contract_currency(lines, books.contracts, rates, names=("net", "tax"), day="date", stated="stated_currency")
+    unvalued = [_unvalued(lines, "invoice", "net")]
+    lines = lines.drop("stated_currency").drop_nulls("net")
     claims = _with_basis(lines, plan, books.contracts)
     cash, unplaced = _cash(books, records, invoices, claims, as_of)
-    return Claims(claims, cash, plan, unplaced)
+    cash = in_contract_currency(cash, books.contracts, rates, names=("amount",), day="date", stated="stated_currency")
+    unvalued.append(_unvalued(cash, "payment", "amount"))
+    cash = cash.drop("stated_currency").drop_nulls("amount")
+    return Claims(claims, cash, plan, unplaced, pl.concat(unvalued))
+
+
+def _unvalued(rows: pl.DataFrame, entity: str, amount: str) -> pl.DataFrame:
+    """Return the documents whose currency has no rate into their contract's."""
+    lost = rows.filter(pl.col(amount).is_null())
+    told = lost.select(
+        pl.lit(entity).alias("entity"), "contract_id", pl.col(f"{entity}_id").alias("entity_id"), "date",
+        pl.col("stated_currency").alias("currency"), "evidence",
+    )  # fmt: skip
+    return told.unique("entity_id", keep="first", maintain_order=True)
 
 
 def _invoices(records: Agreed, as_of: dt.date) -> pl.DataFrame:
@@ -81,10 +103,10 @@ def _invoice_lines(books: Books, records: Agreed, invoices: pl.DataFrame) -> pl.
     head = invoices.select(
         "invoice_id", "root", pl.col("contract_id").alias("head_contract"), pl.col("invoice_date").alias("date"), "exchange_rate",
         pl.col("net_amount").alias("head_net"), pl.coalesce("tax_amount", ZERO).alias("head_tax"),
-        pl.col("evidence").alias("head_evidence"),
+        pl.col("evidence").alias("head_evidence"), pl.col("currency").alias("head_currency"),
     )  # fmt: skip
     stated = records.frame("invoice_line").select(
-        "invoice_line_id", "invoice_id", "contract_line_id", "project_id", "milestone_id", "net_amount", "tax_amount"
+        "invoice_line_id", "invoice_id", "contract_line_id", "project_id", "milestone_id", "net_amount", "tax_amount", "currency"
     )
     lines = head.join(stated, on="invoice_id", how="left", maintain_order="left")
     of_line = books.lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"), "is_as_invoiced")
@@ -105,7 +127,7 @@ def _invoice_lines(books: Books, records: Agreed, invoices: pl.DataFrame) -> pl.
     return placed.select(
         "invoice_id", "root", "contract_id", "contract_line_id", "milestone_id",
         pl.coalesce("is_as_invoiced", "all_as_invoiced").alias("is_as_invoiced"), "date", "net", "tax", "exchange_rate",
-        pl.col("head_evidence").alias("evidence"),
+        pl.col("head_evidence").alias("evidence"), pl.coalesce("currency", "head_currency").alias("stated_currency"),
     )  # fmt: skip
 
 
@@ -202,7 +224,8 @@ def _cash(
     by their amounts. Money that names no invoice belongs to its contract alone.
     """
     paid = records.frame("payment").filter(pl.col("paid_date") <= as_of)
-    paid = paid.select("payment_id", "invoice_id", "contract_id", "paid_date", "amount", "evidence")
+    own = pl.col("currency").alias("stated_currency")
+    paid = paid.select("payment_id", "invoice_id", "contract_id", "paid_date", "amount", "evidence", own)
     stated = records.frame("payment_application").select("payment_id", "invoice_id", pl.col("amount").alias("applied"))
     named = stated.join(paid.drop("invoice_id"), on="payment_id", how="inner")
     named = named.with_columns(pl.col("applied").alias("amount")).drop("applied")
@@ -218,13 +241,14 @@ def _cash(
     settled = spread.select("payment_id").unique()
     alone = each.join(settled, on="payment_id", how="anti").with_columns(pl.coalesce("contract_id", "head_contract").alias("contract_id"))
     ours = alone.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
-    names = ["contract_id", "claim", "basis", "is_as_invoiced", "date", "payment_id", "amount", "evidence"]
+    names = ["contract_id", "claim", "basis", "is_as_invoiced", "date", "payment_id", "amount", "evidence", "stated_currency"]
     rows = pl.concat(
         [
             spread.select(names),
             ours.select(
                 "contract_id", pl.lit(None, dtype=pl.String).alias("claim"), pl.lit(None, dtype=pl.String).alias("basis"),
                 pl.lit(value=False).alias("is_as_invoiced"), pl.col("paid_date").alias("date"), "payment_id", "amount", "evidence",
+                "stated_currency",
             ),
         ]
     )  # fmt: skip

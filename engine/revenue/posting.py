@@ -26,9 +26,9 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     earlier approved batches come as the output `approved_entries`; only what is left of them is proposed.
     """
     opened = openings(books, records, context.as_of)
-    claims = after_opening(read_claims(books, records, context.as_of), opened)
-    steps = positions(books, claims, moves(books, records, context.as_of), context.as_of)
     rates = rate_table(records.frame("exchange_rate"))
+    claims = after_opening(read_claims(books, records, rates, context.as_of), opened)
+    steps = positions(books, claims, moves(books, records, context.as_of), context.as_of)
     translated = translate(books, steps, claims, rates, opened, context.as_of)
     balances = contract_balances(books, records, translated, opened, context.as_of)
     entries = journal(books, translated, claims, rates, opened)
@@ -38,7 +38,7 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
         entries = left_to_post(entries, shaped(approved, JOURNAL), books.periods, calendars)
     result = StageResult()
     result.frames = {"contract_balances": balances.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
-    result.findings = [frame for frame in (_missing_rates(books, translated), _unplaced(claims)) if frame.height]
+    result.findings = [frame for frame in (_missing_rates(books, translated), _unvalued(claims), _unplaced(claims)) if frame.height]
     return books.with_extra(contract_balances=balances, translated=_whole(books, translated)), result
 
 
@@ -62,6 +62,18 @@ def _missing_rates(books: Books, translated: Translated) -> pl.DataFrame:
         "currency", pl.col("date").alias("since"),
         message.alias("message"),
         pl.lit("Supply the exchange rate, or correct the currency of the contract or its legal entity.").alias("remedy"),
+        pl.lit("controller").alias("owner"), "evidence",
+    )  # fmt: skip
+
+
+def _unvalued(claims: Claims) -> pl.DataFrame:
+    """Return a finding per document in another currency than its contract's that no rate translates."""
+    text = "No rate from {} into the currency of contract {} is known on {}: {} {} stands in no balance."
+    message = pl.format(text, "currency", "contract_id", pl.col("date").cast(pl.String), "entity", "entity_id")
+    return claims.unvalued.sort("entity", "entity_id").select(
+        pl.lit("revenue").alias("stage"), pl.lit("exchange_rate_missing").alias("kind"), pl.lit("exchange_rate_missing").alias("rule"),
+        pl.lit("high").alias("severity"), "entity", "entity_id", "contract_id", "currency", pl.col("date").alias("since"),
+        message.alias("message"), pl.lit("Supply the exchange rate, or correct the document's currency.").alias("remedy"),
         pl.lit("controller").alias("owner"), "evidence",
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -59,6 +60,24 @@ def with_rate(rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, n
     return pl.concat([own, foreign]).sort("rate.row").drop("rate.row")
 
 
+def in_contract_currency(
+    rows: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFrame, *, names: Sequence[str], day: str, stated: str
+) -> pl.DataFrame:
+    """Return rows with the amounts `names` in their contract's currency; `stated` names the column of the document's own.
+
+    A document in another currency counts at the spot rate of its day; without a rate its amounts are null.
+    """
+    own = contracts.select("contract_id", pl.col("currency").alias("functional_currency"), pl.col("minor_digits").alias("rate.digits"))
+    known = rows.with_row_index("rate.place").join(own, on="contract_id", how="left", maintain_order="left")
+    other = (pl.col(stated) != pl.col("functional_currency")).fill_null(value=False)
+    if not known.filter(other).height:
+        return rows
+    asked = with_rate(known.filter(other).with_columns(pl.col(stated).alias("currency")), rates, day=day, kind="spot", name="rate.spot")
+    valued = asked.with_columns(translated(pl.col(name), "rate.spot", pl.col("rate.digits")).alias(name) for name in names)
+    both = pl.concat([known.filter(~other), valued.select(known.columns)])
+    return both.sort("rate.place").drop("rate.place", "functional_currency", "rate.digits")
+
+
 def translated(amount: pl.Expr, rate: str, digits: pl.Expr) -> pl.Expr:
     """Return amount × rate (column name), rounded half up to the functional currency's minor unit, as MONEY."""
     minor = units_per_minor(digits)
@@ -75,4 +94,4 @@ def _as_rate(units_of_rate: pl.Expr) -> pl.Expr:
     return units_of_rate.cast(pl.Decimal(38, 0)).cast(RATE) / pl.lit(_SCALE, dtype=RATE)
 
 
-__all__ = ["MONEY", "RATE", "rate_table", "translated", "with_rate"]
+__all__ = ["MONEY", "RATE", "in_contract_currency", "rate_table", "translated", "with_rate"]

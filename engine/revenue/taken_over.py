@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -52,7 +53,7 @@ def after_opening(claims: Claims, opened: pl.DataFrame) -> Claims:
     named = cash.join(known, on=["contract_id", "claim"], how="left", maintain_order="left")
     gone = pl.col("known").is_null() & pl.col("contract_id").is_in(days["contract_id"].implode())
     cash = named.with_columns(pl.when(gone).then(None).otherwise(pl.col(name)).alias(name) for name in ("claim", "basis")).drop("known")
-    return Claims(billed, cash, plan, claims.unplaced)
+    return replace(claims, billed=billed, cash=cash, plan=plan)
 
 
 def opening_steps(opened: pl.DataFrame) -> pl.DataFrame:

@@ -172,3 +172,20 @@ def test_the_order_of_rates_and_records_does_not_matter(posted: Post) -> None:
     assert one.journal.equals(other.journal)
     assert one.balances.equals(other.balances)
     assert isinstance(one.balances, pl.DataFrame)
+
+
+def test_a_document_in_another_currency_counts_at_the_rate_of_its_day(posted: Post) -> None:
+    made = posted(
+        "2027-02-28", lines=[{"amount": 1000}], earned=[{"posting_date": "2027-01-31", "amount": 500}],
+        invoice=[invoice("I1", "2027-01-31", 400, currency="GBP")],
+        payment=[paid("P1", "2027-02-10", 200, invoice_id="I1", currency="GBP")],
+        exchange_rate=rates("spot", ("2027-01-31", "1.25"), ("2027-02-10", "1.30")),
+    )  # fmt: skip
+    assert made.balance("2027-01", "receivable", "contract_asset", "billed") == [500, 0, 500]
+    assert made.balance("2027-02", "receivable", "received") == [240, 260]
+
+
+def test_a_document_in_a_currency_without_rate_is_a_finding(posted: Post) -> None:
+    made = posted("2027-02-28", invoice=[invoice("I1", "2027-01-31", 400, currency="CHF")])
+    assert [(row["rule"], row["entity"], row["entity_id"]) for row in made.findings] == [("exchange_rate_missing", "invoice", "I1")]
+    assert made.balance("2027-01", "billed", "receivable") == [0, 0]
