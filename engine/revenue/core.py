@@ -12,7 +12,7 @@ from engine.revenue.allocation import POOLED, inception
 from engine.revenue.amendments import amended_lines, counted_amendments, line_terms
 from engine.revenue.changes import classified, distinctness_findings
 from engine.revenue.contracts import contract_frame, gate_findings
-from engine.revenue.delivered import counted_time, delivered, rounded_daily, shared_royalties
+from engine.revenue.delivered import counted_time, delivered, kept_cash, rounded_daily, shared_royalties
 from engine.revenue.evolve import CHOICES, NUMBERS, Evolved, Happenings, evolve
 from engine.revenue.exact import COEFFICIENT, money_units, units_money, wide
 from engine.revenue.financed import contract_financing, promised_payments
@@ -341,7 +341,8 @@ def _outside(
     shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
         _obligation_terms(lines).select("okey", "line_id"), on="okey", how="left"
     )
-    rows = pl.concat([delivered(records, known, worked, as_of), shared_royalties(records, lines, shares, satisfied, as_of)])
+    earned = [delivered(records, known, worked, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
+    rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
     head = lines.select(
         "contract_line_id",
         "contract_id",
@@ -357,7 +358,10 @@ def _outside(
     )
     held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
     rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
-    rows = rows.join(contracts.select("contract_id", "gate_date"), on="contract_id", how="inner").filter(pl.col("gate_date").is_not_null())
+    rows = rows.join(contracts.select("contract_id", "gate_date"), on="contract_id", how="inner")
+    # Cash kept for good is revenue without a contract; everything else waits for one.
+    rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
+    rows = rows.filter(pl.col("gate_date").is_not_null())
     rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
     rows = with_period(rows, periods, "date")
     daily = rounded_daily(rows.with_columns(pl.min_horizontal("period_end", pl.lit(as_of)).alias("posting_date")), "half_even")

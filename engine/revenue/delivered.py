@@ -238,3 +238,39 @@ def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
         (pl.col("→net") - pl.col("→net").shift(1).over(key).fill_null(0)).alias("minor"),
         (pl.col("→gross") - pl.col("→gross").shift(1).over(key).fill_null(0)).alias("gross"),
     ).drop("→net", "→gross", "units")
+
+
+def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return cash that became revenue although the criteria of a contract were never met (`DELIVERED`; 606-10-25-7).
+
+    Only what cannot be claimed back (every line says so), and only when the agreement was terminated, or all of it
+    was delivered and all of the price was received.
+    """
+    final = (
+        lines.sort("contract_line_id")
+        .group_by("contract_id", maintain_order=True)
+        .agg((~pl.col("is_refundable").fill_null(value=True)).all().alias("→final"), pl.col("okey", "contract_line_id").first())
+    )
+    failed = contracts.filter(pl.col("gate") == "not_met").join(final, on="contract_id", how="inner").filter("→final")
+    invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
+    paid = (
+        records.frame("payment")
+        .join(invoices, on="invoice_id", how="left")
+        .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
+    )
+    names = ["contract_id", "okey", "contract_line_id", "minor_digits", "status", "terminated_date", "end_date", "total_value"]
+    rows = paid.filter(pl.col("paid_date") <= as_of).join(failed.select(names), on="contract_id", how="inner")
+    received = pl.col("amount").sum().over("contract_id")
+    ended = pl.when(pl.col("terminated_date") <= as_of).then(pl.col("terminated_date"))
+    done = pl.when((pl.col("status") == "completed") & (received >= pl.col("total_value"))).then(pl.coalesce("end_date", "paid_date"))
+    rows = rows.with_columns(pl.coalesce(ended, done).alias("→free")).filter(pl.col("→free").is_not_null())
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        pl.max_horizontal("paid_date", "→free").alias("date"),
+        money_units(pl.col("amount"), pl.col("minor_digits")).alias("units"),
+        pl.lit("cash").alias("basis"),
+        pl.lit("point_in_time").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    ).filter(pl.col("date") <= as_of)
