@@ -15,7 +15,7 @@ from engine.revenue.contracts import contract_frame, gate_findings
 from engine.revenue.delivered import counted_time, delivered, kept_cash, rounded_daily, shared_royalties
 from engine.revenue.evolve import CHOICES, NUMBERS, Evolved, Happenings, evolve
 from engine.revenue.exact import COEFFICIENT, money_units, units_money, wide
-from engine.revenue.financed import contract_financing, promised_payments
+from engine.revenue.financed import contract_financing, discounted, promised_payments
 from engine.revenue.financing import Financing
 from engine.revenue.frames import setting
 from engine.revenue.happenings import (
@@ -103,6 +103,15 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     changes = classified(terms, lines, contracts, records, as_of)
     splits = split_changes(changes)
     levels = price_levels(records, contracts, lines, terms, as_of)
+    financing = contract_financing(
+        contracts,
+        lines.filter(pl.col("added_place") == 0),
+        records.frame("milestone"),
+        promised_payments(contracts, records.frame("billing_plan_line"), records.frame("invoice"), records.frame("payment")),
+        as_of,
+        levels,
+    )
+    levels = discounted(levels, financing.prices)
     start, later = level_steps(levels, lines, contracts)
     later = later.join(opened, on="group_id", how="left", maintain_order="left").filter(
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
@@ -110,13 +119,6 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     worked = counted_time(records, lines, as_of)
     kept_terms = terms.join(splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
     observed = split_observations(observations(records, lines, kept_terms, worked, as_of), splits)
-    financing = contract_financing(
-        contracts,
-        lines.filter(pl.col("added_place") == 0),
-        records.frame("milestone"),
-        promised_payments(contracts, records.frame("billing_plan_line"), records.frame("invoice"), records.frame("payment")),
-        as_of,
-    )
     allocated = inception(lines, terms, contracts, _initial(lines, start), financing.prices)
     ends = terminations(contracts, amended, records, as_of)
     events = ordered_events(amendments, later, ends)

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.conventions import TermColumns, with_earned
+from engine.revenue.exact import money_units, part_units
 from engine.revenue.financing import Financing, significant_financing
 from engine.revenue.rounding import round_share, units
 
@@ -19,13 +20,18 @@ _TRANSFERS: Final = ["contract_id", "contract_line_id", "date", "amount"]
 
 
 def contract_financing(
-    contracts: pl.DataFrame, lines: pl.DataFrame, milestones: pl.DataFrame, payments: pl.DataFrame, as_of: dt.date
+    contracts: pl.DataFrame,
+    lines: pl.DataFrame,
+    milestones: pl.DataFrame,
+    payments: pl.DataFrame,
+    as_of: dt.date,
+    levels: pl.DataFrame | None = None,
 ) -> Financing:
     """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
 
     `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
     financing. `lines`: promises as signed, with timing, amount, standalone_selling_price, cash_selling_price, begins
-    and ends. `payments`: from `promised_payments`.
+    and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`).
     """
     cash = lines.group_by("contract_id").agg(
         pl.when(pl.col("cash_selling_price").is_not_null().any())
@@ -38,7 +44,21 @@ def contract_financing(
     )  # fmt: skip
     asked = stated.filter(pl.any_horizontal(pl.col("financing_rate", "cash_price", "financing_exclusion").is_not_null()))
     own = lines.join(asked, on="contract_id", how="semi")
-    return significant_financing(stated, _transfers(_valued(own, contracts), milestones, as_of), payments)
+    valued = _valued(own, contracts)
+    held = None if levels is None else _held_back(valued, levels)
+    return significant_financing(stated, _transfers(valued, milestones, as_of), payments, held)
+
+
+def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+    """Return the levels with what may not be owed of a financed promise (a refund, a rebate) at its worth at transfer too (32-15)."""
+    if not prices.height:
+        return levels
+    units_of = {name: units(pl.col(name).round(6, mode="half_away_from_zero").cast(MONEY)) for name in ("price", "promised")}
+    worth = prices.select("contract_line_id", *(expression.alias(name) for name, expression in units_of.items()))
+    made = levels.join(worth, on="contract_line_id", how="left", maintain_order="left")
+    lowers = (pl.col("component") == "variable") & (pl.col("level") < 0) & (pl.col("promised") > 0)
+    scaled = pl.when(lowers).then(part_units(pl.col("level"), pl.col("price"), pl.col("promised"))).otherwise("level")
+    return made.with_columns(scaled.alias("level")).select(levels.columns)
 
 
 def promised_payments(
@@ -70,8 +90,8 @@ def promised_payments(
 
 def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Add `promised`: the line's amount, or its share of a package price by standalone selling price, or an even one."""
-    package = contracts.select("contract_id", "total_value")
-    made = lines.join(package, on="contract_id", how="left", maintain_order="left")
+    package = contracts.select("contract_id", "total_value", "minor_digits")
+    made = lines.drop("minor_digits", strict=False).join(package, on="contract_id", how="left", maintain_order="left")
     is_package = pl.col("amount").is_null().all().over("contract_id")
     weight = units(pl.col("standalone_selling_price").fill_null(0).cast(MONEY))
     weight = pl.when(weight.sum().over("contract_id") > 0).then(weight).otherwise(pl.lit(1, dtype=pl.Int128))
@@ -80,6 +100,18 @@ def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     made = made.with_columns(share.alias("so_far"))
     part = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_id", order_by="contract_line_id").fill_null(0)
     return made.with_columns(pl.when(is_package).then(part).otherwise(pl.col("amount")).cast(MONEY).alias("promised"))
+
+
+def _held_back(lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """Return the day from which a line costs anything, where an estimate held back all of it before."""
+    own = levels.filter(pl.col("component") == "variable").select("contract_line_id", "date", "level")
+    about = lines.select("contract_line_id", money_units(pl.col("promised"), pl.col("minor_digits")).alias("whole"))
+    left = own.join(about, on="contract_line_id", how="inner").with_columns((pl.col("whole") + pl.col("level") > 0).alias("is_owed"))
+    was_nothing = pl.col("is_owed").not_().cum_max().over("contract_line_id", order_by="date")
+    return (
+        left.filter(pl.col("is_owed") & was_nothing)
+        .group_by("contract_line_id").agg(pl.col("date").min().alias("earned_from"))
+    )  # fmt: skip
 
 
 def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

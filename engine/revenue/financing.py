@@ -50,7 +50,9 @@ class Financing:
     parts: pl.DataFrame
 
 
-def significant_financing(contracts: pl.DataFrame, transfers: pl.DataFrame, payments: pl.DataFrame) -> Financing:
+def significant_financing(
+    contracts: pl.DataFrame, transfers: pl.DataFrame, payments: pl.DataFrame, held: pl.DataFrame | None = None
+) -> Financing:
     """Decide for every contract with a rate, a cash price or a reason whether it finances, and price it.
 
     `contracts`: contract_id, calendar, minor_digits, financing_rate (percent a year),
@@ -58,7 +60,8 @@ def significant_financing(contracts: pl.DataFrame, transfers: pl.DataFrame, paym
     compounding. `transfers`: contract_id, contract_line_id, date, amount (what is promised for it).
     `payments`: contract_id, date, amount, is_retention. A payment held back to protect performance is
     no financing (32-17(c)). Where a rate is given it prevails over the one the cash price implies
-    (32-19: frozen at inception).
+    (32-19: frozen at inception). `held`: contract_line_id, earned_from, of promises whose whole price
+    is held back until a day after transfer: until then there is nothing that could bear interest.
     """
     stated = contracts.filter(
         pl.col("financing_rate").is_not_null() | pl.col("cash_price").is_not_null() | pl.col("financing_exclusion").is_not_null()
@@ -72,6 +75,8 @@ def significant_financing(contracts: pl.DataFrame, transfers: pl.DataFrame, paym
     ).with_columns(whole_months(pl.col("from_date"), pl.col("to_date")).alias("months"))  # fmt: skip
     decided = _decisions(stated, pairs)
     parts = _parts(pairs, decided.filter("significant"))
+    if held is not None and held.height:
+        parts = _held_back(parts, held)
     prices = (
         parts.group_by("contract_id", "contract_line_id")
         .agg(pl.col("promised").sum(), pl.col("worth").sum().alias("price"))
@@ -149,6 +154,26 @@ def _parts(pairs: pl.DataFrame, significant: pl.DataFrame) -> pl.DataFrame:
         pl.when("is_advance").then(pl.col("worth")).otherwise(fine).alias("end_value"),
         pl.when("is_advance").then(pl.lit("expense")).otherwise(pl.lit("income")).alias("direction"),
     )
+
+
+def _held_back(parts: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Let the interest of a promise begin when its price is earned, at the rate of what is then left of the time."""
+    later = parts.join(held, on="contract_line_id", how="left", maintain_order="left")
+    months = whole_months(pl.col("earned_from"), pl.col("to_date"))
+    is_held = (pl.col("direction") == "income") & (pl.col("earned_from") > pl.col("from_date")) & (months > 0)
+    later = later.with_columns(is_held.fill_null(value=False).alias("is_held"), months.alias("left"))
+    keys = ["left", "start_value", "end_value", "compounding", "step"]
+    rows = [
+        (*row, implied_rate(((-row[0], row[2]),), row[1], row[3], row[4])) for row in later.filter("is_held").select(keys).unique().rows()
+    ]
+    schema = {name: later.schema[name] for name in keys} | {"left_rate": RATE}
+    later = later.join(pl.DataFrame(rows, schema=schema, orient="row"), on=keys, how="left", maintain_order="left")
+    is_moved = pl.col("is_held") & pl.col("left_rate").is_not_null()
+    return later.with_columns(
+        pl.when(is_moved).then("earned_from").otherwise("from_date").alias("from_date"),
+        pl.when(is_moved).then("left").otherwise("months").alias("months"),
+        pl.when(is_moved).then("left_rate").otherwise("rate").alias("rate"),
+    ).select(parts.columns)
 
 
 def interest_entries(parts: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
