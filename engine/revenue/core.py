@@ -33,6 +33,7 @@ from engine.revenue.happenings import (
 )
 from engine.revenue.lines import line_frame
 from engine.revenue.measured import TERM, Measures, fiscal_periods
+from engine.revenue.missing import input_findings
 from engine.revenue.observe import observations
 from engine.revenue.opening import as_opened, latest_openings, opened_groups, with_openings
 from engine.revenue.options import option_prices
@@ -138,6 +139,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         distinctness_findings(changes),
         _review_findings(lines),
         _plan_findings(records, contracts, terms, levels),
+        input_findings(records, contracts, lines, levels, allocated.obligations),
     )
     return Core(
         contracts,

@@ -1,0 +1,123 @@
+"""What a contract must say before anything can be earned: each gap is a finding, never a silent nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.pricing import OUTSIDE
+from engine.revenue.records import Records
+
+_OWNER: Final = "revenue accounting"
+
+
+def input_findings(
+    records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, obligations: pl.DataFrame
+) -> pl.DataFrame:
+    """Return a finding for every contract or promise of which too little is known to recognize its price.
+
+    `lines`: promises as signed and as added, treated and priced. `levels`: what estimates put into prices.
+    `obligations`: what the price as signed is shared by.
+    """
+    return pl.concat(
+        [
+            _untreated(lines),
+            _without_term(lines),
+            _unpriced(contracts, lines, levels),
+            _without_promise(contracts, lines, obligations),
+            _undated(records, contracts),
+        ],
+        how="diagonal",
+    )
+
+
+def _untreated(lines: pl.DataFrame) -> pl.DataFrame:
+    hit = lines.filter(pl.col("timing").is_null() | pl.col("measure").is_null())
+    said = pl.format("No row of the policy says how {} is earned; nothing of it is recognized.", "contract_line_id")
+    return _of_lines(hit, "promise_not_treated", "high", said, "State the promise's offering, or add a row to the policy rev-treatment.")
+
+
+def _without_term(lines: pl.DataFrame) -> pl.DataFrame:
+    by_time = (pl.col("timing") == "over_time") & (pl.col("measure") == "time_elapsed") & ~pl.col("pricing").is_in(list(OUTSIDE))
+    lacks = pl.col("begins").is_null() | pl.col("ends").is_null()
+    hit = lines.filter(by_time & (lacks | (pl.col("ends") < pl.col("begins"))))
+    said = (
+        pl.when(pl.col("begins").is_null() | pl.col("ends").is_null())
+        .then(pl.format("{} is earned by time and has no start or no end; nothing of it is recognized.", "contract_line_id"))
+        .otherwise(
+            pl.format("{} is earned by time and ends ({}) before it starts ({}).", "contract_line_id", "ends", "begins")
+        )
+    )  # fmt: skip
+    return _of_lines(hit, "promise_without_term", "high", said, "Correct the dates of the line or of its contract.")
+
+
+def _of_lines(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
+    return hit.select(
+        *_labels(kind, severity),
+        pl.lit("contract_line").alias("entity"),
+        pl.col("contract_line_id").alias("entity_id"),
+        "contract_id",
+        pl.col("amount").abs().alias("amount_at_risk"),
+        "currency",
+        message.alias("message"),
+        pl.lit(remedy).alias("remedy"),
+        pl.lit(_OWNER).alias("owner"),
+        "evidence",
+    )
+
+
+def _unpriced(contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """Return contracts whose promises state no price, singly or together, and of which nothing is estimated."""
+    priced = lines.filter(pl.col("pricing") != "package").select("contract_id").unique()
+    hit = (
+        contracts.filter(pl.col("total_value").is_null())
+        .join(lines.select("contract_id").unique(), on="contract_id", how="semi")
+        .join(priced, on="contract_id", how="anti")
+        .join(levels.select("contract_id").unique(), on="contract_id", how="anti")
+    )
+    said = pl.format("No line of contract {} states an amount, and the contract no value: there is no price to recognize.", "contract_id")
+    return _of_contracts(hit, "price_missing", "high", said, "State the amount of each line, or the value of the contract.")
+
+
+def _without_promise(contracts: pl.DataFrame, lines: pl.DataFrame, obligations: pl.DataFrame) -> pl.DataFrame:
+    """Return contracts with a price and nothing promised for it: no lines, or none but deductions."""
+    added = lines.filter(pl.col("added_place") > 0).select("group_id")
+    earning = pl.concat([obligations.select("group_id"), added]).unique()
+    lined = lines.select("contract_id").unique()
+    valued = (pl.col("total_value").fill_null(0) != 0) | pl.col("contract_id").is_in(lined["contract_id"].implode())
+    hit = contracts.filter(valued).join(earning, on="group_id", how="anti")
+    said = pl.format("Contract {} has a price, but no line that promises anything for it.", "contract_id")
+    return _of_contracts(hit, "price_without_promise", "high", said, "Enter the lines of the contract, or correct their amounts.")
+
+
+def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
+    dates = pl.col("signed_date", "start_date", "criteria_met_date")
+    bare = records.frame("contract").filter(pl.all_horizontal(dates.is_null())).select("contract_id")
+    hit = contracts.join(bare, on="contract_id", how="semi")
+    said = pl.format("Contract {} has no date of signing or start: it counts as signed on the day of the run.", "contract_id")
+    return _of_contracts(hit, "contract_not_dated", "medium", said, "Enter the date of signing.")
+
+
+def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
+    return hit.select(
+        *_labels(kind, severity),
+        pl.lit("contract").alias("entity"),
+        pl.col("contract_id").alias("entity_id"),
+        "contract_id",
+        pl.col("total_value").abs().alias("amount_at_risk"),
+        "currency",
+        message.alias("message"),
+        pl.lit(remedy).alias("remedy"),
+        pl.lit(_OWNER).alias("owner"),
+        "evidence",
+    )
+
+
+def _labels(kind: str, severity: str) -> list[pl.Expr]:
+    return [
+        pl.lit("revenue").alias("stage"),
+        pl.lit(kind).alias("kind"),
+        pl.lit(kind).alias("rule"),
+        pl.lit(severity).alias("severity"),
+    ]
