@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def command(port: int, address: str) -> list[str]:
 
 
 def main() -> int:
-    """Run the nights when they are wanted, and serve until interrupted."""
+    """Run the nights when they are wanted, and serve until interrupted; returns only when it does not serve."""
     parser = argparse.ArgumentParser(prog="python -m dashboard", description="Serve the dashboard on the runs of a folder.")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of results; the store lies in it")
     parser.add_argument("--store", help="address of the case store, if it is not beside the runs")
@@ -64,11 +63,10 @@ def main() -> int:
     if given.policies:
         os.environ[POLICIES_VARIABLE] = str(given.policies.resolve())
     print(f"The dashboard is at http://{given.address}:{given.port} (Ctrl+C ends it).", flush=True)
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    try:
-        return subprocess.run(command(given.port, given.address), env={**os.environ, "PYTHONPATH": path}, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    # The server takes this process's place, so that whoever ends it ends the server.
+    started = command(given.port, given.address)
+    return os.execv(started[0], started)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,14 @@ from dashboard.components.shell import choose_run, guarded, show_person, style
 st.set_page_config(page_title="Tieout", page_icon=":material/balance:", layout="wide")
 
 SECTIONS = {
-    "": [("overview", "Overview", "monitoring"), ("exceptions", "Exceptions", "flag")],
-    "Results": [("runs", "Runs", "history")],
-}
+    "": [("overview", "Overview", "monitoring"), ("exceptions", "Exceptions", "flag"), ("projects", "My projects", "badge")],
+    "Money": [
+        ("billing", "Billing", "receipt_long"), ("revenue", "Revenue", "trending_up"), ("reconciliation", "Reconciliation", "join_inner"),
+    ],
+    "Evidence": [
+        ("record", "Record", "search"), ("integrations", "Integrations", "sync_alt"), ("runs", "Runs", "history"),
+    ],
+}  # fmt: skip
 
 chosen = st.navigation(
     {

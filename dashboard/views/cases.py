@@ -200,12 +200,12 @@ def case_detail(store: Store, run: RunEntry, name: str) -> dict[str, Any]:
             for each in requests
             if each.state == "waiting"
         ]  # fmt: skip
-    return {"case": fields, "history": events, "waiting": waiting, "explanation": _explained(run, fields["case_id"])}
+    return {"case": fields, "history": events, "waiting": waiting, "explanation": _explained(run, fields["finding_id"])}
 
 
-def _explained(run: RunEntry, case_id: str) -> dict[str, Any] | None:
+def _explained(run: RunEntry, finding_id: str) -> dict[str, Any] | None:
     try:
-        return explain_finding(run.folder, case_id, run.snapshot_folder)
+        return explain_finding(run.folder, finding_id, run.snapshot_folder)
     except UsageError:
         return None
 

@@ -71,7 +71,7 @@ def test_an_address_opens_an_exception(workspace: Workspace) -> None:
 
     store = workspace.open_store()
     with store.read() as session:
-        case = session.query(Case).filter(Case.kind == "value_drift").one()
+        case = session.query(Case).filter(Case.kind == "unauthorized_change").one()
     app = opened("exceptions", record=case.case_id)
     assert case.message in texts(app)
     assert "CRM owns the signed value" in texts(app)
@@ -83,7 +83,7 @@ def test_a_comment_is_written_through_the_page(workspace: Workspace) -> None:
 
     store = workspace.open_store()
     with store.read() as session:
-        case = session.query(Case).filter(Case.kind == "value_drift").one()
+        case = session.query(Case).filter(Case.kind == "unauthorized_change").one()
     app = opened("exceptions", record=case.case_id)
     app.text_area[0].set_value("asked sales")
     next(each for each in app.button if each.label == "Note it").click()

@@ -1,0 +1,30 @@
+"""One billing decision: why, why not otherwise, and what would flip it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from adapters.explain_decision import explain_decision, render_decision
+from dashboard.components.shell import Here
+from engine.errors import TieoutError
+
+
+def show_decision(here: Here, identity: str) -> None:
+    """Show everything that decided an item, from the run's own policies."""
+    policies = here.run.folder / "inputs" / "policies"
+    try:
+        told: dict[str, Any] = explain_decision(here.run.folder, identity, policies, here.run.snapshot_folder)
+    except TieoutError as error:
+        st.warning(f"**{error.message}** {error.remedy}".rstrip())
+        return
+    with st.container(border=True):
+        st.subheader(identity.replace("_", " ").replace(":", " ", 1))
+        if told.get("flip"):
+            st.markdown(f":material/lightbulb: {told['flip']}")
+        st.code(render_decision(told), language=None, wrap_lines=True)
+        st.page_link(
+            "pages/record.py", label="The record with its source rows", icon=":material/search:",
+            query_params={"record": identity.partition(":")[2]},
+        )  # fmt: skip

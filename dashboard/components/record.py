@@ -1,0 +1,82 @@
+"""A record with its source rows, and what each output says of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+import streamlit as st
+
+from dashboard.components.browse import browse
+from dashboard.components.shell import Here, empty
+from dashboard.views.record import agreed, find_records, search_records, source_rows, told_of
+from dashboard.views.tables import Column, FrameRows, Kind
+
+_RECORD: Final = "record"
+_LIMIT: Final = 20
+
+
+def choose_record(here: Here) -> str | None:
+    """Let a person name a record; return its id, or None when none or several fit."""
+    text = st.text_input(
+        "Id or name", st.query_params.get(_RECORD, ""), key="record:id", placeholder="CON-0004, INV-000029, Alder Logistics …"
+    )
+    if not text.strip():
+        return None
+    identity = text.strip()
+    if identity != st.query_params.get(_RECORD):
+        st.query_params[_RECORD] = identity
+    if find_records(here.run, identity) or told_of(here.run, identity):
+        return identity
+    found = search_records(here.run, identity, _LIMIT)
+    if not found:
+        empty(f"Nothing is called {identity}.", "Look in an earlier run, or search for a part of it.")
+        return None
+    st.caption(f"{len(found)} records" + (" or more" if len(found) == _LIMIT else ""))
+    for entity, key, name in found:
+        st.page_link("pages/record.py", label=f"{entity.replace('_', ' ')} **{key}** {name}", query_params={_RECORD: key})
+    return None
+
+
+def show_record(here: Here, identity: str) -> None:
+    """Show the agreed records of an id, their source rows, and what the outputs say."""
+    for entity, row in find_records(here.run, identity):
+        with st.container(border=True):
+            st.subheader(f"{entity.replace('_', ' ').capitalize()} {identity}")
+            fields, sources = st.columns([2, 3], gap="large")
+            with fields:
+                st.markdown("**Agreed record**")
+                told = [{"field": name.replace("_", " "), "value": value} for name, value in agreed(row)]
+                st.dataframe(told, hide_index=True, column_config={"field": "Field", "value": "Value"}, height=360)
+            with sources:
+                st.markdown("**Source rows, by system**")
+                for each in source_rows(here.run, row.get("evidence")):
+                    st.markdown(f":gray-badge[{each['system']}] `{each['place']}`")
+                    if each["line"]:
+                        st.code(each["line"], language=None, wrap_lines=True)
+    outputs = told_of(here.run, identity)
+    if not outputs:
+        empty("No output speaks of it.")
+        return
+    for place, (name, frame) in zip(st.tabs([each.replace("_", " ").capitalize() for each in outputs]), outputs.items(), strict=True):
+        with place:
+            rows = FrameRows(frame, _columns(frame))
+            browse(rows, name)
+
+
+def _columns(frame: pl.LazyFrame) -> list[Column]:
+    found = []
+    for name, dtype in frame.collect_schema().items():
+        kind: Kind = "text"
+        if isinstance(dtype, pl.List):
+            kind = "list"
+        elif isinstance(dtype, pl.Decimal):
+            kind = "money" if dtype.scale == 6 else "number"
+        elif dtype.is_integer():
+            kind = "count"
+        elif isinstance(dtype, pl.Date):
+            kind = "date"
+        found.append(
+            Column(name, name.replace("_", " ").capitalize(), kind, searched=dtype == pl.String, shown=name != "policy_fingerprint")
+        )
+    return found

@@ -1,0 +1,25 @@
+"""Small tables whose figures stand at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard.components.shell import empty
+from dashboard.views.tables import NUMERIC, Column, shown
+
+
+def small_table(rows: pl.DataFrame, columns: Sequence[Column], nothing: str = "Nothing here.") -> None:
+    """Show a table that fits on the screen whole."""
+    if rows.is_empty():
+        empty(nothing)
+        return
+    columns = [each for each in columns if each.name in rows.columns and each.shown]
+    config: dict[str, Any] = {
+        each.name: st.column_config.TextColumn(each.label, alignment="right" if each.kind in NUMERIC else "left", width=each.width)
+        for each in columns
+    }
+    st.dataframe(shown(rows, columns), hide_index=True, column_config=config)

@@ -1,0 +1,68 @@
+"""Reconciliation: from the matrix of systems to a tie-out, to its matches and breaks side by side."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from dashboard.views.tables import Column
+from dashboard.views.workspace import RunEntry, output
+
+TIE_OUTS: Final = (
+    Column("reconciliation", "Tie-out", filtered=True, searched=True), Column("scope", "Scope", filtered=True, searched=True),
+    Column("period", "Period", filtered=True), Column("left_system", "Left", filtered=True), Column("right_system", "Right", filtered=True),
+    Column("left_total", "Left total", "money"), Column("right_total", "Right total", "money"), Column("difference", "Difference", "money"),
+    Column("explained", "Explained", "money"), Column("unexplained", "Unexplained", "money"), Column("matched", "Matched", "count"),
+    Column("breaks", "Breaks", "count"), Column("status", "Status", "code", filtered=True, ranks=("open", "review", "explained", "tied")),
+    Column("currency", "Currency", filtered=True, shown=False),
+)  # fmt: skip
+
+LINES: Final = (
+    Column("side", "Side", "code", filtered=True), Column("entity", "Record", "code", filtered=True),
+    Column("entity_id", "Id", searched=True),
+    Column("amount", "Amount", "money"), Column("residual", "Left over", "money"), Column("pass", "Pass", "code", filtered=True),
+    Column("reason", "Why", searched=True),
+    Column("status", "Status", "code", filtered=True, ranks=("unmatched", "suggested", "confirmed")),
+    Column("key", "Key", searched=True), Column("match_id", "Match", searched=True, shown=False),
+    Column("currency", "Currency", filtered=True, shown=False),
+)  # fmt: skip
+
+STATUSES: Final = ("open", "review", "explained", "tied")
+
+
+def matrix(run: RunEntry) -> pl.DataFrame | None:
+    """Return by pair of systems how many of their tie-outs stand how; None when none was made."""
+    frame = output(run.folder, "tieout_matrix")
+    if frame is None:
+        return None
+    counts = [pl.col(each).sum() for each in (*STATUSES, "breaks")]
+    found = frame.group_by("left_system", "right_system").agg(counts).sort("left_system", "right_system")
+    worst = pl.coalesce(pl.when(pl.col(each) > 0).then(pl.lit(each)) for each in STATUSES)
+    return found.with_columns(worst.fill_null("tied").alias("status"), pl.sum_horizontal(STATUSES).alias("tie_outs")).collect()
+
+
+def tie_outs(run: RunEntry) -> pl.LazyFrame | None:
+    """Return the tie-outs of a run."""
+    return output(run.folder, "reconciliations")
+
+
+def explained_by(run: RunEntry, reconciliation: str) -> pl.DataFrame:
+    """Return by currency what explains the differences of a tie-out over all its scopes."""
+    frame = output(run.folder, "reconciliations")
+    if frame is None:
+        return pl.DataFrame()
+    parts = [each for each in frame.collect_schema().names() if each.startswith("explained_")]
+    sums = [pl.col(each).sum() for each in (*parts, "unexplained")]
+    totals = frame.filter(pl.col("reconciliation") == reconciliation).group_by("currency").agg(sums).sort("currency").collect()
+    long = totals.unpivot(on=[*parts, "unexplained"], index="currency", variable_name="cause", value_name="amount")
+    return long.filter(pl.col("amount") != 0).with_columns(pl.col("cause").str.strip_prefix("explained_"))
+
+
+def lines(run: RunEntry, reconciliation: str, *, broken: bool) -> pl.LazyFrame | None:
+    """Return the lines of a tie-out: those without a confirmed match, or those with one."""
+    frame = output(run.folder, "matches")
+    if frame is None:
+        return None
+    mine = frame.filter(pl.col("reconciliation") == reconciliation)
+    return mine.filter((pl.col("status") != "confirmed") == broken)

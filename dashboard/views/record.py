@@ -1,0 +1,94 @@
+"""Any record: what each system says of it, what is agreed, and everything that was decided, found and posted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from adapters.explain import source_line
+from dashboard.views.formats import cell
+from dashboard.views.workspace import RunEntry, damaged, output
+
+GOLDEN: Final = "golden"
+_HIDDEN: Final = {"source_system", "source_id", "source_file", "source_row", "record_hash", "evidence"}
+
+# Outputs that speak of a record, by the columns that name it.
+_TOLD: Final = {
+    "billing_decisions": ("item_id", "contract_id", "contract_line_id", "project_id"),
+    "obligations": ("contract_id", "obligation_id"), "revenue_schedule": ("contract_id", "contract_line_id", "obligation_id"),
+    "modifications": ("amendment_id", "contract_id", "contract_line_id"), "contract_balances": ("contract_id",),
+    "journal": ("journal_id", "contract_id", "contract_line_id"), "matches": ("entity_id",),
+    "findings": ("entity_id", "related_id", "contract_id"), "time_revenue": ("time_entry_id", "contract_line_id"),
+}  # fmt: skip
+
+
+def find_records(run: RunEntry, identity: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the agreed records whose key is an id, each with its entity.
+
+    A composite key is written as its values joined by `|`.
+    """
+    found = []
+    for path in sorted((run.folder / GOLDEN).glob("*.parquet")):
+        key = _key(run.folder, path.stem)
+        try:
+            rows = pl.scan_parquet(path).filter(key == identity).collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise damaged(run.folder, f"{GOLDEN}/{path.stem}") from error
+        found += [(path.stem, row) for row in rows.to_dicts()]
+    return found
+
+
+def _key(_: Path, entity: str) -> pl.Expr:
+    from engine.canonical.schema import entity_spec
+
+    return pl.concat_str(*(pl.col(each).cast(pl.String) for each in entity_spec(entity).keys), separator="|")
+
+
+def search_records(run: RunEntry, text: str, limit: int = 20) -> list[tuple[str, str, str]]:
+    """Return records whose id or name holds a text: entity, id and name."""
+    from engine.canonical.schema import entity_spec
+
+    found: list[tuple[str, str, str]] = []
+    wanted = text.strip().lower()
+    for path in sorted((run.folder / GOLDEN).glob("*.parquet")):
+        frame = pl.scan_parquet(path)
+        names = [each for each in ("name", "contract_number", "invoice_number", "description") if each in frame.collect_schema().names()]
+        key = pl.concat_str(*(pl.col(each).cast(pl.String) for each in entity_spec(path.stem).keys), separator="|")
+        shown = pl.coalesce(*names, pl.lit("")) if names else pl.lit("")
+        both = frame.select(key.alias("key"), shown.alias("name"))
+        held = pl.any_horizontal(pl.col("key", "name").str.to_lowercase().str.contains(wanted, literal=True))
+        found += [(path.stem, row[0], row[1]) for row in both.filter(held).head(limit - len(found)).collect().rows()]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def agreed(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the fields of an agreed record that have a value, as text."""
+    kinds = {list: "list"}
+    return [(name, cell(value, kinds.get(type(value), "text"))) for name, value in row.items() if value is not None and name not in _HIDDEN]
+
+
+def source_rows(run: RunEntry, evidence: list[str] | None) -> list[dict[str, Any]]:
+    """Return the source rows a record was made of: system, place and, from a text file, the line itself."""
+    rows = []
+    for place in evidence or []:
+        told = source_line(place, run.snapshot_folder)
+        rows.append({"system": place.split("/", 1)[0], "place": place, "line": told["line"]})
+    return rows
+
+
+def told_of(run: RunEntry, identity: str) -> dict[str, pl.LazyFrame]:
+    """Return by output the rows that speak of a record; outputs without any are left out."""
+    found: dict[str, pl.LazyFrame] = {}
+    for name, columns in _TOLD.items():
+        frame = output(run.folder, name)
+        if frame is None:
+            continue
+        there = [each for each in columns if each in frame.collect_schema().names()]
+        rows = frame.filter(pl.any_horizontal(pl.col(each) == identity for each in there))
+        if rows.select(pl.len()).collect().item():
+            found[name] = rows
+    return found

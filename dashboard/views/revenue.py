@@ -1,0 +1,76 @@
+"""Revenue: the waterfall of planned and recognized amounts, balances, what remains, and two books beside each other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from dashboard.views.names import with_names
+from dashboard.views.tables import Column
+from dashboard.views.workspace import RunEntry, output
+
+SCHEDULE: Final = (
+    Column("contract", "Contract", searched=True), Column("contract_line_id", "Line", searched=True),
+    Column("period", "Period", filtered=True),
+    Column("relates_to_period", "Relates to", filtered=True), Column("nature", "Nature", "code", filtered=True),
+    Column("basis", "Basis", "code", filtered=True), Column("planned_amount", "Planned", "money"),
+    Column("recognized_amount", "Recognized", "money"), Column("catch_up_amount", "Catch-up", "money"),
+    Column("rule", "Rule", filtered=True), Column("currency", "Currency", filtered=True, shown=False),
+    Column("contract_id", "Contract id", searched=True, shown=False), Column("evidence", "Source rows", "list", shown=False),
+)  # fmt: skip
+
+BALANCES: Final = (
+    Column("contract", "Contract", searched=True), Column("period", "Period", filtered=True), Column("billed", "Billed", "money"),
+    Column("recognized", "Recognized", "money"), Column("contract_asset", "Contract asset", "money"),
+    Column("contract_liability", "Contract liability", "money"), Column("receivable", "Receivable", "money"),
+    Column("unbilled_receivable", "Unbilled", "money"), Column("remaining_obligation", "Remaining", "money"),
+    Column("currency", "Currency", filtered=True, shown=False), Column("contract_id", "Contract id", searched=True, shown=False),
+)  # fmt: skip
+
+SHADOW: Final = (
+    Column("contract", "Contract", searched=True), Column("contract_line_id", "Line", searched=True),
+    Column("period", "Period", filtered=True),
+    Column("theirs", "Revenue engine", "money"), Column("ours", "Tieout", "money"), Column("difference", "Difference", "money"),
+    Column("cause", "Cause", "code", filtered=True), Column("detail", "Detail", searched=True),
+    Column("currency", "Currency", filtered=True, shown=False), Column("contract_id", "Contract id", searched=True, shown=False),
+)  # fmt: skip
+
+DISCLOSURES: Final = (
+    Column("disclosure", "Disclosure", "code", filtered=True), Column("contract", "Contract", searched=True),
+    Column("band_start", "From", "date"), Column("band_end", "To", "date"), Column("dimension", "By", "code", filtered=True),
+    Column("dimension_value", "Of", filtered=True), Column("amount", "Amount", "money"),
+    Column("exempted_by", "Exempted by", filtered=True),
+    Column("rule", "Rule", filtered=True), Column("currency", "Currency", filtered=True, shown=False),
+)  # fmt: skip
+
+_BALANCES: Final = ("contract_asset", "contract_liability", "receivable", "remaining_obligation")
+
+
+def has_revenue(run: RunEntry) -> bool:
+    """Say whether a run decided revenue."""
+    return output(run.folder, "revenue_schedule") is not None
+
+
+def table(run: RunEntry, name: str) -> pl.LazyFrame | None:
+    """Return an output of revenue with names beside its ids, or None when the run has none."""
+    frame = output(run.folder, name)
+    return None if frame is None else with_names(run, frame)
+
+
+def waterfall(run: RunEntry) -> pl.DataFrame:
+    """Return by currency and period what was recognized and what is planned."""
+    frame = output(run.folder, "revenue_schedule")
+    if frame is None:
+        return pl.DataFrame()
+    sums = frame.group_by("currency", "period").agg(pl.col("recognized_amount").sum(), pl.col("planned_amount").sum())
+    return sums.sort("currency", "period").collect()
+
+
+def closing_balances(run: RunEntry) -> pl.DataFrame:
+    """Return by currency the balances at the end of the last period the run has."""
+    frame = output(run.folder, "contract_balances")
+    if frame is None:
+        return pl.DataFrame()
+    last = frame.filter(pl.col("period") == pl.col("period").max().over("contract_id"))
+    return last.group_by("currency").agg(pl.col(each).sum() for each in _BALANCES).sort("currency").collect()
