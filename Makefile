@@ -24,7 +24,7 @@ dashboard: $(STAMP)
 	@$(BIN)/python -m dashboard --sample --out runs
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(STAMP)
 	$(BIN)/ruff check engine adapters dashboard tests benchmarks

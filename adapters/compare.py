@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from adapters.publish import MANIFEST
+from adapters.publish import read_manifest
 from engine.errors import StoreError
 
 _FINDING: Final = ("finding_id", "rule", "severity", "entity", "entity_id", "amount_at_risk", "currency", "message")
@@ -20,7 +19,7 @@ def compare_runs(earlier: Path, later: Path) -> dict[str, Any]:
     Effects are findings opened and closed, KPIs of the whole firm that moved, and the rows of every
     output. `why` says data, policy, engine, or several of them.
     """
-    before, after = _manifest(earlier), _manifest(later)
+    before, after = read_manifest(earlier), read_manifest(later)
     files = _changed({each["path"]: each["sha256"] for each in before["files"]}, {each["path"]: each["sha256"] for each in after["files"]})
     policies = _changed(_fingerprints(before), _fingerprints(after))
     mappings = _changed(before["mappings"], after["mappings"])
@@ -33,14 +32,6 @@ def compare_runs(earlier: Path, later: Path) -> dict[str, Any]:
         "files": files, "policies": policies, "mappings": mappings, "engine_changed": engine,
         "opened": opened, "closed": closed, "kpis": _kpis(earlier, later), "rows": _rows(before["counts"], after["counts"]),
     }  # fmt: skip
-
-
-def _manifest(run_dir: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((run_dir / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"The results in {run_dir} cannot be read.", "Run the snapshot again.") from error
-    return found
 
 
 def _fingerprints(manifest: dict[str, Any]) -> dict[str, str]:

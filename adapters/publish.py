@@ -142,6 +142,15 @@ def remove_leftovers(out: Path) -> None:
             os.close(handle)
 
 
+def read_manifest(run_dir: Path) -> dict[str, Any]:
+    """Return a run's manifest; raises StoreError when it is not there or damaged."""
+    try:
+        found: dict[str, Any] = json.loads((run_dir / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The results in {run_dir} cannot be read.", "Run the snapshot again.") from error
+    return found
+
+
 def find_run(out: Path, name: str | None) -> Path:
     """Return a run's folder by id, prefix or path; the latest when no name is given."""
     from engine.errors import UsageError

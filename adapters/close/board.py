@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.publish import MANIFEST
+from adapters.publish import read_manifest
 from adapters.store.audit import verify
 from adapters.store.tables import Case
 from engine.errors import StoreError
@@ -26,15 +25,6 @@ class BoardLine:
     question: str
     answer: str
     blocks: bool
-
-
-def read_manifest(run_dir: Path) -> dict[str, Any]:
-    """Return a run's manifest; raises StoreError when it is not there or damaged."""
-    try:
-        found: dict[str, Any] = json.loads((run_dir / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"The run {run_dir.name} cannot be read.", "Run its snapshot again.") from error
-    return found
 
 
 def output(run_dir: Path, name: str) -> pl.DataFrame | None:

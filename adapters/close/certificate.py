@@ -13,8 +13,8 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.close.board import output, read_manifest
-from adapters.publish import MANIFEST
+from adapters.close.board import output
+from adapters.publish import MANIFEST, read_manifest
 from adapters.store.tables import Case
 from engine.policy.kinds.close import ClosePolicy
 
