@@ -18,6 +18,7 @@ from adapters.policy_folder import SHIPPED, policy_files, require_policies
 from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
 from adapters.quality import DocsWriter
 from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
+from adapters.remedies import draft_files
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
 from adapters.store.database import store_url
 from adapters.store.runs import enter_run
@@ -29,6 +30,7 @@ from engine.policy.kinds.quality import QualityPolicy
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import PolicySet
 from engine.readings import reading_findings
+from engine.remedies import propose_remedies
 from engine.stage import Context, StageResult
 
 RUN_ID_LENGTH = 16
@@ -97,10 +99,14 @@ def _run(
     result = run_stages(read.facts, policy_set, context, None if before is None else before.facts, found)
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
+    remedies = propose_remedies(findings, policy_set, context)
     progress("Writing the results")
-    frames = {"findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, **_outputs(result)}
+    frames = {
+        "findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies, **_outputs(result),
+    }  # fmt: skip
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
-    pages = {} if docs is None else docs.pages(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
+    pages = draft_files(remedies, read)
+    pages |= {} if docs is None else docs.pages(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
     run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read), pages)
     enter_run(store_url(out, store), run_dir, came_from)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))

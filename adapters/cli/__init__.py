@@ -30,6 +30,7 @@ def _load_commands() -> None:
         gate_commands,
         history_commands,
         policy_commands,
+        remedy_commands,
         run_commands,
         sample_commands,
     )

@@ -7,7 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.diagnostics import Diagnostic
-from engine.policy.kinds import billing, cases, checks, close, flow, kpi, ownership, quality, reconciliation, revenue, run, tax, triage
+from engine.policy.kinds import (
+    billing,
+    cases,
+    checks,
+    close,
+    flow,
+    kpi,
+    ownership,
+    quality,
+    reconciliation,
+    remedy,
+    revenue,
+    run,
+    tax,
+    triage,
+)
 from engine.policy.kinds.base import PolicyFile, RulePlace
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
@@ -45,6 +60,7 @@ KINDS: Final[dict[str, PolicyKind]] = {
     "flow": PolicyKind(flow.FlowPolicy, flow.check_flow, flow.flow_rules),
     "close": PolicyKind(close.ClosePolicy, close.check_close),
     "quality": PolicyKind(quality.QualityPolicy, quality.check_quality, quality.quality_rules),
+    "remedy": PolicyKind(remedy.RemedyPolicy, remedy.check_remedy, remedy.remedy_rules),
     "triage": PolicyKind(triage.TriagePolicy, triage.check_triage, triage.triage_rules),
     "run": PolicyKind(run.RunPolicy, run.check_whole_run),
     "calendar": PolicyKind(run.CalendarPolicy, run.check_whole_run),

@@ -1,0 +1,76 @@
+"""`tieout remedy …`: what would mend the findings, and its release by a second person."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli import app
+from adapters.cli.case_commands import Address, Out, Who, acting, opened_store
+from adapters.cli.run_commands import policies_folder
+
+remedy_app = typer.Typer(no_args_is_help=True, help="Drafts that would mend findings, and their release.")
+app.add_typer(remedy_app, name="remedy")
+
+_RUNS = Path("runs")
+Run = Annotated[str | None, typer.Option("--run", help="Run id, its beginning or a path; default: the latest.")]
+
+
+@remedy_app.command("list")
+def list_command(
+    run: Run = None,
+    out: Out = _RUNS,
+    store: Address = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List remedies by what is released together, and what became of those released before."""
+    import polars as pl
+
+    from adapters.publish import find_run
+    from adapters.store.remedies import batch_states
+
+    folder = find_run(out, run)
+    remedies, findings = (pl.read_parquet(folder / f"{name}.parquet") for name in ("remedies", "findings"))
+    with opened_store(out, store) as opened, opened.read() as session:
+        states = batch_states(session, remedies, findings, folder.name)
+    if as_json:
+        body = [{"batch": each.batch, "state": each.state, "rows": each.rows, "compensation": each.compensation} for each in states]
+        typer.echo(json.dumps(body, indent=2, default=str))
+        return
+    for each in states:
+        first = each.rows[0]
+        fields = ", ".join(str(row["field"]) for row in each.rows if row["field"])
+        what = f"{first['action'].replace('_', ' ')} of {first['entity']} {first['entity_id']}" + (f": {fields}" if fields else "")
+        typer.echo(f"{each.batch[:8]}  {each.state.replace('_', ' '):<12}  {first['system']:<10}  {what}")
+        for back in each.compensation:
+            typer.echo(f"          take back: {back['field']} to {back['value']}")
+    typer.echo(f"{len(states)} remedies.")
+
+
+@remedy_app.command("release")
+def release_command(
+    remedy: Annotated[str, typer.Argument(help="Remedy (the batch of `remedy list`), or its first characters.")],
+    run: Run = None,
+    policies: Annotated[Path | None, typer.Option(help="Policy folder that names who approves.")] = None,
+    who: Who = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Ask for the release of a remedy; a second person, who is signed in, releases it."""
+    import polars as pl
+
+    from adapters.policy_folder import require_policies
+    from adapters.publish import find_run
+    from adapters.store.remedies import ask_release
+    from engine.policy.kinds.remedy import RemedyPolicy
+
+    found = require_policies(policies_folder(policies)).of_kind(RemedyPolicy)
+    role = found[-1][1].approver_role if found else "approver"
+    folder = find_run(out, run)
+    remedies = pl.read_parquet(folder / "remedies.parquet")
+    with opened_store(out, store) as opened, opened.write() as session:
+        request = ask_release(session, acting(who), remedies, remedy, folder.name, role)
+    typer.echo(f"Remedy {request.subject[:8]} waits for a signed-in {request.needs_role} who is not {request.requested_by}.")

@@ -1,0 +1,96 @@
+"""Releasing remedies: asked for by one person, released by a second who is signed in, looked for in the next run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from adapters.store.audit import Actor, now, record
+from adapters.store.case_work import WAITING, refuse_approver
+from adapters.store.tables import Approval
+from engine.errors import UsageError
+
+RELEASE: Final = "remedy.release"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """Hold where a batch of remedies stands: draft, waiting, released, applied, failed or half_applied.
+
+    `compensation` are the corrections that take back what was applied of a half-applied batch.
+    """
+
+    batch: str
+    state: str
+    rows: tuple[dict[str, Any], ...]
+    compensation: tuple[dict[str, Any], ...] = ()
+
+
+def ask_release(session: Session, actor: Actor, remedies: pl.DataFrame, name: str, run_id: str, role: str) -> Approval:
+    """Ask that a batch be released; raises UsageError when there is none such, several, or it was asked for already."""
+    batches = remedies.filter(pl.col("batch").str.starts_with(name))["batch"].unique().to_list()
+    if len(batches) != 1:
+        message = f"There is no remedy {name}." if not batches else f"Several remedies begin with {name}."
+        raise UsageError(message, "`tieout remedy list` shows them.")
+    query = sa.select(Approval).where(Approval.action == RELEASE, Approval.subject == batches[0], Approval.state.in_((WAITING, "approved")))
+    known = session.execute(query).scalars().first()
+    if known is not None and (known.state == WAITING or known.body["run_id"] == run_id):
+        raise UsageError(f"The remedy is {'waiting for' if known.state == WAITING else 'through'} its release already.", "")
+    rows = remedies.filter(pl.col("batch") == batches[0]).drop("evidence").to_dicts()
+    body = {"run_id": run_id, "rows": [{key: None if value is None else str(value) for key, value in row.items()} for row in rows]}
+    request = Approval(
+        action=RELEASE, subject=batches[0], needs_role=role, requested_by=actor.name, requested_at=now(), body=body, state=WAITING
+    )  # fmt: skip
+    session.add(request)
+    session.flush()
+    record(session, actor, "remedy.release requested", batches[0], body)
+    return request
+
+
+def decide_release(session: Session, actor: Actor, request: Approval, *, approve: bool, text: str) -> None:
+    """Release or refuse a batch; raises UsageError unless the actor is signed in, has the role and did not ask."""
+    refuse_approver(actor, request)
+    request.state = "approved" if approve else "rejected"
+    request.decided_by, request.decided_at, request.comment = actor.name, now(), text
+    record(session, actor, f"{RELEASE}.{request.state}", request.subject, {"request": request.approval_id, "comment": text})
+
+
+def batch_states(session: Session, remedies: pl.DataFrame, findings: pl.DataFrame, run_id: str) -> list[BatchState]:
+    """Return every batch of a run, and every released one of earlier runs with what this run tells of it.
+
+    A released remedy whose finding is gone was applied; one whose finding is still there failed; a batch
+    of both is half applied. The run it was released from tells nothing yet.
+    """
+    here = set(findings["finding_id"])
+    latest: dict[str, Approval] = {}
+    for each in session.execute(sa.select(Approval).where(Approval.action == RELEASE).order_by(Approval.approval_id)).scalars():
+        latest[each.subject] = each
+    drafts = {str(key[0]): tuple(rows.drop("evidence").to_dicts()) for key, rows in remedies.group_by("batch", maintain_order=True)}
+    found: list[BatchState] = []
+    for batch in sorted(drafts.keys() | {name for name, each in latest.items() if each.state == "approved"}):
+        request = latest.get(batch)
+        if request is None or request.state not in (WAITING, "approved"):
+            found.append(BatchState(batch, "draft", drafts[batch]))
+        elif request.state == WAITING or request.body["run_id"] == run_id:
+            state = "waiting" if request.state == WAITING else "released"
+            found.append(BatchState(batch, state, drafts.get(batch) or tuple(request.body["rows"])))
+        else:
+            found.append(_outcome(batch, tuple(request.body["rows"]), here))
+    return found
+
+
+def _outcome(batch: str, rows: tuple[dict[str, Any], ...], here: set[str]) -> BatchState:
+    done = [row for row in rows if row["finding_id"] not in here]
+    if len(done) == len(rows):
+        return BatchState(batch, "applied", rows)
+    if not done:
+        return BatchState(batch, "failed", rows)
+    back = [
+        {**row, "value": row["before"], "before": row["value"], "instruction": "Take back what was applied alone, then apply all together."}
+        for row in done
+    ]  # fmt: skip
+    return BatchState(batch, "half_applied", rows, tuple(back))

@@ -1,0 +1,63 @@
+"""Remedy policies: which action mends a kind of finding, in which system."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+from engine.diagnostics import Diagnostic
+from engine.policy import codes
+from engine.policy.kinds.base import PolicyFile, RulePlace, Strict, Words, refuse_where
+from engine.policy.sheets import Sheet
+from engine.policy.source import Document
+
+Action = Literal["correct_field", "create_record", "post_document", "void_reissue", "replay_event", "request"]
+
+
+class Remedy(Strict):
+    """Say what mends findings of these kinds.
+
+    `correct_field` writes the owner's value into the copy, in that system's own columns; `create_record`
+    asks for the record that is missing; `post_document` for a posting; `void_reissue` for a credit and a new
+    document; `replay_event` for an event to be sent again; `request` for what a person does. `target` is the
+    system to act in: `consumer` (the finding's last system), `owner` (its first), or a system by name.
+    """
+
+    id: str = pydantic.Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")
+    kinds: Words
+    action: Action
+    target: str
+    says: str
+
+
+class RemedyPolicy(PolicyFile):
+    """Remedies by kind of finding; the first that names a kind counts."""
+
+    policy: Literal["remedy"]
+    approver_role: str = "approver"
+    remedies: tuple[Remedy, ...]
+
+
+def check_remedy(policy: RemedyPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
+    """Check that ids and kinds stand once."""
+    found = refuse_where(policy, document)
+    ids: set[str] = set()
+    kinds: set[str] = set()
+    for index, each in enumerate(policy.remedies):
+        if each.id in ids:
+            found.append(document.diagnostic(codes.DUPLICATE_ID, ("remedies", index, "id"), f"the remedy id '{each.id}' is given twice"))
+        ids.add(each.id)
+        for kind in each.kinds:
+            if kind in kinds:
+                message = f"the kind '{kind}' has a remedy already; only the first counts"
+                found.append(document.diagnostic(codes.DUPLICATE_ID, ("remedies", index, "kinds"), message))
+            kinds.add(kind)
+    return found
+
+
+def remedy_rules(policy: RemedyPolicy, document: Document, _: Sheet | None) -> list[RulePlace]:
+    """Return every remedy with its place and sentence."""
+    return [
+        RulePlace(each.id, document.span_of(("remedies", index)), each.says, policy.reference) for index, each in enumerate(policy.remedies)
+    ]

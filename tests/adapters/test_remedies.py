@@ -1,0 +1,144 @@
+"""Remedies: drafts in the system's own columns, released by two, told applied, failed or half applied by the next run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adapters.run import run_snapshot
+from adapters.store.audit import Actor
+from adapters.store.database import Store, open_store
+from adapters.store.remedies import BatchState, ask_release, batch_states, decide_release
+from engine.errors import UsageError
+from engine.findings import FINDING_SCHEMA, finish_findings
+from engine.policy.load import load_policies
+from engine.policy.source import SourceText
+from engine.remedies import propose_remedies
+from engine.stage import Context
+
+Snapshot = Callable[..., Path]
+FIRM = Path(__file__).parents[2] / "samples" / "firm"
+
+HEAD = "title: T\nowner: o\neffective_from: 1900-01-01\nreference: AM\n"
+RULE = "{id: RM-1, kinds: [value_drift], action: correct_field, target: consumer, says: s}"
+REMEDY = f"policy: remedy\nid: rem-test\n{HEAD}remedies:\n  - {RULE}\n"
+OWNERSHIP = f"""policy: ownership
+id: own-customer
+{HEAD}entity: customer
+match: [customer_id]
+owner_system: crm
+rules:
+  - {{id: own-name, field: name, owner: crm, consumers: [psa], says: CRM owns the name}}
+  - {{id: own-terms, field: payment_terms_days, owner: crm, consumers: [psa], says: CRM owns the terms}}
+"""
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "remedy.yaml").write_text(REMEDY, encoding="utf-8")
+    (folder / "own.yaml").write_text(OWNERSHIP, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    yield opened
+    opened.close()
+
+
+def drafted(run_dir: Path, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((run_dir / "remedies" / name).read_text(encoding="utf-8"))))
+
+
+def test_a_copy_is_corrected_to_its_owners_value_and_a_formula_is_text(snapshot: Snapshot, policies: Path, tmp_path: Path) -> None:
+    crm = {"customer": "customer_id,name,payment_terms_days\nC1,=HYPERLINK(1),30\n"}
+    psa = {"customer": "customer_id,name,payment_terms_days\nC1,Old,45\n"}
+    run = run_snapshot(snapshot(crm=crm, psa=psa), policies=policies, out=tmp_path / "runs")
+    rows = pl.read_parquet(run.run_dir / "remedies.parquet")
+    assert rows.select("system", "field", "before", "value").rows() == [
+        ("psa", "name", "Old", "=HYPERLINK(1)"), ("psa", "payment_terms_days", "45", "30")
+    ]  # fmt: skip
+    assert rows["batch"].n_unique() == 1
+    name = drafted(run.run_dir, "psa/correct_field-customer-name.csv")[0]
+    assert "'=HYPERLINK(1)" in name.values()
+    assert name["remedy_key"] == rows["remedy_key"][0]
+
+
+def test_the_sample_firms_corrections_stand_in_the_vendors_own_columns(tmp_path: Path) -> None:
+    run = run_snapshot(FIRM / "2026-10-31", previous=FIRM / "2026-10-30", out=tmp_path)
+    rows = pl.read_parquet(run.run_dir / "remedies.parquet")
+    assert rows["remedy_key"].is_unique().all()
+    headers = {path.relative_to(run.run_dir / "remedies").as_posix(): path.read_text(encoding="utf-8").splitlines()[0]
+               for path in (run.run_dir / "remedies").rglob("*.csv")}  # fmt: skip
+    corrections = {name: header for name, header in headers.items() if "correct_field" in name}
+    assert corrections["psa/correct_field-contract-total_value.csv"] == "remedy_key,contract_id,contract_value_in_cents"
+    # Only the key and the field: what the export needs beside them would overwrite what nobody wants changed.
+    assert corrections["billing/correct_field-contract-end_date.csv"] == "remedy_key,contract_id__c,original_id,id,term_end_date"
+    assert "integration/replay_event.csv" in headers
+
+
+ASKING, SECOND = Actor("ann"), Actor("bob", "signed_in", frozenset({"approver"}))
+
+
+def findings(*fields: str) -> pl.DataFrame:
+    rows = [{"stage": "ownership", "kind": "value_drift", "rule": "r", "severity": "high", "entity": "contract", "entity_id": "C1",
+             "field": name, "systems": ["crm", "psa"],
+             "owner_value": "new", "consumer_value": "old", "evidence": ["a:1"]} for name in fields]  # fmt: skip
+    found = finish_findings(pl.DataFrame(rows, schema=FINDING_SCHEMA))
+    return found.with_columns(pl.col("finding_id").alias("cause_id"))
+
+
+def proposed(found: pl.DataFrame) -> pl.DataFrame:
+    import datetime as dt
+
+    policies, _ = load_policies([SourceText("r.yaml", REMEDY)])
+    return propose_remedies(found, policies, Context(dt.date(2026, 10, 31)))
+
+
+def states(store: Store, found: pl.DataFrame, run: str) -> list[BatchState]:
+    with store.read() as session:
+        return batch_states(session, proposed(found), found, run)
+
+
+def release(store: Store, found: pl.DataFrame) -> None:
+    with store.write() as session:
+        request = ask_release(session, ASKING, proposed(found), proposed(found)["batch"][0], "run1", "approver")
+        decide_release(session, SECOND, request, approve=True, text="ok")
+
+
+@pytest.mark.parametrize(("left", "state"), [(["a", "b"], "failed"), (["b"], "half_applied"), ([], "applied")])
+def test_the_next_run_tells_what_became_of_a_release(store: Store, left: list[str], state: str) -> None:
+    first = findings("a", "b")
+    assert [each.state for each in states(store, first, "run1")] == ["draft"]
+    release(store, first)
+    assert [each.state for each in states(store, first, "run1")] == ["released"]
+    told = states(store, findings(*left), "run2")
+    assert [each.state for each in told] == [state]
+    back = [(row["field"], row["value"]) for row in told[0].compensation]
+    assert back == ([("a", "old")] if state == "half_applied" else [])
+
+
+def test_nothing_is_released_by_one_person_or_by_who_only_says_who_they_are(store: Store) -> None:
+    found = findings("a")
+    with store.write() as session:
+        request = ask_release(session, Actor("ann", "signed_in", frozenset({"approver"})), proposed(found), "", "run1", "approver")
+        for actor in (Actor("bob", "asserted", frozenset({"approver"})), Actor("ann", "signed_in", frozenset({"approver"})),
+                      Actor("bob", "signed_in")):  # fmt: skip
+            with pytest.raises(UsageError):
+                decide_release(session, actor, request, approve=True, text="")
+        with pytest.raises(UsageError, match="waiting for its release"):
+            ask_release(session, ASKING, proposed(found), "", "run1", "approver")
+    assert [each.state for each in states(store, found, "run1")] == ["waiting"]
+
+
+def test_what_another_finding_explains_needs_no_remedy_of_its_own() -> None:
+    found = findings("a", "b").with_columns(pl.col("finding_id").min().alias("cause_id"))
+    assert proposed(found).height == 1
