@@ -87,7 +87,10 @@ def inception(
         .join(terms.filter(pl.col("place") == 0).select("contract_line_id", "pooled", "gross"), on="contract_line_id", how="left")
     )
     is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0)
-    is_pooled = pl.col("pricing").is_in(list(POOLED))
+    # What is passed on at its own price needs no standalone price and takes no part in a discount.
+    is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
+    is_apart = is_apart & (pl.len().over("group_id") > 1)
+    is_pooled = pl.col("pricing").is_in(list(POOLED)) & ~is_apart.fill_null(value=False)
     signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"), is_pooled.alias("is_pooled"))
     pools = _with_interest(_pools(signed, contracts), financed, contracts)
     rows = (
@@ -97,6 +100,7 @@ def inception(
         .agg(
             pl.col("group_id", "contract_id", "obligation_id").first(),
             pl.col("is_pooled").any(),
+            pl.when(~pl.col("is_pooled")).then(pl.col("pooled")).otherwise(wide(0)).sum().alias("apart"),
             pl.when(pl.col("ssp").is_not_null().any()).then(pl.col("ssp").sum()).alias("ssp"),
             pl.col("ssp_method").eq("residual").any().fill_null(value=False).alias("is_residual"),
             pl.col("ssp_low", "ssp_high").sum(),
@@ -138,7 +142,7 @@ def inception(
     whole = pl.col("weight").sum().over("group_id")
     coefficient = pl.when(whole > 0).then(_coefficient(pl.col("weight"), whole)).otherwise(wide(0))
     made = both.with_columns(
-        (pl.col("shared") * GUARD + pl.col("own")).alias("rem"),
+        (pl.col("shared") * GUARD + pl.col("own") + pl.col("apart")).alias("rem"),
         wide(0).alias("base"),
         coefficient.alias("w_rem"),
         (pl.col("own_variable") + part_units(pl.col("shared_variable"), coefficient, wide(COEFFICIENT))).alias("variable"),

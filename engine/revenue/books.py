@@ -90,7 +90,10 @@ def _facts(core: Core) -> pl.DataFrame:
             pl.col("loss_scope").any(),
             pl.col("is_as_invoiced").all(),
             pl.col("evidence").explode().drop_nulls().unique().sort(),
-            pl.col("pricing").is_in(["as_invoiced", "usage"]).all().alias("is_outside"),
+            # A licence for a royalty alone stands in the price at nothing, until sales occur.
+            (pl.col("pricing").is_in(["as_invoiced", "usage"]) & (pl.col("offering") != "licence").fill_null(value=True))
+            .all()
+            .alias("is_outside"),
         )
     )
     # A contract of its own on a running line is treated as the line is.

@@ -50,12 +50,14 @@ _SETTINGS: Final = {
     "setting.progress.when_unmeasurable": "when_unmeasurable",
     "setting.breakage.mode": "breakage",
     "setting.accrual.unapproved_time": "accrual",
+    "setting.cap.overrun": "overrun",
     "setting.accrual.unapproved_expenses": "accrual_expenses",
     "setting.allocation.ssp_range": "ssp_range",
     "setting.allocation.cost_plus_margin": "cost_plus_margin",
     "setting.progress.decimals": "decimals",
     "setting.rounding.schedule": "schedule",
     "setting.rounding.mode": "rounding_mode",
+    "setting.allocation.method": "allocation_method",
     "setting.allocation.residual_to": "owner",
     "setting.modification.reallocation": "reallocation",
     "setting.modification.mixed": "mixed",
@@ -103,7 +105,8 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     terms = with_pooled(line_terms(lines, amended), lines)
     changes = classified(terms, lines, contracts, records, as_of)
     splits = split_changes(changes)
-    levels = price_levels(records, contracts, lines, terms, as_of)
+    worked = counted_time(records, lines, as_of)
+    levels = price_levels(records, contracts, lines, terms, worked, as_of)
     financing = contract_financing(
         contracts,
         lines.filter(pl.col("added_place") == 0),
@@ -117,7 +120,6 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     later = later.join(opened, on="group_id", how="left", maintain_order="left").filter(
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     )
-    worked = counted_time(records, lines, as_of)
     kept_terms = terms.join(splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
     observed = split_observations(observations(records, lines, kept_terms, worked, as_of), splits)
     allocated = inception(lines, terms, contracts, _initial(lines, start), financing.prices)
@@ -138,6 +140,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         allocated.findings,
         distinctness_findings(changes),
         _review_findings(lines),
+        _rate_findings(lines),
         _plan_findings(records, contracts, terms, levels),
         input_findings(records, contracts, lines, levels, allocated.obligations),
     )
@@ -235,8 +238,10 @@ def _obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
 
 def _states(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     signed = contracts.group_by("group_id").agg(pl.col("signed_date").max().alias("signed_on"))
+    untranslated = lines.filter("lacks_rate").select("group_id", pl.lit("exchange_rate_missing").alias("lacks")).unique()
     made = (
         obligations.drop("method", "evidence", "weight")
+        .join(untranslated, on="group_id", how="left")
         .join(_obligation_terms(lines), on="okey", how="left")
         .join(signed, on="group_id", how="left")
     )
@@ -247,7 +252,7 @@ def _states(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFr
         zero.alias("w_base"),
         zero.alias("own_base"),
         wide(COEFFICIENT).alias("own_rem"),
-        pl.coalesce("problem", pl.when("is_repurchase").then(pl.lit("repurchase_review"))).alias("problem"),
+        pl.coalesce("lacks", "problem", pl.when("is_repurchase").then(pl.lit("repurchase_review"))).alias("problem"),
     ).select("okey", "group_id", "contract_id", "obligation_id", "line_id", "signed_on", *CHOICES, *NUMBERS, *TERM)
 
 
@@ -392,6 +397,26 @@ def _review_findings(lines: pl.DataFrame) -> pl.DataFrame:
             "repurchase_kind",
         ).alias("message"),
         pl.lit("Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
+
+
+def _rate_findings(lines: pl.DataFrame) -> pl.DataFrame:
+    hit = lines.filter("lacks_rate")
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("exchange_rate_missing").alias("kind"),
+        pl.lit("exchange_rate_missing").alias("rule"),
+        pl.lit("high").alias("severity"),
+        pl.lit("contract_line").alias("entity"),
+        pl.col("contract_line_id").alias("entity_id"),
+        "contract_id",
+        pl.format(
+            "{} is priced in another currency than its contract and no rate translates it on the day of signing; the contract is held.",
+            "contract_line_id",
+        ).alias("message"),
+        pl.lit("Load the spot rate of the day into `exchange_rate`.").alias("remedy"),
         pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )

@@ -118,11 +118,12 @@ def _reported(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return hours told by progress reports at the unit price, for lines without time entries."""
     timed = records.frame("time_entry").filter(pl.col("contract_line_id").is_not_null()).select("contract_line_id").unique()
     chosen = lines.filter(pl.col("is_as_invoiced") & pl.col("unit_price").is_not_null()).join(timed, on="contract_line_id", how="anti")
-    about = chosen.select("contract_line_id", "okey", "unit_price", "minor_digits")
+    about = chosen.select("contract_line_id", "okey", "unit_price", "cap_amount", "minor_digits")
     rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
     rows = rows.sort("contract_line_id", "as_of_date")
-    hours = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
-    value = (hours.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    so_far = (pl.col("hours_to_date").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    rows = rows.with_columns(pl.min_horizontal(so_far, "cap_amount").alias("so_far"))
+    value = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)
     return rows.select(
         "okey",
         "contract_line_id",
@@ -137,7 +138,8 @@ def _reported(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 
 def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return billable expenses with their markup, for the pass-through line of their contract (or the line they name)."""
-    about = lines.filter(pl.col("is_as_invoiced")).select("contract_line_id", "okey", "minor_digits", "accrual_expenses", "currency")
+    limit = pl.when(pl.col("offering") == "pass_through").then(money_units(pl.col("cap_amount"), pl.col("minor_digits"))).alias("limit")
+    about = lines.filter(pl.col("is_as_invoiced")).select("contract_line_id", "okey", "minor_digits", "accrual_expenses", "currency", limit)
     rows = records.frame("expense").filter((pl.col("incurred_date") <= as_of) & pl.col("billable").fill_null(value=False))
     rows = rows.join(about, on="contract_line_id", how="inner", suffix=".line")
     approved = pl.col("status") == "approved"
@@ -147,6 +149,10 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
     units = money_units(pl.col("amount"), pl.col("minor_digits"))
     markup = pl.coalesce("markup_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
     whole = units + part_units(units, markup, wide(100 * 10**8))
+    # What exceeds the cap of passing on is the firm's own cost.
+    rows = rows.with_columns(whole.alias("→so_far"), approved.alias("→approved")).sort("contract_line_id", "incurred_date", "expense_id")
+    rows = rows.with_columns(pl.min_horizontal(pl.col("→so_far").cum_sum().over("contract_line_id"), "limit").alias("→so_far"))
+    whole, approved = pl.col("→so_far") - pl.col("→so_far").shift(1).over("contract_line_id").fill_null(0), pl.col("→approved")
     return rows.select(
         "okey",
         "contract_line_id",

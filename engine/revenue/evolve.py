@@ -173,11 +173,15 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
 
 def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Say what each material right hands on to the promise bought with it: its unearned price, or the part exercised."""
-    bought = added.filter(pl.col("kind") == "exercise").select(
-        pl.col("option_okey").alias("right"), pl.col("okey").alias("moved.to"), "part", "whole"
+    bought = added.filter(pl.col("option_okey").is_not_null()).select(
+        pl.col("option_okey").alias("right"), pl.when(pl.col("kind") == "exercise").then(pl.col("okey")).alias("moved.to"), "part", "whole"
     )
-    bought = bought.filter(pl.col("right").is_not_null()).unique("right", keep="first", maintain_order=True)
+    bought = bought.unique("right", keep="first", maintain_order=True)
     made = rows.join(bought, left_on="okey", right_on="right", how="left", maintain_order="left")
+    # As a modification the right that was used up has no price of its own any more: what it held joins the pool.
+    unused = part_units(pl.col("ssp"), pl.col("whole") - pl.col("part"), pl.col("whole"))
+    used = pl.col("whole").is_not_null() & pl.col("moved.to").is_null()
+    made = made.with_columns(pl.when(used).then(unused).otherwise(pl.col("ssp")).alias("ssp"))
     left = pl.col("base") + pl.col("rem") - pl.col("earned")
     moved = units_to_minor(part_units(left, pl.col("part").abs(), pl.col("whole"))) * GUARD * pl.col("part").sign()
     return made.with_columns(pl.when(pl.col("moved.to").is_not_null()).then(moved).alias("moved")).drop("part", "whole")

@@ -28,6 +28,8 @@ _MONEY_FIELDS: Final = (
     "repurchase_price",
 )
 
+_PRICE: Final = pl.Decimal(38, 10)
+
 KEY: Final = "\x1f"
 """Joins a group and an obligation's name to a key that is unique over all contracts."""
 
@@ -109,8 +111,15 @@ def _in_contract_currency(lines: pl.DataFrame, records: Records) -> pl.DataFrame
         product = pl.when("is_inverse").then(_divided(units, million, rate)).otherwise(_divided(units, rate, million))
         return pl.when(foreign).then(minor_money(units_to_minor(product), pl.col("minor_digits"))).otherwise(pl.col(name)).alias(name)
 
+    # A price of one unit keeps its last decimals; only amounts are rounded to the minor unit.
+    price = pl.col("unit_price").cast(_PRICE).to_physical().cast(pl.Int128)
+    rate, million = pl.col("rate").cast(pl.Decimal(38, 12)).to_physical().cast(pl.Int128), pl.lit(10**12, dtype=pl.Int128)
+    each = pl.when("is_inverse").then(_divided(price, million, rate)).otherwise(_divided(price, rate, million))
+    # An integer count of the last decimal, read as the decimal it is.
+    unit = each.cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 10)) / pl.lit(10**10, dtype=pl.Decimal(38, 10))
     return found.with_columns(
         *(translated(name) for name in _MONEY_FIELDS),
+        pl.when(foreign).then(unit).otherwise(pl.col("unit_price")).alias("unit_price"),
         (foreign & pl.col("rate").is_null()).fill_null(value=False).alias("lacks_rate"),
         pl.col("currency.contract").alias("currency"),
     ).drop("→row", "→day", "rate", "is_inverse", "rate_date", strict=False)

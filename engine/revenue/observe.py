@@ -160,7 +160,7 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
 def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     """Return hours to date over hours expected; under a cap the value of the hours over the value expected."""
     chosen = _of(lines, "hours")
-    about = chosen.select("contract_line_id", "okey", "signed_date", "unit_price", "pricing")
+    about = chosen.select("contract_line_id", "okey", "signed_date", "unit_price", "pricing", "minor_digits", "cap_amount", "overrun")
     stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
         "contract_line_id",
         pl.coalesce("event_date", "signed_date").alias("date"),
@@ -198,16 +198,24 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
         return pl.DataFrame(schema=OBSERVED)
     rows = (
         rows.sort("contract_line_id", "date", "done", nulls_last=False)
-        .group_by("okey", "contract_line_id", "date", "unit_price", "pricing", maintain_order=True)
+        .group_by(*about.columns, "date", maintain_order=True)
         .agg(*(pl.col(name).drop_nulls().last() for name in ("done", "expected", "value")), pl.col("evidence").explode().drop_nulls())
     )
     rate = pl.col("unit_price").cast(pl.Decimal(38, 10)).to_physical().cast(pl.Int128)
     # Hours have 8 places and prices 10: their product in millionths of money.
     priced = {name: pl.col(name) * rate // 10**12 for name in ("done", "expected")}
+    # The value of time entries comes in units of the minor unit.
+    worth = pl.col("value") // (money_units(pl.lit(1).cast(_MONEY), pl.col("minor_digits")) // 10**6)
     is_capped = pl.col("pricing") == "capped"
+    # Where nobody expected an overrun, work beyond the cap is neither earned nor expected.
+    limit = pl.when(pl.col("overrun") == "at_cap").then(physical("cap_amount", _MONEY))
+    valued = {"done": pl.coalesce(worth, priced["done"]), "expected": priced["expected"]}
     rows = rows.with_columns(
-        pl.when(is_capped).then(pl.coalesce(pl.col("value"), priced["done"])).otherwise(pl.col("done")).alias("done"),
-        pl.when(is_capped).then(priced["expected"]).otherwise(pl.col("expected")).alias("expected"),
+        pl.when(is_capped & value.is_not_null())
+        .then(pl.min_horizontal(value, limit))
+        .otherwise(pl.when(~is_capped).then(pl.col(name)))
+        .alias(name)
+        for name, value in valued.items()
     )
     daily = summed(rows, ["done", "expected"])
     cannot = pl.col("expected") <= 0
@@ -424,7 +432,7 @@ def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr) -> pl.
         pl.lit(value=False).alias("is_reestimate"),
         basis.alias("basis"),
     )
-    return pl.concat([single.select(OBSERVED), made.select(OBSERVED)])
+    return pl.concat([single.select(list(OBSERVED)), made.select(list(OBSERVED))])
 
 
 def _observed(records: Records, lines: pl.DataFrame) -> pl.DataFrame:

@@ -36,7 +36,7 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     has_amount = pl.col("amount").is_not_null()
     priced_hours = by_hour & pl.col("unit_price").is_not_null()
     pricing = (
-        pl.when((pl.col("measure") == "as_invoiced") & by_hour & pl.col("cap_amount").is_not_null() & knows_hours)
+        pl.when((pl.col("measure") == "as_invoiced") & priced_hours & pl.col("cap_amount").is_not_null() & knows_hours)
         .then(pl.lit("capped"))
         .when(pl.col("measure") == "as_invoiced")
         .then(pl.lit("as_invoiced"))
@@ -63,11 +63,25 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
         .otherwise(pl.lit("package"))
     )
     made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_noncash", "has_estimate")
+    made = _by_royalty_alone(made)
     # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
     capped = pl.col("pricing") == "capped"
     return made.with_columns(
         pl.when(capped).then(pl.lit("hours")).otherwise(pl.col("measure")).alias("measure"),
         (pl.col("pricing") == "as_invoiced").alias("is_as_invoiced"),
+    )
+
+
+def _by_royalty_alone(lines: pl.DataFrame) -> pl.DataFrame:
+    """Leave a licence that earns nothing but its own royalty outside the pool: the royalty is its whole price (32-40)."""
+    own = pl.coalesce("variable_allocation", pl.lit("line")) == "line"
+    nothing = pl.coalesce("amount", pl.lit(0)) == 0
+    alone = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage") & own & nothing
+    made = lines.with_columns(alone.fill_null(value=False).alias("→alone"))
+    # A price quoted for the whole contract belongs to its licence where nothing else was promised.
+    others = (~pl.col("→alone") & ~pl.col("pricing").is_in(list(OUTSIDE))).any().over("group_id")
+    return made.with_columns(pl.when(pl.col("→alone") & others).then(pl.lit("usage")).otherwise(pl.col("pricing")).alias("pricing")).drop(
+        "→alone"
     )
 
 

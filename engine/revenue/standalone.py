@@ -49,16 +49,22 @@ def with_ssp(lines: pl.DataFrame, records: Records, option_prices: pl.DataFrame,
     middle = (low + high) // 2
     outside = pl.when(pl.col("ssp_range") == "mid").then(middle).otherwise(pl.when(own < low).then(low).otherwise(high))
     in_range = pl.when((own >= low) & (own <= high)).then(own).when(own.is_null()).then(middle).otherwise(outside)
-    is_residual = pl.col("ssp_method") == "residual"
+    # Under the residual method a range may only bound the residual, which then is what no other line is.
+    known = pl.any_horizontal(pl.col(name).is_not_null() for name in ("standalone_selling_price", "judged", "ssp_pct_of_list", "worth"))
+    unknown = ~known & ~by_cost.fill_null(value=False)
+    named = ((pl.col("ssp_method") == "residual").fill_null(value=False) | (unknown & pl.col("ssp_low").is_null())).any().over("group_id")
+    bounded = unknown & (pl.col("allocation_method") == "residual") & ~named & pl.col("ssp_method").is_null()
+    is_residual = (pl.col("ssp_method") == "residual").fill_null(value=False) | bounded
     sources = {
         "stated": micros("standalone_selling_price"),
         "judgement": micros("judged"),
         "share of list": _share(micros("list_price"), pl.col("ssp_pct_of_list")),
         "cost plus": pl.when(by_cost).then(_share(micros("estimated_cost"), margin)),
-        "range": pl.when(pl.col("ssp_low").is_not_null() & pl.col("ssp_high").is_not_null() & ~is_residual.fill_null(value=False)).then(
-            in_range
-        ),
+        "range": pl.when(pl.col("ssp_low").is_not_null() & pl.col("ssp_high").is_not_null() & ~is_residual).then(in_range),
         "option": micros("worth"),
     }
     source = pl.coalesce([pl.when(value.is_not_null()).then(pl.lit(name)) for name, value in sources.items()])
-    return made.with_columns(pl.coalesce(list(sources.values())).alias("ssp"), source.alias("ssp_source")).drop("judged", "worth")
+    found = pl.coalesce(list(sources.values()))
+    # An agent sells its arranging: of a price stated in full only its commission is standalone price (55-38).
+    kept = pl.when(pl.col("role") == "agent").then(_share(found, pl.coalesce("commission_pct", pl.lit(0)))).otherwise(found)
+    return made.with_columns(kept.alias("ssp"), source.alias("ssp_source")).drop("judged", "worth")

@@ -30,11 +30,13 @@ _PCT: Final = polars_dtype(Kind.PCT)
 _MONEY: Final = polars_dtype(Kind.MONEY)
 
 
-def price_levels(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the levels of every uncertainty through as_of (`LEVELS`), sorted."""
+def price_levels(
+    records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
+    """Return the levels of every uncertainty through as_of (`LEVELS`), sorted; `worked`: the time that counts."""
     found = [
         _estimates(records, contracts, lines),
-        _hours(records, lines, terms),
+        _hours(records, lines, terms, worked),
         _tiers(records, lines),
         _cost_plus(records, lines, terms),
         _payable(records, contracts),
@@ -106,8 +108,11 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -
     )
 
 
-def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return what hourly lines are expected to come to: unit price × expected hours, never above the cap."""
+def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return what hourly lines are expected to come to: unit price × expected hours, never above the cap.
+
+    Hours worked beyond those expected raise the expectation, at the month's last work.
+    """
     chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
     stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
         "contract_line_id",
@@ -115,21 +120,31 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
         "estimated_hours",
         "evidence",
     )
-    observed = (
-        records.frame("progress")
-        .join(chosen, on="contract_line_id", how="semi")
-        .select(
-            "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence"
-        )
+    told = records.frame("progress").join(chosen, on="contract_line_id", how="semi")
+    timed = worked.join(chosen, on="contract_line_id", how="semi").select("contract_line_id", "date", "hours", "evidence")
+    reported = told.join(timed, on="contract_line_id", how="anti")
+    seen = told.select(
+        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence"
     )
-    known = pl.concat([stated, observed], how="diagonal").filter(pl.col("estimated_hours").is_not_null()).sort("contract_line_id", "date")
-    known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(
+    done = reported.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("done"), "evidence")
+    said = pl.concat([stated, seen], how="diagonal").filter(pl.col("estimated_hours").is_not_null())
+    known = pl.concat([said, done.filter(pl.col("done").is_not_null()), _worked_by_month(timed)], how="diagonal")
+    key = "contract_line_id"
+    known = known.sort(key, "date").with_columns(
+        pl.max_horizontal(
+            pl.col("estimated_hours").forward_fill().over(key, order_by="date"), pl.col("done").forward_fill().over(key, order_by="date")
+        ).alias("→hours"),
+        pl.col("estimated_hours").forward_fill().over(key, order_by="date").is_not_null().alias("→estimated"),
+    )
+    known = known.filter("→estimated").unique([key, "date"], keep="last", maintain_order=True)
+    changed = (pl.col("→hours") != pl.col("→hours").shift(1).over(key, order_by="date")).fill_null(value=True)
+    known = known.filter(changed).join(
         chosen.select("contract_line_id", "contract_id", "group_id", "unit_price", "cap_amount", "minor_digits"),
         on="contract_line_id",
         how="inner",
         maintain_order="left",
     )
-    value = (pl.col("estimated_hours").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    value = (pl.col("→hours").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     limited = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(value, pl.col("cap_amount"))).otherwise(value)
     return known.select(
         "group_id",
@@ -140,6 +155,17 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
         money_units(limited, pl.col("minor_digits")).alias("level"),
         pl.lit(value=False).alias("is_variable"),
         "evidence",
+    )
+
+
+def _worked_by_month(timed: pl.DataFrame) -> pl.DataFrame:
+    monthly = timed.group_by("contract_line_id", pl.col("date").dt.month_start().alias("→month")).agg(
+        pl.col("date").max(), pl.col("hours").sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+    return (
+        monthly.drop("→month")
+        .sort("contract_line_id", "date")
+        .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
     )
 
 
