@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.shell import choose_run, guarded, show_person, style
+from dashboard.components.shell import admit, choose_run, guarded, show_person, style
 
 st.set_page_config(page_title="Tieout", page_icon=":material/balance:", layout="wide")
 
 SECTIONS = {
     "": [("overview", "Overview", "monitoring"), ("exceptions", "Exceptions", "flag"), ("projects", "My projects", "badge")],
     "Money": [
-        ("billing", "Billing", "receipt_long"), ("revenue", "Revenue", "trending_up"), ("reconciliation", "Reconciliation", "join_inner"),
+        ("billing", "Billing", "receipt_long"), ("revenue", "Revenue", "trending_up"),
+        ("reconciliation", "Reconciliation", "join_inner"), ("close", "Close", "lock"),
     ],
     "Evidence": [
-        ("record", "Record", "search"), ("integrations", "Integrations", "sync_alt"), ("runs", "Runs", "history"),
+        ("record", "Record", "search"), ("integrations", "Integrations", "sync_alt"), ("policies", "Policies", "gavel"),
+        ("runs", "Runs", "history"),
     ],
 }  # fmt: skip
 
@@ -30,6 +32,7 @@ chosen = st.navigation(
 
 with guarded():
     style()
+    admit()
     with st.sidebar:
         choose_run()
         show_person()

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.views.access import Person, who
 from dashboard.views.workspace import RunEntry, Workspace, find_runs
-from engine.errors import TieoutError
+from engine.errors import TieoutError, UsageError
 
 _LOG: Final = logging.getLogger("tieout.dashboard")
 
@@ -79,10 +79,19 @@ def choose_run() -> None:
         del st.query_params[_RUN]
 
 
+def admit() -> None:
+    """Let nobody see a page who must sign in first; raises UsageError for a signed-in person without any role."""
+    person = current_person()
+    if not person.roles:
+        raise UsageError(f"{person.name} has no role here.", "Ask an admin for a line in policies/access.yaml.")
+
+
 def show_person() -> None:
     """Say who looks, and whether that is known or only said."""
     person = current_person()
     st.caption(f":material/person: {person.name} · {person.told}")
+    if person.is_signed_in:
+        st.button("Sign out", on_click=st.logout)
 
 
 def current_person() -> Person:
@@ -99,6 +108,9 @@ def signed_in_as() -> str | None:
         st.title("Tieout")
         st.button("Sign in", type="primary", on_click=st.login)
         st.stop()
+    # A provider may let anybody name an address as theirs until it was verified.
+    if st.user.get("email_verified") is False:
+        raise UsageError("Your e-mail address is not verified.", "Verify it with the identity provider and sign in again.")
     return str(st.user.get("email") or st.user.get("sub"))
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from adapters.store.audit import Actor
+from dashboard.views.policies import load_policies
+from engine.policy.kinds.access import AccessPolicy
 
 ROLES: Final = ("viewer", "project_manager", "preparer", "approver", "admin")
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person before the dashboard, with roles and scope."""
+    """A person before the dashboard, with roles."""
 
     name: str
     is_signed_in: bool
@@ -31,8 +33,13 @@ class Person:
         return Actor(self.name, "signed_in" if self.is_signed_in else "asserted", self.roles)
 
 
-def who(policies: Path, signed_in: str | None) -> Person:  # noqa: ARG001 - roles of signed-in people come with the access policy
-    """Return the person: alone at this computer every role, but no approval counts."""
+def who(policies: Path, signed_in: str | None) -> Person:
+    """Return the person: alone at this computer every role, but no approval counts; signed in, the roles of the access policy.
+
+    Raises PolicyError when the policies have mistakes: nobody gets a role by one.
+    """
     if signed_in is None:
         return Person(getpass.getuser(), is_signed_in=False, roles=frozenset(ROLES))
-    return Person(signed_in, is_signed_in=True)
+    found = load_policies(policies).of_kind(AccessPolicy)
+    roles = found[-1][1].roles_of(signed_in) if found else frozenset[str]()
+    return Person(signed_in, is_signed_in=True, roles=roles)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +12,16 @@ import polars as pl
 import sqlalchemy as sa
 
 from adapters.explain import explain_finding
-from adapters.policy_folder import policy_files, require_policies
 from adapters.store.case_work import find_case, history
 from adapters.store.database import Store
 from adapters.store.tables import Approval, Case, Money, Run
 from dashboard.views.formats import is_currency
+from dashboard.views.policies import load_policies
 from dashboard.views.tables import BLANK, MAX_OPTIONS, Column, Page, Query
 from dashboard.views.workspace import RunEntry, Workspace
 from engine.errors import UsageError
 from engine.findings import SEVERITIES
 from engine.policy.kinds.cases import CasesPolicy, sla_state
-from engine.policy.loaded import PolicySet
 
 GRAVEST: Final = tuple(reversed(SEVERITIES))
 
@@ -57,17 +55,6 @@ _TOLD: Final = ("sla", "age")
 _SCHEMA: Final[dict[str, pl.DataType]] = {each.name: pl.String() for each in COLUMNS} | {
     "amount": pl.Decimal(38, 6), "age": pl.Int64(), "opened_on": pl.Date(), "snoozed_until": pl.Date(),
 }  # fmt: skip
-
-
-@functools.lru_cache(maxsize=8)
-def _loaded(folder: Path, _: tuple[tuple[str, int], ...]) -> PolicySet:
-    return require_policies(folder)
-
-
-def load_policies(folder: Path) -> PolicySet:
-    """Return the policies of a folder, read again only when a file of it changed. Raises PolicyError when they have mistakes."""
-    stamps = tuple((name, (folder / name).stat().st_mtime_ns) for name in policy_files(folder))
-    return _loaded(folder, stamps)
 
 
 def cases_policy(folder: Path) -> CasesPolicy:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.diagnostics import Diagnostic
 from engine.policy.kinds import (
+    access,
     billing,
     cases,
     checks,
@@ -59,6 +60,7 @@ KINDS: Final[dict[str, PolicyKind]] = {
     "check": PolicyKind(checks.CheckPolicy, checks.check_checks, checks.check_rules),
     "flow": PolicyKind(flow.FlowPolicy, flow.check_flow, flow.flow_rules),
     "close": PolicyKind(close.ClosePolicy, close.check_close),
+    "access": PolicyKind(access.AccessPolicy, access.check_access),
     "quality": PolicyKind(quality.QualityPolicy, quality.check_quality, quality.quality_rules),
     "remedy": PolicyKind(remedy.RemedyPolicy, remedy.check_remedy, remedy.remedy_rules),
     "triage": PolicyKind(triage.TriagePolicy, triage.check_triage, triage.triage_rules),

@@ -1,0 +1,90 @@
+"""The close of a period: the board, the certificate with its signatures, and what voids it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from adapters.close.board import board
+from adapters.close.certificate import late_amounts
+from adapters.close.period import altered_lines, latest_close, missing_roles, sign_close, signatures, start_close
+from adapters.store.database import Store
+from adapters.store.tables import Run
+from dashboard.views.access import Person
+from dashboard.views.actions import require
+from dashboard.views.policies import load_policies
+from dashboard.views.workspace import RunEntry, Workspace, output
+from engine.errors import StoreError, UsageError
+from engine.policy.kinds.close import ClosePolicy
+
+
+def close_policy(workspace: Workspace) -> ClosePolicy:
+    """Return the policy of the close. Raises UsageError when there is none."""
+    found = load_policies(workspace.policies).of_kind(ClosePolicy)
+    if not found:
+        raise UsageError("The policies do not say what a close takes.", "Add a policy of the kind `close`.")
+    return found[-1][1]
+
+
+def periods(run: RunEntry) -> list[str]:
+    """Return the periods that have ended or are running on the run's day, the latest first."""
+    month = f"{run.as_of:%Y-%m}"
+    balances = output(run.folder, "contract_balances")
+    there = [] if balances is None else balances.select("period").unique().collect()["period"].to_list()
+    return sorted({month, *(each for each in there if each <= month)}, reverse=True)
+
+
+def close_state(workspace: Workspace, store: Store, run: RunEntry, period: str) -> dict[str, Any]:
+    """Return the board of a period, its close with signatures and missing roles, and what was altered under its certificate."""
+    policy = close_policy(workspace)
+    with store.read() as session:
+        told = _board(session, run, period, policy)
+        close = latest_close(session, run.scope, period)
+        if close is None:
+            return {"board": told, "close": None}
+        signed = signatures(session, close)
+        late = late_amounts(run.folder, period) if close.state == "locked" and run.run_id != close.run_id else []
+        return {
+            "board": told,
+            "close": {
+                "state": close.state, "run_id": close.run_id, "started_by": close.started_by, "started_at": close.started_at,
+                "certificate": close.certificate, "hash": close.certificate_hash, "locked_at": close.locked_at, "reason": close.reason,
+            },
+            "signed": [{"role": each.role, "name": each.name, "identity": each.identity, "at": each.at} for each in signed],
+            "missing": missing_roles(signed, policy.sign_roles), "void": altered_lines(session, close, workspace.out), "late": late,
+        }  # fmt: skip
+
+
+def _board(session: Session, run: RunEntry, period: str, policy: ClosePolicy) -> list[dict[str, Any]]:
+    """Return the board's lines; results that cannot be read block the close, and the certificate is shown all the same."""
+    try:
+        lines = board(session, run.folder, run.scope, period, policy)
+    except StoreError as error:
+        return [{"question": "results", "answer": error.message, "blocks": True}]
+    return [{"question": each.question, "answer": each.answer, "blocks": each.blocks} for each in lines]
+
+
+def start(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str) -> str:
+    """Start the close of a period on a run; returns what was done."""
+    require(person, "start a close")
+    policy = close_policy(workspace)
+    with store.write() as session:
+        entered = session.get(Run, run.run_id)
+        if entered is None:
+            raise UsageError(f"The run {run.run_id} is not in the store.", "Run its snapshot again: the results stand and are entered.")
+        close = start_close(session, person.actor(), entered, run.folder, period, policy)
+        return f"The close of {period} is started, certificate {close.certificate_hash[:16]}."
+
+
+def sign(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str, role: str) -> str:
+    """Sign the certificate of a period in a role; returns what was done. Who is not signed in is noted and does not count."""
+    require(person, "sign a close")
+    policy = close_policy(workspace)
+    with store.write() as session:
+        close = latest_close(session, run.scope, period)
+        if close is None:
+            raise UsageError(f"The close of {period} was not started.", "Start it first.")
+        sign_close(session, person.actor(), close, role, policy, altered_lines(session, close, workspace.out))
+    counts = "" if person.is_signed_in else " It is noted, but does not count: only who is signed in can sign."
+    return f"{person.name} signed the close of {period} as {role}.{counts}"
