@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.shell import admit, choose_run, guarded, show_person, style
+from dashboard.components.shell import choose_run, current_person, guarded, show_person, style
 
 st.set_page_config(page_title="Tieout", page_icon=":material/balance:", layout="wide")
 
@@ -20,10 +20,11 @@ SECTIONS = {
     ],
 }  # fmt: skip
 
+# The folder is not called `pages`: Streamlit would serve its files by themselves until the first visit of this script.
 chosen = st.navigation(
     {
         section: [
-            st.Page(f"pages/{name}.py", title=title, icon=f":material/{icon}:", url_path=name, default=name == "overview")
+            st.Page(f"screens/{name}.py", title=title, icon=f":material/{icon}:", url_path=name, default=name == "overview")
             for name, title, icon in pages
         ]
         for section, pages in SECTIONS.items()
@@ -32,8 +33,8 @@ chosen = st.navigation(
 
 with guarded():
     style()
-    admit()
+    person = current_person()
     with st.sidebar:
         choose_run()
-        show_person()
+        show_person(person)
     chosen.run()

@@ -105,7 +105,7 @@ def test_what_the_pages_show_knows_no_screen() -> None:
 def test_pages_only_lay_out() -> None:
     wrong = [
         (name(path), node.lineno)
-        for path in modules("dashboard/pages")
+        for path in modules("dashboard/screens")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]

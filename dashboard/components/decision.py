@@ -25,6 +25,6 @@ def show_decision(here: Here, identity: str) -> None:
             st.markdown(f":material/lightbulb: {told['flip']}")
         st.code(render_decision(told), language=None, wrap_lines=True)
         st.page_link(
-            "pages/record.py", label="The record with its source rows", icon=":material/search:",
+            "screens/record.py", label="The record with its source rows", icon=":material/search:",
             query_params={"record": identity.partition(":")[2]},
         )  # fmt: skip

@@ -34,7 +34,7 @@ def choose_record(here: Here) -> str | None:
         return None
     st.caption(f"{len(found)} records" + (" or more" if len(found) == _LIMIT else ""))
     for entity, key, name in found:
-        st.page_link("pages/record.py", label=f"{entity.replace('_', ' ')} **{key}** {name}", query_params={_RECORD: key})
+        st.page_link("screens/record.py", label=f"{entity.replace('_', ' ')} **{key}** {name}", query_params={_RECORD: key})
     return None
 
 

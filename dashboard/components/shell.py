@@ -79,25 +79,22 @@ def choose_run() -> None:
         del st.query_params[_RUN]
 
 
-def admit() -> None:
-    """Let nobody see a page who must sign in first; raises UsageError for a signed-in person without any role."""
-    person = current_person()
-    if not person.roles:
-        raise UsageError(f"{person.name} has no role here.", "Ask an admin for a line in policies/access.yaml.")
-
-
-def show_person() -> None:
+def show_person(person: Person) -> None:
     """Say who looks, and whether that is known or only said."""
-    person = current_person()
     st.caption(f":material/person: {person.name} · {person.told}")
     if person.is_signed_in:
         st.button("Sign out", on_click=st.logout)
 
 
 def current_person() -> Person:
-    """Return who looks: the signed-in person where sign-in is set up, else the user of this computer."""
-    workspace = Workspace.from_environment()
-    return who(workspace.policies, signed_in_as())
+    """Return who looks: the signed-in person where sign-in is set up, else the user of this computer.
+
+    Raises UsageError for a signed-in person without any role.
+    """
+    person = who(Workspace.from_environment().policies, signed_in_as())
+    if not person.roles:
+        raise UsageError(f"{person.name} has no role here.", "Ask an admin for a line in policies/access.yaml.")
+    return person
 
 
 def signed_in_as() -> str | None:
@@ -139,14 +136,14 @@ def page(title: str, says: str = "") -> Iterator[Here]:
 
 def _here() -> Here:
     """Return what the page is shown for; stops it where there is no run."""
-    workspace = Workspace.from_environment()
+    workspace, person = Workspace.from_environment(), current_person()
     runs = find_runs(workspace)
     if not runs:
         empty("There is no run yet.", f"`tieout run SNAPSHOT --out {workspace.out}` makes one; `make dashboard` runs the sample firm.")
         st.stop()
     chosen = st.session_state.get(_RUN)
     run = next((each for each in runs if each.run_id == chosen), runs[0])
-    return Here(workspace, run, runs, current_person())
+    return Here(workspace, run, runs, person)
 
 
 def empty(what: str, remedy: str = "") -> None:

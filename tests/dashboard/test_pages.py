@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.views.workspace import Workspace, find_runs
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "pages").glob("*.py"))
+PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "screens").glob("*.py"))
 
 
 def opened(page: str = "overview", **params: str) -> AppTest:
@@ -20,7 +20,7 @@ def opened(page: str = "overview", **params: str) -> AppTest:
         app.query_params[name] = value
     app.run()
     if page != "overview":
-        app.switch_page(f"pages/{page}.py")
+        app.switch_page(f"screens/{page}.py")
         for name, value in params.items():
             app.query_params[name] = value
         app.run()
@@ -97,3 +97,9 @@ def test_the_latest_night_is_shown_unless_the_address_names_another(workspace: W
     latest, earlier = (each.run_id for each in find_runs(workspace))
     assert opened().selectbox(key="run").value == latest
     assert opened(run=earlier[:8]).selectbox(key="run").value == earlier
+
+
+def test_no_page_can_be_served_past_the_entry() -> None:
+    assert not (ROOT / "dashboard" / "pages").exists()
+    served = (ROOT / "dashboard" / "app.py").read_text(encoding="utf-8")
+    assert not [page for page in PAGES if f'("{page}", ' not in served]

@@ -19,4 +19,4 @@ with page(
     rows = FrameRows(frame, COLUMNS, ["project_id", "currency"])
     chosen = browse(rows, "", usual=Query(sort="on_hold", descending=True), key="project_id")
     if chosen:
-        st.page_link("pages/record.py", label=f"Everything about {chosen}", icon=":material/search:", query_params={"record": chosen})
+        st.page_link("screens/record.py", label=f"Everything about {chosen}", icon=":material/search:", query_params={"record": chosen})

@@ -27,4 +27,4 @@ with page("Overview") as here:
         empty("This is the firm's first run.", "What changed is shown from the second night on.")
     else:
         show_changes(compared(before, here.run), brief=True)
-        st.page_link("pages/runs.py", label="The whole comparison", icon=":material/compare_arrows:")
+        st.page_link("screens/runs.py", label="The whole comparison", icon=":material/compare_arrows:")
