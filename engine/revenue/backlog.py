@@ -77,7 +77,7 @@ def _left(
 ) -> pl.DataFrame:  # fmt: skip
     """Return per obligation in force what remains and whether an expedient exempts it."""
     terms = contracts.filter(
-        (pl.col("gate") == "met") & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
+        (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
     ).select(
         "contract_id", "currency", "minor_digits", "fiscal_year_start", "term_end",
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),

@@ -77,8 +77,8 @@ def _grid(books: Books, steps: pl.DataFrame, opened: pl.DataFrame, as_of: dt.dat
     contracts = contracts.join(opened.select("contract_id", "opened_on"), on="contract_id", how="left")
     contracts = contracts.with_columns(pl.coalesce("opened_on", pl.min_horizontal("first", "signed_date")).alias("since"))
     names = [
-        "contract_id", "calendar", "currency", "functional_currency", "minor_digits", "gate", "gate_date", "terminated_date", "since",
-        "evidence",
+        "contract_id", "calendar", "currency", "functional_currency", "minor_digits", "gate", "gate_date", "lost_date", "terminated_date",
+        "since", "evidence",
     ]  # fmt: skip
     spans = books.periods.filter(pl.col("start_date") <= as_of).select("calendar", "period", "start_date", "end_date")
     grid = contracts.select(names).join(spans, on="calendar", how="inner").filter(pl.col("end_date") >= pl.col("since"))
@@ -120,7 +120,7 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
     for table in (price, earned):
         found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
     in_force = ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False)
-    ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
+    ended = (pl.min_horizontal("terminated_date", "lost_date") <= pl.col("date")).fill_null(value=False)
     left = pl.col("transaction_price").fill_null(ZERO) - pl.col("pool_earned").fill_null(ZERO)
     return found.with_columns(
         pl.when(in_force & ~ended).then(left).otherwise(ZERO).cast(MONEY).alias("remaining_obligation"),

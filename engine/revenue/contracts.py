@@ -29,7 +29,7 @@ def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.D
     found = found.with_columns(pl.coalesce(signed, pl.lit(as_of)).alias("signed_date"))
     found = found.with_columns(version_of(versions, pl.col("signed_date")).alias("version"))
     found = with_settings(_grouped(_with_entity(found, records)), versions, "contract_id")
-    judged = _judged(found, records.frame("judgement"), as_of)
+    judged = _with_loss(_judged(found, records.frame("judgement"), as_of), records.frame("judgement"), as_of)
     kept = [name for name in judged.columns if name.startswith("setting.")]
     made = judged.with_columns(
         pl.coalesce(minor_digits(pl.col("currency")), pl.lit(2)).alias("minor_digits"),
@@ -108,6 +108,45 @@ def _judged(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date) -
     )
 
 
+def _with_loss(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Add `lost_date`: the day a contract that met the criteria was judged not to meet them any more (606-10-25-5).
+
+    What was earned until then stands, and nothing is earned after it. A later answer than the record's is the newer one.
+    """
+    key = ["contract_id", "question"]
+    said = pl.col("conclusion").str.strip_chars().str.to_lowercase()
+    told = (
+        judgements.filter(pl.col("question").is_in(["enforceable", "collectible"]) & (pl.col("decided_on") <= as_of))
+        .select(*key, "decided_on", "judgement_id", said.is_in(_YES).alias("yes"), said.is_in(_NO).alias("no"))
+        .filter(pl.col("yes") | pl.col("no"))
+        .sort(*key, "decided_on", "judgement_id")
+    )
+    last_yes = pl.when("yes").then(pl.col("decided_on")).max().over(key)
+    answers = told.group_by(key, maintain_order=True).agg(
+        pl.col("no").last().alias("is_no"),
+        pl.col("yes").any().alias("was_yes"),
+        pl.col("decided_on").filter(pl.col("no") & (last_yes.is_null() | (pl.col("decided_on") > last_yes))).min().alias("lost_date"),
+    )
+    records = contracts.unpivot(["enforceable", "collectible"], index=["contract_id", "signed_date"], variable_name="question")
+    lost = (
+        answers.filter("is_no")
+        .join(records, on=key, how="inner")
+        .filter(pl.coalesce("value", "was_yes") & (pl.col("lost_date") > pl.col("signed_date")))
+        .group_by("contract_id")
+        .agg(pl.col("lost_date").min())
+    )
+    made = contracts.join(lost, on="contract_id", how="left", maintain_order="left")
+    # Judged, not by record: the criteria were met until then.
+    was_met = pl.col("lost_date").is_not_null() & (pl.col("gate") == "not_met") & ~(pl.col("enforceable").eq(other=False)).fill_null(value=False)
+    was_met = was_met & ~(pl.col("collectible").eq(other=False)).fill_null(value=False)
+    met_on = pl.max_horizontal("criteria_met_date", "signed_date")
+    return made.with_columns(
+        pl.when(was_met).then(pl.lit("met")).otherwise("gate").alias("gate"),
+        pl.when(was_met).then(met_on).otherwise("gate_date").alias("gate_date"),
+        pl.when((pl.col("gate") == "met") | was_met).then("lost_date").alias("lost_date"),
+    )
+
+
 def conclusions(judgements: pl.DataFrame, question: str, key: str, as_of: dt.date) -> pl.DataFrame:
     """Return the latest yes-or-no answer to a question by key: key, conclusion (Boolean, null where it is neither)."""
     said = pl.col("conclusion").str.strip_chars().str.to_lowercase()
@@ -147,7 +186,10 @@ def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:
         )
         .otherwise(pl.format("Contract {} does not meet the criteria of a contract; what the customer paid is a liability.", "contract_id"))
     )
-    return contracts.filter(pl.col("gate") != "met").select(
+    lost = pl.col("lost_date").is_not_null()
+    gone = pl.format("Contract {} does not meet the criteria any more since {}; nothing is recognized after.", "contract_id", "lost_date")
+    message = pl.when(lost).then(gone).otherwise(message)
+    return contracts.filter((pl.col("gate") != "met") | lost).select(
         pl.lit("revenue").alias("stage"),
         pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met")).alias("kind"),
         pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met")).alias("rule"),

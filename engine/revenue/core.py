@@ -314,7 +314,7 @@ def _about(states: pl.DataFrame, added: pl.DataFrame, contracts: pl.DataFrame) -
     """Return per obligation what dates and posts its revenue; what is held has no gate date."""
     names = ["okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"]
     both = pl.concat([states.select(*names, "opened_on", "opened"), added.select(names)], how="diagonal")
-    head = contracts.select("contract_id", "calendar", "gate_date", setting("rounding.schedule").alias("schedule"))
+    head = contracts.select("contract_id", "calendar", "gate_date", "lost_date", setting("rounding.schedule").alias("schedule"))
     made = both.join(head, on="contract_id", how="left").with_columns(pl.col("opened").fill_null(0))
     return made.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date"))
 
@@ -367,7 +367,8 @@ def _outside(
     )
     held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
     rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
-    rows = rows.join(contracts.select("contract_id", "gate_date"), on="contract_id", how="inner")
+    rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date"), on="contract_id", how="inner")
+    rows = rows.filter(pl.col("lost_date").is_null() | (pl.col("date") <= pl.col("lost_date"))).drop("lost_date")
     # Cash kept for good is revenue without a contract; everything else waits for one.
     rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
     rows = rows.filter(pl.col("gate_date").is_not_null())

@@ -255,7 +255,11 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
     final = (
         lines.sort("contract_line_id")
         .group_by("contract_id", maintain_order=True)
-        .agg((~pl.col("is_refundable").fill_null(value=True)).all().alias("→final"), pl.col("okey", "contract_line_id").first())
+        .agg(
+            (~pl.col("is_refundable").fill_null(value=True)).all().alias("→final"),
+            pl.when(pl.col("amount").is_not_null().any()).then(pl.col("amount").sum()).alias("→price"),
+            pl.col("okey", "contract_line_id").first(),
+        )
     )
     failed = contracts.filter(pl.col("gate") == "not_met").join(final, on="contract_id", how="inner").filter("→final")
     invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
@@ -264,11 +268,12 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
         .join(invoices, on="invoice_id", how="left")
         .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
     )
-    names = ["contract_id", "okey", "contract_line_id", "minor_digits", "status", "terminated_date", "end_date", "total_value"]
+    names = ["contract_id", "okey", "contract_line_id", "minor_digits", "status", "terminated_date", "end_date", "total_value", "→price"]
     rows = paid.filter(pl.col("paid_date") <= as_of).join(failed.select(names), on="contract_id", how="inner")
-    received = pl.col("amount").sum().over("contract_id")
+    so_far = pl.col("amount").cum_sum().over("contract_id", order_by=["paid_date", "payment_id"])
+    full_on = pl.col("paid_date").filter(so_far >= pl.coalesce("→price", "total_value")).min().over("contract_id")
     ended = pl.when(pl.col("terminated_date") <= as_of).then(pl.col("terminated_date"))
-    done = pl.when((pl.col("status") == "completed") & (received >= pl.col("total_value"))).then(pl.coalesce("end_date", "paid_date"))
+    done = pl.when((pl.col("status") == "completed") & full_on.is_not_null()).then(pl.max_horizontal("end_date", full_on))
     rows = rows.with_columns(pl.coalesce(ended, done).alias("→free")).filter(pl.col("→free").is_not_null())
     return rows.select(
         "okey",

@@ -43,6 +43,7 @@ CONTRACTS: Final[dict[str, pl.DataType]] = {
     "terminated_date": DAY,
     "gate": TEXT,
     "gate_date": DAY,
+    "lost_date": DAY,
     "gate_source": TEXT,
     "evidence": TEXTS,
 }
@@ -54,7 +55,8 @@ CONTRACTS: Final[dict[str, pl.DataType]] = {
 `end_date`: as on paper; `term_end`: last enforceable day (notice period of a contract that the customer
 may end for convenience, counted from as_of, never past `end_date`; null: open-ended).
 `gate`: met, not_met (criteria judged and failed) or held (nobody judged; a finding); `gate_date`: the first
-day revenue may be recognized; null unless met. `gate_source`: record, judgement or presumption.
+day revenue may be recognized; null unless met; `lost_date`: the last one, where the criteria are not met any more.
+`gate_source`: record, judgement or presumption.
 Settings are those of the policy version in force on the contract's date, then `assign.<contract_id>`;
 every setting of VOCABULARY.md has a column: text, Boolean, Int64, or a list of texts.
 """

@@ -42,13 +42,13 @@ def recognized(
 ) -> pl.DataFrame:
     """Return the revenue of every obligation by day, nature and basis: okey, date, posting_date, period, minor, ….
 
-    `about`: per okey timing, calendar, gate_date (null: nothing is recognized), schedule, half_even, opened_on,
+    `about`: per okey timing, calendar, gate_date (null: nothing is recognized), lost_date (nothing after), schedule, half_even, opened_on,
     opened. Rows that move nothing are left out. `minor` is the amount in whole minor units; m and mt tell the
     progress then. Obligations go through in blocks, so that memory does not grow with their number.
     """
     open_keys = about.filter(pl.col("gate_date").is_not_null()).sort("okey").with_row_index("id")
     keyed = open_keys.select("okey", "id")
-    parts = segments.join(open_keys.select("okey", "id", "calendar", "gate_date", "schedule"), on="okey", how="inner", suffix=".open")
+    parts = segments.join(open_keys.select("okey", "id", "calendar", "gate_date", "lost_date", "schedule"), on="okey", how="inner", suffix=".open")
     parts = parts.sort("id", "from_date", "ordinal")
     same = pl.col("id") == pl.col("id").shift(-1)
     parts = parts.with_columns(
@@ -64,7 +64,8 @@ def recognized(
         "basis",
         pl.lit(value=False).alias("is_planned"),
     )
-    seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date"), on="okey", how="inner")
+    seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date", "lost_date"), on="okey", how="inner")
+    seen = seen.filter(_in_time())
     changed = (
         jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).join(keyed, on="okey").select("id", "date").unique()
     )
@@ -94,7 +95,8 @@ def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _differences(points: pl.DataFrame, open_keys: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return what every point adds to the one before it, with the day it is posted on."""
-    rows = points.join(open_keys.select("id", "timing", "gate_date", "opened_on", "opened"), on="id", how="left")
+    rows = points.join(open_keys.select("id", "timing", "gate_date", "lost_date", "opened_on", "opened"), on="id", how="left")
+    rows = rows.filter(_in_time())
     begun = pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     rows = rows.filter((pl.col("date") >= pl.col("gate_date")) & begun).sort("id", "is_planned", "date", "order")
     before = pl.when(pl.col("id") == pl.col("id").shift(1)).then(pl.col("minor").shift(1)).otherwise(pl.col("opened"))
@@ -104,12 +106,18 @@ def _differences(points: pl.DataFrame, open_keys: pl.DataFrame, as_of: dt.date) 
     return rows.select("id", "date", day.alias("posting_date"), "period", "minor", "nature", "basis", "is_planned", "m", "mt")
 
 
+def _in_time() -> pl.Expr:
+    """Tell whether a row is of a day on which the criteria of a contract were still met (606-10-25-5)."""
+    return pl.col("lost_date").is_null() | (pl.col("date") <= pl.col("lost_date"))
+
+
 _SEGMENT: Final = (
     "id",
     "ordinal",
     "calendar",
     "from_date",
     "next_from",
+    "lost_date",
     "base",
     "rem",
     "m0",
@@ -151,6 +159,9 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     running = points.filter((pl.col("date") > as_of) & (pl.col("→first") <= as_of)).unique("→part", keep="first", maintain_order=True)
     cut = running.join(through, on="→part", how="anti").with_columns(pl.lit(as_of).alias("date"))
     points = pl.concat([points, cut.select(points.columns)])
+    lost = points.filter((pl.col("date") > pl.col("lost_date")) & (pl.col("→first") <= pl.col("lost_date")) & (pl.col("lost_date") <= as_of))
+    lost = lost.sort("→part", "date").unique("→part", keep="first", maintain_order=True).with_columns(pl.col("lost_date").alias("date"))
+    points = pl.concat([points.filter(_in_time()), lost]).unique(["→part", "date"], keep="first", maintain_order=True)
     points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from"))).sort("→part", "date")
     measured = with_revenue(with_progress(points, measures, "date"), minor="minor")
     measured = _scheduled(_prorated(measured, measures))
