@@ -137,8 +137,8 @@ def _with_loss(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date
     )
     made = contracts.join(lost, on="contract_id", how="left", maintain_order="left")
     # Judged, not by record: the criteria were met until then.
-    was_met = pl.col("lost_date").is_not_null() & (pl.col("gate") == "not_met") & ~(pl.col("enforceable").eq(other=False)).fill_null(value=False)
-    was_met = was_met & ~(pl.col("collectible").eq(other=False)).fill_null(value=False)
+    denied = pl.any_horizontal(pl.col("enforceable", "collectible").eq(other=False).fill_null(value=False))
+    was_met = pl.col("lost_date").is_not_null() & (pl.col("gate") == "not_met") & ~denied
     met_on = pl.max_horizontal("criteria_met_date", "signed_date")
     return made.with_columns(
         pl.when(was_met).then(pl.lit("met")).otherwise("gate").alias("gate"),
