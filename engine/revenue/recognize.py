@@ -48,7 +48,8 @@ def recognized(
     """
     open_keys = about.filter(pl.col("gate_date").is_not_null()).sort("okey").with_row_index("id")
     keyed = open_keys.select("okey", "id")
-    parts = segments.join(open_keys.select("okey", "id", "calendar", "gate_date", "lost_date", "schedule"), on="okey", how="inner", suffix=".open")
+    own = open_keys.select("okey", "id", "calendar", "gate_date", "lost_date", "schedule")
+    parts = segments.join(own, on="okey", how="inner", suffix=".open")
     parts = parts.sort("id", "from_date", "ordinal")
     same = pl.col("id") == pl.col("id").shift(-1)
     parts = parts.with_columns(
