@@ -19,11 +19,13 @@ _LOG: Final = logging.getLogger("tieout.dashboard")
 
 _RUN: Final = "run"
 
-# Numbers of a table stand in columns, so their digits have one width.
+# Numbers of a table stand in columns, so their digits have one width. The browser's own export of a table is hidden: it
+# knows no filter, holds only the page, and writes formulas as they are.
 _STYLE: Final = """
 <style>
 [data-testid="stMetricValue"], [data-testid="stTable"] td { font-variant-numeric: tabular-nums; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
+[data-testid="stDataFrame"] [data-testid="stElementToolbar"] { display: none; }
 .block-container { padding: 2.5rem 2rem 4rem; }
 h1 { font-size: 1.9rem !important; padding-top: 0; }
 </style>

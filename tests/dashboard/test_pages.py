@@ -93,6 +93,13 @@ def test_a_comment_is_written_through_the_page(workspace: Workspace) -> None:
         assert [each.comment for each in history(session, case)][-1] == "asked sales"
 
 
+def test_a_search_stands_in_the_address(workspace: Workspace) -> None:
+    app = opened("exceptions")
+    app.text_input(key=":search").set_value("changed it").run()
+    assert app.query_params["q"] == "changed it"
+    assert not app.exception
+
+
 def test_the_latest_night_is_shown_unless_the_address_names_another(workspace: Workspace) -> None:
     latest, earlier = (each.run_id for each in find_runs(workspace))
     assert opened().selectbox(key="run").value == latest
