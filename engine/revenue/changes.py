@@ -39,6 +39,9 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     is_add = pl.col("action") == "add"
     presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"])
     said = pl.coalesce("remaining_is_distinct", "judged.change", "judged.line")
+    # A line added to a promise that runs already, and not distinct from it, is part of it (25-13(b)).
+    running = lines.filter(pl.col("added_place") == 0)["okey"].unique()
+    joins = is_add & pl.col("okey").is_in(running.implode())
     distinct = pl.coalesce(said, presumed)
     change = pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)
     ssp_after = pl.coalesce(micros("standalone_selling_price"), pl.when(is_add).then(pl.col("ssp")))
@@ -58,6 +61,8 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
         .then(pl.lit("separate"))
         .when(pl.col("action") == "remove")
         .then(pl.lit("remove"))
+        .when(joins & ~said.fill_null(value=True))
+        .then(pl.lit("catch_up"))
         .when(is_add | pl.col("is_distinct"))
         .then(pl.lit("prospective"))
         .otherwise(pl.lit("catch_up"))

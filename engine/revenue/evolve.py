@@ -137,7 +137,13 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
 def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
-    made = made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past")).with_columns(
+    made = made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past"))
+    # A removal that states no price takes what is still to be served out of it.
+    unserved = part_units(pl.col("stated").fill_null(0), pl.col("d") - pl.col("n"), pl.col("d"))
+    implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0)
+    taken_out = units_to_minor(unserved) * GUARD * -1
+    change = pl.when(implied.fill_null(value=False)).then(taken_out).otherwise(pl.col("price_change"))
+    made = made.with_columns(change.alias("price_change")).with_columns(
         pl.coalesce("ends.after", "ends").alias("ends.next"),
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change")).alias("stated"),

@@ -115,7 +115,10 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     amount = pl.coalesce("amount", product)
     penalty = pl.when(pl.col("variable_kind") == "penalty").then(pl.coalesce("variable_amount", pl.lit(0))).otherwise(pl.lit(0))
     fixed = money_units((amount.cast(pl.Decimal(38, 6)) - penalty.cast(pl.Decimal(38, 6))), digits)
-    made = made.with_columns(pl.when(pl.col("pricing") == "fixed").then(fixed).alias("pooled"))
+    # A promise signed without a price, beside others with one, is priced when a change states it.
+    open_price = (pl.col("pricing") == "package") & (pl.col("place") > 0)
+    open_price = open_price & ((pl.col("added_place") > 0) | (pl.col("pricing") == "fixed").any().over("contract_id"))
+    made = made.with_columns(pl.when((pl.col("pricing") == "fixed") | open_price).then(fixed).alias("pooled"))
     made = _periodic(made)
     made = _percent_of(made)
     kept = (
