@@ -112,6 +112,7 @@ def _with_loss(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date
     """Add `lost_date`: the day a contract that met the criteria was judged not to meet them any more (606-10-25-5).
 
     What was earned until then stands, and nothing is earned after it. A later answer than the record's is the newer one.
+    Where the first answer was no, the criteria are met on the day of the first yes (25-6).
     """
     key = ["contract_id", "question"]
     said = pl.col("conclusion").str.strip_chars().str.to_lowercase()
@@ -125,6 +126,7 @@ def _with_loss(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date
     answers = told.group_by(key, maintain_order=True).agg(
         pl.col("no").last().alias("is_no"),
         pl.col("yes").any().alias("was_yes"),
+        pl.when(pl.col("no").first()).then(pl.col("decided_on").filter("yes").min()).alias("gained_date"),
         pl.col("decided_on").filter(pl.col("no") & (last_yes.is_null() | (pl.col("decided_on") > last_yes))).min().alias("lost_date"),
     )
     records = contracts.unpivot(["enforceable", "collectible"], index=["contract_id", "signed_date"], variable_name="question")
@@ -135,14 +137,21 @@ def _with_loss(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date
         .group_by("contract_id")
         .agg(pl.col("lost_date").min())
     )
+    gained = (
+        answers.join(records, on=key, how="inner")
+        .filter(pl.col("value").is_null() & pl.col("gained_date").is_not_null())
+        .group_by("contract_id")
+        .agg(pl.col("gained_date").max())
+    )
     made = contracts.join(lost, on="contract_id", how="left", maintain_order="left")
+    made = made.join(gained, on="contract_id", how="left", maintain_order="left")
     # Judged, not by record: the criteria were met until then.
     denied = pl.any_horizontal(pl.col("enforceable", "collectible").eq(other=False).fill_null(value=False))
     was_met = pl.col("lost_date").is_not_null() & (pl.col("gate") == "not_met") & ~denied
-    met_on = pl.max_horizontal("criteria_met_date", "signed_date")
+    met_on = pl.max_horizontal(pl.coalesce("criteria_met_date", "gained_date"), "signed_date")
     return made.with_columns(
         pl.when(was_met).then(pl.lit("met")).otherwise("gate").alias("gate"),
-        pl.when(was_met).then(met_on).otherwise("gate_date").alias("gate_date"),
+        pl.when(was_met | (pl.col("gate") == "met")).then(met_on).otherwise("gate_date").alias("gate_date"),
         pl.when((pl.col("gate") == "met") | was_met).then("lost_date").alias("lost_date"),
     )
 
