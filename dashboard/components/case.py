@@ -12,6 +12,7 @@ from dashboard.components.shell import Here
 from dashboard.views import actions
 from dashboard.views.cases import case_detail, cases_policy
 from dashboard.views.formats import money, words
+from dashboard.views.plain import plain
 from engine.errors import TieoutError
 
 _TOLD: Final = "case:told"
@@ -23,17 +24,17 @@ def show_case(here: Here, store: Store, name: str) -> None:
     try:
         found = case_detail(store, here.run, name)
     except TieoutError as error:
-        st.warning(f"**{error.message}** The link may be of another firm or an older store.")
+        st.warning(f"**{plain(error.message)}** The link may be of another firm or an older store.")
         return
     case = found["case"]
     if told := st.session_state.pop(_TOLD, None):
         st.success(told, icon=":material/check:")
     with st.container(border=True):
-        st.subheader(case["message"])
+        st.subheader(plain(case["message"]))
         st.markdown(
             f":{_MARKS[case['severity']]}-badge[{case['severity']}] :gray-badge[{words(case['state'])}] "
-            f"**{money(case['amount'], case['currency'])}** at risk · for **{case['owner'] or 'nobody'}** · "
-            f"with **{case['assignee'] or 'nobody'}** · opened {case['opened_on']} · `{case['case_id'][:8]}`"
+            f"**{money(case['amount'], case['currency'])}** at risk · for **{plain(case['owner'] or 'nobody')}** · "
+            f"with **{plain(case['assignee'] or 'nobody')}** · opened {case['opened_on']} · `{case['case_id'][:8]}`"
         )
         why, work = st.columns([3, 2], gap="large")
         with why:
@@ -46,7 +47,7 @@ def show_case(here: Here, store: Store, name: str) -> None:
 def _why(found: dict[str, Any]) -> None:
     case, explanation = found["case"], found["explanation"]
     if case["remedy"]:
-        st.markdown(f"**What to do**  \n{case['remedy']}")
+        st.markdown(f"**What to do**  \n{plain(case['remedy'])}")
     if explanation is None:
         st.info("The shown run did not find it. What is written here is what the last run said that did.")
         return
@@ -56,7 +57,8 @@ def _why(found: dict[str, Any]) -> None:
     else:
         line = f":{policy['line']}" if "line" in policy else ""
         reference = f" · {policy['reference']}" if policy.get("reference") else ""
-        st.markdown(f"**Rule**  \n{policy.get('says') or finding['rule']}  \n`{finding['rule']}` · {policy['file']}{line}{reference}")
+        says = plain(policy.get("says") or finding["rule"])
+        st.markdown(f"**Rule**  \n{says}  \n`{finding['rule']}` · {policy['file']}{line}{reference}")
     if finding["owner_value"] is not None or finding["consumer_value"] is not None:
         st.markdown(f"**Both sides{' of ' + words(finding['field']) if finding['field'] else ''}**")
         sides = [
@@ -78,7 +80,7 @@ def _act(do: Callable[[], str]) -> None:
     try:
         st.session_state[_TOLD] = do()
     except TieoutError as error:
-        st.error(f"**{error.message}** {error.remedy}".rstrip())
+        st.error(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip())
         return
     st.rerun()
 
@@ -128,9 +130,8 @@ def _settle(here: Here, store: Store, case: dict[str, Any]) -> None:
 def _request(here: Here, store: Store, request: dict[str, Any]) -> None:
     policy = cases_policy(here.workspace.policies)
     with st.form(f"decide-{request['approval_id']}"):
-        st.markdown(
-            f"**{request['requested_by']}** asks to {words(request['action'])} it ({words(request['reason'])}): {request['comment']}"
-        )
+        asks = f"asks to {words(request['action'])} it ({words(request['reason'])})"
+        st.markdown(f"**{plain(request['requested_by'])}** {asks}: {plain(request['comment'])}")
         text = st.text_input("Your note")
         yes, no = st.columns(2)
         may = actions.may(here.person, "decide")

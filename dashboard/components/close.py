@@ -13,6 +13,7 @@ from dashboard.components.shell import Here, empty
 from dashboard.components.tables import small_table
 from dashboard.views import actions
 from dashboard.views.close import close_policy, sign, start
+from dashboard.views.plain import plain
 from dashboard.views.tables import Column
 from engine.errors import TieoutError
 
@@ -64,7 +65,7 @@ def _certificate(close: dict[str, Any], state: dict[str, Any]) -> None:
     )
     for each in state["signed"]:
         counts = "" if each["identity"] == "signed_in" else " (only said so: does not count)"
-        st.markdown(f":material/draw: **{each['role']}**: {each['name']}{counts}, {each['at']:%Y-%m-%d %H:%M} UTC")
+        st.markdown(f":material/draw: **{plain(each['role'])}**: {plain(each['name'])}{counts}, {each['at']:%Y-%m-%d %H:%M} UTC")
     if state["missing"]:
         st.caption("Signatures missing: " + ", ".join(state["missing"]))
     if state["late"]:
@@ -79,6 +80,6 @@ def _act(do: Callable[[], str]) -> None:
     try:
         st.session_state[_TOLD] = do()
     except TieoutError as error:
-        st.error(f"**{error.message}** {error.remedy}".rstrip())
+        st.error(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip())
         return
     st.rerun()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from adapters.explain_decision import explain_decision, render_decision
 from dashboard.components.shell import Here
+from dashboard.views.plain import plain
 from engine.errors import TieoutError
 
 
@@ -17,12 +18,12 @@ def show_decision(here: Here, identity: str) -> None:
     try:
         told: dict[str, Any] = explain_decision(here.run.folder, identity, policies, here.run.snapshot_folder)
     except TieoutError as error:
-        st.warning(f"**{error.message}** {error.remedy}".rstrip())
+        st.warning(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip())
         return
     with st.container(border=True):
-        st.subheader(identity.replace("_", " ").replace(":", " ", 1))
+        st.subheader(plain(identity.replace("_", " ").replace(":", " ", 1)))
         if told.get("flip"):
-            st.markdown(f":material/lightbulb: {told['flip']}")
+            st.markdown(f":material/lightbulb: {plain(told['flip'])}")
         st.code(render_decision(told), language=None, wrap_lines=True)
         st.page_link(
             "screens/record.py", label="The record with its source rows", icon=":material/search:",

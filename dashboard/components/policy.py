@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.components.shell import Here, empty
 from dashboard.components.tables import small_table
+from dashboard.views.plain import plain
 from dashboard.views.policies import RULES, find_policy, rules_of, table_of, text_of
 from dashboard.views.tables import Column
 from dashboard.views.workspace import read_manifest
@@ -35,7 +36,7 @@ def show_policy(here: Here, policies: PolicySet, file: str) -> None:
         empty(f"There is no policy {file}.", "It may have been renamed or have mistakes.")
         return
     with st.container(border=True):
-        st.subheader(loaded.policy.title)
+        st.subheader(plain(loaded.policy.title))
         used = {each["file"]: each["fingerprint"] for each in read_manifest(here.run.folder)["policies"]}.get(file)
         same = (
             "as the shown run used it"

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.components.browse import browse
 from dashboard.components.shell import Here, empty
+from dashboard.views.plain import plain
 from dashboard.views.record import agreed, find_records, search_records, source_rows, told_of
 from dashboard.views.tables import Column, FrameRows, Kind
 
@@ -42,7 +43,7 @@ def show_record(here: Here, identity: str) -> None:
     """Show the agreed records of an id, their source rows, and what the outputs say."""
     for entity, row in find_records(here.run, identity):
         with st.container(border=True):
-            st.subheader(f"{entity.replace('_', ' ').capitalize()} {identity}")
+            st.subheader(f"{entity.replace('_', ' ').capitalize()} {plain(identity)}")
             fields, sources = st.columns([2, 3], gap="large")
             with fields:
                 st.markdown("**Agreed record**")

@@ -12,6 +12,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard.views.access import Person, who
+from dashboard.views.plain import plain
 from dashboard.views.workspace import RunEntry, Workspace, find_runs
 from engine.errors import TieoutError, UsageError
 
@@ -53,7 +54,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except TieoutError as error:
-        st.error(f"**{error.message}** {error.remedy}".rstrip(), icon=":material/error:")
+        st.error(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip(), icon=":material/error:")
     except Exception:  # noqa: BLE001 - whatever fails, no trace reaches the page; the log has it
         reference = uuid.uuid4().hex[:8]
         _LOG.exception("The page failed, reference %s", reference)

@@ -12,6 +12,7 @@ from dashboard.components.browse import browse
 from dashboard.components.shell import Here
 from dashboard.components.tables import small_table
 from dashboard.views.formats import number
+from dashboard.views.plain import plain
 from dashboard.views.reconciliation import LINES, STATUSES, explained_by, lines
 from dashboard.views.tables import Column, FrameRows, Query
 
@@ -40,7 +41,7 @@ def show_matrix(cells: pl.DataFrame) -> None:
 def show_tie_out(here: Here, reconciliation: str) -> None:
     """Show what explains the differences of a tie-out, and its lines."""
     with st.container(border=True):
-        st.subheader(reconciliation)
+        st.subheader(plain(reconciliation))
         causes = (Column("cause", "Explained by", "code"), Column("amount", "Amount", "money"))
         small_table(explained_by(here.run, reconciliation), causes, "No difference to explain.")
         for place, title, broken in zip(st.columns(2), ("Breaks and suggestions", "Matches"), (True, False), strict=True):

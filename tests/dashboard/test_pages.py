@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.views.plain import plain
 from dashboard.views.workspace import Workspace, find_runs
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ def test_an_address_opens_an_exception(workspace: Workspace) -> None:
     with store.read() as session:
         case = session.query(Case).filter(Case.kind == "unauthorized_change").one()
     app = opened("exceptions", record=case.case_id)
-    assert case.message in texts(app)
+    assert plain(case.message) in texts(app)
     assert "CRM owns the signed value" in texts(app)
 
 
