@@ -94,7 +94,9 @@ def _without_promise(contracts: pl.DataFrame, lines: pl.DataFrame, obligations: 
 def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
     dates = pl.col("signed_date", "start_date", "criteria_met_date")
     bare = records.frame("contract").filter(pl.all_horizontal(dates.is_null())).select("contract_id")
-    hit = contracts.join(bare, on="contract_id", how="semi")
+    # A contract that promises nothing yet has nothing to recognize on any day.
+    promised = records.frame("contract_line").select("contract_id").unique()
+    hit = contracts.join(bare, on="contract_id", how="semi").join(promised, on="contract_id", how="semi")
     said = pl.format("Contract {} has no date of signing or start: it counts as signed on the day of the run.", "contract_id")
     return _of_contracts(hit, "contract_not_dated", "medium", said, "Enter the date of signing.")
 
