@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import streamlit as st
 
 from adapters.store.database import Store
+from dashboard.components.acts import act, tell
 from dashboard.components.shell import Here
 from dashboard.views import actions
 from dashboard.views.cases import case_detail, cases_policy
@@ -15,7 +15,6 @@ from dashboard.views.formats import money, words
 from dashboard.views.plain import plain
 from engine.errors import TieoutError
 
-_TOLD: Final = "case:told"
 _MARKS: Final = {"critical": "red", "high": "orange", "medium": "blue", "low": "gray"}
 
 
@@ -27,8 +26,7 @@ def show_case(here: Here, store: Store, name: str) -> None:
         st.warning(f"**{plain(error.message)}** The link may be of another firm or an older store.")
         return
     case = found["case"]
-    if told := st.session_state.pop(_TOLD, None):
-        st.success(told, icon=":material/check:")
+    tell()
     with st.container(border=True):
         st.subheader(plain(case["message"]))
         st.markdown(
@@ -75,16 +73,6 @@ def _why(found: dict[str, Any]) -> None:
             st.code(each["line"], language=None, wrap_lines=True)
 
 
-def _act(do: Callable[[], str]) -> None:
-    """Do an act; its answer is shown after the page has read the store anew."""
-    try:
-        st.session_state[_TOLD] = do()
-    except TieoutError as error:
-        st.error(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip())
-        return
-    st.rerun()
-
-
 def _work(here: Here, store: Store, found: dict[str, Any]) -> None:
     case, person, scope = found["case"], here.person, here.run.scope
     chosen = [case["case_id"]]
@@ -94,15 +82,15 @@ def _work(here: Here, store: Store, found: dict[str, Any]) -> None:
     with assign, st.form("assign", border=False):
         assignee = st.text_input("With", case["assignee"] or "", placeholder="name; empty for nobody")
         if st.form_submit_button("Assign", disabled=not actions.may(person, "assign")):
-            _act(lambda: actions.assign(store, person, scope, chosen, assignee))
+            act(lambda: actions.assign(store, person, scope, chosen, assignee))
     with comment, st.form("comment", border=False, clear_on_submit=True):
         text = st.text_area("Comment", placeholder="What the next person should know")
         if st.form_submit_button("Note it", disabled=not actions.may(person, "comment")):
-            _act(lambda: actions.comment(store, person, scope, chosen, text))
+            act(lambda: actions.comment(store, person, scope, chosen, text))
     with rest, st.form("snooze", border=False):
         until = st.date_input("Rests until", value=None, help="Its SLA pauses; it comes back by itself.")
         if st.form_submit_button("Snooze", disabled=not actions.may(person, "snooze")):
-            _act(lambda: actions.snooze(store, person, scope, chosen, until))
+            act(lambda: actions.snooze(store, person, scope, chosen, until))
     with settle:
         _settle(here, store, case)
 
@@ -113,7 +101,7 @@ def _settle(here: Here, store: Store, case: dict[str, Any]) -> None:
         with st.form("reopen", border=False):
             text = st.text_area("Why is it taken up again?")
             if st.form_submit_button("Reopen", disabled=not actions.may(person, "reopen")):
-                _act(lambda: actions.reopen(store, person, scope, chosen, text))
+                act(lambda: actions.reopen(store, person, scope, chosen, text))
         return
     policy = cases_policy(here.workspace.policies)
     with st.form("settle", border=False):
@@ -124,7 +112,7 @@ def _settle(here: Here, store: Store, case: dict[str, Any]) -> None:
         if rule.approval_above is not None:
             st.caption(f"Waiving more than {money(rule.approval_above)} waits for a second, signed-in person ({rule.approver_role}).")
         if st.form_submit_button("Settle", disabled=not actions.may(person, "waive")):
-            _act(lambda: actions.settle(store, person, scope, chosen, policy, action, reason, text))
+            act(lambda: actions.settle(store, person, scope, chosen, policy, action, reason, text))
 
 
 def _request(here: Here, store: Store, request: dict[str, Any]) -> None:
@@ -136,9 +124,9 @@ def _request(here: Here, store: Store, request: dict[str, Any]) -> None:
         yes, no = st.columns(2)
         may = actions.may(here.person, "decide")
         if yes.form_submit_button("Approve", type="primary", disabled=not may):
-            _act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=True, text=text))
+            act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=True, text=text))
         if no.form_submit_button("Reject", disabled=not may):
-            _act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=False, text=text))
+            act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=False, text=text))
 
 
 def _history(events: list[dict[str, Any]]) -> None:

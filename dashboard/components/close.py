@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 import streamlit as st
 
 from adapters.store.database import Store
+from dashboard.components.acts import act, tell
 from dashboard.components.shell import Here, empty
 from dashboard.components.tables import small_table
 from dashboard.views import actions
 from dashboard.views.close import close_policy, sign, start
 from dashboard.views.plain import plain
 from dashboard.views.tables import Column
-from engine.errors import TieoutError
-
-_TOLD: Final = "close:told"
 
 
 def show_board(lines: list[dict[str, Any]]) -> None:
@@ -37,8 +34,7 @@ def show_board(lines: list[dict[str, Any]]) -> None:
 
 def show_certificate(here: Here, store: Store, period: str, state: dict[str, Any]) -> None:
     """Show the certificate of a period, its signatures, and the acts the person may do."""
-    if told := st.session_state.pop(_TOLD, None):
-        st.success(told, icon=":material/check:")
+    tell()
     close = state["close"]
     st.subheader("Certificate")
     if close is None:
@@ -48,12 +44,12 @@ def show_certificate(here: Here, store: Store, period: str, state: dict[str, Any
     if close is None or close["state"] == "started":
         label = "Start the close on this run" if close is None else "Start anew on this run"
         if st.button(label, disabled=not actions.may(here.person, "start a close")):
-            _act(lambda: start(here.workspace, store, here.person, here.run, period))
+            act(lambda: start(here.workspace, store, here.person, here.run, period))
     if close is not None and close["state"] == "started":
         with st.form("sign"):
             role = str(st.selectbox("Sign as", close_policy(here.workspace).sign_roles))
             if st.form_submit_button("Sign", type="primary", disabled=not actions.may(here.person, "sign a close")):
-                _act(lambda: sign(here.workspace, store, here.person, here.run, period, role))
+                act(lambda: sign(here.workspace, store, here.person, here.run, period, role))
 
 
 def _certificate(close: dict[str, Any], state: dict[str, Any]) -> None:
@@ -74,12 +70,3 @@ def _certificate(close: dict[str, Any], state: dict[str, Any]) -> None:
         small_table(pl.DataFrame(state["late"]), columns)
     with st.expander("What it rests on"):
         st.json(close["certificate"], expanded=1)
-
-
-def _act(do: Callable[[], str]) -> None:
-    try:
-        st.session_state[_TOLD] = do()
-    except TieoutError as error:
-        st.error(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip())
-        return
-    st.rerun()

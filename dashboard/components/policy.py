@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from adapters.publish import read_manifest
 from dashboard.components.shell import Here, empty
 from dashboard.components.tables import small_table
 from dashboard.views.plain import plain
 from dashboard.views.policies import RULES, find_policy, rules_of, table_of, text_of
 from dashboard.views.tables import Column
-from dashboard.views.workspace import read_manifest
 from engine.policy.loaded import PolicySet
 
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 import polars as pl
 
 from adapters.compare import compare_runs
+from adapters.publish import read_manifest
 from dashboard.views.tables import Column
-from dashboard.views.workspace import RunEntry, read_manifest
+from dashboard.views.workspace import RunEntry
 
 COLUMNS: Final = (
     Column("as_of", "Business date", "date"),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from adapters.policy_folder import SHIPPED
-from adapters.publish import MANIFEST
+from adapters.publish import MANIFEST, read_manifest
 from adapters.store.database import STORE_FILE, Store, open_store, store_url
 from adapters.store.runs import list_runs as stored_runs
 from adapters.store.runs import scope_of
@@ -119,15 +118,6 @@ def _from_folder(folder: Path) -> RunEntry | None:
         )  # fmt: skip
     except (StoreError, KeyError, ValueError):
         return None
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a run's manifest. Raises StoreError when it is gone or damaged."""
-    try:
-        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"The results of the run {folder.name} cannot be read.", "Run its snapshot again.") from error
-    return found
 
 
 def output(folder: Path, name: str) -> pl.LazyFrame | None:

@@ -100,7 +100,7 @@ def _slot(index: int, to: Input, cells: Sequence[Cell]) -> Slot:
         places = {False: 1, True: 2}
         code = (pl.col(to.column).cast(pl.UInt16) + 1).fill_null(0)
         return Slot(index, code, ("missing", "no", "yes"), {cell.text: _listed(cell, places, 3) for cell in cells})
-    values = sorted({value for cell in cells for value in _literals(cell.alternatives or ())})
+    values = sorted({value for cell in cells for value in literals_of(cell.alternatives or ())})
     if to.type.category is Category.TEXT and not any(_has_bound(cell.alternatives or ()) for cell in cells):
         code = _text_code(pl.col(to.column), [str(value) for value in values])
         places = {value: index + 2 for index, value in enumerate(values)}  # type: ignore[misc]
@@ -112,14 +112,15 @@ def _slot(index: int, to: Input, cells: Sequence[Cell]) -> Slot:
     return Slot(index, _ordered_code(to, values), _interval_names(values), matching)
 
 
-def _literals(alternatives: Sequence[Alternative]) -> Iterator[Literal]:
+def literals_of(alternatives: Sequence[Alternative]) -> Iterator[Literal]:
+    """Yield every literal that a cell's alternatives name, inside a `not(…)` too."""
     for each in alternatives:
         if isinstance(each, Exact):
             yield each.value
         elif isinstance(each, Bound):
             yield from (end for end in (each.low, each.high) if end is not None)
         elif isinstance(each, Other):
-            yield from _literals(each.alternatives)
+            yield from literals_of(each.alternatives)
 
 
 def _has_bound(alternatives: Sequence[Alternative]) -> bool:

@@ -53,12 +53,20 @@ def _without_term(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_lines(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
+    return _told(hit, "contract_line", "amount", kind, severity, message, remedy)
+
+
+def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
+    return _told(hit, "contract", "total_value", kind, severity, message, remedy)
+
+
+def _told(hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
     return hit.select(
         *_labels(kind, severity),
-        pl.lit("contract_line").alias("entity"),
-        pl.col("contract_line_id").alias("entity_id"),
+        pl.lit(entity).alias("entity"),
+        pl.col(f"{entity}_id").alias("entity_id"),
         "contract_id",
-        pl.col("amount").abs().alias("amount_at_risk"),
+        pl.col(amount).abs().alias("amount_at_risk"),
         "currency",
         message.alias("message"),
         pl.lit(remedy).alias("remedy"),
@@ -99,21 +107,6 @@ def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
     hit = contracts.join(bare, on="contract_id", how="semi").join(promised, on="contract_id", how="semi")
     said = pl.format("Contract {} has no date of signing or start: it counts as signed on the day of the run.", "contract_id")
     return _of_contracts(hit, "contract_not_dated", "medium", said, "Enter the date of signing.")
-
-
-def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
-    return hit.select(
-        *_labels(kind, severity),
-        pl.lit("contract").alias("entity"),
-        pl.col("contract_id").alias("entity_id"),
-        "contract_id",
-        pl.col("total_value").abs().alias("amount_at_risk"),
-        "currency",
-        message.alias("message"),
-        pl.lit(remedy).alias("remedy"),
-        pl.lit(_OWNER).alias("owner"),
-        "evidence",
-    )
 
 
 def _labels(kind: str, severity: str) -> list[pl.Expr]:

@@ -11,7 +11,8 @@ from typing import Final
 
 from engine.condition.scope import Category
 from engine.condition.typed import never_missing
-from engine.decision.cells import Alternative, Bound, Exact, Literal, Other
+from engine.decision.cells import Alternative, Bound, Literal, Other
+from engine.decision.classes import literals_of
 from engine.decision.rules import Input
 
 ANOTHER: Final = "\N{HORIZONTAL ELLIPSIS}another value"
@@ -61,7 +62,7 @@ def stretches(to: Input, alternatives: Iterable[Alternative]) -> list[Stretch]:
         return [*missing, _point(value=False), _point(value=True)]
     if to.type.values:
         return [*missing, *(_point(value) for value in to.type.values)]
-    points = sorted(set(_literals(each)))
+    points = sorted(set(literals_of(each)))
     if to.type.category is Category.TEXT:
         if not any(_has_bound(alternative) for alternative in each):
             return [*missing, *(_point(value) for value in points), Stretch(ANOTHER)]
@@ -71,16 +72,6 @@ def stretches(to: Input, alternatives: Iterable[Alternative]) -> list[Stretch]:
 
 def _point(value: Literal) -> Stretch:
     return Stretch(value, value, value)
-
-
-def _literals(alternatives: Sequence[Alternative]) -> Iterator[Literal]:
-    for each in alternatives:
-        if isinstance(each, Exact):
-            yield each.value
-        elif isinstance(each, Bound):
-            yield from (end for end in (each.low, each.high) if end is not None)
-        elif isinstance(each, Other):
-            yield from _literals(each.alternatives)
 
 
 def _has_bound(each: Alternative) -> bool:

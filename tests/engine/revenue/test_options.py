@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from engine.canonical.schema import entity_spec
-from engine.revenue.breakage import breakage_observations
 from engine.revenue.options import look_through, option_ends, option_prices
 
 
@@ -103,40 +102,3 @@ def test_an_exercise_of_part_leaves_the_rest_to_lapse() -> None:
         ("O1", dt.date(2026, 6, 30), "expiry", 2, 8),
     ]
 
-
-def prepaid(mode: str, *, refundable: bool = False) -> pl.DataFrame:
-    line = {"contract_line_id": "L1", "quantity": 60, "end_date": dt.date(2026, 9, 30), "is_refundable": refundable}
-    return records("contract_line", line).with_columns(pl.lit(mode).alias("mode")).select(
-        "contract_line_id", "quantity", "end_date", "is_refundable", "mode"
-    )  # fmt: skip
-
-
-def used(as_of: dt.date, lines: pl.DataFrame) -> list[tuple[Any, ...]]:
-    progress = records(
-        "progress",
-        {"progress_id": "P1", "contract_line_id": "L1", "as_of_date": dt.date(2026, 3, 31), "units_delivered": 20, "expected_breakage": 10},
-        {"progress_id": "P2", "contract_line_id": "L1", "as_of_date": dt.date(2026, 6, 30), "units_delivered": 40, "expected_breakage": 12},
-        {"progress_id": "P3", "contract_line_id": "L1", "as_of_date": dt.date(2026, 9, 30), "units_delivered": 45, "expected_breakage": 15},
-    )
-    progress = progress.filter(pl.col("as_of_date") <= as_of)
-    found = breakage_observations(progress, lines, pl.lit(as_of))
-    return found.with_columns(pl.col("to_date", "total") // 10**10).select("date", "to_date", "total", "is_reestimate", "basis").rows()
-
-
-def test_breakage_is_earned_in_proportion_to_use() -> None:
-    assert used(dt.date(2026, 8, 1), prepaid("proportional")) == [
-        (dt.date(2026, 3, 31), 20, 50, False, "units"),
-        (dt.date(2026, 6, 30), 40, 48, True, "units"),
-    ]
-
-
-def test_breakage_that_is_not_expected_is_earned_at_expiry() -> None:
-    assert used(dt.date(2026, 9, 30), prepaid("remote")) == [
-        (dt.date(2026, 3, 31), 20, 60, False, "units"),
-        (dt.date(2026, 6, 30), 40, 60, False, "units"),
-        (dt.date(2026, 9, 30), 60, 60, False, "expiry"),
-    ]
-
-
-def test_what_can_be_claimed_back_is_never_breakage() -> None:
-    assert used(dt.date(2026, 12, 31), prepaid("proportional", refundable=True))[-1] == (dt.date(2026, 9, 30), 45, 60, False, "units")
