@@ -47,6 +47,14 @@ def test_every_command_is_in_the_manual() -> None:
     assert not missing
 
 
+def test_every_module_of_commands_is_loaded() -> None:
+    from adapters import cli
+
+    cli._load_commands()
+    modules = {path.stem for path in (ROOT / "adapters" / "cli").glob("*_commands.py")}
+    assert not {name for name in modules if f"adapters.cli.{name}" not in sys.modules}
+
+
 def test_every_diagnostic_code_says_what_it_means_and_what_to_do() -> None:
     assert all(code.meaning.endswith(".") and code.remedy.endswith(".") for code in CATALOGUE.values())
 

@@ -27,6 +27,7 @@ def _load_commands() -> None:
     from adapters.cli import (  # noqa: F401
         adapters_commands,
         case_commands,
+        close_commands,
         gate_commands,
         history_commands,
         policy_commands,
