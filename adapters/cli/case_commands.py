@@ -55,10 +55,11 @@ def opened_store(out: Path, address: str | None) -> Iterator[Store]:
 
 
 def acting(name: str | None) -> Actor:
-    """Return who acts on the command line: asserted, whatever the name."""
+    """Return who acts on the command line: every role may be tried, and is asserted, whatever the name."""
     from adapters.store.audit import Actor
+    from adapters.store.permissions import ROLES
 
-    return Actor(name or getpass.getuser())
+    return Actor(name or getpass.getuser(), roles=frozenset(ROLES))
 
 
 def _policy(folder: Path | None) -> CasesPolicy:

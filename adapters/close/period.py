@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from adapters.close.board import BoardLine
 from adapters.close.certificate import certificate_hash, make_certificate, what_was_altered
 from adapters.store.audit import Actor, now, record
+from adapters.store.permissions import require
 from adapters.store.tables import CloseSignature, PeriodClose, Run
 from engine.errors import UsageError
 from engine.policy.kinds.close import ClosePolicy
@@ -36,6 +37,7 @@ def start_close(session: Session, actor: Actor, run: Run, run_dir: Path, period:
 
     Raises UsageError when the period is locked.
     """
+    require(actor, "start a close")
     before = latest_close(session, run.scope, period)
     if before is not None and before.state == LOCKED:
         raise UsageError(f"The period {period} is locked.", "It can only be reopened, by two people and with a reason.")
@@ -53,6 +55,7 @@ def sign_close(
     session: Session, actor: Actor, close: PeriodClose, role: str, policy: ClosePolicy, altered: Sequence[str]
 ) -> CloseSignature:
     """Sign a certificate in a role. Raises UsageError when it cannot be signed, or not by this person."""
+    require(actor, "sign a close")
     if close.state != STARTED:
         raise UsageError(f"The period {close.period} is {close.state}; there is nothing to sign.", "Start its close first.")
     _refuse_altered(altered)
@@ -69,6 +72,7 @@ def lock_close(
     session: Session, actor: Actor, close: PeriodClose, lines: Iterable[BoardLine], policy: ClosePolicy, altered: Sequence[str]
 ) -> None:
     """Lock a period. Raises UsageError while the board blocks it or a signature is missing."""
+    require(actor, "lock a close")
     if close.state != STARTED:
         raise UsageError(f"The period {close.period} is {close.state}.", "Start its close first.")
     _refuse_altered(altered)
@@ -95,6 +99,7 @@ def reopen_close(session: Session, actor: Actor, close: PeriodClose, role: str, 
 
     Raises UsageError when the period is not locked, the reason is empty, or the person may not.
     """
+    require(actor, "reopen a close")
     if close.state != LOCKED:
         raise UsageError(f"The period {close.period} is {close.state}, not locked.", "")
     if not reason.strip():

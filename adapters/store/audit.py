@@ -12,6 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from adapters.sight import EVERYTHING, Sight
 from adapters.store.tables import AuditEntry, AuditHead
 
 _PARTS: Final = ("sequence", "at", "actor", "identity", "action", "subject", "body", "previous_hash")
@@ -19,11 +20,12 @@ _PARTS: Final = ("sequence", "at", "actor", "identity", "action", "subject", "bo
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Say who acts: `signed_in` people were identified, `asserted` ones only say who they are."""
+    """Say who acts, in which roles and on what they see: `signed_in` people were identified, `asserted` ones only say who they are."""
 
     name: str
     identity: str = "asserted"
     roles: frozenset[str] = frozenset()
+    sight: Sight = EVERYTHING
 
 
 RUNNER: Final = Actor("tieout", "run")

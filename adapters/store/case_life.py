@@ -10,6 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from adapters.sight import shows_cost
 from adapters.store.audit import RUNNER, now
 from adapters.store.tables import Case, CaseEvent, Run
 from engine.findings import SEVERITIES
@@ -20,7 +21,8 @@ CLOSED_BY_PEOPLE: Final = ("waived", "written_off")
 
 # What a finding says anew each night; the rest of a case is people's.
 _TOLD: Final = (
-    "stage", "kind", "rule", "severity", "entity", "entity_id", "contract_id", "period", "currency", "message", "remedy", "owner",
+    "stage", "kind", "rule", "severity", "entity", "entity_id", "contract_id", "legal_entity_id", "project_id", "shows_cost", "period",
+    "currency", "message", "remedy", "owner",
 )  # fmt: skip
 
 # Sides of a tie-out that no source supplies: own results and agreed records are in every run.
@@ -35,9 +37,13 @@ Rows = list[dict[str, Any]]
 
 
 def move_cases(session: Session, run: Run, manifest: Mapping[str, Any], findings: pl.DataFrame) -> dict[str, int]:
-    """Bring the cases of a run's scope to what the run found; return how many moved, by how."""
+    """Bring the cases of a run's scope to what the run found; return how many moved, by how.
+
+    The findings name their legal entity and project (`with_places`).
+    """
     known = _known(session, run.scope)
     told = findings.with_columns(
+        shows_cost().alias("shows_cost"),
         pl.col("systems").list.sort().list.join(",").alias("systems_text"),
         hash_columns([pl.lit(run.scope), pl.col("finding_id")], length=ID_LENGTH).alias("case_id"),
     )

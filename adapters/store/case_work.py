@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from adapters.store.audit import Actor, now, record
+from adapters.store.permissions import require
 from adapters.store.tables import Approval, Case, CaseEvent
 from engine.errors import UsageError
 from engine.policy.kinds.cases import CasesPolicy, Settlement
@@ -38,12 +39,14 @@ def history(session: Session, case: Case) -> list[CaseEvent]:
 
 
 def assign(session: Session, actor: Actor, case: Case, assignee: str | None) -> None:
-    """Give a case to a person, or to nobody."""
+    """Give a case to a person, or to nobody. Like every act, it raises UsageError for who may not do it."""
+    require(actor, "assign", case)
     _change(session, actor, case, "assigned", {"assignee": assignee})
 
 
 def comment(session: Session, actor: Actor, case: Case, text: str) -> None:
     """Add a comment to a case; raises UsageError when it is empty."""
+    require(actor, "comment", case)
     if not text.strip():
         raise UsageError("The comment is empty.", "Write what the next person should know.")
     _change(session, actor, case, "commented", {}, text)
@@ -51,11 +54,13 @@ def comment(session: Session, actor: Actor, case: Case, text: str) -> None:
 
 def set_reason(session: Session, actor: Actor, case: Case, policy: CasesPolicy, code: str) -> None:
     """Give a case the reason code it has for people."""
+    require(actor, "give a reason", case)
     _change(session, actor, case, "reason given", {"reason_code": _reason(policy, code)})
 
 
 def snooze(session: Session, actor: Actor, case: Case, until: dt.date | None) -> None:
     """Let a case rest until a day: its SLA pauses, and it comes back by itself."""
+    require(actor, "snooze", case)
     _must_be_open(case)
     if until is not None and until <= case.last_seen_on:
         raise UsageError(f"{until} is not after {case.last_seen_on}, when the case was last seen.", "Give a later day.")
@@ -63,7 +68,10 @@ def snooze(session: Session, actor: Actor, case: Case, until: dt.date | None) ->
 
 
 def reopen(session: Session, actor: Actor, case: Case, text: str) -> None:
-    """Take a waived, written-off or resolved case up again."""
+    """Take a waived, written-off or resolved case up again, with the reason for it."""
+    require(actor, "reopen", case)
+    if not text.strip():
+        raise UsageError("A case is not reopened without a comment.", "Say why.")
     if case.state == "open":
         raise UsageError("The case is open already.", "")
     changes = {"state": "open", "resolution": None, "resolved_on": None, "expires_on": None, "reopened": case.reopened + 1}
@@ -78,6 +86,7 @@ def settle(
     Returns the request that waits for an approver of the policy's role, or None when it is done.
     Raises UsageError for an unknown reason, an empty comment, or a case that is not open.
     """
+    require(actor, action.replace("_", " "), case)
     rule: Settlement = policy.waive if action == "waive" else policy.write_off
     code = _reason(policy, reason)
     if not text.strip():
@@ -100,10 +109,11 @@ def settle(
 
 def decide(session: Session, actor: Actor, policy: CasesPolicy, request: Approval, *, approve: bool, text: str) -> None:
     """Approve or reject a request. Raises UsageError unless the actor is signed in, has the role and is not the author."""
+    case = find_case(session, request.subject)
+    require(actor, "decide", case)
     refuse_approver(actor, request)
     request.state = "approved" if approve else "rejected"
     request.decided_by, request.decided_at, request.comment = actor.name, now(), text
-    case = find_case(session, request.subject)
     record(session, actor, f"{request.action}.{request.state}", case.case_id, {"request": request.approval_id, "comment": text})
     if not approve:
         _change(session, actor, case, f"{request.action} rejected", {}, text)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from adapters.store.audit import Actor, now, record
 from adapters.store.case_work import WAITING, refuse_approver
+from adapters.store.permissions import require
 from adapters.store.tables import Approval
 from engine.errors import UsageError
 
@@ -32,6 +33,7 @@ class BatchState:
 
 def ask_release(session: Session, actor: Actor, remedies: pl.DataFrame, name: str, run_id: str, role: str) -> Approval:
     """Ask that a batch be released; raises UsageError when there is none such, several, or it was asked for already."""
+    require(actor, "ask for a release")
     batches = remedies.filter(pl.col("batch").str.starts_with(name))["batch"].unique().to_list()
     if len(batches) != 1:
         message = f"There is no remedy {name}." if not batches else f"Several remedies begin with {name}."
@@ -53,6 +55,7 @@ def ask_release(session: Session, actor: Actor, remedies: pl.DataFrame, name: st
 
 def decide_release(session: Session, actor: Actor, request: Approval, *, approve: bool, text: str) -> None:
     """Release or refuse a batch; raises UsageError unless the actor is signed in, has the role and did not ask."""
+    require(actor, "release a remedy")
     refuse_approver(actor, request)
     request.state = "approved" if approve else "rejected"
     request.decided_by, request.decided_at, request.comment = actor.name, now(), text

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from adapters.publish import MANIFEST
+from adapters.sight import with_places
 from adapters.store.audit import RUNNER, now, record
 from adapters.store.case_life import move_cases
 from adapters.store.database import open_store
@@ -68,7 +69,7 @@ def register_run(session: Session, run_dir: Path, came_from: Mapping[str, str | 
     )  # fmt: skip
     session.add(run)
     session.flush()
-    moved = move_cases(session, run, manifest, findings) if moves else {}
+    moved = move_cases(session, run, manifest, with_places(run_dir, findings.lazy()).collect()) if moves else {}
     record(session, RUNNER, "run.published", run.run_id, {"scope": scope, "as_of": as_of, "manifest": run.manifest_sha256, "cases": moved})
     return run
 

@@ -90,6 +90,11 @@ class Case(Base):
     entity: Mapped[str | None] = mapped_column(sa.String(60))
     entity_id: Mapped[str | None] = mapped_column(sa.String(300))
     contract_id: Mapped[str | None] = mapped_column(sa.String(200), index=True)
+    legal_entity_id: Mapped[str | None] = mapped_column(sa.String(200), index=True)
+    """Whose case it is, as is the project: a person may see some of them only."""
+    project_id: Mapped[str | None] = mapped_column(sa.String(200), index=True)
+    shows_cost: Mapped[bool] = mapped_column(default=False)
+    """True when its values tell what somebody costs."""
     systems: Mapped[str] = mapped_column(sa.String(200), default="")
     period: Mapped[str | None] = mapped_column(sa.String(10))
     amount: Mapped[Decimal | None] = mapped_column(Money)
@@ -149,6 +154,55 @@ class Approval(Base):
     decided_by: Mapped[str | None] = mapped_column(sa.String(200))
     decided_at: Mapped[dt.datetime | None] = mapped_column(Instant)
     comment: Mapped[str | None] = mapped_column(sa.Text)
+
+
+class SavedView(Base):
+    """Filters, search and order of a table that a person kept under a name."""
+
+    __tablename__ = "saved_view"
+
+    view_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    page: Mapped[str] = mapped_column(sa.String(40), index=True)
+    name: Mapped[str] = mapped_column(sa.String(100))
+    owner: Mapped[str] = mapped_column(sa.String(200))
+    is_shared: Mapped[bool] = mapped_column(default=False)
+    query: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    """Parts of the page's address by name, each with its values."""
+
+
+class AlertSent(Base):
+    """A piece of news that a channel was told, or is still to be told."""
+
+    __tablename__ = "alert_sent"
+
+    alert_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(sa.String(32), index=True)
+    channel: Mapped[str] = mapped_column(sa.String(60))
+    news: Mapped[str] = mapped_column(sa.String(80))
+    """What is told once: the kind of news and the case."""
+    title: Mapped[str] = mapped_column(sa.Text)
+    body: Mapped[str] = mapped_column(sa.Text)
+    state: Mapped[str] = mapped_column(sa.String(20), index=True)
+    """waiting, sent or given_up."""
+    tries: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(sa.Text)
+    at: Mapped[dt.datetime] = mapped_column(Instant)
+
+
+class LegalHold(Base):
+    """A hold: what it names is kept whatever its age, until somebody releases it."""
+
+    __tablename__ = "legal_hold"
+
+    hold_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
+    contract_id: Mapped[str | None] = mapped_column(sa.String(200))
+    """The contract it is about; without one, everything of the firm is held."""
+    reason: Mapped[str] = mapped_column(sa.Text)
+    placed_by: Mapped[str] = mapped_column(sa.String(200))
+    placed_at: Mapped[dt.datetime] = mapped_column(Instant)
+    released_by: Mapped[str | None] = mapped_column(sa.String(200))
+    released_at: Mapped[dt.datetime | None] = mapped_column(Instant)
 
 
 class PeriodClose(Base):

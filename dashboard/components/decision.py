@@ -8,18 +8,27 @@ import streamlit as st
 
 from adapters.explain_decision import explain_decision, render_decision
 from dashboard.components.shell import Here
+from dashboard.views.billing import sees_item
 from dashboard.views.plain import plain
+from dashboard.views.record import shows_cost_rates
 from engine.errors import TieoutError
 
 
 def show_decision(here: Here, identity: str) -> None:
     """Show everything that decided an item, from the run's own policies."""
     policies = here.run.folder / "inputs" / "policies"
+    if not sees_item(here.run, identity):
+        st.warning("**There is no such item.** The link may be of another run.")
+        return
     try:
         told: dict[str, Any] = explain_decision(here.run.folder, identity, policies, here.run.snapshot_folder)
     except TieoutError as error:
         st.warning(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip())
         return
+    for source in (*told.get("sources", ()), *told.get("invoiced", ())):
+        for each in source.get("rows", source.get("evidence", ())):
+            if shows_cost_rates(here.run, each["place"]):
+                each["line"] = None
     with st.container(border=True):
         st.subheader(plain(identity.replace("_", " ").replace(":", " ", 1)))
         if told.get("flip"):

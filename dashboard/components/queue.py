@@ -13,7 +13,7 @@ def show_queue(here: Here) -> None:
     """Show how many exceptions are open by severity, and what is at risk."""
     store = here.workspace.open_store()
     try:
-        summary = queue_summary(store, here.run.scope)
+        summary = queue_summary(store, here.run.scope, here.person.sight)
     finally:
         store.close()
     for place, each in zip(st.columns(len(summary)), summary, strict=True):

@@ -6,12 +6,12 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import streamlit as st
 
-from dashboard.views.access import Person, who
+from dashboard.views.access import Person, looking_at, who
 from dashboard.views.plain import plain
 from dashboard.views.workspace import RunEntry, Workspace, find_runs
 from engine.errors import TieoutError, UsageError
@@ -146,7 +146,16 @@ def _here() -> Here:
         st.stop()
     chosen = st.session_state.get(_RUN)
     run = next((each for each in runs if each.run_id == chosen), runs[0])
-    return Here(workspace, run, runs, person)
+    person = looking_at(workspace.policies, person, run.folder)
+    runs = [replace(each, sight=looking_at(workspace.policies, person, each.folder).sight) for each in runs]
+    return Here(workspace, replace(run, sight=person.sight), runs, person)
+
+
+def whole_firm_only(here: Here, what: str) -> None:
+    """Stop a page that is of the whole firm for a person who sees a part of it."""
+    if not here.person.sight.is_whole:
+        empty(f"{what} is of the whole firm, and you see a part of it.", "Somebody who sees all of it can show you.")
+        st.stop()
 
 
 def empty(what: str, remedy: str = "") -> None:

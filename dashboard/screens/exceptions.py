@@ -12,7 +12,7 @@ with page("Exceptions", "What is wrong, the gravest and the most money first. Ch
     show_queue(here)
     store = here.workspace.open_store()
     try:
-        rows = case_rows(here.workspace, store, here.run.scope)
+        rows = case_rows(here.workspace, store, here.run.scope, here.person.sight)
         chosen = browse(rows, "", usual=USUAL, key="case_id", nothing="No exception: everything ties out.", height=380)
         if chosen:
             show_case(here, store, chosen)

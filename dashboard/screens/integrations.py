@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.browse import browse
-from dashboard.components.shell import empty, page
+from dashboard.components.shell import empty, page, whole_firm_only
 from dashboard.views.integrations import FAILURES, FLOWS, flows, troubled
 from dashboard.views.tables import FrameRows, Query
 
 with page("Integrations", "What one system sends another: on time, once, and all of it.") as here:
+    whole_firm_only(here, "The flow between systems")
     frame, stuck = flows(here.run), troubled(here.run)
     st.subheader("Flows")
     if frame is None:

@@ -15,8 +15,11 @@ with page("Runs", "Every night's results stand; any two can be laid beside each 
     with nights:
         browse(FrameRows(runs_frame(here.runs), COLUMNS, ["run_id"]), "", usual=Query(sort="as_of", descending=True))
     with files:
-        st.caption(f"What {here.run.label} read: every row is used, held or set aside.")
-        browse(FrameRows(files_frame(here.run), FILE_COLUMNS, ["source", "path"]), "files")
+        if here.person.sight.is_whole:
+            st.caption(f"What {here.run.label} read: every row is used, held or set aside.")
+            browse(FrameRows(files_frame(here.run), FILE_COLUMNS, ["source", "path"]), "files")
+        else:
+            empty("The files are of the whole firm, and you see a part of it.")
     with compare:
         labels = {each.run_id: each.label for each in here.runs}
         before = run_before(here.runs, here.run)

@@ -1,45 +1,63 @@
-"""Who looks, in which roles: the user of this computer, who only says so, or a signed-in person of the access policy."""
+"""Who looks, in which roles and at what: the user of this computer, who only says so, or a signed-in person of the access policy."""
 
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
+from adapters.sight import EVERYTHING, Sight, sight_of
 from adapters.store.audit import Actor
+from adapters.store.permissions import ROLES
 from dashboard.views.policies import load_policies
 from engine.policy.kinds.access import AccessPolicy
-
-ROLES: Final = ("viewer", "project_manager", "preparer", "approver", "admin")
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person before the dashboard, with roles."""
+    """A person before the dashboard, with roles and what they see."""
 
     name: str
     is_signed_in: bool
     roles: frozenset[str] = field(default_factory=frozenset)
+    sight: Sight = EVERYTHING
 
     @property
     def told(self) -> str:
-        """Return how the identity is known, and the roles."""
+        """Return how the identity is known, the roles, and what is seen where it is not all."""
         known = "signed in" if self.is_signed_in else "not signed in, as this computer says"
-        return f"{known} · {', '.join(each for each in ROLES if each in self.roles).replace('_', ' ') or 'no role'}"
+        parts = [known, ", ".join(each for each in ROLES if each in self.roles).replace("_", " ") or "no role"]
+        if self.sight.legal_entities is not None:
+            parts.append("sees " + ", ".join(sorted(self.sight.legal_entities)))
+        if self.sight.projects is not None:
+            parts.append(f"sees own projects ({len(self.sight.projects)})")
+        return " · ".join(parts)
 
     def actor(self) -> Actor:
         """Return who acts, for the store and its audit log."""
-        return Actor(self.name, "signed_in" if self.is_signed_in else "asserted", self.roles)
+        return Actor(self.name, "signed_in" if self.is_signed_in else "asserted", self.roles, self.sight)
 
 
 def who(policies: Path, signed_in: str | None) -> Person:
     """Return the person: alone at this computer every role, but no approval counts; signed in, the roles of the access policy.
 
+    What a person sees depends on a run (`looking_at`); until then nobody sees a project of their own.
     Raises PolicyError when the policies have mistakes: nobody gets a role by one.
     """
     if signed_in is None:
         return Person(getpass.getuser(), is_signed_in=False, roles=frozenset(ROLES))
+    policy = _policy(policies)
+    roles = frozenset[str]() if policy is None else policy.roles_of(signed_in)
+    return Person(signed_in, is_signed_in=True, roles=roles, sight=sight_of(policy, signed_in, roles, None))
+
+
+def looking_at(policies: Path, person: Person, run_dir: Path) -> Person:
+    """Return a person with what they see of a run; who sits at the computer has its files, and sees all."""
+    if not person.is_signed_in:
+        return person
+    return replace(person, sight=sight_of(_policy(policies), person.name, person.roles, run_dir))
+
+
+def _policy(policies: Path) -> AccessPolicy | None:
     found = load_policies(policies).of_kind(AccessPolicy)
-    roles = found[-1][1].roles_of(signed_in) if found else frozenset[str]()
-    return Person(signed_in, is_signed_in=True, roles=roles)
+    return found[-1][1] if found else None

@@ -1,40 +1,25 @@
-"""Everything a person does through the dashboard: each act checks the role here, on the server, before it writes."""
+"""Everything a person does through the dashboard; whether they may is asked where it is written, in the store."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from sqlalchemy.orm import Session
 
 from adapters.store import case_work
 from adapters.store.database import Store
+from adapters.store.permissions import may as _may
+from adapters.store.permissions import require
 from adapters.store.tables import Approval, Case
 from dashboard.views.access import Person
 from engine.errors import UsageError
 from engine.policy.kinds.cases import CasesPolicy
 
-_WORKERS: Final = frozenset({"project_manager", "preparer", "approver", "admin"})
-_SETTLERS: Final = frozenset({"preparer", "approver", "admin"})
-
-PERMITTED: Final = {
-    "assign": _WORKERS, "comment": _WORKERS, "snooze": _SETTLERS, "waive": _SETTLERS, "write off": _SETTLERS, "reopen": _SETTLERS,
-    "decide": frozenset({"approver", "admin"}), "start a close": _SETTLERS, "sign a close": _SETTLERS,
-}  # fmt: skip
-"""By act, the roles that may do it."""
-
 
 def may(person: Person, act: str) -> bool:
-    """Say whether a person may do an act."""
-    return bool(person.roles & PERMITTED[act])
-
-
-def require(person: Person, act: str) -> None:
-    """Raise UsageError when a person may not do an act."""
-    if not may(person, act):
-        roles = " or ".join(sorted(PERMITTED[act])).replace("_", " ")
-        raise UsageError(f"{person.name} may not {act}.", f"That takes the role {roles} (policies/access.yaml).")
+    """Say whether a person may do an act, so that a page does not offer what will be refused."""
+    return _may(person.actor(), act)
 
 
 def _on_each(store: Store, scope: str, cases: Sequence[str], do: Callable[[Session, Case], object]) -> int:
@@ -52,7 +37,7 @@ def _on_each(store: Store, scope: str, cases: Sequence[str], do: Callable[[Sessi
 
 def assign(store: Store, person: Person, scope: str, cases: Sequence[str], assignee: str) -> str:
     """Give cases to a person, to nobody when the name is empty; returns what was done."""
-    require(person, "assign")
+    require(person.actor(), "assign")
     name = assignee.strip() or None
     count = _on_each(store, scope, cases, lambda session, case: case_work.assign(session, person.actor(), case, name))
     return f"{_cases(count)} with {name or 'nobody'}."
@@ -60,14 +45,14 @@ def assign(store: Store, person: Person, scope: str, cases: Sequence[str], assig
 
 def comment(store: Store, person: Person, scope: str, cases: Sequence[str], text: str) -> str:
     """Add a comment to cases; returns what was done."""
-    require(person, "comment")
+    require(person.actor(), "comment")
     count = _on_each(store, scope, cases, lambda session, case: case_work.comment(session, person.actor(), case, text))
     return f"Noted on {count:,} {'case' if count == 1 else 'cases'}."
 
 
 def snooze(store: Store, person: Person, scope: str, cases: Sequence[str], until: dt.date | None) -> str:
     """Let cases rest until a day, or wake them; returns what was done."""
-    require(person, "snooze")
+    require(person.actor(), "snooze")
     count = _on_each(store, scope, cases, lambda session, case: case_work.snooze(session, person.actor(), case, until))
     return f"{_cases(count)} resting until {until}." if until else f"{_cases(count)} awake."
 
@@ -76,7 +61,7 @@ def settle(
     store: Store, person: Person, scope: str, cases: Sequence[str], policy: CasesPolicy, action: str, reason: str, text: str
 ) -> str:  # fmt: skip
     """Waive or write off cases, or ask for the approval that takes; returns what was done."""
-    require(person, action.replace("_", " "))
+    require(person.actor(), action.replace("_", " "))
     waiting: list[Approval] = []
 
     def one(session: Session, case: Case) -> None:
@@ -93,16 +78,14 @@ def settle(
 
 def reopen(store: Store, person: Person, scope: str, cases: Sequence[str], text: str) -> str:
     """Take settled or resolved cases up again; returns what was done."""
-    require(person, "reopen")
-    if not text.strip():
-        raise UsageError("A case is not reopened without a comment.", "Say why.")
+    require(person.actor(), "reopen")
     count = _on_each(store, scope, cases, lambda session, case: case_work.reopen(session, person.actor(), case, text))
     return f"{_cases(count)} open."
 
 
 def decide(store: Store, person: Person, policy: CasesPolicy, approval_id: int, *, approve: bool, text: str) -> str:
     """Approve or reject a request; the author never does, nor who is not signed in. Returns what was done."""
-    require(person, "decide")
+    require(person.actor(), "decide")
     with store.write() as session:
         request = session.get(Approval, approval_id)
         if request is None:

@@ -35,12 +35,22 @@ _UNBILLED: Final = ("billable", "partially_billed", "on_hold")
 
 def decisions(run: RunEntry) -> pl.LazyFrame | None:
     """Return the decision on every item, with names and its age in days; None when no billing policy applied."""
-    frame = output(run.folder, "billing_decisions")
+    frame = output(run, "billing_decisions")
     if frame is None:
         return None
     age = (pl.lit(run.as_of) - pl.col("item_date")).dt.total_days().clip(lower_bound=0)
     key = pl.concat_str("item_type", pl.lit(":"), "item_id")
     return with_names(run, frame.with_columns(age.alias("age"), key.alias("key")))
+
+
+def sees_item(run: RunEntry, identity: str) -> bool:
+    """Say whether the run decided an item and the person sees it; an identity is `time_entry:T1`."""
+    frame = output(run, "billing_decisions")
+    item_type, _, item_id = identity.partition(":")
+    if frame is None:
+        return False
+    found = frame.filter((pl.col("item_type") == item_type) & (pl.col("item_id") == item_id))
+    return bool(found.select(pl.len()).collect().item())
 
 
 def ready(frame: pl.LazyFrame) -> pl.LazyFrame:

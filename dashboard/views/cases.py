@@ -12,11 +12,15 @@ import polars as pl
 import sqlalchemy as sa
 
 from adapters.explain import explain_finding
+from adapters.sight import EVERYTHING, Sight
+from adapters.store.audit import Actor
 from adapters.store.case_work import find_case, history
 from adapters.store.database import Store
+from adapters.store.permissions import require_seen
 from adapters.store.tables import Approval, Case, Money, Run
 from dashboard.views.formats import is_currency
 from dashboard.views.policies import load_policies
+from dashboard.views.record import shows_cost_rates
 from dashboard.views.tables import BLANK, MAX_OPTIONS, Column, Page, Query
 from dashboard.views.workspace import RunEntry, Workspace
 from engine.errors import UsageError
@@ -68,9 +72,12 @@ def cases_policy(folder: Path) -> CasesPolicy:
 class CaseRows:
     """The cases of a scope as the store has them: filters, order and pages are the database's work."""
 
-    def __init__(self, store: Store, scope: str, policy: CasesPolicy, holidays: Sequence[dt.date] = ()) -> None:
-        """Take the store, whose cases, and the policy that tells their SLA."""
-        self._store, self._scope, self._policy, self._holidays = store, scope, policy, holidays
+    def __init__(
+        self, store: Store, scope: str, policy: CasesPolicy, holidays: Sequence[dt.date] = (), sight: Sight = EVERYTHING
+    ) -> None:  # fmt: skip
+        """Take the store, whose cases, the policy that tells their SLA, and what the person sees."""
+        self._store, self._policy, self._holidays = store, policy, holidays
+        self._scope, self._mine = scope, (Case.scope == scope, *_seen(sight))
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -89,7 +96,7 @@ class CaseRows:
     def options(self, name: str) -> list[str]:
         """Return the values of a column that a filter offers."""
         column = getattr(Case, name)
-        query = sa.select(column, sa.func.count().label("count")).where(Case.scope == self._scope).group_by(column)
+        query = sa.select(column, sa.func.count().label("count")).where(*self._mine).group_by(column)
         with self._store.read() as session:
             rows = session.execute(query.order_by(sa.desc("count"), column).limit(MAX_OPTIONS)).all()
         return [BLANK if each[0] in (None, "") else str(each[0]) for each in rows]
@@ -100,7 +107,7 @@ class CaseRows:
             return self._frame(list(session.execute(self._ordered(self._found(query), query)).scalars()), self._today(session))
 
     def _found(self, query: Query) -> sa.Select[Any]:
-        found = sa.select(Case).where(Case.scope == self._scope)
+        found = sa.select(Case).where(*self._mine)
         for name, values in query.filters.items():
             column = getattr(Case, name)
             held = column.in_([each for each in values if each != BLANK])
@@ -144,19 +151,32 @@ class CaseRows:
         )
 
 
-def case_rows(workspace: Workspace, store: Store, scope: str) -> CaseRows:
-    """Return the cases of a scope, with the SLA of the workspace's policies."""
+def _seen(sight: Sight) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions on cases that a person's sight sets, the same that acts are held to."""
+    found: list[sa.ColumnElement[bool]] = []
+    if sight.legal_entities is not None:
+        found.append(Case.legal_entity_id.in_(sorted(sight.legal_entities)))
+    if sight.projects is not None:
+        found.append(Case.project_id.in_(sorted(sight.projects)))
+    if not sight.cost_rates:
+        found.append(sa.not_(Case.shows_cost))
+    return found
+
+
+def case_rows(workspace: Workspace, store: Store, scope: str, sight: Sight = EVERYTHING) -> CaseRows:
+    """Return the cases of a scope that a person sees, with the SLA of the workspace's policies."""
     calendar = load_policies(workspace.policies).calendar()
-    return CaseRows(store, scope, cases_policy(workspace.policies), () if calendar is None else calendar.holidays)
+    return CaseRows(store, scope, cases_policy(workspace.policies), () if calendar is None else calendar.holidays, sight)
 
 
-def queue_summary(store: Store, scope: str) -> list[dict[str, Any]]:
+def queue_summary(store: Store, scope: str, sight: Sight = EVERYTHING) -> list[dict[str, Any]]:
     """Return by severity, the gravest first, how many cases are open and their money by currency."""
     # Sums of amounts are whole millionths, as they are stored.
     total_at_risk = sa.type_coerce(sa.func.sum(sa.func.abs(Case.amount)), Money())
     query = sa.select(Case.severity, Case.currency, sa.func.count(), total_at_risk)
     with store.read() as session:
-        rows = session.execute(query.where(Case.scope == scope, Case.state == "open").group_by(Case.severity, Case.currency)).all()
+        mine = (Case.scope == scope, Case.state == "open", *_seen(sight))
+        rows = session.execute(query.where(*mine).group_by(Case.severity, Case.currency)).all()
     found: dict[str, dict[str, Any]] = {name: {"severity": name, "count": 0, "money": {}} for name in GRAVEST}
     for severity, currency, count, total in rows:
         found[severity]["count"] += int(count)
@@ -168,10 +188,12 @@ def queue_summary(store: Store, scope: str) -> list[dict[str, Any]]:
 def case_detail(store: Store, run: RunEntry, name: str) -> dict[str, Any]:
     """Return everything known of a case: what the store holds, its history and requests, and the run's explanation.
 
-    The explanation is None where the shown run did not find it. Raises UsageError when there is no such case.
+    The explanation is None where the shown run did not find it. Raises UsageError when there is no such case, or
+    none that the person sees.
     """
     with store.read() as session:
         case = find_case(session, name)
+        require_seen(Actor("", sight=run.sight), case)
         fields = {column.name: getattr(case, column.name) for column in sa.inspect(Case).columns}
         events = [
             {"at": each.at, "who": each.actor, "identity": each.identity, "what": each.action, "changed": _changed(each.before, each.after),
@@ -192,9 +214,13 @@ def case_detail(store: Store, run: RunEntry, name: str) -> dict[str, Any]:
 
 def _explained(run: RunEntry, finding_id: str) -> dict[str, Any] | None:
     try:
-        return explain_finding(run.folder, finding_id, run.snapshot_folder)
+        told = explain_finding(run.folder, finding_id, run.snapshot_folder)
     except UsageError:
         return None
+    for each in told["evidence"]:
+        if shows_cost_rates(run, each["place"]):
+            each["line"] = None
+    return told
 
 
 def _changed(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:

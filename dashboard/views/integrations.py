@@ -28,10 +28,10 @@ FAILURES: Final = (
 
 def flows(run: RunEntry) -> pl.LazyFrame | None:
     """Return how every flow ran; None when no policy of flows applied."""
-    return output(run.folder, "flows")
+    return output(run, "flows")
 
 
 def troubled(run: RunEntry) -> pl.LazyFrame | None:
     """Return the events that are not processed."""
-    events = output(run.folder, "golden/integration_event")
+    events = output(run, "golden/integration_event")
     return None if events is None else events.filter(pl.col("status") != "processed")

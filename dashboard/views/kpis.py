@@ -40,7 +40,7 @@ class Figure:
 
 def figures(run: RunEntry) -> list[Figure]:
     """Return every KPI of the whole firm: of the run's month, or of the last month before that has it."""
-    frame = output(run.folder, "kpis")
+    frame = output(run, "kpis")
     if frame is None:
         return []
     month = f"{run.as_of:%Y-%m}"
@@ -70,7 +70,7 @@ def over_runs(runs: Sequence[RunEntry], kpi: str, period: str) -> pl.DataFrame:
     """Return what each run said of a KPI of the whole firm in a period, the earliest run first."""
     found: list[dict[str, Any]] = []
     for run in sorted(runs, key=lambda each: (each.as_of, each.run_id)):
-        frame = output(run.folder, "kpis")
+        frame = output(run, "kpis")
         if frame is None:
             continue
         wanted = (pl.col("kpi") == kpi) & (pl.col("dimension") == TOTAL) & (pl.col("period") == period)
@@ -82,7 +82,7 @@ def over_runs(runs: Sequence[RunEntry], kpi: str, period: str) -> pl.DataFrame:
 
 def by_dimension(run: RunEntry, kpi: str, period: str) -> pl.LazyFrame | None:
     """Return a KPI of a period by every dimension it is told by."""
-    frame = output(run.folder, "kpis")
+    frame = output(run, "kpis")
     if frame is None:
         return None
     split = pl.col("dimension").str.splitn("=", 2).struct

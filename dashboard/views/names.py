@@ -21,7 +21,7 @@ def with_names(run: RunEntry, frame: pl.LazyFrame) -> pl.LazyFrame:
     for key, (entity, name) in _NAMED.items():
         if key not in there or entity in there:
             continue
-        records = output(run.folder, f"golden/{entity}")
+        records = output(run, f"golden/{entity}")
         if records is None or name not in records.collect_schema().names():
             frame = frame.with_columns(pl.col(key).alias(entity))
             continue

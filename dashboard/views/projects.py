@@ -21,12 +21,12 @@ COLUMNS: Final = (
 
 def projects(run: RunEntry) -> pl.LazyFrame | None:
     """Return the projects with their hours and money, in each currency they have."""
-    frame = output(run.folder, "golden/project")
+    frame = output(run, "golden/project")
     if frame is None:
         return None
     wanted = ["project_id", "name", "manager", "status", "service_line", "budget_hours"]
     frame = frame.select(wanted)
-    resources = output(run.folder, "golden/resource")
+    resources = output(run, "golden/resource")
     if resources is None:
         frame = frame.with_columns(pl.col("manager").alias("manager_name"))
     else:
@@ -39,7 +39,7 @@ def projects(run: RunEntry) -> pl.LazyFrame | None:
 
 
 def _hours(run: RunEntry) -> pl.LazyFrame | None:
-    entries = output(run.folder, "golden/time_entry")
+    entries = output(run, "golden/time_entry")
     if entries is None:
         return None
     approved = pl.col("hours").filter(pl.col("status") == "approved").sum()
@@ -47,7 +47,7 @@ def _hours(run: RunEntry) -> pl.LazyFrame | None:
 
 
 def _money(run: RunEntry) -> pl.LazyFrame | None:
-    decisions = output(run.folder, "billing_decisions")
+    decisions = output(run, "billing_decisions")
     if decisions is None:
         return None
     ready = pl.col("decision").is_in(["billable", "partially_billed"])
@@ -64,7 +64,7 @@ def _money(run: RunEntry) -> pl.LazyFrame | None:
 
 def _recognized(run: RunEntry, frame: pl.LazyFrame) -> pl.LazyFrame:
     """Add what was recognized, by the contract lines that name the project."""
-    lines, schedule = output(run.folder, "golden/contract_line"), output(run.folder, "revenue_schedule")
+    lines, schedule = output(run, "golden/contract_line"), output(run, "revenue_schedule")
     if lines is None or schedule is None or "currency" not in frame.collect_schema().names():
         return frame
     owned = lines.filter(pl.col("project_id").is_not_null()).select("contract_line_id", "project_id")

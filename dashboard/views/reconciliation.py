@@ -33,7 +33,7 @@ STATUSES: Final = ("open", "review", "explained", "tied")
 
 def matrix(run: RunEntry) -> pl.DataFrame | None:
     """Return by pair of systems how many of their tie-outs stand how; None when none was made."""
-    frame = output(run.folder, "tieout_matrix")
+    frame = output(run, "tieout_matrix")
     if frame is None:
         return None
     counts = [pl.col(each).sum() for each in (*STATUSES, "breaks")]
@@ -44,12 +44,12 @@ def matrix(run: RunEntry) -> pl.DataFrame | None:
 
 def tie_outs(run: RunEntry) -> pl.LazyFrame | None:
     """Return the tie-outs of a run."""
-    return output(run.folder, "reconciliations")
+    return output(run, "reconciliations")
 
 
 def explained_by(run: RunEntry, reconciliation: str) -> pl.DataFrame:
     """Return by currency what explains the differences of a tie-out over all its scopes."""
-    frame = output(run.folder, "reconciliations")
+    frame = output(run, "reconciliations")
     if frame is None:
         return pl.DataFrame()
     parts = [each for each in frame.collect_schema().names() if each.startswith("explained_")]
@@ -61,7 +61,7 @@ def explained_by(run: RunEntry, reconciliation: str) -> pl.DataFrame:
 
 def lines(run: RunEntry, reconciliation: str, *, broken: bool) -> pl.LazyFrame | None:
     """Return the lines of a tie-out: those without a confirmed match, or those with one."""
-    frame = output(run.folder, "matches")
+    frame = output(run, "matches")
     if frame is None:
         return None
     mine = frame.filter(pl.col("reconciliation") == reconciliation)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from adapters.explain import source_line
+from adapters.sight import COST_RATES
 from dashboard.views.formats import cell
 from dashboard.views.workspace import RunEntry, damaged, output
+from engine.canonical.schema import entity_spec
 
 GOLDEN: Final = "golden"
 _HIDDEN: Final = {"source_system", "source_id", "source_file", "source_row", "record_hash", "evidence"}
@@ -30,36 +34,37 @@ def find_records(run: RunEntry, identity: str) -> list[tuple[str, dict[str, Any]
     A composite key is written as its values joined by `|`.
     """
     found = []
-    for path in sorted((run.folder / GOLDEN).glob("*.parquet")):
-        key = _key(run.folder, path.stem)
+    for entity, frame in _records(run):
         try:
-            rows = pl.scan_parquet(path).filter(key == identity).collect()
+            rows = frame.filter(_key(entity) == identity).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise damaged(run.folder, f"{GOLDEN}/{path.stem}") from error
-        found += [(path.stem, row) for row in rows.to_dicts()]
+            raise damaged(run.folder, f"{GOLDEN}/{entity}") from error
+        found += [(entity, row) for row in rows.to_dicts()]
     return found
 
 
-def _key(_: Path, entity: str) -> pl.Expr:
-    from engine.canonical.schema import entity_spec
+def _records(run: RunEntry) -> Iterator[tuple[str, pl.LazyFrame]]:
+    """Give the agreed records a person sees, by entity."""
+    for path in sorted((run.folder / GOLDEN).glob("*.parquet")):
+        frame = output(run, f"{GOLDEN}/{path.stem}")
+        if frame is not None:
+            yield path.stem, frame
 
+
+def _key(entity: str) -> pl.Expr:
     return pl.concat_str(*(pl.col(each).cast(pl.String) for each in entity_spec(entity).keys), separator="|")
 
 
 def search_records(run: RunEntry, text: str, limit: int = 20) -> list[tuple[str, str, str]]:
     """Return records whose id or name holds a text: entity, id and name."""
-    from engine.canonical.schema import entity_spec
-
     found: list[tuple[str, str, str]] = []
     wanted = text.strip().lower()
-    for path in sorted((run.folder / GOLDEN).glob("*.parquet")):
-        frame = pl.scan_parquet(path)
+    for entity, frame in _records(run):
         names = [each for each in ("name", "contract_number", "invoice_number", "description") if each in frame.collect_schema().names()]
-        key = pl.concat_str(*(pl.col(each).cast(pl.String) for each in entity_spec(path.stem).keys), separator="|")
         shown = pl.coalesce(*names, pl.lit("")) if names else pl.lit("")
-        both = frame.select(key.alias("key"), shown.alias("name"))
+        both = frame.select(_key(entity).alias("key"), shown.alias("name"))
         held = pl.any_horizontal(pl.col("key", "name").str.to_lowercase().str.contains(wanted, literal=True))
-        found += [(path.stem, row[0], row[1]) for row in both.filter(held).head(limit - len(found)).collect().rows()]
+        found += [(entity, row[0], row[1]) for row in both.filter(held).head(limit - len(found)).collect().rows()]
         if len(found) >= limit:
             break
     return found
@@ -76,15 +81,35 @@ def source_rows(run: RunEntry, evidence: list[str] | None) -> list[dict[str, Any
     rows = []
     for place in evidence or []:
         told = source_line(place, run.snapshot_folder)
-        rows.append({"system": place.split("/", 1)[0], "place": place, "line": told["line"]})
+        line = None if shows_cost_rates(run, place) else told["line"]
+        rows.append({"system": place.split("/", 1)[0], "place": place, "line": line})
     return rows
+
+
+def shows_cost_rates(run: RunEntry, place: str) -> bool:
+    """Say whether a source row may tell what somebody costs, to a person who does not see that."""
+    return not run.sight.cost_rates and place.rpartition(":")[0] in _cost_files(run.folder)
+
+
+@functools.lru_cache(maxsize=16)
+def _cost_files(folder: Path) -> frozenset[str]:
+    """Return the source files from which records with a cost rate were read."""
+    found: set[str] = set()
+    for path in sorted((folder / GOLDEN).glob("*.parquet")):
+        frame = pl.scan_parquet(path)
+        if path.stem not in COST_RATES and not set(COST_RATES) & set(frame.collect_schema().names()):
+            continue
+        places = frame.select(pl.col("evidence").explode(empty_as_null=True, keep_nulls=True)).drop_nulls()
+        files = places.select(pl.col("evidence").str.replace(r":[^:]*$", "")).unique().collect()
+        found |= set(files["evidence"].to_list())
+    return frozenset(found)
 
 
 def told_of(run: RunEntry, identity: str) -> dict[str, pl.LazyFrame]:
     """Return by output the rows that speak of a record; outputs without any are left out."""
     found: dict[str, pl.LazyFrame] = {}
     for name, columns in _TOLD.items():
-        frame = output(run.folder, name)
+        frame = output(run, name)
         if frame is None:
             continue
         there = [each for each in columns if each in frame.collect_schema().names()]

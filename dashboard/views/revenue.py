@@ -49,18 +49,18 @@ _BALANCES: Final = ("contract_asset", "contract_liability", "receivable", "remai
 
 def has_revenue(run: RunEntry) -> bool:
     """Say whether a run decided revenue."""
-    return output(run.folder, "revenue_schedule") is not None
+    return output(run, "revenue_schedule") is not None
 
 
 def table(run: RunEntry, name: str) -> pl.LazyFrame | None:
     """Return an output of revenue with names beside its ids, or None when the run has none."""
-    frame = output(run.folder, name)
+    frame = output(run, name)
     return None if frame is None else with_names(run, frame)
 
 
 def waterfall(run: RunEntry) -> pl.DataFrame:
     """Return by currency and period what was recognized and what is planned."""
-    frame = output(run.folder, "revenue_schedule")
+    frame = output(run, "revenue_schedule")
     if frame is None:
         return pl.DataFrame()
     sums = frame.group_by("currency", "period").agg(pl.col("recognized_amount").sum(), pl.col("planned_amount").sum())
@@ -69,7 +69,7 @@ def waterfall(run: RunEntry) -> pl.DataFrame:
 
 def closing_balances(run: RunEntry) -> pl.DataFrame:
     """Return by currency the balances at the end of the last period the run has."""
-    frame = output(run.folder, "contract_balances")
+    frame = output(run, "contract_balances")
     if frame is None:
         return pl.DataFrame()
     last = frame.filter(pl.col("period") == pl.col("period").max().over("contract_id"))

@@ -11,8 +11,9 @@ import polars as pl
 
 from adapters.compare import compare_runs
 from adapters.publish import read_manifest
+from adapters.sight import EVERYTHING
 from dashboard.views.tables import Column
-from dashboard.views.workspace import RunEntry
+from dashboard.views.workspace import RunEntry, output
 
 COLUMNS: Final = (
     Column("as_of", "Business date", "date"),
@@ -63,7 +64,21 @@ def _compared(earlier: Path, later: Path) -> dict[str, Any]:
 
 def compared(earlier: RunEntry, later: RunEntry) -> dict[str, Any]:
     """Return what differs between two runs, with its cause. Raises StoreError when one cannot be read."""
-    return _compared(earlier.folder, later.folder)
+    found = _compared(earlier.folder, later.folder)
+    if later.sight == EVERYTHING:
+        return found
+    parts = {name: _seen_rows(run, found[name]) for name, run in (("opened", later), ("closed", earlier))}
+    # Figures, rows and files are of the whole firm.
+    whole = found if later.sight.is_whole else {**found, "kpis": [], "rows": {}, "files": {}}
+    return {**whole, **parts}
+
+
+def _seen_rows(run: RunEntry, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    findings = output(run, "findings")
+    if findings is None or not rows:
+        return []
+    ids = set(findings.select("finding_id").collect()["finding_id"].to_list())
+    return [each for each in rows if each["finding_id"] in ids]
 
 
 def files_frame(run: RunEntry) -> pl.LazyFrame:

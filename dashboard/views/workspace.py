@@ -12,6 +12,7 @@ import polars as pl
 
 from adapters.policy_folder import SHIPPED
 from adapters.publish import MANIFEST, read_manifest
+from adapters.sight import EVERYTHING, Sight, seen
 from adapters.store.database import STORE_FILE, Store, open_store, store_url
 from adapters.store.runs import list_runs as stored_runs
 from adapters.store.runs import scope_of
@@ -60,6 +61,8 @@ class RunEntry:
     folder: Path
     snapshot_folder: Path | None = None
     previous_folder: Path | None = None
+    sight: Sight = EVERYTHING
+    """What the person who looks sees of it."""
 
     @property
     def label(self) -> str:
@@ -120,20 +123,20 @@ def _from_folder(folder: Path) -> RunEntry | None:
         return None
 
 
-def output(folder: Path, name: str) -> pl.LazyFrame | None:
-    """Return an output of a run, unread, or None when the run has none of that name.
+def output(run: RunEntry, name: str) -> pl.LazyFrame | None:
+    """Return what a person sees of an output of a run, unread, or None when the run has none of that name.
 
     Raises StoreError when the file is damaged.
     """
-    path = folder / f"{name}.parquet"
+    path = run.folder / f"{name}.parquet"
     if not path.is_file():
         return None
     frame = pl.scan_parquet(path)
     try:
         frame.collect_schema()
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise damaged(folder, name) from error
-    return frame
+        raise damaged(run.folder, name) from error
+    return seen(run.folder, name, frame, run.sight)
 
 
 def damaged(folder: Path, name: str) -> StoreError:

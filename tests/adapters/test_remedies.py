@@ -85,7 +85,7 @@ def test_the_sample_firms_corrections_stand_in_the_vendors_own_columns(tmp_path:
     assert "integration/replay_event.csv" in headers
 
 
-ASKING, SECOND = Actor("ann"), Actor("bob", "signed_in", frozenset({"approver"}))
+ASKING, SECOND = Actor("ann", roles=frozenset({"preparer"})), Actor("bob", "signed_in", frozenset({"approver"}))
 
 
 def findings(*fields: str) -> pl.DataFrame:

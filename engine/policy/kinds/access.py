@@ -16,10 +16,24 @@ Role = Literal["viewer", "project_manager", "preparer", "approver", "admin"]
 
 
 class Grant(Strict):
-    """Give a person, named as the identity provider names them, roles."""
+    """Give a person, named as the identity provider names them, roles and what they see.
+
+    `legal_entities`: only these; without it, all. `projects`: `own` are those the person manages, by the
+    name `manages_as` that projects give their manager. Who is a project manager alone sees their own.
+    """
 
     person: str = pydantic.Field(min_length=1)
     roles: tuple[Role, ...] = pydantic.Field(min_length=1)
+    legal_entities: Words | None = None
+    projects: Literal["all", "own"] | None = None
+    manages_as: str | None = None
+
+    @property
+    def sees_own_projects(self) -> bool:
+        """Say whether the person sees their own projects alone."""
+        if self.projects is not None:
+            return self.projects == "own"
+        return set(self.roles) <= {"viewer", "project_manager"} and "project_manager" in self.roles
 
 
 class AccessPolicy(PolicyFile):
@@ -28,6 +42,8 @@ class AccessPolicy(PolicyFile):
     policy: Literal["access"]
     people: tuple[Grant, ...] = ()
     everyone: Words = ()
+    cost_rates: tuple[Role, ...] = ("preparer", "approver", "admin")
+    """Roles that see what people cost."""
 
     @pydantic.field_validator("everyone")
     @classmethod
@@ -38,9 +54,13 @@ class AccessPolicy(PolicyFile):
 
     def roles_of(self, person: str) -> frozenset[str]:
         """Return a person's roles, however the name is capitalized; those of everyone when it is not listed."""
+        grant = self.grant_of(person)
+        return frozenset(self.everyone) if grant is None else frozenset(grant.roles)
+
+    def grant_of(self, person: str) -> Grant | None:
+        """Return a person's line, however the name is capitalized; None when it is not listed."""
         wanted = person.strip().casefold()
-        granted = [set(each.roles) for each in self.people if each.person.strip().casefold() == wanted]
-        return frozenset().union(*granted) if granted else frozenset(self.everyone)
+        return next((each for each in self.people if each.person.strip().casefold() == wanted), None)
 
 
 def check_access(policy: AccessPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
@@ -53,4 +73,7 @@ def check_access(policy: AccessPolicy, document: Document, _: Sheet | None) -> l
             message = f"'{grant.person}' is listed twice; give one line all the roles"
             found.append(document.diagnostic(codes.INVALID_VALUE, ("people", place, "person"), message))
         seen.add(name)
+        if grant.legal_entities is not None and not grant.legal_entities:
+            message = f"'{grant.person}' would see no legal entity; leave the setting out for all"
+            found.append(document.diagnostic(codes.INVALID_VALUE, ("people", place, "legal_entities"), message))
     return found

@@ -117,7 +117,7 @@ def test_a_certificate_whose_own_text_was_changed_is_void(closing: Closing) -> N
 def test_signatures_from_the_command_line_do_not_count(closing: Closing) -> None:
     closing.start()
     with closing.store.write() as session:
-        sign_close(session, Actor("dora"), closing.close(session), "preparer", POLICY, [])
+        sign_close(session, Actor("dora", roles=frozenset({"preparer", "admin"})), closing.close(session), "preparer", POLICY, [])
         sign_close(session, BEN, closing.close(session), "approver", POLICY, [])
         with pytest.raises(UsageError, match="The signatures of preparer are missing"):
             lock_close(session, BEN, closing.close(session), READY, POLICY, [])
@@ -162,7 +162,7 @@ def test_a_locked_period_is_reopened_by_two_roles_with_a_reason(closing: Closing
             start_close(session, ANNA, closing.run(session), closing.outcome.run_dir, PERIOD, POLICY)
         with pytest.raises(UsageError, match="without a reason"):
             reopen_close(session, BEN, close, "approver", " ", POLICY)
-        assert not reopen_close(session, Actor("dora"), close, "admin", "Wrong rate", POLICY)
+        assert not reopen_close(session, Actor("dora", roles=frozenset({"preparer", "admin"})), close, "admin", "Wrong rate", POLICY)
         assert not reopen_close(session, BEN, close, "approver", "Wrong rate", POLICY)
         with pytest.raises(UsageError, match="signed the reopening already"):
             reopen_close(session, BEN, close, "approver", "Wrong rate", POLICY)

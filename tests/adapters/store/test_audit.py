@@ -12,7 +12,7 @@ from adapters.store.audit import Actor, record, verify
 from adapters.store.database import HEAD, Store, open_store
 from engine.errors import StoreError
 
-ANNA = Actor("anna")
+ANNA = Actor("anna", roles=frozenset({"preparer"}))
 
 
 def fill(store: Store, count: int = 3) -> None:
