@@ -10,6 +10,7 @@ from adapters.close.board import board
 from adapters.close.certificate import late_amounts
 from adapters.close.period import altered_lines, latest_close, missing_roles, sign_close, signatures, start_close
 from adapters.store.database import Store
+from adapters.store.permissions import require
 from adapters.store.tables import Run
 from dashboard.views.access import Person
 from dashboard.views.policies import load_policies
@@ -77,6 +78,7 @@ def start(workspace: Workspace, store: Store, person: Person, run: RunEntry, per
 
 def sign(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str, role: str) -> str:
     """Sign the certificate of a period in a role; returns what was done. Who is not signed in is noted and does not count."""
+    require(person.actor(), "sign a close")
     policy = close_policy(workspace)
     with store.write() as session:
         close = latest_close(session, run.scope, period)
