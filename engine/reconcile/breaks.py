@@ -9,7 +9,7 @@ import polars as pl
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.frames import SEPARATOR
 from engine.reconcile.passes import Matched
-from engine.reconcile.sides import PAIR, TwoSides
+from engine.reconcile.sides import PAIR, TwoSides, pair_column
 from engine.reconcile.sources import with_evidence
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context
@@ -32,7 +32,7 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
     `right_entity`, …), `left_amount`, `right_amount`, `difference`, `expectation` (of missing lines
     that are expected only later) and `members`, the rows of both sides.
     """
-    rest = [_left_over(sides, matched, side) for side in (0, 1)]
+    rest = [_left_over(sides, matched, side, pair_column(policy)) for side in (0, 1)]
     grouped = [_by_pair(lines) for lines in rest]
     pairs = grouped[0].join(grouped[1], on=PAIR, how="inner", suffix="_r")
     alone = [each.join(pairs.select(PAIR), on=PAIR, how="anti") for each in rest]
@@ -41,11 +41,10 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
     return _with_expectation(breaks, policy, context)
 
 
-def _left_over(sides: TwoSides, matched: Matched, side: int) -> pl.DataFrame:
-    rows = matched.left_over.filter(pl.col("side") == side).select("row", "reason")
-    lines = with_evidence(sides.of(side).join(rows, on="row", how="inner", maintain_order="left"))
-    if PAIR not in lines.columns:
-        lines = lines.with_columns(pl.lit(None, dtype=pl.String).alias(PAIR))
+def _left_over(sides: TwoSides, matched: Matched, side: int, pair: str | None) -> pl.DataFrame:
+    rows = matched.left_over.filter(pl.col("side") == side).select("row", "reason").sort("row")
+    lines = with_evidence(sides.of(side)[rows["row"]].with_columns(rows["reason"]))
+    lines = lines.with_columns((pl.lit(None, dtype=pl.String) if pair is None else pl.col(pair)).alias(PAIR))
     if sides.by_currency:
         lines = lines.with_columns(pl.concat_str(PAIR, pl.col("currency").fill_null(""), separator=SEPARATOR).alias(PAIR))
     # A line without a key is alone; the join must not lose it.

@@ -78,8 +78,8 @@ class Found:
             self.notes.append(frame.select(pl.lit(side, dtype=pl.UInt8).alias("side"), "row", pl.lit(reason).alias("reason")))
 
 
-def coded(key: pl.Expr) -> pl.Expr:
-    """Return a number for the text of a key: equal texts have equal numbers."""
+def coded(key: pl.Series) -> pl.Series:
+    """Return a number for the text of each key: equal texts have equal numbers, and others almost never."""
     return key.hash(seed=20_261)
 
 
@@ -108,27 +108,18 @@ class Pool:
         ordered = lines if lines["row"].is_sorted() else lines.sort("row")
         return cls(side, ordered, np.zeros(lines.height, dtype=bool), by_currency)
 
-    def key(self, spec: PassSpec, *, hashed: bool) -> pl.Expr:
-        """Return the key of a pass, with the currency where it is part of it."""
-        currency = pl.col("currency").fill_null("")
-        if hashed:
-            return coded(pl.col(spec.key)) ^ coded(currency) if self.by_currency else coded(pl.col(spec.key))
-        return pl.concat_str(spec.key, currency, separator=SEPARATOR) if self.by_currency else pl.col(spec.key)
-
-    def open(self, spec: PassSpec, *, hashed: bool) -> pl.DataFrame:
-        """Return the unused lines that have a key in the pass: row, amount, key and window.
-
-        A hashed key is a number, which is matched several times faster than a text; who asks for it
-        must see that no two keys have one hash.
-        """
-        columns = [pl.col("row"), pl.col("amount"), self.key(spec, hashed=hashed).alias("key")]
+    def open(self, spec: PassSpec) -> pl.DataFrame:
+        """Return the unused lines that have a key in the pass: row, amount, key, window and, by currency, `currency`."""
+        columns = [pl.col("row"), pl.col("amount"), pl.col(spec.key).alias("key")]
+        if self.by_currency:
+            columns.append(pl.col("currency").fill_null(""))
         if spec.days is not None:
             columns += [pl.col(f"from_{spec.place}").alias("from"), pl.col(f"to_{spec.place}").alias("to")]
         keep = ~self.used
         if self.lines[spec.key].null_count():
             keep = keep & self.lines[spec.key].is_not_null().to_numpy()
-        lines = self.lines.select(columns)
-        return lines if keep.all() else lines.filter(pl.Series(keep))
+        lines = self.lines.lazy().select(columns)
+        return lines.collect() if keep.all() else lines.filter(pl.Series(keep)).collect()
 
     def use(self, rows: pl.Series) -> None:
         """Mark lines as used."""

@@ -38,7 +38,9 @@ def match_groups(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found:
     whole = keys.filter("ties").drop("ties")
     _add_keys(whole, left, right, spec, found)
     if spec.search and whole.height < keys.height:
-        rest = keys.filter(~pl.col("ties")).select("key")
+        # One line against one that it does not tie with has nothing to be searched for.
+        several = (pl.col("left_amount_lines") > 1) | (pl.col("right_amount_lines") > 1)
+        rest = keys.filter(~pl.col("ties") & several).select("key")
         _search(left.join(rest, on="key", how="semi"), right.join(rest, on="key", how="semi"), spec, found)
 
 

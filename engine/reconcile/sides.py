@@ -14,6 +14,7 @@ from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS
 from engine.reconcile.keys import add_key
 from engine.reconcile.lines import Part, Wanted, home_currency, part_lines, rate_on, why_not
+from engine.reconcile.order import text_order
 from engine.reconcile.sources import EVIDENCE, as_list, why_excluded, with_evidence
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
@@ -21,7 +22,7 @@ from engine.stage import Context, Facts
 Name = Literal["left", "right"]
 
 PAIR: Final = "pair"
-"""The column of the key by which what is left over on both sides is one break."""
+"""The column of the key by which what is left over on both sides is one break; see `pair_column`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Par
     sides: list[pl.DataFrame] = []
     unknown: list[pl.DataFrame] = []
     for side, frame in enumerate(frames):
-        converted = _in_policy_currency(frame, policy, facts, home)
+        # Lines are picked by their place from here on, which is slow where a column stands in pieces.
+        converted = _in_policy_currency(frame.rechunk(), policy, facts, home)
         if policy.count:
             one = pl.lit(Decimal(1), dtype=WIDE).alias("amount")
             converted = converted.with_columns(one, pl.lit(None, dtype=pl.String).alias("currency"))
@@ -100,9 +102,25 @@ def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Par
 
 
 def _in_order(lines: pl.DataFrame) -> pl.DataFrame:
-    """Number the lines in the order of their ids, in which exports mostly stand already."""
-    ordered = lines["entity"].n_unique() <= 1 and lines["id"].is_sorted()
-    return (lines if ordered else lines.sort("id", "entity")).with_row_index("row")
+    """Number the lines in the order of their ids, in which exports mostly stand already.
+
+    Where an id stands on several lines, what else they say decides, never their place in the file.
+    """
+    ids = lines["id"]
+    of_one_entity = lines["entity"].n_unique() <= 1
+    if of_one_entity and ids.is_sorted() and not (ids == ids.shift()).any():
+        return lines.with_row_index("row")
+    order = text_order(ids) if of_one_entity else None
+    if order is not None:
+        return lines[order].with_row_index("row")
+    return lines.sort("id", "entity", "amount", "date", "currency", maintain_order=True).with_row_index("row")
+
+
+def pair_column(policy: ReconciliationPolicy) -> str | None:
+    """Return the column by which what is left over on both sides is one break: that of the first pass, unless the policy says."""
+    if policy.breaks.pair_on:
+        return PAIR
+    return next((f"key_{place}" for place, each in enumerate(policy.passes) if each.match != "net"), None)
 
 
 def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> pl.LazyFrame:
@@ -115,14 +133,15 @@ def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> 
                 _add_window(part, each, place, name, wanted)
             else:
                 wanted.expressions[f"key_{place}"] = pl.lit(None, dtype=pl.String).alias(f"key_{place}")
-        pair = policy.breaks.pair_on or next((each.on for each in policy.passes if each.match != "net"), ())
-        if pair:
-            add_key(part, pair, name, PAIR, wanted)
+        if pair_column(policy) == PAIR:
+            add_key(part, policy.breaks.pair_on, name, PAIR, wanted)
         for by in part.side.sum:
             wanted.add(f"sum:{by}", part.compiled(by))
         if name == "left":
             _add_expectation(part, policy, wanted)
-        lines = part_lines(part, wanted).with_columns(pl.lit(part.side.amount_in == "functional").alias("is_functional"))
+        lines = part_lines(part, wanted).with_columns(
+            pl.lit(part.side.amount_in == "functional").alias("is_functional"), pl.lit(value=False).alias("converted")
+        )
         frames.append(lines.drop([f"sum:{by}" for by in part.side.sum]))
     if len(frames) == 1:
         return frames[0]
@@ -157,7 +176,7 @@ def _add_expectation(part: Part, policy: ReconciliationPolicy, wanted: Wanted) -
 def _in_policy_currency(frame: pl.DataFrame, policy: ReconciliationPolicy, facts: Facts, home: str | None) -> pl.DataFrame:
     """Convert, unrounded, where the policy compares in functional currency; `converted` says which lines were."""
     if policy.currency == "contract":
-        return frame.with_columns(pl.lit(value=False).alias("converted"))
+        return frame
     functional = pl.lit(home, dtype=pl.String)
     entities = facts.frame("legal_entity")
     if entities is not None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
-from engine.reconcile.passes import Matched
+from engine.reconcile.passes import Matched, first_rows
 from engine.reconcile.sides import TwoSides
 from engine.reconcile.tolerance import WIDE
 
@@ -32,7 +32,13 @@ _DIGITS: Final = {
 }  # fmt: skip
 
 _BY: Final = ("scope", "currency", "period")
+PLACE: Final = "place"
+"""The column with the number of a line's scope, currency and period."""
+
 ALL: Final = "all"
+
+# So many places are numbered without gaps.
+_FEW_PLACES: Final = 1 << 20
 
 
 def rounded(amount: pl.Expr) -> pl.Expr:
@@ -59,10 +65,10 @@ def tie_out(
     Every line's signed amount is put under what became of it, so that the parts always sum to the
     difference; what rounding of the totals leaves is rounding.
     """
-    lines = _scoped(_signed_lines(sides, policy, period), matched)
+    lines, places = _placed(_scoped(_signed_lines(sides, policy, period), matched))
     parts = _contributions(lines, matched, breaks, policy)
-    totals = _totals(lines)
-    rows = totals.join(parts, on=_BY, how="left", nulls_equal=True).with_columns(
+    totals = places.join(_totals(lines), on=PLACE, how="inner")
+    rows = totals.join(parts, on=PLACE, how="left").with_columns(
         rounded(pl.col("left_total")).alias("left_total"), rounded(pl.col("right_total")).alias("right_total")
     )
     rows = rows.with_columns((pl.col("left_total") - pl.col("right_total")).alias("difference"))
@@ -82,15 +88,15 @@ def tie_out(
 
 
 def _totals(lines: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
-    """Return the totals of both sides by scope, with the number of lines and of converted lines."""
+    """Return the totals of both sides by place, with the number of lines and of converted lines."""
     grouped = [
-        own.group_by(_BY).agg(
+        own.group_by(PLACE).agg(
             pl.col("signed").sum().alias(f"{name}_total"), pl.len().cast(pl.Int64).alias(f"{name}_lines"),
             pl.col("converted").sum().cast(pl.Int64).alias(f"_{name}_converted"),
         )
         for name, own in zip(("left", "right"), lines, strict=True)
     ]  # fmt: skip
-    both = grouped[0].join(grouped[1], on=_BY, how="full", coalesce=True, nulls_equal=True)
+    both = grouped[0].join(grouped[1], on=PLACE, how="full", coalesce=True)
     counts = [pl.col(name).fill_null(0) for name in ("left_lines", "right_lines", "_left_converted", "_right_converted")]
     return both.with_columns(
         *counts, pl.col("left_total").fill_null(0), -pl.col("right_total").fill_null(0)
@@ -128,6 +134,35 @@ def _scoped(lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched) -> tuple
     return left, right
 
 
+def _placed(lines: tuple[pl.DataFrame, pl.DataFrame]) -> tuple[tuple[pl.DataFrame, pl.DataFrame], pl.DataFrame]:
+    """Number the scopes, currencies and periods once: a number is grouped several times faster than three texts."""
+    split = lines[0].height
+    numbers = np.zeros(split + lines[1].height, dtype=np.uint32)
+    for name in _BY:
+        texts = pl.concat([own[name] for own in lines])
+        known = texts.unique().sort()
+        if known.len() > 1:
+            named = texts.cast(pl.Enum(known.drop_nulls())).to_physical().cast(pl.UInt32)
+            numbers = _together(numbers, named.fill_null(known.len()).to_numpy(), known.len() + 1)
+    numbered = [
+        own.drop(_BY).with_columns(pl.Series(PLACE, part, dtype=pl.UInt32))
+        for own, part in zip(lines, (numbers[:split], numbers[split:]), strict=True)
+    ]
+    distinct, first = np.unique(numbers, return_index=True)
+    of_side = (first[first < split], first[first >= split] - split)
+    named_places = pl.concat([own.select(_BY)[at] for own, at in zip(lines, of_side, strict=True)])
+    order = np.concatenate([np.flatnonzero(first < split), np.flatnonzero(first >= split)])
+    return (numbered[0], numbered[1]), named_places.with_columns(pl.Series(PLACE, distinct[order], dtype=pl.UInt32))
+
+
+def _together(numbers: np.ndarray, more: np.ndarray, size: int) -> np.ndarray:
+    """Return one number, from 0, for each pair of numbers that stands together."""
+    pairs = numbers.astype(np.uint64) * np.uint64(size) + more
+    if int(pairs.max(initial=0)) < _FEW_PLACES:
+        return pairs.astype(np.uint32)
+    return np.unique(pairs, return_inverse=True)[1].astype(np.uint32)
+
+
 def _members(matched: Matched, side: int) -> pl.DataFrame:
     return matched.members.filter(pl.col("side") == side).select("match", "row")
 
@@ -142,25 +177,17 @@ def _lines_at(lines: tuple[pl.DataFrame, pl.DataFrame], members: pl.DataFrame) -
 
 
 def _counted(lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched) -> pl.DataFrame:
-    """Return by scope the matches confirmed and suggested, each counted where its first line stands."""
-    left = _members(matched, 0)
-    of_left = np.bincount(left["match"].to_numpy(), minlength=matched.matches.height)
-    if of_left.size and of_left.max() > 1:
-        left = left.group_by("match").agg(pl.col("row").min())
-    heads = [left]
-    if (of_left == 0).any():
-        right = _members(matched, 1)
-        alone = right.filter(pl.Series(of_left[right["match"].to_numpy()] == 0))
-        heads.append(alone.group_by("match").agg(pl.col("row").min()))
-    status = matched.matches["status"]
-    # A match's number is its place.
-    judged = pl.concat(
-        [
-            own.select(_BY)[each["row"]].with_columns(status.gather(each["match"]).alias("status"))
-            for own, each in zip(lines, heads, strict=False)
-        ]
-    )
-    return judged.group_by(_BY).agg(
+    """Return by place the matches confirmed and suggested, each counted where its first line stands."""
+    at = np.zeros(matched.matches.height, dtype=np.uint32)
+    missing = np.ones(at.size, dtype=bool)
+    for side, own in enumerate(lines):
+        if missing.any():
+            first = first_rows(matched, side)
+            told = np.flatnonzero(missing & (first >= 0))
+            missing[told] = False
+            at[told] = own[PLACE].to_numpy()[first[told]]
+    judged = pl.DataFrame({PLACE: at, "status": matched.matches["status"]}, schema_overrides={PLACE: pl.UInt32})
+    return judged.group_by(PLACE).agg(
         (pl.col("status") == "confirmed").sum().cast(pl.Int64).alias("matched"),
         (pl.col("status") == "suggested").sum().cast(pl.Int64).alias("suggested"),
     )
@@ -169,7 +196,7 @@ def _counted(lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched) -> pl.D
 def _contributions(
     lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy
 ) -> pl.DataFrame:
-    """Return by scope what each explanation contributes, the counts of matches and breaks."""
+    """Return by place what each explanation contributes, the counts of matches and breaks."""
     counted = _counted(lines, matched)
     inexact = matched.matches.filter(pl.col("residual") != 0).select("match", "status", "residual")
     open_matches = _lines_at(lines, matched.members.join(inexact, on="match", how="inner"))
@@ -180,16 +207,16 @@ def _contributions(
         .when((pl.col("_converted") > 0) & (pl.col("residual").abs() <= allowed)).then(pl.lit("rounding"))
         .when(pl.col("_converted") > 0).then(pl.lit("fx")).otherwise(pl.lit("tolerance"))
     )  # fmt: skip
-    residuals = open_matches.join(converted, on="match", how="left").select(*_BY, "signed", sort.alias("sort"))
+    residuals = open_matches.join(converted, on="match", how="left").select(PLACE, "signed", sort.alias("sort"))
     broken = _break_lines(lines, breaks)
-    both = pl.concat([residuals, broken.select(*_BY, "signed", "sort")])
+    both = pl.concat([residuals, broken.select(PLACE, "signed", "sort")])
     of_sort = {name: pl.col("signed").filter(pl.col("sort") == name).sum() for name in EXPLANATIONS}
-    sums = both.group_by(_BY).agg(total.alias(f"explained_{name}") for name, total in of_sort.items())
+    sums = both.group_by(PLACE).agg(total.alias(f"explained_{name}") for name, total in of_sort.items())
     named = broken.filter(pl.col("sort") == "open").unique("at", keep="first", maintain_order=True)
-    failing = named.group_by(_BY).agg(pl.len().cast(pl.Int64).alias("breaks"), pl.col("size").sum().alias("break_amount"))
-    result = pl.concat([own.select(_BY).unique() for own in lines]).unique()
+    failing = named.group_by(PLACE).agg(pl.len().cast(pl.Int64).alias("breaks"), pl.col("size").sum().alias("break_amount"))
+    result = pl.concat([own.select(PLACE).unique() for own in lines]).unique()
     for each in (counted, sums, failing):
-        result = result.join(each, on=_BY, how="left", nulls_equal=True)
+        result = result.join(each, on=PLACE, how="left")
     amounts = ["break_amount", *(f"explained_{name}" for name in EXPLANATIONS)]
     return result.with_columns(
         pl.col("matched", "suggested", "breaks").fill_null(0), *(pl.col(name).fill_null(0).cast(WIDE) for name in amounts)

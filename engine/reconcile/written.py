@@ -10,7 +10,7 @@ import polars as pl
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.breaks import expectation_status
 from engine.reconcile.frames import LEFT, SEPARATOR
-from engine.reconcile.passes import Matched
+from engine.reconcile.passes import Matched, first_rows
 from engine.reconcile.sides import TwoSides
 from engine.reconcile.sources import with_evidence
 from engine.reconcile.tieouts import MONEY, rounded
@@ -34,7 +34,7 @@ def match_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) 
     """Return every line of both sides with its match; those without one are `unmatched`."""
     names = pl.Series([each.id for each in policy.passes], dtype=pl.String)
     head = matched.matches.select(
-        names.gather(matched.matches["pass"]).alias("pass"), "residual", "status", "reason",
+        names.gather(matched.matches["pass"]).alias("pass"), pl.col("pass").alias("_place"), "residual", "status", "reason",
         _alternative_ids(matched, sides).alias("alternatives"), _match_ids(matched, sides).alias("match_id"),
     )  # fmt: skip
     parts = [_side_rows(sides.of(side), side, matched, head, policy) for side in (0, 1)]
@@ -50,8 +50,8 @@ def _side_rows(lines: pl.DataFrame, side: int, matched: Matched, head: pl.DataFr
     place_in_head = pl.select(pl.when(at >= 0).then(at)).to_series()
     of_match = head.select(pl.all().gather(place_in_head))
     key = pl.lit(None, dtype=pl.String)
-    for place, each in enumerate(policy.passes):
-        key = pl.when(pl.col("pass") == each.id).then(pl.col(f"key_{place}")).otherwise(key)
+    for place in matched.matches["pass"].unique():
+        key = pl.when(pl.col("_place") == place).then(pl.col(f"key_{place}")).otherwise(key)
     keys = [f"key_{place}" for place in range(len(policy.passes))]
     rows = pl.concat([lines.select("entity", pl.col("id").alias("entity_id"), "amount", "currency", *keys), of_match], how="horizontal")
     why = matched.left_over.filter((pl.col("side") == side) & pl.col("reason").is_not_null())
@@ -70,13 +70,13 @@ def _side_rows(lines: pl.DataFrame, side: int, matched: Matched, head: pl.DataFr
 def _match_ids(matched: Matched, sides: TwoSides) -> pl.Series:
     """Return the id of each match: that of its first line, since a line is in one match only."""
     ids = pl.Series("match_id", [None], dtype=pl.String).new_from_index(0, matched.matches.height)
-    for side in (1, 0):
-        of_side = matched.members.filter(pl.col("side") == side)
-        # Of several rows the first, and left before right: what is written last stays.
-        order = np.argsort(of_side["row"].to_numpy())[::-1]
-        first = np.full(matched.matches.height, -1, dtype=np.int64)
-        first[of_side["match"].to_numpy()[order]] = of_side["row"].to_numpy()[order]
-        told = np.flatnonzero(first >= 0)
+    missing = np.ones(ids.len(), dtype=bool)
+    for side in (0, 1):
+        if not missing.any():
+            break
+        first = first_rows(matched, side)
+        told = np.flatnonzero(missing & (first >= 0))
+        missing[told] = False
         prefixed = pl.select(pl.concat_str(pl.lit("R:" if side else "L:"), sides.of(side)["id"].gather(first[told]))).to_series()
         ids = prefixed.alias("match_id") if told.size == ids.len() else ids.scatter(told, prefixed)
     return ids
