@@ -160,7 +160,8 @@ def _together(numbers: np.ndarray, more: np.ndarray, size: int) -> np.ndarray:
     pairs = numbers.astype(np.uint64) * np.uint64(size) + more
     if int(pairs.max(initial=0)) < _FEW_PLACES:
         return pairs.astype(np.uint32)
-    return np.unique(pairs, return_inverse=True)[1].astype(np.uint32)
+    together: np.ndarray = np.unique(pairs, return_inverse=True)[1].astype(np.uint32)
+    return together
 
 
 def _members(matched: Matched, side: int) -> pl.DataFrame:
