@@ -158,9 +158,9 @@ def _placed(lines: tuple[pl.DataFrame, pl.DataFrame]) -> tuple[tuple[pl.DataFram
 def _together(numbers: np.ndarray, more: np.ndarray, size: int) -> np.ndarray:
     """Return one number, from 0, for each pair of numbers that stands together."""
     pairs = numbers.astype(np.uint64) * np.uint64(size) + more
-    if int(pairs.max(initial=0)) < _FEW_PLACES:
-        return pairs.astype(np.uint32)
-    together: np.ndarray = np.unique(pairs, return_inverse=True)[1].astype(np.uint32)
+    if int(pairs.max(initial=0)) >= _FEW_PLACES:
+        pairs = np.unique(pairs, return_inverse=True)[1]
+    together: np.ndarray = pairs.astype(np.uint32)
     return together
 
 
