@@ -84,14 +84,14 @@ def _run(
     calendar = policy_set.calendar()
     context = Context(as_of or read.file.as_of, known_on, () if calendar is None else calendar.holidays)
     came_from = {"snapshot": str(snapshot.resolve()), "previous": None if previous is None else str(previous.resolve())}
-    run_id = _run_id(read, before, policy_set, context)
+    run_id = run_id_of(read, before, policy_set, context)
     if is_published(out, run_id):
         manifest = json.loads((out / run_id / MANIFEST).read_text(encoding="utf-8"))
         enter_run(store_url(out, store), out / run_id, came_from)
         return RunOutcome(run_id, out / run_id, manifest, is_new=False, fails=_fails(manifest, policy_set))
     remove_leftovers(out)
     progress("Judging the records' quality")
-    found = [_read_findings(read, before, policy_set, context)]
+    found = [found_while_reading(read, before, policy_set, context)]
     gated = through_gate(read, policy_set, context)
     read = gated.read
     progress("Deciding")
@@ -124,7 +124,8 @@ def _fails(manifest: dict[str, Any], policies: PolicySet) -> bool:
     return any(severity_rank(each["severity"]) >= threshold for each in manifest["findings"])
 
 
-def _read_findings(read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context) -> pl.DataFrame:
+def found_while_reading(read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context) -> pl.DataFrame:
+    """Return the findings about the reading itself."""
     failures = [
         {"path": each.path, "source": each.source, "reason": each.failure, "message": each.message, "remedy": each.remedy}
         for each in read.files
@@ -176,7 +177,8 @@ def engine_version() -> str:
     return digest.hexdigest()[:RUN_ID_LENGTH]
 
 
-def _run_id(read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context) -> str:
+def run_id_of(read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context) -> str:
+    """Return the id of a run: the hash of everything that decides its content."""
     parts = {
         "snapshot": _content(read),
         "previous": None if before is None else _content(before),

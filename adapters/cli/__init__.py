@@ -26,6 +26,7 @@ def _load_commands() -> None:
     # Importing a module registers its commands.
     from adapters.cli import (  # noqa: F401
         adapters_commands,
+        authoring_commands,
         case_commands,
         close_commands,
         gate_commands,

@@ -12,6 +12,7 @@ from engine.billing.eligibility import Version, covers_everything, in_force, jud
 from engine.billing.findings import billing_findings
 from engine.billing.funding import apply_funding
 from engine.billing.gate import stopped_lines
+from engine.billing.reached import billing_reach
 from engine.billing.references import golden_frames
 from engine.billing.tax import tax_findings
 from engine.billing.why import ItemExplanation, explain_item
@@ -19,7 +20,7 @@ from engine.policy.kinds.billing import ITEM_ENTITY, BillingPolicy
 from engine.policy.loaded import PolicySet
 from engine.stage import Context, Facts, StageResult
 
-__all__ = ["ItemExplanation", "decide_billing", "explain_item", "stopped_lines"]
+__all__ = ["ItemExplanation", "billing_reach", "decide_billing", "explain_item", "stopped_lines"]
 
 
 def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> StageResult:

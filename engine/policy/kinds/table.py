@@ -69,7 +69,7 @@ _Policy = TypeVar("_Policy", bound=TablePolicy)
 
 def decision_table(policy: TablePolicy, document: Document, sheet: Sheet | None) -> tuple[DecisionTable | None, list[Diagnostic]]:
     """Return a policy's table as written (None when it cannot be read) and what is wrong with it."""
-    grid, found = _grid(policy, document, sheet)
+    grid, found = policy_grid(policy, document, sheet)
     hit = parse_hit(policy.hit)
     if hit is None:
         found.append(document.diagnostic(HIT_POLICY, ("hit",), f"'{policy.hit}' is no hit policy"))
@@ -96,7 +96,8 @@ def decision_table(policy: TablePolicy, document: Document, sheet: Sheet | None)
     return made, found
 
 
-def _grid(policy: TablePolicy, document: Document, sheet: Sheet | None) -> tuple[Grid | None, list[Diagnostic]]:
+def policy_grid(policy: TablePolicy, document: Document, sheet: Sheet | None) -> tuple[Grid | None, list[Diagnostic]]:
+    """Return a policy's table as cells, wherever it is kept; None, with diagnostics, when it cannot be read."""
     if policy.rules is not None:
         return read_pipes(policy.rules, document.anchor_of(("rules",)))
     if sheet is None or sheet.problem:
@@ -162,7 +163,7 @@ def versioned_table(
 
 def table_rules(policy: TablePolicy, document: Document, sheet: Sheet | None) -> list[RulePlace]:
     """Return every rule of a table with its place, sentence and reference."""
-    grid, _ = _grid(policy, document, sheet)
+    grid, _ = policy_grid(policy, document, sheet)
     if grid is None or not grid.header:
         return []
     names = [cell.text for cell in grid.header]
