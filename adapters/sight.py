@@ -236,8 +236,10 @@ def with_places(run_dir: Path, rows: pl.LazyFrame) -> pl.LazyFrame:
 def _record_places(run_dir: Path, entity: str) -> pl.LazyFrame | None:
     from engine.canonical.schema import ENTITIES
 
-    frame = _golden(run_dir, entity)
-    if frame is None or entity not in ENTITIES:
+    # A journal is its lines.
+    entity_of, keys = ("journal_line", ("journal_id",)) if entity == "journal" else (entity, ())
+    frame = _golden(run_dir, entity_of)
+    if frame is None or entity_of not in ENTITIES:
         return None
     frame = _with_own_places(run_dir, entity, frame)
     names = frame.collect_schema().names()
@@ -250,5 +252,5 @@ def _record_places(run_dir: Path, entity: str) -> pl.LazyFrame | None:
     there = frame.collect_schema().names()
     wanted = ("legal_entity_id", "project_id", "contract_id")
     places = [(pl.col(each) if each in there else pl.lit(None)).cast(pl.String).alias(each) for each in wanted]
-    key = pl.concat_str(*(pl.col(each).cast(pl.String) for each in ENTITIES[entity].keys), separator="|")
+    key = pl.concat_str(*(pl.col(each).cast(pl.String) for each in keys or ENTITIES[entity_of].keys), separator="|")
     return frame.select(pl.lit(entity).alias("entity"), key.alias("entity_id"), *places)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import streamlit as st
@@ -13,6 +14,18 @@ from dashboard.views.tables import NUMERIC, SIZES, Column, Page, Query, Rows, fr
 
 MAX_WORKBOOK_ROWS: Final = 100_000
 _RECORD: Final = "record"
+_ASKED: Final = ("q", "sort", "page", "size")
+
+MAX_AT_ONCE: Final = 2_000
+"""Rows that one act takes at most: each is noted in the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Hold the records that are chosen in a table, and the one the address names."""
+
+    keys: list[str]
+    record: str | None
 
 
 def asked(rows: Rows, name: str, usual: Query) -> Query:
@@ -43,8 +56,63 @@ def browse(
     return chosen
 
 
+def browse_several(
+    rows: Rows, name: str, key: str, *, usual: Query | None = None, nothing: str = "Nothing here.", height: int | None = None
+) -> Chosen:
+    """Show a table whose rows are chosen one by one, by page, or all that were found."""
+    usual = usual or Query()
+    query = _toolbar(rows, name, asked(rows, name, usual), usual)
+    with st.spinner("Reading…", show_time=True):
+        found = rows.page(query)
+    named = st.query_params.get(_prefix(name) + _RECORD)
+    if not found.total:
+        if query.search or query.filters:
+            empty("No row fits.", "Take a filter or the search away.")
+        else:
+            empty(nothing)
+        return Chosen([], named)
+    state = f"{name}:table:{_digest(found.query)}"
+    event = st.dataframe(
+        shown(found.rows, rows.columns), hide_index=True, column_config=_config(rows.columns), key=state, height=height or "auto",
+        on_select="rerun", selection_mode="multi-row",
+    )  # fmt: skip
+    picked = [str(record_of(found.rows, each, key)) for each in event["selection"]["rows"]]
+    _footer(rows, found, name, usual)
+    if len(picked) == 1 and named != picked[0]:
+        st.query_params[_prefix(name) + _RECORD] = picked[0]
+    if len(picked) > 1 and found.total > len(picked) and found.total <= MAX_AT_ONCE and st.toggle(
+        f"All {found.total:,} that were found, not only the {len(picked):,} chosen", key=f"{name}:all:{_digest(found.query)}"
+    ):  # fmt: skip
+        picked = [str(each) for each in rows.export(found.query)[key].to_list()]
+    return Chosen(picked, picked[0] if len(picked) == 1 else named)
+
+
 def _prefix(name: str) -> str:
     return f"{name}." if name else ""
+
+
+def _is_asked(part: str) -> bool:
+    return part in _ASKED or part.startswith("f.")
+
+
+def address_of(name: str) -> dict[str, list[str]]:
+    """Return the parts of the address that carry what is asked of a table."""
+    prefix = _prefix(name)
+    return {
+        key: st.query_params.get_all(key) for key in st.query_params if key.startswith(prefix) and _is_asked(key.removeprefix(prefix))
+    }
+
+
+def ask_anew(name: str, parts: Mapping[str, Sequence[str]]) -> None:
+    """Ask of a table what parts of an address say, and show it so."""
+    for key in address_of(name):
+        del st.query_params[key]
+    # What stands in the search and the filters would be asked again.
+    for state in [each for each in st.session_state if str(each).startswith(f"{name}:")]:
+        del st.session_state[state]
+    for key, values in parts.items():
+        st.query_params[key] = list(values)
+    st.rerun()
 
 
 def _ask(query: Query, name: str, usual: Query) -> None:
@@ -52,7 +120,7 @@ def _ask(query: Query, name: str, usual: Query) -> None:
     prefix = _prefix(name)
     for key in list(st.query_params):
         rest = key.removeprefix(prefix)
-        if key.startswith(prefix) and (rest in ("q", "sort", "page", "size") or rest.startswith("f.")):
+        if key.startswith(prefix) and _is_asked(rest):
             del st.query_params[key]
     for key, values in to_params(query, prefix, usual).items():
         st.query_params[key] = values
@@ -102,14 +170,8 @@ def _words(code: str) -> str:
 
 
 def _table(found: Page, columns: Sequence[Column], name: str, key: str | None, height: int | None) -> str | None:
-    cells = shown(found.rows, columns)
-    config: dict[str, Any] = {
-        each.name: st.column_config.TextColumn(each.label, alignment="right" if each.kind in NUMERIC else "left", width=each.width)
-        for each in columns
-        if each.shown
-    }
-    # A new page or order is a new table: no row of the old one stays chosen.
-    state = hashlib.sha256(repr(found.query).encode()).hexdigest()[:12]
+    cells, config = shown(found.rows, columns), _config(columns)
+    state = _digest(found.query)
     if key is None:
         st.dataframe(cells, hide_index=True, column_config=config, key=f"{name}:table:{state}", height=height or "auto")
         return None
@@ -123,6 +185,19 @@ def _table(found: Page, columns: Sequence[Column], name: str, key: str | None, h
         st.query_params[_prefix(name) + _RECORD] = str(record)
         return str(record)
     return st.query_params.get(_prefix(name) + _RECORD)
+
+
+def _config(columns: Sequence[Column]) -> dict[str, Any]:
+    return {
+        each.name: st.column_config.TextColumn(each.label, alignment="right" if each.kind in NUMERIC else "left", width=each.width)
+        for each in columns
+        if each.shown
+    }
+
+
+def _digest(query: Query) -> str:
+    # A new page or order is a new table: no row of the old one stays chosen.
+    return hashlib.sha256(repr(query).encode()).hexdigest()[:12]
 
 
 def _footer(rows: Rows, found: Page, name: str, usual: Query) -> None:

@@ -1,20 +1,26 @@
-"""Exceptions: the queue, one exception in detail, and what people do with it."""
+"""Exceptions: the queue, one exception in detail or several at once, and what people do with them."""
 
 from __future__ import annotations
 
-from dashboard.components.browse import browse
-from dashboard.components.case import show_case
+from dashboard.components.browse import browse_several
+from dashboard.components.case import show_case, show_several
 from dashboard.components.queue import show_queue
 from dashboard.components.shell import page
+from dashboard.components.views import show_views
 from dashboard.views.cases import USUAL, case_rows
 
-with page("Exceptions", "What is wrong, the gravest and the most money first. Choose a row to see why and to act.") as here:
+with page(
+    "Exceptions", "Causes first, the gravest and the most money on top. Choose a row to see why and to act, several to act on all."
+) as here:
     show_queue(here)
     store = here.workspace.open_store()
     try:
+        show_views(here, store, "exceptions", "")
         rows = case_rows(here.workspace, store, here.run.scope, here.person.sight)
-        chosen = browse(rows, "", usual=USUAL, key="case_id", nothing="No exception: everything ties out.", height=380)
-        if chosen:
-            show_case(here, store, chosen)
+        chosen = browse_several(rows, "", "case_id", usual=USUAL, nothing="No exception: everything ties out.", height=380)
+        if len(chosen.keys) > 1:
+            show_several(here, store, chosen.keys)
+        elif chosen.record:
+            show_case(here, store, chosen.record)
     finally:
         store.close()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from adapters.store import case_work
+from adapters.store import case_work, remedies
+from adapters.store import views as saved
 from adapters.store.database import Store
 from adapters.store.permissions import may as _may
 from adapters.store.permissions import require
 from adapters.store.tables import Approval, Case
 from dashboard.views.access import Person
+from dashboard.views.workspace import RunEntry, output
 from engine.errors import UsageError
 from engine.policy.kinds.cases import CasesPolicy
 
@@ -96,3 +99,54 @@ def decide(store: Store, person: Person, policy: CasesPolicy, approval_id: int, 
 
 def _cases(count: int) -> str:
     return f"{count:,} case is" if count == 1 else f"{count:,} cases are"
+
+
+def give_reason(store: Store, person: Person, scope: str, cases: Sequence[str], policy: CasesPolicy, code: str) -> str:
+    """Give cases a reason code; returns what was done."""
+    require(person.actor(), "give a reason")
+    count = _on_each(store, scope, cases, lambda session, case: case_work.set_reason(session, person.actor(), case, policy, code))
+    return f"{_cases(count)} noted as {code.replace('_', ' ')}."
+
+
+def views(store: Store, person: Person, page: str) -> list[dict[str, Any]]:
+    """Return the saved views of a page that a person has."""
+    with store.read() as session:
+        return [
+            {"view_id": each.view_id, "name": each.name, "owner": each.owner, "is_mine": each.owner == person.name, "query": each.query}
+            for each in saved.list_views(session, person.actor(), page)
+        ]
+
+
+def keep_view(store: Store, person: Person, page: str, name: str, query: Mapping[str, Sequence[str]], *, shared: bool) -> str:
+    """Keep what is asked of a page's table under a name; returns what was done."""
+    with store.write() as session:
+        view = saved.save_view(session, person.actor(), page, name, query, shared=shared)
+        return f"The view '{view.name}' is kept" + (" for everybody." if shared else ".")
+
+
+def forget_view(store: Store, person: Person, view_id: int) -> str:
+    """Remove a person's own view; returns what was done."""
+    with store.write() as session:
+        saved.remove_view(session, person.actor(), view_id)
+    return "The view is removed."
+
+
+def ask_release(store: Store, person: Person, run: RunEntry, batch: str, role: str) -> str:
+    """Ask that a remedy be released; returns what was done."""
+    require(person.actor(), "ask for a release")
+    frame = output(run, "remedies")
+    if frame is None:
+        raise UsageError("The run drafted no remedy.", "Run its snapshot again.")
+    with store.write() as session:
+        request = remedies.ask_release(session, person.actor(), frame.collect(), batch, run.run_id, role)
+        return f"The remedy waits for a signed-in {request.needs_role} who is not {person.name}."
+
+
+def decide_release(store: Store, person: Person, approval_id: int, *, approve: bool, text: str) -> str:
+    """Release or refuse a remedy; the author never does, nor who is not signed in. Returns what was done."""
+    with store.write() as session:
+        request = session.get(Approval, approval_id)
+        if request is None or request.action != remedies.RELEASE:
+            raise UsageError("There is no such request.", "Load the page again.")
+        remedies.decide_release(session, person.actor(), request, approve=approve, text=text)
+        return "The remedy is released: apply it in its system, and the next run looks whether it held." if approve else "It was refused."

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
 
 from adapters.explain import explain_finding
 from adapters.sight import EVERYTHING, Sight
@@ -35,6 +36,7 @@ COLUMNS: Final = (
     Column("message", "What is wrong", searched=True, width=430),
     Column("sla", "SLA", "code"),
     Column("age", "Workdays", "count"),
+    Column("symptoms", "Explains", "count"),
     Column("rule", "Rule", filtered=True, searched=True),
     Column("contract_id", "Contract", filtered=True, searched=True),
     Column("owner", "For", filtered=True),
@@ -55,9 +57,15 @@ COLUMNS: Final = (
 
 USUAL: Final = Query(filters={"state": ("open",)}, sort="severity")
 
-_TOLD: Final = ("sla", "age")
+_EFFECT: Final = aliased(Case)
+"""A case as another one's symptom."""
+
+_AT_ONCE: Final = 500
+SYMPTOMS_SHOWN: Final = 50
+
+_TOLD: Final = ("sla", "age", "symptoms")
 _SCHEMA: Final[dict[str, pl.DataType]] = {each.name: pl.String() for each in COLUMNS} | {
-    "amount": pl.Decimal(38, 6), "age": pl.Int64(), "opened_on": pl.Date(), "snoozed_until": pl.Date(),
+    "amount": pl.Decimal(38, 6), "age": pl.Int64(), "symptoms": pl.Int64(), "opened_on": pl.Date(), "snoozed_until": pl.Date(),
 }  # fmt: skip
 
 
@@ -91,7 +99,7 @@ class CaseRows:
             total = int(session.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one())
             query = query.turned(min(query.page, max(1, math.ceil(total / query.size))))
             wanted = self._ordered(found, query).offset((query.page - 1) * query.size).limit(query.size)
-            return Page(self._frame(list(session.execute(wanted).scalars()), self._today(session)), total, query)
+            return Page(self._frame(session, list(session.execute(wanted).scalars())), total, query)
 
     def options(self, name: str) -> list[str]:
         """Return the values of a column that a filter offers."""
@@ -104,7 +112,7 @@ class CaseRows:
     def export(self, query: Query) -> pl.DataFrame:
         """Return every case a query finds."""
         with self._store.read() as session:
-            return self._frame(list(session.execute(self._ordered(self._found(query), query)).scalars()), self._today(session))
+            return self._frame(session, list(session.execute(self._ordered(self._found(query), query)).scalars()))
 
     def _found(self, query: Query) -> sa.Select[Any]:
         found = sa.select(Case).where(*self._mine)
@@ -126,21 +134,34 @@ class CaseRows:
             by = Case.opened_on.desc()
         elif query.sort == "amount":
             by = money
+        elif query.sort == "symptoms":
+            by = self._symptoms().where(_EFFECT.cause_id == Case.finding_id).correlate(Case).scalar_subquery()
         elif query.sort and query.sort != "severity":
             by = getattr(Case, query.sort)
         if query.descending:
             by = Case.opened_on if query.sort in ("age", "sla") else sa.desc(by)
         return found.order_by(by, grave, money.desc(), Case.opened_on, Case.case_id)
 
-    def _today(self, session: Any) -> dt.date:
+    def _today(self, session: Session) -> dt.date:
         day = session.execute(sa.select(sa.func.max(Run.as_of)).where(Run.scope == self._scope, Run.moved_cases)).scalar()
         return day if isinstance(day, dt.date) else dt.date.min
 
-    def _frame(self, cases: Sequence[Case], today: dt.date) -> pl.DataFrame:
+    def _symptoms(self) -> sa.Select[Any]:
+        """Return the count of the cases that another one explains."""
+        return sa.select(sa.func.count()).where(_EFFECT.scope == self._scope, _EFFECT.state == "superseded")
+
+    def _frame(self, session: Session, cases: Sequence[Case]) -> pl.DataFrame:
+        today = self._today(session)
+        explains: dict[str, int] = {}
+        ids = [each.finding_id for each in cases]
+        for place in range(0, len(ids), _AT_ONCE):
+            part = self._symptoms().add_columns(_EFFECT.cause_id).where(_EFFECT.cause_id.in_(ids[place : place + _AT_ONCE]))
+            explains |= {str(cause): int(count) for count, cause in session.execute(part.group_by(_EFFECT.cause_id)).all()}
         rows = []
         for each in cases:
             row = {name: getattr(each, name) for name in _SCHEMA if name not in _TOLD}
-            rows.append(row | dict(zip(_TOLD, self._stands(each, today), strict=True)))
+            told = (*self._stands(each, today), explains.get(each.finding_id, 0))
+            rows.append(row | dict(zip(_TOLD, told, strict=True)))
         return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
     def _stands(self, case: Case, today: dt.date) -> tuple[str, int]:
@@ -209,7 +230,42 @@ def case_detail(store: Store, run: RunEntry, name: str) -> dict[str, Any]:
             for each in requests
             if each.state == "waiting"
         ]  # fmt: skip
-    return {"case": fields, "history": events, "waiting": waiting, "explanation": _explained(run, fields["finding_id"])}
+        around = _around(session, case, run.sight)
+    explanation = _explained(run, fields["finding_id"])
+    return {
+        "case": fields, "history": events, "waiting": waiting, "explanation": explanation, **around,
+        "flip": None if explanation is None else would_flip(explanation["finding"]),
+    }  # fmt: skip
+
+
+def _around(session: Session, case: Case, sight: Sight) -> dict[str, Any]:
+    """Return the cause that explains a case, and the symptoms it explains, as far as the person sees them."""
+    shown = (Case.case_id, Case.message, Case.amount, Case.currency, Case.severity, Case.state)
+    mine = (Case.scope == case.scope, Case.case_id != case.case_id, *_seen(sight))
+    cause = None
+    if case.cause_id is not None and case.cause_id != case.finding_id:
+        cause = session.execute(sa.select(*shown).where(Case.finding_id == case.cause_id, *mine)).mappings().first()
+    effects = (Case.cause_id == case.finding_id, Case.state == "superseded", *mine)
+    count = int(session.execute(sa.select(sa.func.count()).select_from(Case).where(*effects)).scalar_one())
+    most = sa.func.abs(sa.func.coalesce(Case.amount, 0)).desc()
+    rows = session.execute(sa.select(*shown).where(*effects).order_by(most, Case.case_id).limit(SYMPTOMS_SHOWN)).mappings()
+    return {"cause": None if cause is None else dict(cause), "symptoms": [dict(each) for each in rows], "symptom_count": count}
+
+
+def sides_of(finding: dict[str, Any]) -> tuple[str, str]:
+    """Return the names of a finding's two sides: the systems, where it names two."""
+    systems = finding["systems"] or []
+    return (systems[0], systems[-1]) if len(systems) > 1 else ("owner", "the other system")
+
+
+def would_flip(finding: dict[str, Any]) -> str | None:
+    """Return the smallest change of data after which a finding is gone, in words; None where it takes more than one value."""
+    if finding["field"] is None or (finding["owner_value"] is None and finding["consumer_value"] is None):
+        return None
+    _, other = sides_of(finding)
+    field, wanted = finding["field"].replace("_", " "), finding["owner_value"]
+    says = finding["consumer_value"]
+    return f"It is gone once {field} in {other} is {wanted or 'blank'} instead of {says or 'blank'}, or its owner says the same."
 
 
 def _explained(run: RunEntry, finding_id: str) -> dict[str, Any] | None:

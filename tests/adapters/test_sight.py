@@ -32,7 +32,7 @@ GOLDEN: Final = {
     "invoice": [{"invoice_id": "I1", "contract_id": "C-EU", "legal_entity_id": "EU"}],
     "invoice_line": [{"invoice_line_id": "IL1", "invoice_id": "I1", "contract_line_id": None, "project_id": None}],
     "customer": [{"customer_id": "K-EU"}, {"customer_id": "K-US"}],
-    "journal_line": [{"journal_line_id": "J1", "legal_entity_id": "EU", "contract_id": None, "project_id": None}],
+    "journal_line": [{"journal_line_id": "J1", "journal_id": "JE", "legal_entity_id": "EU", "contract_id": None, "project_id": None}],
     "intercompany_rate": [{"role": "consultant", "rate": 70}],
 }  # fmt: skip
 EU, US = (Sight(legal_entities=frozenset({each})) for each in ("EU", "US"))
@@ -86,10 +86,11 @@ def test_findings_belong_where_their_record_does(run: Path) -> None:
         {"entity": "time_entry", "entity_id": "T2", "contract_id": None, "field": "hours"},
         {"entity": "invoice_line", "entity_id": "IL1", "contract_id": None, "field": None},
         {"entity": "contract", "entity_id": "C-US", "contract_id": "C-US", "field": None},
+        {"entity": "journal", "entity_id": "JE", "contract_id": None, "field": None},
         {"entity": "file", "entity_id": "x.csv", "contract_id": None, "field": None},
     ]
     placed = with_places(run, pl.LazyFrame(rows)).select("legal_entity_id", "project_id", "contract_id").collect().rows()
-    assert placed == [("US", "P-US", "C-US"), ("EU", None, "C-EU"), ("US", None, "C-US"), (None, None, None)]
+    assert placed == [("US", "P-US", "C-US"), ("EU", None, "C-EU"), ("US", None, "C-US"), ("EU", None, None), (None,) * 3]
     assert [row[1] for row in shown(run, "findings", US, rows)] == ["T2", "C-US"]
 
 

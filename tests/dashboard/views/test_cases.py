@@ -10,6 +10,7 @@ from adapters.store.database import Store
 from dashboard.views import actions
 from dashboard.views.access import Person
 from dashboard.views.cases import USUAL, case_detail, case_rows, cases_policy, queue_summary
+from dashboard.views.remedies import draft_of, remedy_of
 from dashboard.views.runs import compared, run_before
 from dashboard.views.tables import Query
 from dashboard.views.workspace import RunEntry, Workspace, find_runs
@@ -121,3 +122,47 @@ def test_each_role_is_refused_what_it_may_not(workspace: Workspace, store: Store
         with pytest.raises(UsageError) as told:
             act()
         assert ("may not" in told.value.message) == (name in refused), name
+
+
+def test_a_cause_names_its_symptoms_and_a_symptom_its_cause(workspace: Workspace, store: Store, run: RunEntry) -> None:
+    rows, cause = case_rows(workspace, store, run.scope), value_case(workspace, store, run.scope)
+    found = case_detail(store, run, cause)
+    assert found["symptom_count"] == 1
+    symptom = case_detail(store, run, found["symptoms"][0]["case_id"])
+    assert (symptom["case"]["kind"], symptom["case"]["state"]) == ("value_drift", "superseded")
+    assert symptom["cause"]["case_id"] == cause
+    first = rows.page(Query(sort="symptoms", descending=True)).rows
+    assert (first["case_id"][0], first["symptoms"][0]) == (cause, 1)
+
+
+def test_what_would_flip_a_finding_is_told(workspace: Workspace, store: Store, run: RunEntry) -> None:
+    told = case_detail(store, run, value_case(workspace, store, run.scope))["flip"]
+    assert told.startswith("It is gone once total value in psa is 1000.00")
+
+
+def test_a_remedy_is_drafted_asked_for_and_released_by_a_second_person(
+    workspace: Workspace, store: Store, run: RunEntry, local: Person
+) -> None:
+    found = case_detail(store, run, value_case(workspace, store, run.scope))["case"]["finding_id"]
+    remedy = remedy_of(store, run, found)
+    assert remedy is not None
+    assert remedy["state"] == "draft"
+    assert b"remedy_key" in draft_of(remedy["rows"])
+    assert "waits for a signed-in approver" in actions.ask_release(store, local, run, remedy["batch"], "approver")
+    waiting = remedy_of(store, run, found)
+    assert waiting is not None
+    request = waiting["request"]["approval_id"]
+    with pytest.raises(UsageError, match="signed in"):
+        actions.decide_release(store, local, request, approve=True, text="")
+    bruno = Person("bruno", is_signed_in=True, roles=frozenset({"approver"}))
+    assert "released" in actions.decide_release(store, bruno, request, approve=True, text="")
+    after = remedy_of(store, run, found)
+    assert after is not None
+    assert after["state"] == "released"
+
+
+def test_a_reason_code_is_given_to_several(workspace: Workspace, store: Store, run: RunEntry, local: Person) -> None:
+    policy = cases_policy(workspace.policies)
+    cases = [str(each) for each in case_rows(workspace, store, run.scope).page(USUAL).rows["case_id"]]
+    assert actions.give_reason(store, local, run.scope, cases, policy, "timing") == f"{len(cases)} cases are noted as timing."
+    assert {case_detail(store, run, each)["case"]["reason_code"] for each in cases} == {"timing"}
