@@ -28,7 +28,7 @@ FILES = {
     "contract_line": (
         "contract_line_id,contract_id,offering,service_line,amount,start_date,end_date\n"
         "L1,C1,time_and_materials,Advisory,,,\nL2,C2,time_and_materials,Delivery,,,\n"
-        "L3,C2,fixed_fee,Delivery,1200,2026-01-01,2026-06-30\n"
+        "L3,C2,managed_service,Delivery,1200,2026-01-01,2026-06-30\n"
     ),
     "time_entry": (
         "time_entry_id,contract_line_id,work_date,hours,billable,status,bill_rate,currency\n"
