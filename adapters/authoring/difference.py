@@ -71,19 +71,20 @@ def policy_difference(old: Path, new: Path, against: Against | None, progress: C
     progress("Deciding by both folders, as far as the change reaches")
     if reach.everything:
         sides = [_whole(read, earlier, each, as_of) for each in (before, after)]
-        facts = _agreed(read, earlier, before, _context(before, as_of), None)[0]
+        facts = agreed_records(read, earlier, before, context_of(before, as_of), None)[0]
         impact = measure_impact(sides[0], sides[1], facts)
         return PolicyDifference(changes, impact, as_of, dict.fromkeys(("billing", "revenue", "reconciliation")))
     return _reached(changes, read, earlier, before, after, as_of, reach, against.out)
 
 
-def _context(policies: PolicySet, as_of: dt.date) -> Context:
+def context_of(policies: PolicySet, as_of: dt.date) -> Context:
+    """Return the context in which a folder decides as of a day."""
     calendar = policies.calendar()
     return Context(as_of, None, () if calendar is None else calendar.holidays)
 
 
 def _whole(read: SnapshotRead, earlier: SnapshotRead | None, policies: PolicySet, as_of: dt.date) -> Sided:
-    context = _context(policies, as_of)
+    context = context_of(policies, as_of)
     gated = through_gate(read, policies, context)
     found = [found_while_reading(read, earlier, policies, context), *gated.result.findings]
     return decide_whole(gated.read.facts, policies, context, None if earlier is None else earlier.facts, found)
@@ -93,10 +94,10 @@ def _reached(
     changes: list[RuleChange], read: SnapshotRead, earlier: SnapshotRead | None, before: PolicySet, after: PolicySet, as_of: dt.date,
     reach: Reach, out: Path,
 ) -> PolicyDifference:  # fmt: skip
-    context = _context(before, as_of)
+    context = context_of(before, as_of)
     run_id = run_id_of(read, earlier, before, context)
     published = _published(out / run_id) if is_published(out, run_id) else None
-    facts, found = _agreed(read, earlier, before, context, published)
+    facts, found = agreed_records(read, earlier, before, context, published)
     decided = decide_both(facts, before, after, context, reach, None if published is None else published.outputs, found)
     impact = measure_impact(decided.old, decided.new, facts)
     return PolicyDifference(changes, impact, as_of, _counted(decided), None if published is None else run_id)
@@ -107,7 +108,7 @@ def _counted(decided: Decided) -> dict[str, int | None]:
 
 
 @dataclass(frozen=True)
-class _Published:
+class Published:
     """Hold a published run's frames: agreed records and outputs, read when they are needed."""
 
     golden: dict[str, pl.LazyFrame]
@@ -115,14 +116,14 @@ class _Published:
     findings: pl.DataFrame
 
 
-def _published(run_dir: Path) -> _Published:
+def _published(run_dir: Path) -> Published:
     golden = {path.stem: pl.scan_parquet(path) for path in sorted((run_dir / "golden").glob("*.parquet"))}
     outputs = {path.stem: pl.scan_parquet(path) for path in sorted(run_dir.glob("*.parquet"))}
-    return _Published(golden, outputs, pl.read_parquet(run_dir / "findings.parquet"))
+    return Published(golden, outputs, pl.read_parquet(run_dir / "findings.parquet"))
 
 
-def _agreed(
-    read: SnapshotRead, earlier: SnapshotRead | None, policies: PolicySet, context: Context, published: _Published | None
+def agreed_records(
+    read: SnapshotRead, earlier: SnapshotRead | None, policies: PolicySet, context: Context, published: Published | None
 ) -> tuple[Facts, pl.DataFrame]:  # fmt: skip
     """Return the agreed records with the systems' own beside them, and the findings of the stages before billing."""
     gated = through_gate(read, policies, context)

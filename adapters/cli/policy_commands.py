@@ -19,25 +19,33 @@ if TYPE_CHECKING:
 def check(
     folder: Annotated[Path | None, typer.Argument(help="Policy folder.")] = None,
     strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
+    snapshot: Annotated[Path | None, typer.Option(help="Weigh every rule, gap and overlap with the records of this snapshot.")] = None,
+    mappings: Annotated[Path | None, typer.Option(help="Folder with your own adapter mappings.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Report every mistake in a policy folder at once, each with its line and a remedy."""
+    from adapters.authoring.weighing import render_weights, weigh_folder, weights_as_json
     from adapters.policy_folder import check_policies
     from engine.diagnostics import Level, render_diagnostic
 
     policies, diagnostics = check_policies(policies_folder(folder))
+    is_sound = not any(each.is_error for each in diagnostics)
+    weights = weigh_folder(policies_folder(folder), snapshot, mappings) if snapshot is not None and is_sound else None
     if as_json:
         body = [
             {"code": each.code.name, "level": str(each.code.level), "file": each.span.file, "line": each.span.line,
              "column": each.span.column, "message": each.message, "remedy": each.remedy or each.code.remedy}
             for each in diagnostics
         ]  # fmt: skip
-        typer.echo(json.dumps(body, indent=2))
+        told = body if snapshot is None else {"diagnostics": body, "rules": weights_as_json(weights or [])}
+        typer.echo(json.dumps(told, indent=2, default=str))
     else:
         for each in diagnostics:
             typer.echo(render_diagnostic(each))
         errors = sum(each.is_error for each in diagnostics)
         typer.echo(f"{len(policies.policies)} policies, {errors} errors, {len(diagnostics) - errors} other remarks.")
+        if weights is not None:
+            typer.echo("\n" + render_weights(weights))
     warned = strict and any(each.code.level is Level.WARNING for each in diagnostics)
     raise typer.Exit(2 if warned or any(each.is_error for each in diagnostics) else 0)
 
