@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -15,7 +15,7 @@ from engine.kpi.observed import finding_facts, record_facts, reported_facts
 from engine.kpi.places import records
 from engine.policy.facts import FACTS
 from engine.policy.kinds.kpi import KpiPolicy
-from engine.policy.loaded import PolicySet
+from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, Facts, StageResult
 
 __all__ = ["measure_kpis"]
@@ -34,24 +34,32 @@ def measure_kpis(facts: Facts, policies: PolicySet, context: Context) -> StageRe
     The frame `kpis` has a row for each KPI, period, dimension and unit.
     """
     result = StageResult()
-    built: dict[str, pl.LazyFrame] = {}
-    rows: list[pl.LazyFrame] = []
-    material = Material(built, records(facts, "exchange_rate"), _reporting_currency(facts), context.as_of)
+    applicable: list[tuple[LoadedPolicy, KpiPolicy]] = []
     for loaded, policy in policies.of_kind(KpiPolicy):
         reason = _why_not(policy, facts)
-        if reason is not None:
+        if reason is None:
+            applicable.append((loaded, policy))
+        else:
             result.not_applicable.append((policy.id, reason))
-            continue
-        for _, measure in policy.measures():
-            if measure.facts not in built:
-                built[measure.facts] = _BUILDERS[measure.facts](facts, context)
-        rows.append(measure_kpi(loaded, policy, material))
     if not policies.of_kind(KpiPolicy):
         return result
+    built = _built([policy for _, policy in applicable], facts, context)
+    material = Material(built, records(facts, "exchange_rate"), _reporting_currency(facts), context.as_of)
+    rows = [measure_kpi(loaded, policy, material) for loaded, policy in applicable]
     frames = pl.collect_all(rows) if rows else []
     made = pl.concat(frames) if frames else pl.DataFrame(schema=KPI_SCHEMA)
     result.frames["kpis"] = made.sort("kpi", "period", "dimension", "unit").lazy()
     return result
+
+
+def _built(policies: Sequence[KpiPolicy], facts: Facts, context: Context) -> dict[str, pl.LazyFrame]:
+    """Return the facts the policies measure, each made once.
+
+    Left lazy, every measure would make its facts anew: each filters them in its own way, so no two plans are alike.
+    """
+    names = sorted({measure.facts for policy in policies for _, measure in policy.measures()})
+    made = pl.collect_all([_BUILDERS[name](facts, context) for name in names])
+    return {name: frame.lazy() for name, frame in zip(names, made, strict=True)}
 
 
 def _reporting_currency(facts: Facts) -> str | None:

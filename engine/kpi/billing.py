@@ -12,33 +12,12 @@ from engine.workdays import elapsed_workdays
 
 POSTED: Final = ("posted", "paid")
 
-# Which date of an item says when it came to be.
-_ITEM_DATE: Final = {
-    "time_entry": ("time_entry_id", "work_date"),
-    "expense": ("expense_id", "incurred_date"),
-    "milestone": ("milestone_id", "accepted_date"),
-    "billing_plan_line": ("plan_line_id", "due_date"),
-}
-
 
 def decision_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     """Return every billing decision with the date and the place of its item."""
     decisions = facts.frame("billing_decisions")
     assert decisions is not None, "the facts need billing decisions"
-    dates = pl.concat(
-        [
-            records(facts, entity).select(
-                pl.lit(entity).alias("item_type"), pl.col(key).alias("item_id"), pl.col(name).alias("item_date")
-            )
-            for entity, (key, name) in _ITEM_DATE.items()
-        ]
-    ).unique(["item_type", "item_id"], keep="any")
-    dated = decisions.join(dates, on=["item_type", "item_id"], how="left")
-    # A fee's id is `contract_line_id|period`; it is due when its period ends.
-    fee = pl.when(pl.col("item_type") == "fee").then(
-        (pl.col("item_id").str.split("|").list.last() + "-01").str.to_date("%Y-%m-%d", strict=False).dt.month_end()
-    )
-    made = dated.with_columns(pl.coalesce("item_date", fee, "earliest_bill_date").alias("date"))
+    made = decisions.with_columns(pl.coalesce("item_date", "earliest_bill_date").alias("date"))
     columns = [
         "date", "project_id", "contract_id", "contract_line_id", "currency", "item_type", "decision", "quantity", "amount",
         "amount_billed", "amount_unbilled", "earliest_bill_date", "rule",

@@ -80,7 +80,6 @@ def _measured(loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: 
         frame = frame.filter(condition.expression.fill_null(value=False))
     compiled = measure_value(measure, loaded.document, place)
     amount = pl.lit(1) if compiled is None else compiled.expression
-    month = pl.col("date").dt.strftime("%Y-%m") if policy.period == "month" else pl.lit(as_of.strftime("%Y-%m"))
     unit = pl.col(CURRENCY).fill_null("?") if policy.unit == CURRENCY else pl.lit(policy.unit)
     raw = amount.cast(MONEY)
     known = pl.lit(value=True)
@@ -89,23 +88,33 @@ def _measured(loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: 
         known = raw.is_null() | pl.col("rate").is_not_null()
         raw = amount_of(raw, pl.col("rate"))
         unit = pl.lit(material.reporting_currency or "?") if policy.unit == CURRENCY else unit
-    base = frame.select(
-        "date", month.alias("period"), unit.alias("unit"), raw.alias("amount"), known.alias("known"),
-        *(pl.col(name) for name in policy.by if name != TOTAL),
-    )  # fmt: skip
+    places = [name for name in policy.by if name != TOTAL]
+    month = pl.col("date").dt.month_start().alias("month")
+    base = frame.select(month, "date", unit.alias("unit"), raw.alias("amount"), known.alias("known"), *places)
+    base = _within(base, measure, policy, as_of)
+    if measure.median is None:
+        # Added up by all places at once: each dimension then groups few rows instead of every fact.
+        base = base.group_by("month", "unit", *places).agg(pl.col("amount").sum(), pl.col("known").all())
+    base = _trailing(base, measure, policy, as_of)
+    return pl.concat([_grouped(base, name, measure) for name in policy.by])
+
+
+def _within(base: pl.LazyFrame, measure: Measure, policy: KpiPolicy, as_of: dt.date) -> pl.LazyFrame:
+    """Return the facts of the window that ends with the as-of date, all of them in its month."""
+    if policy.period == "month":
+        return base
     if measure.months is not None:
-        base = _trailing(base, measure.months, policy, as_of)
-    parts = [_grouped(base, name, measure) for name in policy.by]
-    return pl.concat(parts)
+        base = base.filter(pl.col("date") > pl.lit(as_of).dt.offset_by(f"-{measure.months}mo"))
+    return base.with_columns(pl.lit(as_of).dt.month_start().alias("month"))
 
 
-def _trailing(base: pl.LazyFrame, months: int, policy: KpiPolicy, as_of: dt.date) -> pl.LazyFrame:
+def _trailing(base: pl.LazyFrame, measure: Measure, policy: KpiPolicy, as_of: dt.date) -> pl.LazyFrame:
     """Let each fact count in the months whose trailing window holds it."""
-    if policy.period == "as_of":
-        return base.filter(pl.col("date") > pl.lit(as_of).dt.offset_by(f"-{months}mo"))
-    spread = base.with_columns(pl.int_ranges(0, months).alias("later")).explode("later")
-    month = pl.col("date").dt.month_start().dt.offset_by(pl.col("later").cast(pl.String) + "mo")
-    return spread.filter(month <= as_of).with_columns(month.dt.strftime("%Y-%m").alias("period")).drop("later")
+    if policy.period == "as_of" or measure.months is None:
+        return base
+    spread = base.with_columns(pl.int_ranges(0, measure.months).alias("later")).explode("later")
+    month = pl.col("month").dt.offset_by(pl.col("later").cast(pl.String) + "mo")
+    return spread.filter(month <= as_of).with_columns(month.alias("month")).drop("later")
 
 
 def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
@@ -113,7 +122,8 @@ def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
     statistic = pl.col("amount").sum() if measure.median is None else _median(pl.col("amount"))
     # One amount that no rate converts makes the whole figure unknown.
     told = pl.when(pl.col("known").all()).then(statistic.cast(MONEY))
-    return base.with_columns(label.alias("dimension")).group_by(list(_KEYS)).agg(told.alias("amount"))
+    grouped = base.group_by("month", "unit", label.alias("dimension")).agg(told.alias("amount"))
+    return grouped.select(pl.col("month").dt.strftime("%Y-%m").alias("period"), "dimension", "unit", "amount")
 
 
 def _median(values: pl.Expr) -> pl.Expr:

@@ -256,8 +256,16 @@ def test_money_times_ten_gives_ten_times_the_price(rows: Rows) -> None:
     }
     once, times_ten = run(rows)[0], run(tenfold)[0]
     unit = CURRENCIES[rows["contract"][0]["currency"]]
-    both = once.obligations.join(times_ten.obligations, on=["obligation_id", "version"], suffix=".ten")
+    # By day and not by version: a change that rounds to nothing makes no version of its own.
+    last = once.obligations.sort("effective_date", "version").unique(["obligation_id", "effective_date"], keep="last", maintain_order=True)
+    both = last.join_asof(
+        times_ten.obligations.sort("effective_date", "version").select("obligation_id", "effective_date", "allocated_amount"),
+        on="effective_date",
+        by="obligation_id",
+        suffix=".ten",
+        check_sortedness=False,
+    )
     apart = (pl.col("allocated_amount") * 10 - pl.col("allocated_amount.ten")).abs()
     count = max(once.obligations.height, 1)
-    assert both.height == once.obligations.height
+    assert both["allocated_amount.ten"].null_count() == 0
     assert both.filter(apart > unit * 10 * count).is_empty()
