@@ -105,11 +105,10 @@ def lines() -> list[str]:
 
 
 def _agree(run: Path, script: Path) -> None:
-    ours = pl.scan_parquet(run).filter(pl.col("item_type") == "time_entry").select("item_id", "decision", "amount").sort("item_id").collect()
-    theirs = pl.scan_parquet(script).select(item_id="time_entry_id", decision="decision", amount="amount").sort("item_id").collect()
-    apart = ours.join(theirs, on="item_id", how="full", suffix="_script").filter(
-        ~pl.col("decision").eq_missing(pl.col("decision_script")) | ~pl.col("amount").eq_missing(pl.col("amount_script"))
-    )
+    ours = pl.scan_parquet(run).filter(pl.col("item_type") == "time_entry").select("item_id", "decision", "amount")
+    theirs = pl.scan_parquet(script).select(item_id="time_entry_id", decision="decision", amount="amount")
+    same = pl.col("decision").eq_missing(pl.col("decision_script")) & pl.col("amount").eq_missing(pl.col("amount_script"))
+    apart = ours.join(theirs, on="item_id", how="full", suffix="_script").filter(~same).collect()
     assert apart.is_empty(), f"the two do not decide alike: {apart.head(5)}"
 
 

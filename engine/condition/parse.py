@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from sqlglot import exp
@@ -108,6 +109,8 @@ def parse_condition(text: str, anchor: Anchor) -> Parsed:
         return Parsed(text, anchor, None, (Diagnostic(CONDITION_TOO_DEEP, anchor.span(text), message, anchor.line_text),))
 
 
+# A policy's texts are read when it is checked and again when it decides.
+@lru_cache(maxsize=4_000)
 def _parse(text: str) -> Node:
     if len(text) > MAX_CHARACTERS:
         message = f"the condition has {len(text):,} characters; {MAX_CHARACTERS:,} is the most"

@@ -8,6 +8,7 @@ import posixpath
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import pydantic
 
@@ -44,31 +45,48 @@ def load_policies(
     `sheets` are the files that `rules_file` names, by their path below the policy folder.
     `overrides` gives by policy id settings that are merged, deeply, into every version of it.
     """
-    by_file = {each.file: each for each in sheets}
+    beside = tuple(sheets)
     loaded: list[LoadedPolicy] = []
     found: list[Diagnostic] = []
     texts: dict[str, str] = {}
     for source in sorted(sources, key=lambda each: each.file):
         texts[source.file] = source.text
         document, diagnostics = parse_document(source)
-        found += diagnostics
         if document.value is None and diagnostics:
+            found += diagnostics
             continue
-        policy, diagnostics = _validated(_overridden(document, overrides or {}))
-        found += diagnostics
+        changed = _overridden(document, overrides or {})
+        policy, told = _as_written(source, beside) if changed is document else _loaded(changed, beside)
+        found += [*diagnostics, *told]
         if policy is not None:
-            sheet = _sheet(policy, source.file, by_file)
-            own = {source.file: source.text} | ({sheet.file: sheet.content} if sheet else {})
-            texts |= own
-            loaded.append(LoadedPolicy(policy, document, fingerprint_texts(own), sheet))
+            texts |= _texts(policy.document.source, policy.sheet)
+            loaded.append(policy)
     loaded.sort(key=lambda each: (each.policy.policy, each.policy.id, each.policy.effective_from))
-    for each in loaded:
-        found += _meaning(each)
     found += _repeated_ids(loaded)
     found += prove_triage([(each, each.policy) for each in loaded if isinstance(each.policy, TriagePolicy)])
     if overrides:
         texts["overrides"] = repr(sorted(overrides.items()))
     return PolicySet(tuple(loaded), fingerprint_texts(texts)), sort_diagnostics(found)
+
+
+# A policy that says what it said before means what it meant: a folder is loaded many times in one process.
+@lru_cache(maxsize=1_000)
+def _as_written(source: SourceText, sheets: tuple[Sheet, ...]) -> tuple[LoadedPolicy | None, tuple[Diagnostic, ...]]:
+    return _loaded(parse_document(source)[0], sheets)
+
+
+def _loaded(document: Document, sheets: tuple[Sheet, ...]) -> tuple[LoadedPolicy | None, tuple[Diagnostic, ...]]:
+    """Return the policy of a document with what is wrong about it; None when it cannot be one."""
+    policy, diagnostics = _validated(document)
+    if policy is None:
+        return None, tuple(diagnostics)
+    sheet = _sheet(policy, document.source.file, {each.file: each for each in sheets})
+    loaded = LoadedPolicy(policy, document, fingerprint_texts(_texts(document.source, sheet)), sheet)
+    return loaded, (*diagnostics, *_meaning(loaded))
+
+
+def _texts(source: SourceText, sheet: Sheet | None) -> dict[str, str]:
+    return {source.file: source.text} | ({sheet.file: sheet.content} if sheet else {})
 
 
 def _overridden(document: Document, overrides: Mapping[str, typing.Any]) -> Document:

@@ -24,6 +24,10 @@ class Sheet:
     workbook: Mapping[str, Rows] = field(default_factory=dict)
     problem: str = ""
 
+    def __hash__(self) -> int:
+        """Return a hash over what the sheet says; a workbook's rows have none of their own."""
+        return hash((self.file, self.content, self.problem))
+
     @property
     def content(self) -> str:
         """Return everything the sheet says as one text, for fingerprints."""

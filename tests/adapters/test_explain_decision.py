@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.command import ROOT, tieout
 
 CONTRACT = "contract_id,currency,status\nC1,EUR,active\n"
 LINE = "contract_line_id,contract_id,offering,cap_amount\nL1,C1,time_and_materials,1000\n"
@@ -23,17 +22,16 @@ INVOICE = "invoice_id,kind,status,currency,invoice_date\nI1,invoice,posted,EUR,2
 LINES = "invoice_line_id,invoice_id,time_entry_id,quantity,net_amount\nIL1,I1,T2,8,800\n"
 
 
-def tieout(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "adapters.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, env={"PYTHONPATH": str(ROOT), "COLUMNS": "140"})
-
-
-@pytest.fixture
-def runs(snapshot: Any, tmp_path: Path) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("explain")
+    (folder / "psa").mkdir()
     files = {"contract": CONTRACT, "contract_line": LINE, "time_entry": TIME, "invoice": INVOICE, "invoice_line": LINES}
-    folder = snapshot(psa=files)
-    tieout("run", str(folder), "--out", str(tmp_path / "runs"))
-    return folder, tmp_path / "runs"
+    for entity, text in files.items():
+        (folder / "psa" / f"{entity}.csv").write_text(text)
+    (folder / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources:\n  - {system: psa, adapter: canonical, path: psa}\n")
+    tieout("run", str(folder), "--out", str(folder / "runs"))
+    return folder, folder / "runs"
 
 
 def explain(identity: str, out: Path, *more: str) -> subprocess.CompletedProcess[str]:

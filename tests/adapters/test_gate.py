@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.command import tieout
 
 FILES = {
     "contract": "contract_id,currency,status,billing_frequency\nC1,EUR,active,monthly\n",
@@ -33,11 +32,6 @@ FILES = {
     "invoice_line": "invoice_line_id,invoice_id,time_entry_id,quantity,net_amount\nIL1,I1,T3,8,800\n",
 }  # fmt: skip
 HEAD = "invoice_line_id,time_entry_id,milestone_id,contract_line_id,quantity,net_amount,currency\n"
-
-
-def tieout(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "adapters.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, env={"PYTHONPATH": str(ROOT), "COLUMNS": "140"})
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.command import ROOT, tieout
 
 POLICY = """policy: ownership
 id: own-contract
@@ -33,9 +32,8 @@ expect:
 """
 
 
-def tieout(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "adapters.cli", "policy", "test", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, env={"PYTHONPATH": str(ROOT), "COLUMNS": "120"})
+def policy_test(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return tieout("policy", "test", *arguments, cwd=cwd, columns=120)
 
 
 def folder(tmp_path: Path, expected: str = "100", **files: str) -> Path:
@@ -47,13 +45,13 @@ def folder(tmp_path: Path, expected: str = "100", **files: str) -> Path:
 
 
 def test_tests_that_hold_exit_0(tmp_path: Path) -> None:
-    result = tieout(str(folder(tmp_path)), cwd=ROOT)
+    result = policy_test(str(folder(tmp_path)), cwd=ROOT)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines()[0] == "1 passed, 0 failed"
 
 
 def test_a_difference_shows_expected_beside_actual_and_exits_1(tmp_path: Path) -> None:
-    result = tieout(str(folder(tmp_path, "101")), cwd=ROOT)
+    result = policy_test(str(folder(tmp_path, "101")), cwd=ROOT)
     assert result.returncode == 1
     assert "FAILED" in result.stdout and "line 8, golden/contract" in result.stdout
     assert "expected  contract_id C1, total_value 101" in result.stdout
@@ -63,7 +61,7 @@ def test_a_difference_shows_expected_beside_actual_and_exits_1(tmp_path: Path) -
 def test_a_file_that_cannot_be_read_exits_2_and_the_rest_still_runs(tmp_path: Path) -> None:
     misspelt = TEST.replace("EXPECTED", "100").replace("contract:", "contrat:", 1)
     place = folder(tmp_path, broken_test="test: x\nas_of: [", other_test=misspelt)
-    result = tieout(str(place), cwd=ROOT)
+    result = policy_test(str(place), cwd=ROOT)
     assert result.returncode == 2
     assert "invalid-yaml" in result.stdout and "did you mean 'contract'?" in result.stdout
     assert "1 passed, 2 failed" in result.stdout
@@ -72,7 +70,7 @@ def test_a_file_that_cannot_be_read_exits_2_and_the_rest_still_runs(tmp_path: Pa
 
 def test_an_override_of_an_unknown_policy_is_a_mistake(tmp_path: Path) -> None:
     text = TEST.replace("EXPECTED", "100").replace("given:", "policies: {own-contrct: {owner: x}}\ngiven:")
-    result = tieout(str(folder(tmp_path, other_test=text)), cwd=ROOT)
+    result = policy_test(str(folder(tmp_path, other_test=text)), cwd=ROOT)
     assert result.returncode == 2
     assert "there is no policy 'own-contrct', did you mean 'own-contract'?" in result.stdout
 
@@ -80,12 +78,12 @@ def test_an_override_of_an_unknown_policy_is_a_mistake(tmp_path: Path) -> None:
 def test_an_override_changes_the_policy_for_its_test_only(tmp_path: Path) -> None:
     text = TEST.replace("EXPECTED", "110").replace("given:", "policies: {own-contract: {owner_system: erp, rules: []}}\ngiven:")
     text = text.replace("{contains: [{rule: own-value, entity_id: C1}]}", "none")
-    result = tieout(str(folder(tmp_path, other_test=text)), cwd=ROOT)
+    result = policy_test(str(folder(tmp_path, other_test=text)), cwd=ROOT)
     assert result.returncode == 0, result.stdout
 
 
 def test_results_can_be_read_by_a_program(tmp_path: Path) -> None:
-    result = tieout(str(folder(tmp_path, "101")), "--json", cwd=ROOT)
+    result = policy_test(str(folder(tmp_path, "101")), "--json", cwd=ROOT)
     (test,) = json.loads(result.stdout)["tests"]
     assert test["passed"] is False
     assert test["differences"][0]["actual"] == "total_value 100"
@@ -93,6 +91,6 @@ def test_results_can_be_read_by_a_program(tmp_path: Path) -> None:
 
 def test_a_folder_without_tests_says_so(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(POLICY)
-    result = tieout(str(tmp_path), cwd=ROOT)
+    result = policy_test(str(tmp_path), cwd=ROOT)
     assert result.returncode == 2
     assert "There is no test to run." in result.stderr

@@ -82,7 +82,7 @@ def test_the_same_command_writes_the_same_bytes_in_another_process(tmp_path: Pat
 
 @pytest.mark.parametrize("seed", [2026, 7])
 def test_the_vendors_exports_say_what_the_canonical_files_say(seed: int, tmp_path: Path) -> None:
-    firm = simulate_firm(FirmOptions(contracts=25, entries=2_000, seed=seed))
+    firm = simulate_firm(FirmOptions(contracts=12, entries=600, seed=seed))
     folders = zip(write_vendor(firm, tmp_path / "vendor"), write_canonical(firm, tmp_path / "canonical"), strict=True)
     findings = []
     for vendor, canonical in folders:
