@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from adapters.alerts import alerts_policy, tell_news
 from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, policy_files, require_policies
 from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
@@ -20,7 +21,7 @@ from adapters.quality import DocsWriter
 from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.remedies import draft_files
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
-from adapters.store.database import store_url
+from adapters.store.database import open_store, store_url
 from adapters.store.runs import enter_run
 from engine.canonical.schema import SCHEMA_VERSION, entity_spec
 from engine.findings import finish_findings, severity_rank
@@ -109,7 +110,20 @@ def _run(
     pages |= {} if docs is None else docs.pages(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
     run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read), pages)
     enter_run(store_url(out, store), run_dir, came_from)
+    for problem in _tell(store_url(out, store), out, run_id, policy_set):
+        progress(problem)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
+
+
+def _tell(address: str, out: Path, run_id: str, policies: PolicySet) -> list[str]:
+    """Tell the channels of the alerts policy what is news; return what went wrong, which never stops a run."""
+    if alerts_policy(policies) is None:
+        return []
+    store = open_store(address)
+    try:
+        return tell_news(store, out, run_id, policies)
+    finally:
+        store.close()
 
 
 def _inputs(policies: Path, read: SnapshotRead) -> dict[str, bytes]:

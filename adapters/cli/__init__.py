@@ -26,6 +26,7 @@ def _load_commands() -> None:
     # Importing a module registers its commands.
     from adapters.cli import (  # noqa: F401
         adapters_commands,
+        alert_commands,
         authoring_commands,
         case_commands,
         close_commands,
@@ -33,6 +34,7 @@ def _load_commands() -> None:
         history_commands,
         policy_commands,
         remedy_commands,
+        retention_commands,
         run_commands,
         sample_commands,
     )

@@ -18,14 +18,15 @@ PERMITTED: Final = {
     "assign": _WORKERS, "comment": _WORKERS, "give a reason": _WORKERS, "snooze": _SETTLERS, "waive": _SETTLERS, "write off": _SETTLERS,
     "reopen": _SETTLERS, "decide": _DECIDERS, "ask for a release": _SETTLERS, "release a remedy": _DECIDERS, "start a close": _SETTLERS,
     "sign a close": _SETTLERS, "lock a close": _SETTLERS, "reopen a close": _DECIDERS, "change a policy": frozenset({"preparer", "admin"}),
-    "run again": _SETTLERS, "share a view": _WORKERS, "purge": frozenset({"admin"}),
+    "run again": _SETTLERS, "share a view": _WORKERS, "purge": frozenset({"admin"}), "place a hold": _SETTLERS,
+    "release a hold": _DECIDERS,
 }  # fmt: skip
 """By act, the roles that may do it."""
 
 # What is of the whole firm is not for who sees a part of it.
 _OF_THE_FIRM: Final = frozenset(
     {"start a close", "sign a close", "lock a close", "reopen a close", "change a policy", "run again", "purge", "ask for a release",
-     "release a remedy"}
+     "release a remedy", "place a hold", "release a hold"}
 )  # fmt: skip
 
 

@@ -53,7 +53,10 @@ def register_run(session: Session, run_dir: Path, came_from: Mapping[str, str | 
     """
     text = (run_dir / MANIFEST).read_text(encoding="utf-8")
     manifest = json.loads(text)
-    if session.get(Run, manifest["run_id"]) is not None:
+    known_run = session.get(Run, manifest["run_id"])
+    if known_run is not None:
+        # A purged run that was made again stands again.
+        known_run.purged_at = known_run.evidence_purged_at = None
         return None
     scope, as_of = scope_of(manifest), dt.date.fromisoformat(manifest["as_of"])
     findings = pl.read_parquet(run_dir / "findings.parquet")

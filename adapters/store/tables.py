@@ -70,6 +70,17 @@ class Run(Base):
     came_from: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     """The folders of the snapshot and the previous one; results hold no such path."""
     published_at: Mapped[dt.datetime] = mapped_column(Instant)
+    purged_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    """When its results were taken away by the retention policy."""
+    evidence_purged_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+
+
+class Purging(Base):
+    """A case that is being purged: only while it is named here may its history go."""
+
+    __tablename__ = "purging"
+
+    case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
 
 
 class Case(Base):

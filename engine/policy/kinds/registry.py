@@ -9,6 +9,7 @@ from typing import Any, Final
 from engine.diagnostics import Diagnostic
 from engine.policy.kinds import (
     access,
+    alerts,
     billing,
     cases,
     checks,
@@ -19,6 +20,7 @@ from engine.policy.kinds import (
     quality,
     reconciliation,
     remedy,
+    retention,
     revenue,
     run,
     tax,
@@ -64,6 +66,8 @@ KINDS: Final[dict[str, PolicyKind]] = {
     "quality": PolicyKind(quality.QualityPolicy, quality.check_quality, quality.quality_rules),
     "remedy": PolicyKind(remedy.RemedyPolicy, remedy.check_remedy, remedy.remedy_rules),
     "triage": PolicyKind(triage.TriagePolicy, triage.check_triage, triage.triage_rules),
+    "alerts": PolicyKind(alerts.AlertsPolicy, alerts.check_alerts, alerts.alert_rules),
+    "retention": PolicyKind(retention.RetentionPolicy, retention.check_retention),
     "run": PolicyKind(run.RunPolicy, run.check_whole_run),
     "calendar": PolicyKind(run.CalendarPolicy, run.check_whole_run),
 }

@@ -119,7 +119,7 @@ OF_THE_FIRM: dict[str, Act] = {
     ),
     **{
         name: lambda _, actor, __, name=name: require(actor, name)  # type: ignore[misc]
-        for name in ("change a policy", "run again", "share a view", "purge")
+        for name in ("change a policy", "run again", "share a view", "purge", "place a hold", "release a hold")
     },
 }  # fmt: skip
 ALL = {**ON_A_CASE, **OF_THE_FIRM}
