@@ -194,25 +194,25 @@ class AmendmentLine(Record):
     )
     action: Literal["add", "change", "remove"] | None = field("What happens to the line.")
     quantity: Qty | None = field("Units after.")
-    unit_price: Price | None = field("Unit price after, in the contract's currency.", currency=_OF_AMENDMENT)
-    amount: Money | None = field("Amount after, in the contract's currency.", currency=_OF_AMENDMENT)
+    unit_price: Price | None = field("Unit price after, in the line's currency.", currency=_OF_AMENDMENT)
+    amount: Money | None = field("Amount after, in the line's currency.", currency=_OF_AMENDMENT)
     standalone_selling_price: Money | None = field(
-        "Standalone selling price after, in the contract's currency.", currency=_OF_AMENDMENT
+        "Standalone selling price after, in the line's currency.", currency=_OF_AMENDMENT
     )
     start_date: Date | None = field("First day after.")
     end_date: Date | None = field("Last day after (inclusive).")
     estimated_hours: Hours | None = field("Hours expected after.")
-    estimated_cost: Money | None = field("Cost expected after, in the contract's currency.", currency=_OF_AMENDMENT)
+    estimated_cost: Money | None = field("Cost expected after, in the line's currency.", currency=_OF_AMENDMENT)
     obligation_key: Text | None = field("Obligation after.")
     offering: Offering | None = field("Kind of promise after.")
     remaining_is_distinct: Bool | None = field(
         "Whether what remains is distinct from what was transferred (606-10-25-13)."
     )
     remaining_standalone_selling_price: Money | None = field(
-        "Standalone selling price of what remains, in the contract's currency.", currency=_OF_AMENDMENT
+        "Standalone selling price of what remains, in the line's currency.", currency=_OF_AMENDMENT
     )
     past_performance_amount: Money | None = field(
-        "Part of the price change for what was transferred already, in the contract's currency: revenue at once.",
+        "Part of the price change for what was transferred already, in the line's currency: revenue at once.",
         currency=_OF_AMENDMENT,
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.frames import setting
+from engine.revenue.lines import at_line_rate
 from engine.revenue.records import Records
 
 TERM_FIELDS: Final = (
@@ -21,6 +22,15 @@ TERM_FIELDS: Final = (
     "estimated_cost",
 )
 """What an amendment line states as the line's values after it; null in a change: unchanged."""
+
+_AMOUNTS: Final = (
+    "unit_price",
+    "amount",
+    "standalone_selling_price",
+    "estimated_cost",
+    "remaining_standalone_selling_price",
+    "past_performance_amount",
+)
 
 
 def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -65,7 +75,8 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
 def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     """Return every line's values step by step: as signed (place 0), then after each amendment, with those before beside them.
 
-    `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. Columns: contract_line_id,
+    `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. What changes on a line in another
+    currency counts at the line's own rate, so that a change of price is none of rates. Columns: contract_line_id,
     group_id, contract_id, place, event_date, amendment_id, action, each field after, `before.<field>`, and the
     amendment line's own remaining_is_distinct, remaining_standalone_selling_price, past_performance_amount.
     """
@@ -92,6 +103,9 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
         )
     )
     later = changes.filter(pl.col("action") != "add").select(*keys, *TERM_FIELDS, "place", "action", *head)
+    if "is_foreign" in signed.columns:
+        rates = signed.select("contract_line_id", "is_foreign", "line_rate", "line_rate_inverse", "minor_digits")
+        later = at_line_rate(later.join(rates, on="contract_line_id", how="left"), _AMOUNTS).drop(rates.columns[1:])
     # A price per unit stated anew gives the amount where none is stated.
     priced = pl.when(pl.col("action") != "remove").then(pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
     later = later.with_columns(pl.coalesce("amount", priced).alias("amount"))

@@ -11,6 +11,7 @@ from engine.canonical.kinds import DECIMAL_SCALE, Kind
 from engine.revenue.claims import ZERO, Agreed
 from engine.revenue.currency import Translated
 from engine.revenue.frames import MONEY, TEXT, TEXTS, Books, shaped
+from engine.revenue.notice import within_notice
 from engine.revenue.rounding import WIDE, money, round_quotient, units, units_per_minor, wide
 
 _BALANCES: Final = (
@@ -48,7 +49,7 @@ def contract_balances(books: Books, records: Agreed, translated: Translated, ope
     rows = _grid(books, steps, opened, as_of)
     rows = _with_closing(rows, steps)
     rows = _with_flows(rows, steps)
-    rows = _with_price(rows, books, opened)
+    rows = within_notice(_with_price(rows, books, opened), books, records.frame("contract_line"))
     rows = _without_untranslated(_with_costs(rows, books, records), steps)
     return shaped(rows.with_columns(pl.lit("606-10-45-1").alias("rule")), CONTRACT_BALANCES).sort("contract_id", "period")
 

@@ -61,7 +61,22 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         extra={
             "financing_decisions": core.financing.decisions,
             "financing_parts": core.financing.parts,
+            "conceded": core.conceded,
+            "lowered": core.lowered,
+            "opened": _opened(core),
         },
+    )
+
+
+def _opened(core: Core) -> pl.DataFrame:
+    """Return what opening positions had recognized of each obligation, as rows of performance."""
+    found = core.obligations.filter(pl.col("opened_on").is_not_null()) if "opened_on" in core.obligations.columns else None
+    if found is None or not found.height:
+        return shaped(pl.DataFrame(), PERFORMANCE)
+    amount = minor_money(pl.col("opened"), pl.col("minor_digits"))
+    return shaped(
+        found.with_columns(pl.col("opened_on").alias("posting_date"), amount.alias("amount"), pl.lit(value=False).alias("is_planned")),
+        PERFORMANCE,
     )
 
 
@@ -184,8 +199,10 @@ def performance(core: Core) -> pl.DataFrame:
     outside = core.outside.join(core.lines.select("contract_line_id", "currency", "rule"), on="contract_line_id", how="left").with_columns(
         minor_money(pl.col("minor"), pl.col("minor_digits")).alias("amount"),
         minor_money(pl.col("gross"), pl.col("minor_digits")).alias("gross_amount"),
-        pl.lit(0, dtype=MONEY).alias("catch_up_amount"),
-        pl.lit("current").alias("nature"),
+        pl.when(pl.col("nature") == "current")
+        .then(pl.lit(0, dtype=MONEY))
+        .otherwise(minor_money(pl.col("minor"), pl.col("minor_digits")))
+        .alias("catch_up_amount"),
         pl.lit(value=False).alias("is_planned"),
         pl.col("period").alias("relates_to_period"),
     )

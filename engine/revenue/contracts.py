@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.frames import CONTRACTS, setting, shaped
+from engine.revenue.notice import free_to_leave, notice_end
 from engine.revenue.records import Records
 from engine.revenue.rounding import minor_digits
 from engine.revenue.settings import Versions, version_of, with_settings
@@ -178,9 +179,7 @@ def conclusions(judgements: pl.DataFrame, question: str, key: str, as_of: dt.dat
 
 def _term_end(as_of: dt.date) -> pl.Expr:
     """Return the last enforceable day: a customer free to leave is bound for the notice period only (606-10-25-3)."""
-    free = pl.col("cancellable_by").is_in(["customer", "either"]) & (pl.coalesce("exit_penalty", pl.lit(0)) <= 0)
-    notice = pl.lit(as_of).dt.offset_by(pl.format("{}d", pl.coalesce("notice_days", pl.lit(0))))
-    return pl.when(free.fill_null(value=False)).then(pl.min_horizontal(pl.col("end_date"), notice)).otherwise(pl.col("end_date"))
+    return pl.when(free_to_leave()).then(notice_end(pl.lit(as_of))).otherwise(pl.col("end_date"))
 
 
 def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:

@@ -11,8 +11,9 @@ import polars as pl
 from engine.revenue.allocation import POOLED, inception
 from engine.revenue.amendments import amended_lines, counted_amendments, line_terms
 from engine.revenue.changes import classified, distinctness_findings
+from engine.revenue.concessions import expected_totals, levels_of_work, lowered, with_concessions
 from engine.revenue.contracts import contract_frame, gate_findings
-from engine.revenue.delivered import counted_time, delivered, kept_cash, rounded_daily, shared_royalties
+from engine.revenue.delivered import delivered, kept_cash, rounded_daily, shared_royalties
 from engine.revenue.evolve import CHOICES, NUMBERS, Evolved, Happenings, evolve
 from engine.revenue.exact import COEFFICIENT, money_units, units_money, wide
 from engine.revenue.financed import contract_financing, discounted, promised_payments
@@ -45,6 +46,7 @@ from engine.revenue.renewals import with_renewals
 from engine.revenue.settings import Versions
 from engine.revenue.standalone import with_ssp
 from engine.revenue.variable import price_levels
+from engine.revenue.worked import counted_time, unvalued_work
 
 _SETTINGS: Final = {
     "setting.progress.when_unmeasurable": "when_unmeasurable",
@@ -80,6 +82,8 @@ class Core:
     measures: Measures
     atoms: pl.DataFrame
     outside: pl.DataFrame
+    conceded: pl.DataFrame
+    lowered: pl.DataFrame
     worked: pl.DataFrame
     periods: pl.DataFrame
     financing: Financing
@@ -105,8 +109,9 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     terms = with_pooled(line_terms(lines, amended), lines)
     changes = classified(terms, lines, contracts, records, as_of)
     splits = split_changes(changes)
-    worked = counted_time(records, lines, as_of)
-    levels = price_levels(records, contracts, lines, terms, worked, as_of)
+    periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, as_of))
+    worked = counted_time(records, lines, periods, as_of)
+    levels, of_work = levels_of_work(price_levels(records, contracts, lines, terms, worked, as_of), lines)
     financing = contract_financing(
         contracts,
         lines.filter(pl.col("added_place") == 0),
@@ -125,7 +130,6 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     allocated = inception(lines, terms, contracts, _initial(lines, start), financing.prices)
     ends = terminations(contracts, amended, records, as_of)
     events = ordered_events(amendments, later, ends)
-    periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, as_of))
     measures = Measures(observed, fiscal_periods(periods))
     states = with_openings(_states(allocated.obligations, lines, contracts), openings, lines, measures)
     added = _added(changes, splits, lines, start, records, states)
@@ -135,12 +139,15 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     about = _about(states, added, contracts)
     atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), measures, about, periods, as_of)
     outside = _outside(records, lines, worked, allocated.obligations, observed, contracts, periods, as_of)
+    outside, conceded = with_concessions(outside, of_work, expected_totals(records, lines, terms), periods, as_of)
+    outside = _rounded(outside, lines)
     findings = (
         gate_findings(contracts),
         allocated.findings,
         distinctness_findings(changes),
         _review_findings(lines),
         _rate_findings(lines),
+        unvalued_work(records, lines, worked, as_of),
         _plan_findings(records, contracts, terms, levels),
         input_findings(records, contracts, lines, levels, allocated.obligations),
     )
@@ -157,6 +164,8 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         measures,
         atoms,
         outside,
+        conceded,
+        lowered(records, contracts, lines),
         worked,
         periods,
         financing,
@@ -374,10 +383,13 @@ def _outside(
     rows = rows.filter(pl.col("gate_date").is_not_null())
     rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
     rows = with_period(rows, periods, "date")
-    daily = rounded_daily(rows.with_columns(pl.min_horizontal("period_end", pl.lit(as_of)).alias("posting_date")), "half_even")
-    return daily.join(head.drop("half_even", "minor_digits", "share_of"), on="contract_line_id", how="left").filter(
-        (pl.col("minor") != 0) | (pl.col("gross") != 0)
-    )
+    return rows.with_columns(pl.min_horizontal("period_end", pl.lit(as_of)).alias("posting_date"))
+
+
+def _rounded(outside: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    daily = rounded_daily(outside, "half_even")
+    head = lines.select("contract_line_id", "contract_id", "group_id", "obligation_id", "calendar", "role")
+    return daily.join(head, on="contract_line_id", how="left").filter((pl.col("minor") != 0) | (pl.col("gross") != 0))
 
 
 def _review_findings(lines: pl.DataFrame) -> pl.DataFrame:

@@ -11,9 +11,9 @@ from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.allocation import share_minor
 from engine.revenue.exact import GUARD, money_units, part_units, units_to_minor, wide
 from engine.revenue.records import Records
+from engine.revenue.worked import valued_in_contract
 
 _MONEY: Final = polars_dtype(Kind.MONEY)
-_HOURS: Final = polars_dtype(Kind.HOURS)
 
 DELIVERED: Final[dict[str, pl.DataType]] = {
     "okey": pl.String(),
@@ -26,64 +26,6 @@ DELIVERED: Final[dict[str, pl.DataType]] = {
     "evidence": pl.List(pl.String()),
 }
 """Amounts earned on a day by a line, in units, before an agent's pass-through is taken out."""
-
-
-def counted_time(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the time that counts: approved, or submitted where the policy accrues it at the cut-off.
-
-    Columns: contract_line_id, date, hours, rate, value (units), time_entry_id, is_accrued, evidence, cost, earns
-    (False: the customer is not to pay the hours), project_id, resource_id.
-    """
-    about = lines.select("contract_line_id", "minor_digits", "unit_price", "accrual")
-    rows = records.frame("time_entry").filter(pl.col("work_date") <= as_of).join(about, on="contract_line_id", how="inner")
-    approved = pl.col("status") == "approved"
-    accrued = (pl.col("status") == "submitted") & (pl.col("accrual") == "submitted")
-    rows = rows.filter((approved | accrued) & pl.col("hours").is_not_null())
-    rows = _rated(rows, records)
-    value = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.col("rate").cast(pl.Decimal(38, 8))).cast(_MONEY)
-    cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(_MONEY)
-    return rows.select(
-        "contract_line_id",
-        pl.col("work_date").alias("date"),
-        "hours",
-        "rate",
-        money_units(value, pl.col("minor_digits")).alias("value"),
-        "time_entry_id",
-        (~approved).alias("is_accrued"),
-        "evidence",
-        cost.alias("cost"),
-        "project_id",
-        "resource_id",
-        (pl.col("billable").fill_null(value=True) & ~pl.col("is_unbillable").fill_null(value=False)).alias("earns"),
-    )
-
-
-def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """Add `rate`: the entry's own, else the one billing found, the assignment's, the line's."""
-    decided = records.output("billing_decisions")
-    if decided is not None and {"item_id", "rate", "item_type"} <= set(decided.columns):
-        billed = (
-            decided.filter(pl.col("item_type") == "time_entry")
-            .group_by(pl.col("item_id").alias("time_entry_id"))
-            .agg(
-                pl.col("rate").drop_nulls().first().alias("billing.rate"),
-                pl.col("decision").is_in(["not_billable", "billed_otherwise"]).all().alias("is_unbillable"),
-            )
-        )
-        rows = rows.join(billed, on="time_entry_id", how="left", maintain_order="left")
-    else:
-        rows = rows.with_columns(
-            pl.lit(None, dtype=polars_dtype(Kind.PRICE)).alias("billing.rate"), pl.lit(value=False).alias("is_unbillable")
-        )
-    planned = (
-        records.frame("assignment")
-        .filter(pl.col("bill_rate").is_not_null())
-        .sort("assignment_id")
-        .unique(["project_id", "resource_id"], keep="first", maintain_order=True)
-        .select("project_id", "resource_id", pl.col("bill_rate").alias("assignment.rate"))
-    )
-    rows = rows.join(planned, on=["project_id", "resource_id"], how="left", maintain_order="left")
-    return rows.with_columns(pl.coalesce("bill_rate", "billing.rate", "assignment.rate", "unit_price").alias("rate"))
 
 
 def delivered(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -139,13 +81,15 @@ def _reported(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return billable expenses with their markup, for the pass-through line of their contract (or the line they name)."""
     limit = pl.when(pl.col("offering") == "pass_through").then(money_units(pl.col("cap_amount"), pl.col("minor_digits"))).alias("limit")
-    about = lines.filter(pl.col("is_as_invoiced")).select("contract_line_id", "okey", "minor_digits", "accrual_expenses", "currency", limit)
+    about = lines.filter(pl.col("is_as_invoiced")).select(
+        "contract_line_id", "okey", "minor_digits", "accrual_expenses", pl.col("currency").alias("contract_currency"), limit
+    )
     rows = records.frame("expense").filter((pl.col("incurred_date") <= as_of) & pl.col("billable").fill_null(value=False))
     rows = rows.join(about, on="contract_line_id", how="inner", suffix=".line")
     approved = pl.col("status") == "approved"
     accrued = (pl.col("status") == "submitted") & (pl.col("accrual_expenses") == "submitted")
-    rows = rows.filter((approved | accrued) & pl.col("amount").is_not_null())
-    rows = rows.filter(pl.col("currency").is_null() | (pl.col("currency") == pl.col("currency.line")))
+    rows = valued_in_contract(rows.filter((approved | accrued) & pl.col("amount").is_not_null()), records, "amount", "incurred_date")
+    rows = rows.filter(pl.col("amount").is_not_null())
     units = money_units(pl.col("amount"), pl.col("minor_digits"))
     markup = pl.coalesce("markup_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
     whole = units + part_units(units, markup, wide(100 * 10**8))
@@ -170,7 +114,10 @@ def _used(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame
     is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")
     by_line = is_royalty & (pl.col("variable_allocation").is_null() | (pl.col("variable_allocation") == "line"))
     chosen = lines.filter((pl.col("pricing") == "usage") | by_line.fill_null(value=False))
-    about = chosen.select("contract_line_id", "okey", "unit_price", "minor_digits", "begins", "offering", "satisfied_on", "timing")
+    about = chosen.select(
+        "contract_line_id", "okey", "unit_price", "minor_digits", "begins", "offering", "satisfied_on", "timing",
+        pl.col("currency").alias("contract_currency"),
+    )  # fmt: skip
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
     priced = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     licence = pl.col("offering") == "licence"
@@ -182,6 +129,7 @@ def _used(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame
     rows = rows.with_columns(
         pl.max_horizontal("usage_date", opens).alias("date"), pl.coalesce("amount", priced).alias("worth"), opens.alias("opens")
     )
+    rows = valued_in_contract(rows, records, "worth", "usage_date")
     rows = rows.filter(pl.col("worth").is_not_null() & pl.col("opens").is_not_null() & (pl.col("date") <= as_of))
     return rows.select(
         "okey",
@@ -230,10 +178,10 @@ def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
     key = ["contract_line_id", "timing"]
     daily = (
         rows.group_by(
-            "okey", "contract_line_id", "posting_date", "period", "date", "basis", "timing", half_even, "share_of", "minor_digits"
+            "okey", "contract_line_id", "posting_date", "period", "date", "basis", "nature", "timing", half_even, "share_of", "minor_digits"
         )
         .agg(pl.col("units").sum(), pl.col("evidence").explode().drop_nulls().unique().sort())
-        .sort("contract_line_id", "timing", "posting_date", "date", "basis")
+        .sort("contract_line_id", "timing", "posting_date", "date", "nature", "basis")
     )
     so_far = pl.col("units").cum_sum().over(key)
     net = pl.when(pl.col("share_of").is_not_null()).then(part_units(so_far, pl.col("share_of"), wide(100 * 10**8))).otherwise(so_far)

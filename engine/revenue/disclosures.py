@@ -12,6 +12,7 @@ from engine.canonical.schema import empty_frame
 from engine.revenue.backlog import remaining_obligations
 from engine.revenue.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
 from engine.revenue.frames import Books
+from engine.revenue.notice import with_opened
 from engine.revenue.positions import credit_exposures, current_portions, roll_forward, to_unit, waterfall
 
 MONEY: Final = polars_dtype(Kind.MONEY)
@@ -57,7 +58,7 @@ def disclosures(
     closing = dated.sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     parts = [
         remaining_obligations(
-            contracts, books.obligations, books.lines, books.performance, _records(golden, "contract_line"), as_of
+            contracts, books.obligations, books.lines, with_opened(books), _records(golden, "contract_line"), as_of
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
         opening_liability_recognized(years, books.performance, dated),
         prior_period_performance(years, books.performance, books.periods),

@@ -16,7 +16,7 @@ from engine.revenue.currency import CLOSED, PERFORMED, Translated, in_period
 from engine.revenue.frames import DAY, MONEY, TEXT, TEXTS, Books
 from engine.revenue.rates import translated, with_rate
 from engine.revenue.rights import POSITION, sequenced
-from engine.revenue.rounding import minor_digits
+from engine.revenue.rounding import minor_digits, round_share, units
 
 JOURNAL: Final[dict[str, pl.DataType]] = {
     "journal_id": TEXT, "batch_id": TEXT, "line": pl.Int64(), "posting_date": DAY, "period": TEXT, "legal_entity_id": TEXT,
@@ -39,7 +39,8 @@ _ASSETS: Final = ("receivable", "contract_asset", "customer_payment_asset", "ret
 _ROLES: Final = {"customer_payment_asset": "contract_asset"}
 
 _RULES: Final = {
-    "receivable": "606-10-45-4", "contract_asset": "606-10-45-3", "contract_liability": "606-10-45-2", "refund_liability": "606-10-32-10",
+    "receivable": "606-10-45-4", "unbilled_receivable": "606-10-45-4",
+    "contract_asset": "606-10-45-3", "contract_liability": "606-10-45-2", "refund_liability": "606-10-32-10",
     "deposit_liability": "606-10-25-8", "payable": "606-10-55-38", "tax_payable": "606-10-32-2A", "cash": "606-10-45-2",
     "fx": "830-20-35-1",
     "return_asset": "606-10-55-27", "inventory": "606-10-55-27", "cost_of_revenue": "606-10-55-27", "interest_income": "606-10-32-20",
@@ -132,12 +133,15 @@ def _revenue_lines(atoms: pl.DataFrame) -> pl.DataFrame:
 
 def _step_lines(steps: pl.DataFrame, claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of balances, cash, interest, goods and exchange differences, step by step."""
+    steps = _with_unbilled(steps)
     performed = pl.col("order") == PERFORMED
     signs = {role: 1 if role in _ASSETS else -1 for role in POSITION if role not in _ROLES}
     parts: list[tuple[str, pl.Expr, pl.Expr]] = [
         (role, _with_members("delta", role) * sign, _with_members("change", role) * sign) for role, sign in signs.items()
     ]
     parts += [
+        ("receivable", pl.col("delta_unbilled") * -1, pl.col("change_unbilled") * -1),
+        ("unbilled_receivable", pl.col("delta_unbilled"), pl.col("change_unbilled")),
         ("cash", pl.col("delta_received") - pl.col("delta_paid_out"), pl.col("functional_cash")),
         ("interest_income", pl.col("delta_income") * -1, pl.col("functional_income") * -1),
         ("interest_expense", pl.col("delta_expense"), pl.col("functional_expense")),
@@ -161,9 +165,27 @@ def _step_lines(steps: pl.DataFrame, claims: Claims, atoms: pl.DataFrame) -> pl.
         ).filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
         for role, amount, functional in parts
     ]  # fmt: skip
+    named = ["contract_id", "date", "seq", "order", "account_role", "reason"]
+    summed = pl.concat(lines).group_by(named).agg(pl.col("amount", "functional").sum())
     moving = pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
-    sourced = pl.concat(lines).join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left")
+    sourced = summed.join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left")
     return _line(sourced.with_columns(pl.when(~moving).then(pl.col("sources")).alias("evidence")))
+
+
+def _with_unbilled(steps: pl.DataFrame) -> pl.DataFrame:
+    """Add what of the receivable is work as invoiced that no invoice charges yet, by what it changed: it has an account of its own."""
+    charged = pl.max_horizontal("as_invoiced_billed", "as_invoiced_cash")
+    open_work = pl.max_horizontal(pl.min_horizontal(pl.col("earned_as_invoiced") - charged, "receivable"), ZERO)
+    part = round_share(
+        pl.col("functional_receivable"), units(pl.col("unbilled")), units(pl.col("receivable")), minor_digits(pl.col("functional_currency"))
+    )
+    made = steps.sort("contract_id", "date", "order").with_columns(open_work.cast(MONEY).alias("unbilled"))
+    made = made.with_columns(pl.when(pl.col("unbilled") != 0).then(part).otherwise(ZERO).cast(MONEY).alias("functional_unbilled"))
+    before = {name: pl.col(name).shift(1).over("contract_id").fill_null(ZERO) for name in ("unbilled", "functional_unbilled")}
+    return made.with_columns(
+        (pl.col("unbilled") - before["unbilled"]).cast(MONEY).alias("delta_unbilled"),
+        (pl.col("functional_unbilled") - before["functional_unbilled"]).cast(MONEY).alias("change_unbilled"),
+    )
 
 
 def _with_members(kind: str, role: str) -> pl.Expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -83,16 +84,22 @@ def _in_contract_currency(lines: pl.DataFrame, records: Records) -> pl.DataFrame
         return lines.with_columns(pl.col("currency.contract").alias("currency"), pl.lit(value=False).alias("lacks_rate"))
     turned = pl.concat(
         [
-            rates.select("from_currency", "to_currency", "rate_date", "rate", pl.lit(value=False).alias("is_inverse")),
+            rates.select(
+                "from_currency",
+                "to_currency",
+                "rate_date",
+                pl.col("rate").alias("line_rate"),
+                pl.lit(value=False).alias("line_rate_inverse"),
+            ),
             rates.select(
                 pl.col("to_currency").alias("from_currency"),
                 pl.col("from_currency").alias("to_currency"),
                 "rate_date",
-                "rate",
-                pl.lit(value=True).alias("is_inverse"),
+                pl.col("rate").alias("line_rate"),
+                pl.lit(value=True).alias("line_rate_inverse"),
             ),
         ]
-    ).sort("rate_date", "is_inverse", descending=[False, True])
+    ).sort("rate_date", "line_rate_inverse", descending=[False, True])
     asked = lines.with_row_index("→row").with_columns(day.alias("→day")).sort("→day")
     found = asked.join_asof(
         turned,
@@ -104,25 +111,34 @@ def _in_contract_currency(lines: pl.DataFrame, records: Records) -> pl.DataFrame
         check_sortedness=False,
     ).sort("→row")
 
-    def translated(name: str) -> pl.Expr:
-        units = money_units(pl.col(name), pl.col("minor_digits"))
-        rate = pl.col("rate").cast(pl.Decimal(38, 12)).to_physical().cast(pl.Int128)
-        million = pl.lit(10**12, dtype=pl.Int128)
-        product = pl.when("is_inverse").then(_divided(units, million, rate)).otherwise(_divided(units, rate, million))
-        return pl.when(foreign).then(minor_money(units_to_minor(product), pl.col("minor_digits"))).otherwise(pl.col(name)).alias(name)
-
-    # A price of one unit keeps its last decimals; only amounts are rounded to the minor unit.
-    price = pl.col("unit_price").cast(_PRICE).to_physical().cast(pl.Int128)
-    rate, million = pl.col("rate").cast(pl.Decimal(38, 12)).to_physical().cast(pl.Int128), pl.lit(10**12, dtype=pl.Int128)
-    each = pl.when("is_inverse").then(_divided(price, million, rate)).otherwise(_divided(price, rate, million))
-    # An integer count of the last decimal, read as the decimal it is.
-    unit = each.cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 10)) / pl.lit(10**10, dtype=pl.Decimal(38, 10))
-    return found.with_columns(
-        *(translated(name) for name in _MONEY_FIELDS),
-        pl.when(foreign).then(unit).otherwise(pl.col("unit_price")).alias("unit_price"),
-        (foreign & pl.col("rate").is_null()).fill_null(value=False).alias("lacks_rate"),
+    made = at_line_rate(found.with_columns(foreign.fill_null(value=False).alias("is_foreign")), (*_MONEY_FIELDS, "unit_price"))
+    return made.with_columns(
+        (pl.col("is_foreign") & pl.col("line_rate").is_null()).alias("lacks_rate"),
         pl.col("currency.contract").alias("currency"),
-    ).drop("→row", "→day", "rate", "is_inverse", "rate_date", strict=False)
+    ).drop("→row", "→day", "rate_date", strict=False)
+
+
+def at_line_rate(rows: pl.DataFrame, fields: Iterable[str]) -> pl.DataFrame:
+    """Return rows of lines in another currency with their amounts in the contract's, at the line's own rate.
+
+    Columns needed: is_foreign, line_rate, line_rate_inverse, minor_digits. A price of one unit keeps its last decimals; only amounts
+    are rounded to the minor unit. The rate of a line stays that of the day it was promised on, whatever changes later.
+    """
+    rate, whole = pl.col("line_rate").cast(pl.Decimal(38, 12)).to_physical().cast(pl.Int128), pl.lit(10**12, dtype=pl.Int128)
+
+    def turned(count: pl.Expr) -> pl.Expr:
+        return pl.when("line_rate_inverse").then(_divided(count, whole, rate)).otherwise(_divided(count, rate, whole))
+
+    def translated(name: str) -> pl.Expr:
+        if name == "unit_price":
+            each = turned(pl.col(name).cast(_PRICE).to_physical().cast(pl.Int128))
+            # An integer count of the last decimal, read as the decimal it is.
+            return each.cast(pl.Decimal(38, 0)).cast(_PRICE) / pl.lit(10**10, dtype=_PRICE)
+        return minor_money(units_to_minor(turned(money_units(pl.col(name), pl.col("minor_digits")))), pl.col("minor_digits"))
+
+    return rows.with_columns(
+        pl.when(pl.col("is_foreign").fill_null(value=False)).then(translated(name)).otherwise(pl.col(name)).alias(name) for name in fields
+    )
 
 
 def _divided(units: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:

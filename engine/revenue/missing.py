@@ -25,7 +25,7 @@ def input_findings(
             _untreated(lines),
             _without_term(lines),
             _unpriced(contracts, lines, levels),
-            _without_promise(contracts, lines, obligations),
+            _without_promise(records, contracts, lines, obligations),
             _undated(records, contracts),
         ],
         how="diagonal",
@@ -88,8 +88,13 @@ def _unpriced(contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame
     return _of_contracts(hit, "price_missing", "high", said, "State the amount of each line, or the value of the contract.")
 
 
-def _without_promise(contracts: pl.DataFrame, lines: pl.DataFrame, obligations: pl.DataFrame) -> pl.DataFrame:
-    """Return contracts with a price and nothing promised for it: no lines, or none but deductions."""
+def _without_promise(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, obligations: pl.DataFrame) -> pl.DataFrame:
+    """Return contracts with a price and nothing promised for it: no lines, or none but deductions.
+
+    Where no system supplies lines at all, contracts are known by their heads alone, and none of them lacks a promise.
+    """
+    if not lines.height and not records.frame("contract_line").height:
+        contracts = contracts.clear()
     added = lines.filter(pl.col("added_place") > 0).select("group_id")
     earning = pl.concat([obligations.select("group_id"), added]).unique()
     lined = lines.select("contract_id").unique()

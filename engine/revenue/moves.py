@@ -14,8 +14,6 @@ from engine.revenue.taken_over import opening_steps, openings
 
 _STEP: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "date": DAY, "seq": pl.Int32()}
 
-_GIVEN_BACK: Final = ("rebate", "refund")
-
 
 def moves(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
     """Return further steps of positions (`rights.FLOWS`), and a step on every day a contract's terms change.
@@ -67,10 +65,9 @@ def _to_customer(books: Books, records: Agreed) -> pl.DataFrame:
     return pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
 
 
-def _earned_by_line(books: Books) -> pl.DataFrame:
-    """Return the revenue of each line and obligation by day, cumulative."""
+def _earned(books: Books, keys: list[str]) -> pl.DataFrame:
+    """Return the revenue of each key by day, cumulative."""
     done = books.performance.filter(~pl.col("is_planned"))
-    keys = ["contract_id", "obligation_id", "contract_line_id"]
     daily = done.group_by(*keys, pl.col("posting_date").alias("date")).agg(pl.col("amount").sum()).sort(*keys, "date")
     return daily.with_columns(pl.col("amount").cum_sum().over(keys).cast(MONEY).alias("earned")).drop("amount")
 
@@ -78,15 +75,16 @@ def _earned_by_line(books: Books) -> pl.DataFrame:
 def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
     """Return what of the invoiced price is expected to go back for what was earned so far, as steps (606-10-32-10).
 
-    For a line with retrospective tiers: units delivered at the list price less their revenue. For other
-    lines whose variable amount is a rebate or refund: its share of the revenue earned.
+    For a line with retrospective tiers: units delivered at the list price less their revenue. Of what estimates
+    take off a price (concessions, rebates, refunds, penalties): its share of the revenue earned.
     """
-    earned = _earned_by_line(books)
-    tiered = _tiered(records, earned)
-    estimated = _estimated(books, records, earned.join(tiered, on="contract_line_id", how="anti"))
-    both = pl.concat([tiered, estimated]).sort("contract_line_id", "date")
-    before = pl.col("owed").shift(1).over("contract_line_id").fill_null(ZERO)
-    return both.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate")).filter(pl.col("rebate") != 0)
+    tiered = _tiered(records, _earned(books, ["contract_id", "obligation_id", "contract_line_id"]))
+    owed = pl.concat([tiered.rename({"contract_line_id": "of"}), _estimated(books)]).sort("contract_id", "of", "date")
+    before = pl.col("owed").shift(1).over("contract_id", "of").fill_null(ZERO)
+    steps = [owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate"))]
+    if "conceded" in books.extra:
+        steps.append(books.extra["conceded"].select("contract_id", "date", pl.col("amount").alias("rebate")))
+    return pl.concat(steps).filter(pl.col("rebate") != 0)
 
 
 def _tiered(records: Agreed, earned: pl.DataFrame) -> pl.DataFrame:
@@ -114,21 +112,31 @@ def _delivered(records: Agreed) -> pl.DataFrame:
     return pl.concat([observed, counted], how="vertical_relaxed").sort("date")
 
 
-def _estimated(books: Books, records: Agreed, earned: pl.DataFrame) -> pl.DataFrame:
-    is_given_back = pl.col("variable_kind").is_in(list(_GIVEN_BACK))
-    given_back = records.frame("contract_line").filter(is_given_back).select("contract_line_id")
+def _estimated(books: Books) -> pl.DataFrame:
+    """Return by obligation (or contract) what estimates take off the price of what was earned, by day: contract_id, of, date, owed."""
+    lowered = books.extra.get("lowered")
+    if lowered is None or not lowered.height:
+        return pl.DataFrame(schema={"contract_id": TEXT, "of": TEXT, "date": DAY, "owed": MONEY})
+    own = lowered.filter(pl.col("obligation_id").is_not_null())
+    whole = lowered.filter(pl.col("obligation_id").is_null()).drop("obligation_id")
     versions = books.obligations.select(
-        "contract_id", "obligation_id", pl.col("effective_date").alias("date"), "allocated_amount", "allocated_variable"
-    ).sort("date")
+        "contract_id", "obligation_id", pl.col("effective_date").alias("date"), pl.col("allocated_amount").alias("price")
+    )
+    prices = books.price.select("contract_id", "date", pl.col("transaction_price").alias("price"))
     digits = books.contracts.select("contract_id", "minor_digits")
-    rows = earned.join(given_back, on="contract_line_id", how="semi").sort("date")
-    rows = rows.join_asof(versions, on="date", by=["contract_id", "obligation_id"], check_sortedness=False)
-    rows = rows.join(digits, on="contract_id", how="left")
-    lowers = (pl.col("allocated_variable") < 0) & (pl.col("allocated_amount") > 0)
-    part, of = units(pl.col("earned")), units(pl.col("allocated_amount"))
-    share = round_share(pl.col("allocated_variable") * -1, part, of, pl.col("minor_digits"))
-    owed = pl.when(lowers).then(share).otherwise(ZERO).fill_null(ZERO)
-    return rows.select("contract_id", "contract_line_id", "date", owed.cast(MONEY).alias("owed"))
+    found = []
+    for rows, price, keys in ((own, versions, ["contract_id", "obligation_id"]), (whole, prices, ["contract_id"])):
+        earned = _earned(books, keys).join(rows, on=keys, how="semi")
+        days = pl.concat([earned.select(*keys, "date"), rows.select(*keys, "date")]).unique().sort("date")
+        for table in (earned, price, rows):
+            days = days.join_asof(table.sort("date"), on="date", by=keys, check_sortedness=False)
+        days = days.join(digits, on="contract_id", how="left")
+        part = pl.min_horizontal(units(pl.col("earned")), units(pl.col("price")))
+        share = round_share(pl.col("lowered"), part, units(pl.col("price")), pl.col("minor_digits"))
+        owed = pl.when((pl.col("price") > 0) & (pl.col("earned") > 0)).then(share).otherwise(ZERO).fill_null(ZERO)
+        of = pl.col("obligation_id") if "obligation_id" in keys else pl.lit(None, dtype=TEXT)
+        found.append(days.select("contract_id", of.alias("of"), "date", owed.cast(MONEY).alias("owed")))
+    return pl.concat(found)
 
 
 def _goods(books: Books, records: Agreed) -> pl.DataFrame:

@@ -169,12 +169,27 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
     for frame in (totals, own):
         known = known.join(frame, on="contract_id", how="left", maintain_order="left")
     known = known.with_columns(pl.col("transaction_price", "promised", "planned", "planned_due", "planned_lines").fill_null(ZERO))
+    known = _with_lowered(known, books)
     highest = pl.col("promised").cum_max().over("contract_id")
     ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
     return known.with_columns(
         ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False).alias("in_force"),
         ((pl.col("promised") < highest) | ended).alias("was_cut"),
     )
+
+
+def _with_lowered(steps: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Add `lowered`: what estimates take off the stated price on the step's day."""
+    lowered = books.extra.get("lowered")
+    if lowered is None or not lowered.height:
+        return steps.with_columns(ZERO.alias("lowered"))
+    of = ["contract_id", "obligation_id"]
+    step = pl.col("lowered") - pl.col("lowered").shift(1).over(of).fill_null(ZERO)
+    changes = lowered.sort(*of, "date").with_columns(step.alias("step"))
+    daily = changes.group_by("contract_id", "date").agg(pl.col("step").sum()).sort("contract_id", "date")
+    daily = daily.select("contract_id", "date", pl.col("step").cum_sum().over("contract_id").cast(MONEY).alias("lowered"))
+    found = steps.sort("date").join_asof(daily.sort("date"), on="date", by="contract_id", check_sortedness=False)
+    return found.sort(STEP).with_columns(pl.col("lowered").fill_null(ZERO))
 
 
 def _line_plans(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
@@ -240,7 +255,10 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         pl.when(in_force).then(ZERO).otherwise(deposit).cast(MONEY).alias("deposit_liability"),
     )
     no_interest = (pl.col("income") == 0) & (pl.col("expense") == 0) & (pl.col("as_invoiced_billed") == 0)
-    beyond_price = pl.when(pl.col("was_cut") & no_interest).then(pl.col("claimed") - pl.col("promised")).otherwise(ZERO)
+    excess = pl.col("claimed") - pl.col("promised")
+    # What was claimed beyond the price goes back as far as the price was cut, or is expected not to be kept.
+    of_price = pl.when(pl.col("was_cut")).then(excess).otherwise(pl.min_horizontal(excess, "lowered"))
+    beyond_price = pl.when(no_interest).then(of_price).otherwise(ZERO)
     owed_back = pl.max_horizontal(pl.col("rebate"), beyond_price, ZERO)
     credit = pl.max_horizontal(pl.col("net") * -1, ZERO)
     refund = pl.when(in_force).then(pl.min_horizontal(owed_back, credit)).otherwise(ZERO)

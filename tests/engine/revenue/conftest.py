@@ -152,7 +152,8 @@ class Posted:
 
 
 ROLES = (
-    "revenue", "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability", "payable", "tax_payable",
+    "revenue", "contract_asset", "contract_liability", "receivable", "unbilled_receivable", "refund_liability",
+    "deposit_liability", "payable", "tax_payable",
     "cash", "fx", "interest_income", "interest_expense", "return_asset", "inventory", "cost_of_revenue", "loss_provision",
     "contract_cost_asset", "contract_cost_expense",
 )  # fmt: skip

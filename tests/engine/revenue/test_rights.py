@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
+
+from engine.revenue.concessions import LOWERED
 
 Post = Callable[..., Any]
 
@@ -247,6 +250,7 @@ def test_retrospective_tiers_leave_a_refund_liability_for_units_delivered(posted
 
 
 def test_goods_that_may_come_back_leave_a_refund_liability_and_a_return_asset(posted: Post) -> None:
+    lowered = pl.DataFrame([("C1", "L1", dt.date(2027, 2, 10), Decimal(200))], schema=LOWERED, orient="row")
     made = posted(
         "2027-02-28", lines=[{"amount": 4000, "offering": "goods"}], price=[{"date": "2027-01-01", "transaction_price": 3800}],
         contract_line=[{"contract_line_id": "L1", "variable_kind": "refund"}],
@@ -254,6 +258,7 @@ def test_goods_that_may_come_back_leave_a_refund_liability_and_a_return_asset(po
             {"contract_id": "C1", "obligation_id": "L1", "version": 1, "effective_date": "2027-01-01", "allocated_amount": 3800,
              "allocated_variable": -200},
         ],
+        extra={"lowered": lowered},
         variable_estimate=[{"estimate_id": "E", "contract_line_id": "L1", "as_of_date": "2027-02-10", "amount": -200, "quantity": 4}],
         earned=[{"posting_date": "2027-02-10", "amount": 3800, "timing": "point_in_time"}],
         progress=[{"progress_id": "1", "contract_line_id": "L1", "as_of_date": "2027-02-10", "units_delivered": 80, "cost_to_date": 2400}],
