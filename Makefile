@@ -44,6 +44,8 @@ conformance: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.reconcile $(if $(DATACOMPY),--datacompy $(DATACOMPY))
+	$(BIN)/python -m benchmarks.triage
+	$(BIN)/python -m benchmarks.quality
 
 clean:
 	rm -rf $(VENV) runs build dist

@@ -10,9 +10,10 @@ import polars as pl
 from engine.billing.duplicates import duplicate_invoices, duplicate_time_entries
 from engine.billing.eligibility import in_force
 from engine.billing.invoiced import billed_too_much, not_accepted, over_cap, rates_below_card
-from engine.billing.ledger import last_invoices, names_items
+from engine.billing.ledger import last_invoices, names_items, not_told
+from engine.billing.money import HOURS, MONEY, product
 from engine.billing.references import frame_of
-from engine.billing.telling import hours_text, item_words, money_text, per_item
+from engine.billing.telling import hours_text, item_words, money_text, per_item, plain
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, StageResult
@@ -52,11 +53,36 @@ def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, co
             if check.check in ("not_billed", "stale_unbilled") and not linked:
                 result.not_applicable.append((check.id, _unlinked(policy, linked)))
                 continue
-            made = _CHECKS[check.check](Checked(own, policy, check, frames, context))
+            unsure = not_told(frames) if check.check in ("not_billed", "stale_unbilled") and policy.item == "time_entry" else None
+            mine = own if unsure is None else own.filter(~pl.col("item.id").is_in(unsure["entries"].explode(empty_as_null=False).implode()))
+            made = _CHECKS[check.check](Checked(mine, policy, check, frames, context))
             found.append(_with_rule(made, check, loaded))
+            if unsure is not None and check.check == "not_billed":
+                found.append(_with_rule(_billed_in_sum(unsure), check, loaded))
         found.append(_undecided(own, policy, loaded))
     found.append(_uncovered(rows))
     return [each for each in found if each.height]
+
+
+def _billed_in_sum(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for the lines of a project and period whose hours are not those of the entries they may bill."""
+    apart = (pl.col("billed") - pl.col("hours")).abs().cast(HOURS)
+    price = pl.col("amount").cast(pl.Decimal(38, 18)) / pl.when(pl.col("billed") != 0).then(pl.col("billed")).cast(pl.Decimal(38, 18))
+    more = pl.when(pl.col("lines") > 1).then(pl.format(" and {} more", pl.col("lines") - 1)).otherwise(pl.lit(""))
+    message = pl.concat_str(
+        pl.lit("Invoice line "), "entity_id", more, pl.lit(" of invoice "), "invoice_id", pl.lit(" bill "), plain(pl.col("billed")),
+        pl.lit(" h of project "), "project_id", pl.lit(" from "), pl.col("from").cast(pl.String), pl.lit(" to "),
+        pl.col("to").cast(pl.String), pl.lit(" in one sum and name no entry; the approved hours that no other line names are "),
+        plain(pl.col("hours")), pl.lit(" in "), pl.col("entries").list.len().cast(pl.String),
+        pl.lit(" entries, so which of them are billed cannot be told."),
+    )  # fmt: skip
+    return lines.select(
+        pl.lit("billed_in_sum").alias("kind"), pl.lit("invoice_line").alias("entity"), "entity_id",
+        pl.lit("invoice").alias("related_entity"), pl.col("invoice_id").alias("related_id"), "contract_id",
+        pl.col("to").dt.strftime("%Y-%m").alias("period"), "currency", "evidence",
+        product(apart, price).round(2, mode="half_away_from_zero").cast(MONEY).alias("amount_at_risk"), message.alias("message"),
+        pl.lit("Say on the line which entries it bills, or correct its hours or its period.").alias("remedy"),
+    )  # fmt: skip
 
 
 def _unlinked(policy: BillingPolicy, linked: bool | None) -> str:
@@ -70,7 +96,8 @@ def _with_rule(found: pl.DataFrame, check: BillingCheck, loaded: LoadedPolicy) -
     kind = pl.col("kind") if "kind" in found.columns else pl.lit(check.check)
     return found.with_columns(
         kind.alias("kind"), pl.lit("billing").alias("stage"), pl.lit(check.id).alias("rule"), pl.lit(check.severity).alias("severity"),
-        pl.lit(check.remedy, dtype=pl.String).alias("remedy"), pl.lit(check.steward or loaded.policy.owner).alias("owner"),
+        (pl.col("remedy") if "remedy" in found.columns else pl.lit(check.remedy, dtype=pl.String)).alias("remedy"),
+        pl.lit(check.steward or loaded.policy.owner).alias("owner"),
         pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
     )  # fmt: skip
 

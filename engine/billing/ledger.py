@@ -13,6 +13,7 @@ import polars as pl
 
 from engine.billing.money import HOURS, MONEY, cumulative_share
 from engine.billing.references import frame_of
+from engine.billing.summaries import NOT_TOLD, summary_lines, summary_links
 
 LINKS: Final = {
     "time_entry": "time_entry_id", "expense": "expense_id", "milestone": "milestone_id",
@@ -34,21 +35,24 @@ def counted_lines(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
 
 
 def names_items(frames: Mapping[str, pl.LazyFrame], item: str) -> bool | None:
-    """Say whether invoice lines name items of a kind; None when no source supplies invoice lines."""
+    """Say whether invoice lines name items of a kind, or bill hours in a sum; None when no source supplies invoice lines."""
     if "invoice_line" not in frames:
         return None
     if item == "fee":
         return True
     named = frame_of(frames, "invoice_line").select(pl.col(LINKS[item]).is_not_null().any()).collect().item()
-    pairs = item == "time_entry" and frame_of(frames, "invoice_line_time").select(pl.len()).collect().item() > 0
-    return bool(named or pairs)
+    if named or item != "time_entry":
+        return bool(named)
+    pairs = frame_of(frames, "invoice_line_time").select(pl.len()).collect().item()
+    return pairs > 0 or summary_lines(counted_lines(frames), frames).height > 0
 
 
 def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
     """Return what each invoice line bills of each item: item.id, line, quantity (hours, else 1) and amount.
 
     A line that settles several time entries is shared among them by hours; the shares add up to the
-    line exactly.
+    line exactly. A line that bills a project's hours of a period in one sum bills the entries that
+    `summary_links` can tell.
     """
     lines = counted_lines(frames)
     direct = lines.filter(pl.col(LINKS[item]).is_not_null())
@@ -60,7 +64,21 @@ def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
         links = pl.concat([_columns(direct, LINKS[item], quantity, pl.col("net_amount")), pairs])
     else:
         links = _columns(direct, LINKS[item], quantity, pl.col("net_amount"))
+    if item == "time_entry" and "time_entry" in frames:
+        in_sum, _ = summary_links(lines, links, frames)
+        links = pl.concat([links, in_sum.lazy().cast(links.collect_schema())]) if in_sum.height else links
     return pl.concat([links, _credited(lines, links, frames)])
+
+
+def not_told(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    """Return the invoice lines that bill hours in a sum of which it cannot be told whose they are (NOT_TOLD)."""
+    if "invoice_line" not in frames or "time_entry" not in frames:
+        return pl.DataFrame(schema=NOT_TOLD)
+    lines = counted_lines(frames)
+    named = [lines.select(pl.col("time_entry_id").alias("item.id")).drop_nulls()]
+    if "invoice_line_time" in frames:
+        named.append(_pairs(lines, frames).select("item.id"))
+    return summary_links(lines, pl.concat(named), frames)[1]
 
 
 def _columns(lines: pl.LazyFrame, key: str, quantity: pl.Expr, amount: pl.Expr) -> pl.LazyFrame:

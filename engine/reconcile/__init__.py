@@ -122,7 +122,10 @@ def _spec(place: int, each: Pass) -> PassSpec:
         budget = Budget(each.budget.amount, (*(PER[name] for name in each.budget.per), *month, "currency"))
     days = None if each.window is None else each.window.days
     tolerance = Tolerance(allowed.absolute, allowed.percent, allowed.needs)
-    return PassSpec(place, each.id, each.match, tolerance, days, each.side, each.ambiguous == "leave", budget, each.search)
+    return PassSpec(
+        place, each.id, each.match, tolerance, days, side=each.side, leave=each.ambiguous == "leave", budget=budget, search=each.search,
+        together=each.untied == "suggest",
+    )  # fmt: skip
 
 
 def _with_budget_groups(sides: TwoSides, policy: ReconciliationPolicy) -> TwoSides:

@@ -35,7 +35,8 @@ class PassSpec:
 
     Lines stand in columns `key_<place>` and, with a window, `from_<place>` and `to_<place>`. `days`
     widens the window. `side` limits a netting pass. `leave` keeps doubtful lines for later passes;
-    without `search` a key matches as a whole or not at all.
+    without `search` a key matches as a whole or not at all. With `together` the lines of a key that
+    do not tie are suggested as one match.
     """
 
     place: int
@@ -47,6 +48,7 @@ class PassSpec:
     leave: bool = False
     budget: Budget | None = None
     search: bool = True
+    together: bool = False
 
     @property
     def key(self) -> str:

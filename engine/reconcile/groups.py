@@ -23,11 +23,7 @@ def match_groups(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found:
     """Match the lines of a key as a whole, or those that tie without the rest."""
     if spec.days is not None:
         left, right = _by_window(left, right, spec, found)
-    sums = [
-        lines.group_by("key").agg(pl.col("amount").sum().alias(name), pl.len().alias(f"{name}_lines"))
-        for lines, name in ((left, "left_amount"), (right, "right_amount"))
-    ]
-    keys = sums[0].join(sums[1], on="key", how="inner")
+    keys = _sums(left, right)
     fits = pl.lit(value=True)
     if spec.match == "one_to_many":
         fits = pl.col("left_amount_lines") == 1
@@ -42,15 +38,39 @@ def match_groups(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found:
         several = (pl.col("left_amount_lines") > 1) | (pl.col("right_amount_lines") > 1)
         rest = keys.filter(~pl.col("ties") & several).select("key")
         _search(left.join(rest, on="key", how="semi"), right.join(rest, on="key", how="semi"), spec, found)
+    if spec.together:
+        _suggest_together(left, right, spec, found)
 
 
-def _add_keys(whole: pl.DataFrame, left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found) -> None:
+def _sums(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys that stand on both sides, with the sum and the number of lines of each."""
+    sums = [
+        lines.group_by("key").agg(pl.col("amount").sum().alias(name), pl.len().alias(f"{name}_lines"))
+        for lines, name in ((left, "left_amount"), (right, "right_amount"))
+    ]
+    return sums[0].join(sums[1], on="key", how="inner")
+
+
+def _suggest_together(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found) -> None:
+    """Suggest what is left of each key as one match: it belongs together, but which line to which cannot be told."""
+    rest = []
+    for side, lines in ((LEFT, left), (RIGHT, right)):
+        used = [each.filter(pl.col("side") == side).select("row") for each in found.members]
+        rest.append(lines.join(pl.concat(used), on="row", how="anti") if used else lines)
+    reason = f"{spec.id}: the lines of the key belong together and do not tie"
+    _add_keys(_sums(rest[LEFT], rest[RIGHT]).sort("key"), rest[LEFT], rest[RIGHT], spec, found, "suggested", reason)
+
+
+def _add_keys(
+    whole: pl.DataFrame, left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found, status: str = "confirmed",
+    reason: str | None = None,
+) -> None:  # fmt: skip
     if whole.height == 0:
         return
     numbered = whole.with_row_index("match")
     matches = numbered.with_columns(
-        (pl.col("left_amount") - pl.col("right_amount")).alias("residual"), pl.lit("confirmed").alias("status"),
-        pl.lit(f"{spec.id}: the lines of the key tie").alias("reason"),
+        (pl.col("left_amount") - pl.col("right_amount")).alias("residual"), pl.lit(status).alias("status"),
+        pl.lit(reason or f"{spec.id}: the lines of the key tie").alias("reason"),
     )  # fmt: skip
     number = numbered.select("key", "match")
     members = [

@@ -13,6 +13,8 @@ from engine.reconcile.lines import Part, Wanted
 
 def key_part(part: Part, key: Key, side: str) -> tuple[pl.Expr, tuple[str, ...]]:
     """Return the text of one key on one side, and the paths it reads."""
+    if part.has_no(getattr(key, side)):
+        return pl.lit(None, dtype=pl.String), ()
     compiled = part.compiled(getattr(key, side))
     text = compiled.expression.cast(pl.String)
     pattern = key.pattern_left if side == "left" else key.pattern_right

@@ -48,9 +48,13 @@ class Part:
         """Return what a line of this part is called."""
         return self.side.called or self.side.entity
 
+    def has_no(self, text: str) -> bool:
+        """Say whether a text names a key that this part has no value for."""
+        return text in self.side.keys and self.side.keys[text] is None
+
     def compiled(self, text: str, place: Location = (), *, is_condition: bool = False) -> CompiledCondition:
         """Compile an expression over the part's records, or one of its keys by name."""
-        text = text if is_condition else self.side.keys.get(text, text)
+        text = text if is_condition else self.side.keys.get(text) or text
         compile_text = compile_condition if is_condition else compile_value
         anchor = self.loaded.document.anchor_of(place or self.place)
         return compile_text(text, side_scope(self.side), anchor, holidays=self.context.holidays)
@@ -69,24 +73,32 @@ class Wanted:
         self.paths += compiled.paths
 
 
-def why_not(part: Part, extra: Sequence[str]) -> str | None:
-    """Return why a part has no lines to speak of, or None; `extra` are the expressions of its passes."""
-    reason = why_absent(part.side.entity, part.side.system, part.facts)
+def why_not(part: Part, passes: Sequence[Sequence[str]]) -> str | None:
+    """Return why a part has no lines to speak of, or None; `passes` are the key expressions of each pass, of which one must do."""
+    reason = why_absent(part.side.entity, part.side.system, part.facts) or _unstated(part, part.side.amount)
     if reason is not None:
         return reason
-    stated = stated_fields(part.side.entity, part.side.system, part.facts)
-    for text in (part.side.amount, *extra):
-        own = [path for path in part.compiled(text).paths if path in READABLE[part.side.entity].fields]
-        if own and not set(own) & stated:
-            who = ", ".join(part.side.system) or "no source"
-            return f"{who} states no {' or '.join(own)} for {part.side.entity.replace('_', ' ')} records"
-    if _uses_decisions(part, extra) and part.facts.frame("billing_decisions") is None:
+    reasons = [next((why for text in texts if (why := _unstated(part, text)) is not None), None) for texts in passes]
+    if reasons and None not in reasons:
+        return reasons[0]
+    if _uses_decisions(part, [text for texts in passes for text in texts]) and part.facts.frame("billing_decisions") is None:
         return "the run made no billing decisions"
     return None
 
 
+def _unstated(part: Part, text: str) -> str | None:
+    """Return that no source states anything an expression reads, or None."""
+    if part.has_no(text):
+        return f"{part.name.replace('_', ' ')} lines have no {text}"
+    own = [path for path in part.compiled(text).paths if path in READABLE[part.side.entity].fields]
+    if not own or set(own) & stated_fields(part.side.entity, part.side.system, part.facts):
+        return None
+    who = ", ".join(part.side.system) or "no source"
+    return f"{who} states no {' or '.join(own)} for {part.side.entity.replace('_', ' ')} records"
+
+
 def _uses_decisions(part: Part, extra: Sequence[str]) -> bool:
-    paths = [path for text in (part.side.amount, *extra) for path in part.compiled(text).paths]
+    paths = [path for text in (part.side.amount, *extra) if not part.has_no(text) for path in part.compiled(text).paths]
     if part.side.where is not None:
         paths += part.compiled(part.side.where, is_condition=True).paths
     return uses_decisions(part.side.entity, paths)

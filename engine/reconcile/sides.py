@@ -9,13 +9,13 @@ from typing import Final, Literal
 import polars as pl
 
 from engine.policy.kinds.reconciliation import Pass, ReconciliationPolicy, Window
-from engine.policy.kinds.sides import side_places
+from engine.policy.kinds.sides import Side, side_places
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS
 from engine.reconcile.keys import add_key
 from engine.reconcile.lines import Part, Wanted, home_currency, part_lines, rate_on, why_not
 from engine.reconcile.order import text_order
-from engine.reconcile.sources import EVIDENCE, as_list, why_excluded, with_evidence
+from engine.reconcile.sources import EVIDENCE, as_list, why_absent, why_excluded, with_evidence
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
 
@@ -60,8 +60,10 @@ def applicable_parts(
     reason = why_excluded(policy.needs, policy.unless_supplied, facts)
     if reason is not None:
         return reason
-    lefts = [Part(side, loaded, place, facts, context) for place, side in side_places(loaded.document, "left", policy.left)]
-    rights = [Part(side, loaded, place, facts, context) for place, side in side_places(loaded.document, "right", policy.right)]
+    lefts, rights = (
+        [Part(_standing_in(side, facts), loaded, place, facts, context) for place, side in side_places(loaded.document, name, sides)]
+        for name, sides in (("left", policy.left), ("right", policy.right))
+    )
     reasons = [why_not(part, _texts(policy, "left")) for part in lefts], [why_not(part, _texts(policy, "right")) for part in rights]
     if len(lefts) == len(rights):
         kept = [place for place in range(len(lefts)) if reasons[0][place] is None and reasons[1][place] is None]
@@ -75,9 +77,17 @@ def applicable_parts(
     return there[0], there[1]
 
 
-def _texts(policy: ReconciliationPolicy, side: Name) -> list[str]:
-    """Return the expressions without which a side cannot be matched."""
-    return [getattr(key, side) for each in policy.passes for key in each.on if each.match != "net" or each.side in ("both", side)]
+def _standing_in(side: Side, facts: Facts) -> Side:
+    """Return the side with the systems of `otherwise` where its own supply no such records."""
+    if not side.otherwise or why_absent(side.entity, side.system, facts) is None:
+        return side
+    return side.model_copy(update={"system": side.otherwise})
+
+
+def _texts(policy: ReconciliationPolicy, side: Name) -> list[list[str]]:
+    """Return by pass the expressions without which it cannot match a side's lines."""
+    asked = [each for each in policy.passes if each.match != "net"] or [each for each in policy.passes if each.side in ("both", side)]
+    return [[getattr(key, side) for key in each.on] for each in asked]
 
 
 def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Part], facts: Facts) -> TwoSides:
@@ -153,6 +163,9 @@ def _add_window(part: Part, each: Pass, place: int, name: Name, wanted: Wanted) 
         return
     first, last = Window.edges(getattr(each.window, name))
     for column, text in ((f"from_{place}", first), (f"to_{place}", last)):
+        if part.has_no(text):
+            wanted.expressions[column] = pl.lit(None, dtype=pl.Date).alias(column)
+            continue
         compiled = part.compiled(text)
         wanted.add(column, compiled, compiled.expression.cast(pl.Date))
 

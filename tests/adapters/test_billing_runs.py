@@ -146,3 +146,9 @@ def test_harvest_amounts_tie_to_the_raw_export(shared_data: Path, tmp_path: Path
     )
     assert time.filter(pl.col("decision") != "not_billable")["amount"].sum() == expected
     assert decisions.filter(pl.col("item_type") == "expense")["amount"].sum() == sum(Decimal(str(each["total_cost"])) for each in expenses)
+
+
+def test_a_real_invoice_that_names_no_entry_ties_with_the_hours_of_its_period(shared_data: Path, tmp_path: Path) -> None:
+    run = run_snapshot(shared_data / "harvest", out=tmp_path)
+    tied = pl.read_parquet(run.run_dir / "reconciliations.parquet").filter(pl.col("reconciliation") == "rec-time-invoice")
+    assert tied.select("left_total", "right_total", "status").rows() == [(Decimal("80.10"), Decimal("80.10"), "tied")]

@@ -106,7 +106,8 @@ class DriftLimit(Strict):
 class Pass(Strict):
     """Say how lines meet in one pass; lines that an earlier pass used are gone.
 
-    `search: false` takes a key as a whole: of a balance, some of its lines mean nothing.
+    `search: false` takes a key as a whole: of a balance, some of its lines mean nothing. With
+    `untied: suggest` the lines of a key that do not tie are suggested together, for a person to decide.
     """
 
     id: str
@@ -118,6 +119,7 @@ class Pass(Strict):
     ambiguous: Literal["suggest", "leave"] = "suggest"
     side: Literal["left", "right", "both"] = "both"
     search: bool = True
+    untied: Literal["suggest", "leave"] = "leave"
 
 
 class Expectation(Strict):
@@ -288,7 +290,10 @@ def _check_keys(
 
 
 def _of(side: Side, text: str, document: Document, place: Location, *wanted: Category) -> list[Diagnostic]:
-    compiled = compile_side(side, text, document, place)
+    expression = side.keys.get(text, text)
+    if expression is None:
+        return []
+    compiled = compile_side(side, expression, document, place)
     if compiled.is_valid and compiled.type.category not in wanted:
         message = f"`{text}` is {compiled.type.words}; here {wanted[0].value} is needed"
         return [document.diagnostic(codes.INVALID_VALUE, place, message)]

@@ -52,14 +52,17 @@ class Side(Strict):
     """Say which lines stand on a side and what each amounts to.
 
     With `system` the lines are the source records of those systems, without it the agreed records;
-    an output of an earlier stage has no system. `amount_in` says whether the amount is in the
+    an output of an earlier stage has no system. Where none of them supplies such records, those of
+    `otherwise` stand in (a PSA that also invoices). `amount_in` says whether the amount is in the
     record's currency or already in functional currency. `sum` joins lines that share these keys
-    into one; `called` names what a joined line is. Totals are told by `scope`, by default the legal
+    into one; `called` names what a joined line is. A key that is `null` has no value on this side: its
+    lines do not meet by it. Totals are told by `scope`, by default the legal
     entity.
     """
 
     entity: str
     system: Words = ()
+    otherwise: Words = ()
     where: str | None = None
     amount: str
     amount_in: Literal["contract", "functional"] = "contract"
@@ -70,7 +73,7 @@ class Side(Strict):
     scope: str | None = None
     contract: str | None = None
     customer: str | None = None
-    keys: dict[str, str] = pydantic.Field(default_factory=dict)
+    keys: dict[str, str | None] = pydantic.Field(default_factory=dict)
     with_sums: dict[str, Lookup] = pydantic.Field(default_factory=dict, alias="with")
     sum: Words = ()
     called: str | None = None
@@ -136,6 +139,8 @@ def check_side(side: Side, document: Document, place: Location) -> list[Diagnost
     if side.date is not None:
         found += _of_category(side, side.date, document, (*place, "date"), Category.DATE, Category.TIME)
     for name, text in side.keys.items():
+        if text is None:
+            continue
         found += compile_side(side, text, document, (*place, "keys", name)).diagnostics
     for index, name in enumerate(side.sum):
         if name not in side.keys:
