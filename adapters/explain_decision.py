@@ -47,7 +47,7 @@ def explain_decision(run_dir: Path, identity: str, policies: Path, snapshot: Pat
     loaded = require_policies(policies)
     again = None
     if not _changed(rows, loaded):
-        again = explain_item(_facts(run_dir, manifest), loaded, _context(manifest, loaded), item_type, item_id)
+        again = explain_item(golden_of(run_dir, manifest), loaded, run_context(manifest, loaded), item_type, item_id)
     places = {name.partition("#")[2]: place for name, place in manifest["rules"].items()}
     return {
         "run_id": manifest["run_id"], "as_of": manifest["as_of"], "item": identity,
@@ -63,12 +63,14 @@ def _changed(rows: pl.DataFrame, policies: PolicySet) -> bool:
     return not set(rows["policy_fingerprint"].drop_nulls().to_list()) <= known
 
 
-def _facts(run_dir: Path, manifest: dict[str, Any]) -> Facts:
+def golden_of(run_dir: Path, manifest: dict[str, Any]) -> Facts:
+    """Return the agreed records of a published run."""
     frames = {path.stem: pl.scan_parquet(path) for path in sorted((run_dir / "golden").glob("*.parquet"))}
     return Facts(frames, {}, dt.date.fromisoformat(manifest["as_of"]))
 
 
-def _context(manifest: dict[str, Any], policies: PolicySet) -> Context:
+def run_context(manifest: dict[str, Any], policies: PolicySet) -> Context:
+    """Return the context a published run decided in."""
     calendar = policies.calendar()
     return Context(dt.date.fromisoformat(manifest["as_of"]), holidays=() if calendar is None else calendar.holidays)
 

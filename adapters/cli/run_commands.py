@@ -151,16 +151,19 @@ def _right(name: str) -> Any:
 
 @app.command("explain")
 def explain(
-    identity: Annotated[str, typer.Argument(help="A finding_id or its first characters, or an item: time_entry:T1.")],
+    identity: Annotated[
+        str, typer.Argument(help="A finding_id, its first characters, time_entry:T1, contract_line_id:period, journal_id:line, a match_id.")
+    ],
     run_name: Annotated[str | None, typer.Option("--run", help="Run id, prefix or path; default: the latest.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("runs"),
     snapshot: Annotated[Path | None, typer.Option(help="Snapshot folder, to show the source rows themselves.")] = None,
     policies: Annotated[Path | None, typer.Option(help="Policy folder of the run, to tell a decision's rules.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Say why a finding was made, or an item decided: rule, policy line, inputs, source rows, and why not otherwise."""
+    """Say why a finding, decision, schedule line, entry or match was made: rule, policy line, inputs, source rows, why not otherwise."""
     from adapters.explain import explain_finding, render_explanation
     from adapters.explain_decision import billed_item, explain_decision, names_decision, render_decision
+    from adapters.explain_line import explain_line, render_line
     from adapters.publish import find_run
 
     if names_decision(identity):
@@ -168,6 +171,10 @@ def explain(
         typer.echo(json.dumps(decided, indent=2, default=str) if as_json else render_decision(decided))
         return
     run_dir = find_run(out, run_name)
+    line = explain_line(run_dir, identity, snapshot)
+    if line is not None:
+        typer.echo(json.dumps(line, indent=2, default=str) if as_json else render_line(line))
+        return
     explanation = explain_finding(run_dir, identity, snapshot)
     item = billed_item(explanation["finding"])
     told = "" if item is None else explain_decision(run_dir, item, policies_folder(policies), snapshot)
@@ -177,3 +184,19 @@ def explain(
     typer.echo(render_explanation(explanation))
     if isinstance(told, dict):
         typer.echo("\nHow the item was decided\n\n" + render_decision(told))
+
+
+@app.command("unblock")
+def unblock_command(
+    run_name: Annotated[str | None, typer.Option("--run", help="Run id, prefix or path; default: the latest.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many actions are told.")] = 20,
+    out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("runs"),
+    policies: Annotated[Path | None, typer.Option(help="Policy folder; default: the policies the run kept.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Rank what people can do by the money it releases: approve this time, have that milestone accepted."""
+    from adapters.publish import find_run
+    from adapters.unblock import render_actions, unblock
+
+    actions = unblock(find_run(out, run_name), top, policies)
+    typer.echo(json.dumps(actions, indent=2, default=str) if as_json else render_actions(actions))

@@ -16,12 +16,21 @@ from engine.billing.gate import stopped_lines
 from engine.billing.reached import billing_reach
 from engine.billing.references import golden_frames
 from engine.billing.tax import tax_findings
+from engine.billing.unblock import unblocking_actions
 from engine.billing.why import ItemExplanation, explain_item
 from engine.policy.kinds.billing import ITEM_ENTITY, BillingPolicy
 from engine.policy.loaded import PolicySet
 from engine.stage import Context, Facts, StageResult
 
-__all__ = ["ItemExplanation", "billing_fired", "billing_reach", "decide_billing", "explain_item", "stopped_lines"]
+__all__ = [
+    "ItemExplanation",
+    "billing_fired",
+    "billing_reach",
+    "decide_billing",
+    "explain_item",
+    "stopped_lines",
+    "unblocking_actions",
+]
 
 
 def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> StageResult:

@@ -11,6 +11,7 @@ import polars as pl
 from engine.billing.eligibility import Version, compiled_table, judged_items
 from engine.billing.ledger import counted_lines, item_links
 from engine.billing.references import frame_of, golden_frames
+from engine.billing.unblock import billable_flip
 from engine.canonical.schema import ENTITIES
 from engine.condition import attach_references
 from engine.condition.scope import Unresolved, reach
@@ -72,7 +73,7 @@ def _explained(version: Version, frames: Mapping[str, pl.LazyFrame], context: Co
     rules = tuple(explain_rules(table, codes, dict(inputs)))
     return ItemExplanation(
         version[1].id, inputs, _sources(version[1], table, frames, row), _invoiced(frames, item, item_id, row), rules,
-        "" if row["table.decision"] == "billable" else _flip(table, rules),
+        "" if row["table.decision"] == "billable" else _flip(table, codes),
     )  # fmt: skip
 
 
@@ -116,21 +117,10 @@ def _invoiced(frames: Mapping[str, pl.LazyFrame], item: str, item_id: str, row: 
     return tuple(lines.sort("invoice_date", "invoice_line_id").select(columns).collect().to_dicts())
 
 
-def _flip(table: CompiledTable, rules: Sequence[RuleOutcome]) -> str:
-    """Return the smallest change that would make the item billable, by a table that takes the first rule."""
-    assert table.table is not None
-    place = list(table.table.outputs).index("decision")
-    billable = {rule.id for rule in table.table.rules if rule.outputs[place].value == "billable"}
-    best: tuple[int, str] | None = None
-    for number, rule in enumerate(rules):
-        if rule.rule not in billable:
-            continue
-        changed = {cell.input for cell in rule.failed}
-        before = [each for each in rules[:number] if each.holds]
-        standing = [each for each in before if not changed & {cell.input for cell in each.cells}]
-        told = [f"{cell.input} were {cell.needed}" for cell in rule.failed]
-        told += [f"{each.rule} did not hold ({' and '.join(f'{cell.input} {cell.needed}' for cell in each.cells)})" for each in standing]
-        text = f"It would be billable by {rule.rule} if {' and '.join(told)}."
-        if told and (best is None or len(told) < best[0]):
-            best = (len(told), text)
-    return best[1] if best is not None else ""
+def _flip(table: CompiledTable, codes: Sequence[int]) -> str:
+    """Return the smallest change that would make the item billable, or nothing."""
+    found = billable_flip(table, codes)
+    if found is None:
+        return ""
+    by = "the default" if found.rule is None else found.rule
+    return f"It would be billable by {by} if {found.condition()}."

@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.decision.compile import CompiledTable
+from engine.decision.flip import rule_holds
 from engine.decision.rules import CheckedTable
 
 MONEY: Final = polars_dtype(Kind.MONEY)
@@ -45,7 +46,7 @@ def weigh_table(compiled: CompiledTable, rows: pl.LazyFrame, trace: str) -> pl.D
 
 
 def _told(compiled: CompiledTable, table: CheckedTable, codes: list[int]) -> list[dict[str, str | None]]:
-    holding = [rule.id for rule in table.rules if _holds(compiled, rule.cells, codes)]
+    holding = [rule.id for rule in table.rules if rule_holds(compiled, rule.cells, codes)]
     if not holding:
         return [{"sort": "unmatched", "rule": None, "words": _words(compiled, table, codes)}]
     if table.hit.is_multiple:
@@ -54,14 +55,6 @@ def _told(compiled: CompiledTable, table: CheckedTable, codes: list[int]) -> lis
     if len(holding) > 1 and table.hit.value == "UNIQUE":
         return [{"sort": "overlap", "rule": holding[0], "words": each} for each in holding[1:]]
     return found
-
-
-def _holds(compiled: CompiledTable, cells: Any, codes: list[int]) -> bool:
-    for number, slot in enumerate(compiled.slots):
-        cell = cells[slot.input]
-        if cell.alternatives is not None and cell.text in slot.matching and not slot.matching[cell.text] >> codes[number] & 1:
-            return False
-    return True
 
 
 def _words(compiled: CompiledTable, table: CheckedTable, codes: list[int]) -> str:

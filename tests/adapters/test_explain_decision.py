@@ -50,6 +50,10 @@ def test_a_held_entry_says_which_rule_held_it_and_what_would_release_it(runs: tu
     assert "psa/contract_line.csv:2" in told.stdout
     assert "status needs approved but was submitted" in told.stdout
     assert lines[-1] == "It would be billable by BT-900 if status were approved. That would release 800.00 EUR."
+    ranked = tieout("unblock", "--out", str(out))
+    assert ranked.stdout.splitlines() == [
+        "  1.         800.00 EUR  Approve the time: contract C1", "     1 time entry held by BT-020: T1",
+    ]  # fmt: skip
 
 
 def test_a_billed_entry_names_its_invoice_line(runs: tuple[Path, Path]) -> None:
