@@ -8,10 +8,12 @@ import polars as pl
 import streamlit as st
 
 from adapters.publish import read_manifest
+from dashboard.components.policy_edit import show_changes_of, show_editor
 from dashboard.components.shell import Here, empty
 from dashboard.components.tables import small_table
 from dashboard.views.plain import plain
 from dashboard.views.policies import RULES, find_policy, rules_of, table_of, text_of
+from dashboard.views.policy_edit import grid_of
 from dashboard.views.tables import Column
 from engine.policy.loaded import PolicySet
 
@@ -46,15 +48,20 @@ def show_policy(here: Here, policies: PolicySet, file: str) -> None:
             else "not in the shown run"
         )
         st.caption(f"{file} · owner {loaded.policy.owner} · in force from {loaded.policy.effective_from} · {same}")
-        rules, table, text = st.tabs(["Rules", "Table", "Text"])
+        rules, table, text, edit, history = st.tabs(["Rules", "Table", "Text", "Edit", "Versions"])
         with rules:
             found = rules_of(loaded)
             small_table(pl.DataFrame(found, infer_schema_length=None), RULES, "This policy has settings only.")
         with table:
             cells = table_of(loaded)
+            cells = grid_of(text_of(loaded)) if cells is None else cells
             if cells is None:
                 empty("This policy has no table in its own file.")
             else:
                 small_table(cells, [Column(each, each.replace("_", " ")) for each in cells.columns])
         with text:
             st.code(text_of(loaded), language="yaml", line_numbers=True)
+        with edit:
+            show_editor(here, file)
+        with history:
+            show_changes_of(here, file)

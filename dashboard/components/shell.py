@@ -14,11 +14,14 @@ import streamlit as st
 from dashboard.views.access import Person, looking_at, who
 from dashboard.views.plain import plain
 from dashboard.views.workspace import RunEntry, Workspace, find_runs
-from engine.errors import TieoutError, UsageError
+from engine.errors import PolicyError, TieoutError, UsageError
 
 _LOG: Final = logging.getLogger("tieout.dashboard")
 
-_RUN: Final = "run"
+RUN: Final = "run"
+"""The part of the address, and of the session, that names the run."""
+
+_MISTAKES: Final = 3
 
 # Numbers of a table stand in columns, so their digits have one width. The browser's own export of a table is hidden: it
 # knows no filter, holds only the page, and writes formulas as they are.
@@ -54,7 +57,12 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except TieoutError as error:
-        st.error(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip(), icon=":material/error:")
+        told = [f"**{plain(error.message)}** {plain(error.remedy)}".rstrip()]
+        if isinstance(error, PolicyError):
+            wrong = [each for each in error.diagnostics if each.is_error]
+            told += [plain(f"{each.span.file}:{each.span.line}: {each.message}") for each in wrong[:_MISTAKES]]
+            told += ["The Policies page has them all, with what to do."]
+        st.error("  \n".join(told), icon=":material/error:")
     except Exception:  # noqa: BLE001 - whatever fails, no trace reaches the page; the log has it
         reference = uuid.uuid4().hex[:8]
         _LOG.exception("The page failed, reference %s", reference)
@@ -71,15 +79,18 @@ def choose_run() -> None:
         return
     ids = [each.run_id for each in runs]
     labels = {each.run_id: each.label for each in runs}
-    asked = st.query_params.get(_RUN)
-    if _RUN not in st.session_state or st.session_state[_RUN] not in ids:
-        st.session_state[_RUN] = next((each for each in ids if asked and each.startswith(asked)), ids[0])
-    chosen = st.selectbox("Run", ids, key=_RUN, format_func=lambda each: labels.get(each, each), help="The night whose results are shown.")
+    asked = st.query_params.get(RUN)
+    following = st.session_state.pop(f"{RUN}:next", None)
+    if following in ids:
+        st.session_state[RUN] = following
+    if RUN not in st.session_state or st.session_state[RUN] not in ids:
+        st.session_state[RUN] = next((each for each in ids if asked and each.startswith(asked)), ids[0])
+    chosen = st.selectbox("Run", ids, key=RUN, format_func=lambda each: labels.get(each, each), help="The night whose results are shown.")
     if chosen != ids[0]:
-        st.query_params[_RUN] = chosen
+        st.query_params[RUN] = chosen
         st.caption(":material/history: An earlier run. The latest is " + labels[ids[0]])
     elif asked is not None:
-        del st.query_params[_RUN]
+        del st.query_params[RUN]
 
 
 def show_person(person: Person) -> None:
@@ -144,7 +155,7 @@ def _here() -> Here:
     if not runs:
         empty("There is no run yet.", f"`tieout run SNAPSHOT --out {workspace.out}` makes one; `make dashboard` runs the sample firm.")
         st.stop()
-    chosen = st.session_state.get(_RUN)
+    chosen = st.session_state.get(RUN)
     run = next((each for each in runs if each.run_id == chosen), runs[0])
     person = looking_at(workspace.policies, person, run.folder)
     runs = [replace(each, sight=looking_at(workspace.policies, person, each.folder).sight) for each in runs]

@@ -10,6 +10,7 @@ import polars as pl
 
 from adapters.policy_folder import check_policies, policy_files, require_policies
 from dashboard.views.tables import Column
+from engine.diagnostics import Diagnostic
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import LoadedPolicy, PolicySet
 
@@ -38,12 +39,7 @@ def _loaded(folder: Path, _: tuple[tuple[str, int], ...]) -> PolicySet:
 @functools.lru_cache(maxsize=8)
 def _checked(folder: Path, _: tuple[tuple[str, int], ...]) -> tuple[PolicySet, list[dict[str, Any]]]:
     policies, diagnostics = check_policies(folder)
-    told = [
-        {"severity": "error" if each.is_error else "warning", "place": f"{each.span.file}:{each.span.line}:{each.span.column}",
-         "code": each.code.name, "message": each.message, "remedy": each.remedy or each.code.remedy}
-        for each in diagnostics
-    ]  # fmt: skip
-    return policies, told
+    return policies, [told_diagnostic(each) for each in diagnostics]
 
 
 def load_policies(folder: Path) -> PolicySet:
@@ -103,6 +99,15 @@ def _flat(rule: dict[str, Any]) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
+
+
+def told_diagnostic(each: Diagnostic) -> dict[str, Any]:
+    """Return a diagnostic as the pages show it."""
+    return {
+        "severity": "error" if each.is_error else "warning", "place": f"{each.span.file}:{each.span.line}:{each.span.column}",
+        "code": each.code.name, "message": each.message, "remedy": each.remedy or each.code.remedy,
+        "line": each.span.line, "column": each.span.column, "text": each.line_text,
+    }  # fmt: skip
 
 
 def text_of(loaded: LoadedPolicy) -> str:
