@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from adapters.alerts import alerts_policy, tell_news
+from adapters.approved import approved_entries, as_input, fingerprint
 from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, policy_files, require_policies
 from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
@@ -22,8 +23,9 @@ from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.remedies import draft_files
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
 from adapters.store.database import open_store, store_url
-from adapters.store.runs import enter_run
+from adapters.store.runs import enter_run, scope_of
 from engine.canonical.schema import SCHEMA_VERSION, entity_spec
+from engine.errors import StoreError
 from engine.findings import finish_findings, severity_rank
 from engine.hashing import hash_columns
 from engine.pipeline import GOLDEN, findings_by_rule, run_stages
@@ -61,9 +63,13 @@ def run_snapshot(
     out: Path = Path("runs"),
     store: str | None = None,
     known_on: dt.date | None = None,
+    approved: pl.DataFrame | None = None,
     progress: Progress = lambda _: None,
 ) -> RunOutcome:
     """Run a snapshot against policies and publish the result; a run that stands already is returned.
+
+    `approved`: entries approved before, which are not proposed again; where none are given, those of the locked periods
+    that the store knows of this snapshot's scope.
 
     The run's folder comes first, then its entry in the store, where its findings move the cases; a
     crash between the two is made good by running again.
@@ -72,12 +78,12 @@ def run_snapshot(
     """
     policy_set = require_policies(policies)
     with data_docs(policy_set) as docs:
-        return _run(snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, docs, progress)
+        return _run(snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, approved, docs, progress)
 
 
 def _run(
     snapshot: Path, policies: Path, policy_set: PolicySet, mappings: Path | None, as_of: dt.date | None, previous: Path | None, out: Path,
-    store: str | None, known_on: dt.date | None, docs: DocsWriter | None, progress: Progress,
+    store: str | None, known_on: dt.date | None, approved: pl.DataFrame | None, docs: DocsWriter | None, progress: Progress,
 ) -> RunOutcome:  # fmt: skip
     progress("Reading the snapshot")
     read = read_snapshot(snapshot, mappings)
@@ -85,7 +91,9 @@ def _run(
     calendar = policy_set.calendar()
     context = Context(as_of or read.file.as_of, known_on, () if calendar is None else calendar.holidays)
     came_from = {"snapshot": str(snapshot.resolve()), "previous": None if previous is None else str(previous.resolve())}
-    run_id = run_id_of(read, before, policy_set, context)
+    if approved is None:
+        approved = _approved(store_url(out, store), out, scope_of({"snapshot": read.file.snapshot}), context.as_of)
+    run_id = run_id_of(read, before, policy_set, context, approved)
     if is_published(out, run_id):
         manifest = json.loads((out / run_id / MANIFEST).read_text(encoding="utf-8"))
         enter_run(store_url(out, store), out / run_id, came_from)
@@ -97,7 +105,9 @@ def _run(
     read = gated.read
     progress("Deciding")
     found += gated.result.findings
-    result = run_stages(read.facts, policy_set, context, None if before is None else before.facts, found)
+    result = run_stages(
+        read.facts, policy_set, context, None if before is None else before.facts, found, None if approved is None else approved.lazy()
+    )
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
     remedies = propose_remedies(findings, policy_set, context)
@@ -108,11 +118,19 @@ def _run(
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
     pages = draft_files(remedies, read)
     pages |= {} if docs is None else docs.pages(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
-    run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read), pages)
+    run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read) | as_input(approved), pages)
     enter_run(store_url(out, store), run_dir, came_from)
     for problem in _tell(store_url(out, store), out, run_id, policy_set):
         progress(problem)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
+
+
+def _approved(address: str, out: Path, scope: str, as_of: dt.date) -> pl.DataFrame | None:
+    """Return entries approved before; a store that is not there yet knows none, one that fails says so when the run is entered."""
+    try:
+        return approved_entries(address, out, scope, as_of)
+    except StoreError:
+        return None
 
 
 def _tell(address: str, out: Path, run_id: str, policies: PolicySet) -> list[str]:
@@ -191,7 +209,9 @@ def engine_version() -> str:
     return digest.hexdigest()[:RUN_ID_LENGTH]
 
 
-def run_id_of(read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context) -> str:
+def run_id_of(
+    read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context, approved: pl.DataFrame | None = None
+) -> str:
     """Return the id of a run: the hash of everything that decides its content."""
     parts = {
         "snapshot": _content(read),
@@ -203,6 +223,8 @@ def run_id_of(read: SnapshotRead, before: SnapshotRead | None, policies: PolicyS
         "as_of": str(context.as_of),
         "known_on": str(context.known_on),
     }
+    if approved is not None:
+        parts["approved"] = fingerprint(approved)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:RUN_ID_LENGTH]
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.policy.loaded import PolicySet
 from engine.revenue.books import performance, sorted_performance, tell_books
+from engine.revenue.bounds import bounded
 from engine.revenue.contracts import contract_frame
 from engine.revenue.core import Core, run_core
 from engine.revenue.fired import revenue_fired
@@ -44,13 +45,14 @@ def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> Stage
     if not versions:
         result.not_applicable.append(("revenue", "the policy folder holds no revenue policy"))
         return result
-    records = read_records(facts, context)
+    records, too_large = bounded(read_records(facts, context))
     result.add(_book(records, versions, context))
     fingerprint = pl.lit(versions[-1][0].fingerprint).alias("policy_fingerprint")
-    result.findings = [frame.with_columns(fingerprint) for frame in result.findings]
+    result.findings = [frame.with_columns(fingerprint) for frame in (*result.findings, *([too_large] if too_large.height else []))]
     other = second_versions(versions)
     if other is not None:
-        second = _book(records, other, context).frames
+        # What was posted was posted from the first book.
+        second = _book(records.without("approved_entries"), other, context).frames
         result.frames |= {f"second_book/{name}": second[name] for name in KEPT if name in second}
         result.frames["book_differences"] = book_differences(result.frames, second, _standards(records, versions, other)).lazy()
     return result

@@ -15,15 +15,16 @@ _SIDES: Final = (("debit", "credit"), ("functional_debit", "functional_credit"))
 
 
 def left_to_post(entries: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFrame, calendars: pl.DataFrame) -> pl.DataFrame:
-    """Return the entries that are not posted yet, and for each approved batch what its figures have moved by since.
+    """Return the entries that are not posted yet, and what the figures of approved batches have moved by since.
 
     `entries`: what the positions of today give (entries.JOURNAL). `posted`: the same columns of earlier approved
-    batches, empty when there are none. An entry of an approved batch is not proposed again; where the sum of such
-    a batch by contract and account differs today, the difference posts on the first day of the first open period
-    after it. `periods`: PERIODS; `calendars`: contract_id, calendar.
+    batches, empty when there are none. An entry of an approved batch is not proposed again; where the sum of a contract's
+    approved batches by account differs today, the difference posts on the first day of the first open period after them.
+    `periods`: PERIODS; `calendars`: contract_id, calendar.
     """
     if not posted.height:
         return entries
+    posted = posted.select(pl.col(name).cast(kind) for name, kind in entries.schema.items())
     batches = posted.select("batch_id").unique()
     fresh = entries.join(batches, on="batch_id", how="anti", maintain_order="left")
     moved = _difference(entries.join(batches, on="batch_id", how="semi"), posted)
@@ -34,23 +35,29 @@ def left_to_post(entries: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFr
 
 
 def _difference(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Return by batch and account what today's entries exceed the posted ones by, debit positive."""
+    """Return by account what today's entries exceed the posted ones by, debit positive."""
     sums = []
     for frame, sign in ((now, 1), (before, -1)):
         net = [((pl.col(debit) - pl.col(credit)) * sign).cast(MONEY).alias(debit) for debit, credit in _SIDES]
-        sums.append(frame.select("batch_id", *_ACCOUNT, "rule", *net))
-    summed = pl.concat(sums).group_by("batch_id", *_ACCOUNT).agg(pl.col("debit", "functional_debit").sum(), pl.col("rule").first())
+        sums.append(frame.select(*_ACCOUNT, "rule", *net))
+    # A difference posted in a later batch already is one of that batch's entries: only the sum over all of them tells.
+    summed = pl.concat(sums).group_by(*_ACCOUNT).agg(pl.col("debit", "functional_debit").sum(), pl.col("rule").first())
     return summed.filter((pl.col("debit") != 0) | (pl.col("functional_debit") != 0))
 
 
 def _dated(moved: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFrame, calendars: pl.DataFrame) -> pl.DataFrame:
-    """Return the differences as entries of the first open period after all approved batches of the contract."""
-    last = posted.join(calendars, on="contract_id", how="inner").group_by("calendar").agg(pl.col("posting_date").max().alias("last"))
+    """Return the differences as entries of the first open period after all approved batches of the contract's calendar."""
+    # A contract that is not there any more is taken back by calendar months.
+    known = pl.col("calendar").fill_null("")
+    dated = posted.join(calendars, on="contract_id", how="left").with_columns(known)
+    last = dated.group_by("calendar").agg(pl.col("posting_date").max().alias("last"))
     ahead = periods.filter(pl.col("closed_at").is_null()).join(last, on="calendar", how="inner")
+    approved = posted.select("period").unique()
+    ahead = ahead.join(approved, on="period", how="anti")
     first = ahead.filter(pl.col("end_date") > pl.col("last")).sort("start_date").unique("calendar", keep="first", maintain_order=True)
     first = first.select("calendar", "period", pl.max_horizontal("start_date", pl.col("last").dt.offset_by("1d")).alias("posting_date"))
-    rows = moved.join(calendars, on="contract_id", how="inner").join(first, on="calendar", how="inner")
-    rows = rows.sort("contract_id", "batch_id", "account_role", "contract_line_id", nulls_last=True)
+    rows = moved.join(calendars, on="contract_id", how="left").with_columns(known).join(first, on="calendar", how="inner")
+    rows = rows.sort("contract_id", "account_role", "contract_line_id", nulls_last=True)
     day = pl.col("posting_date").dt.strftime("%Y-%m-%d")
     entity = pl.col("legal_entity_id").fill_null("")
     sides = [
@@ -59,9 +66,9 @@ def _dated(moved: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFrame, cal
         for name, sign in ((debit, 1), (credit, -1))
     ]
     return rows.with_columns(
-        pl.concat_str("contract_id", day, pl.lit("difference"), "batch_id", separator="|").alias("journal_id"),
-        pl.format("difference to batch {}", "batch_id").alias("reason"),
-        (pl.int_range(pl.len()).over("contract_id", "batch_id") + 1).cast(pl.Int64).alias("line"),
+        pl.concat_str("contract_id", day, pl.lit("difference"), separator="|").alias("journal_id"),
+        pl.lit("difference to approved batches").alias("reason"),
+        (pl.int_range(pl.len()).over("contract_id") + 1).cast(pl.Int64).alias("line"),
         pl.concat_str(entity, pl.col("period"), separator="|").alias("batch_id"),
         pl.lit("draft").alias("status"), pl.lit([], dtype=pl.List(pl.String)).alias("evidence"), *sides,
     )  # fmt: skip

@@ -75,7 +75,7 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
     whole = pl.when(known).then(pl.col("by_event_progress")).otherwise(units(pl.col("by_event_earned")))
     share = round_share(pl.col("catch_up_amount"), pl.min_horizontal(part, whole), whole, pl.col("minor_digits"))
     late = pl.when(pl.col("relates_to_end") < pl.col("band_start")).then(pl.col("catch_up_amount")).otherwise(_ZERO)
-    amount = pl.when(pl.col("nature") == "out_of_period").then(late).otherwise(share.fill_null(_ZERO))
+    amount = pl.when(pl.col("nature").is_in(["out_of_period", "error"])).then(late).otherwise(share.fill_null(_ZERO))
     found = (
         events.with_columns(amount.cast(MONEY).alias("amount"))
         .group_by("contract_id", "band_start", "band_end", "currency", "nature").agg(pl.col("amount").sum())

@@ -70,10 +70,15 @@ _NAMES: Final = (
 """Ids that a copy bears with its number before them."""
 
 
+_ORDER: Final = {"modification": 0, "estimate_change": 1, "out_of_period": 2, "error": 3}
+"""What one close took in is told apart in this order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vintages:
     """Hold the late facts: `facts` (entity, key, group_id, taken_in: the period end that took it in, nature),
-    `steps` (group_id, number, taken_in: the end of the period that took in what copy `number` knows more than the one before).
+    `steps` (group_id, number, taken_in: the end of the period that took in what copy `number` knows more than the one before,
+    nature: of what it knows more). One close takes in each nature by a step of its own, so that no two of them net.
     """
 
     facts: pl.DataFrame
@@ -107,12 +112,13 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
             rows = rows.with_columns(pl.coalesce(*dict.fromkeys((name, "contract_id"))).alias("contract_id"))
         rows = rows.join(groups, on="contract_id", how="inner")
         dated = with_period(rows, periods, "day").filter(pl.col("known_at") > pl.col("closed_at"))
-        found.append(dated.select("entity", "key", "group_id", "calendar", "day", "known_at"))
-    facts = _taken_in(pl.concat(found), periods)
+        names = [name for name in ("contract_id", "contract_line_id") if name in dated.columns]
+        found.append(dated.select("entity", "key", "group_id", "calendar", "day", "known_at", *names))
+    facts = _with_errors(_taken_in(pl.concat(found, how="diagonal"), periods), records)
     steps = (
-        facts.select("group_id", "taken_in")
+        facts.select("group_id", "taken_in", "nature")
         .unique()
-        .sort("group_id", "taken_in")
+        .sort("group_id", "taken_in", pl.col("nature").replace_strict(_ORDER, return_dtype=pl.Int8))
         .with_columns(pl.int_range(1, pl.len() + 1).over("group_id").alias("number"))
     )
     return Vintages(facts.select(_no_facts().columns), steps.select(_no_steps().columns))
@@ -125,7 +131,7 @@ def _no_facts() -> pl.DataFrame:
 
 
 def _no_steps() -> pl.DataFrame:
-    return pl.DataFrame(schema={"group_id": pl.String(), "number": pl.Int64(), "taken_in": pl.Date()})
+    return pl.DataFrame(schema={"group_id": pl.String(), "number": pl.Int64(), "taken_in": pl.Date(), "nature": pl.String()})
 
 
 def _taken_in(facts: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
@@ -137,8 +143,29 @@ def _taken_in(facts: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     rows = facts.join(spans, on="calendar", how="inner").filter(
         (pl.col("taken_in") >= pl.col("day")) & (pl.col("→closed").is_null() | (pl.col("→closed") >= pl.col("known_at")))
     )
-    first = rows.group_by("entity", "key", "group_id").agg(pl.col("taken_in").min())
+    names = [name for name in ("contract_id", "contract_line_id") if name in facts.columns]
+    first = rows.group_by("entity", "key", "group_id").agg(pl.col("taken_in").min(), pl.col(names).first())
     return first.with_columns(kinds.alias("nature"))
+
+
+def _with_errors(facts: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Tell late facts that correct an error (250-10-20): the register of judgements says so of the amendment, line or contract.
+
+    Of a whole contract it is said of what merely came late, not of changes and estimates made in between.
+    """
+    said = pl.col("conclusion").str.strip_chars().str.to_lowercase().str.starts_with("error")
+    judged = records.frame("judgement").filter((pl.col("question") == "other") & said & (pl.col("decided_on") <= records.as_of))
+    if not judged.height:
+        return facts
+    named = {name: judged[name].drop_nulls() for name in ("amendment_id", "contract_line_id")}
+    whole = judged.filter(pl.col("contract_line_id").is_null() & pl.col("amendment_id").is_null())["contract_id"].drop_nulls()
+    is_late = pl.col("nature") == "out_of_period"
+    is_error = (
+        ((pl.col("entity") == "amendment") & pl.col("key").is_in(named["amendment_id"].implode()))
+        | pl.col("contract_line_id").is_in(named["contract_line_id"].implode())
+        | (is_late & pl.col("contract_id").is_in(whole.implode()))
+    )
+    return facts.with_columns(pl.when(is_error.fill_null(value=False)).then(pl.lit("error")).otherwise("nature").alias("nature"))
 
 
 def copied_records(records: Records, vintages: Vintages, contracts: pl.DataFrame, lines: pl.DataFrame) -> Records:
@@ -150,7 +177,7 @@ def copied_records(records: Records, vintages: Vintages, contracts: pl.DataFrame
     of_line = lines.select("contract_line_id", "group_id")
     of_amendment = records.frame("amendment").join(own, on="contract_id", how="inner").select("amendment_id", "group_id")
     of_estimate = _with_group(records.frame("variable_estimate"), own, of_line, of_amendment, None).select("estimate_id", "group_id")
-    numbered = vintages.facts.join(vintages.steps, on=["group_id", "taken_in"], how="left").select(
+    numbered = vintages.facts.join(vintages.steps, on=["group_id", "taken_in", "nature"], how="left").select(
         "entity", "key", pl.col("number").alias("known_from")
     )
     held: dict[str, pl.DataFrame] = {}
@@ -205,51 +232,48 @@ def composed(
     ends = periods.select("calendar", "period", pl.col("end_date").alias("→end"))
     calendars = contracts.select("contract_id", "calendar")
     every = every.join(calendars, on="contract_id", how="left").join(ends, on=["calendar", "period"], how="left")
-    steps = vintages.steps.select("group_id", pl.col("number").alias("copy"), "taken_in")
+    steps = vintages.steps.select("group_id", pl.col("number").alias("copy"), "taken_in", pl.col("nature").alias("→nature"))
     following = steps.select("group_id", (pl.col("copy") - 1).alias("copy"), pl.col("taken_in").alias("→until"))
-    every = every.join(steps, on=["group_id", "copy"], how="left").join(following, on=["group_id", "copy"], how="left")
+    every = every.join(steps.drop("→nature"), on=["group_id", "copy"], how="left").join(following, on=["group_id", "copy"], how="left")
     from_here = pl.col("taken_in").is_null() | (pl.col("→end") >= pl.col("taken_in"))
     before_next = pl.col("→until").is_null() | (pl.col("→end") < pl.col("→until"))
     kept = every.filter(from_here & before_next)
-    late = _differences(every, steps, vintages, ends, calendars, as_of)
+    late = _differences(every, steps, ends, calendars, as_of)
     rest = final.join(last, on="group_id", how="anti")
     return pl.concat([rest, kept.select(final.columns), late.select(final.columns)])
 
 
 def _differences(
-    every: pl.DataFrame, steps: pl.DataFrame, vintages: Vintages, ends: pl.DataFrame, calendars: pl.DataFrame, as_of: dt.date
+    every: pl.DataFrame, steps: pl.DataFrame, ends: pl.DataFrame, calendars: pl.DataFrame, as_of: dt.date
 ) -> pl.DataFrame:
     """Return what each step of knowledge changes in periods before it, posted in the period that took it in."""
     names = ["contract_id", "group_id", "contract_line_id", "obligation_id", "timing", "role", "currency", "rule", "period", "→end"]
     flows = every.filter(~pl.col("is_planned"))
     amounts = ["amount", "gross_amount"]
-    after = flows.join(steps, on=["group_id", "copy"], how="inner", suffix=".s").select(
-        *names, *amounts, "taken_in", "evidence", pl.lit(1).alias("sign")
+    after = flows.join(steps.drop("taken_in"), on=["group_id", "copy"], how="inner").select(
+        *names, *amounts, "copy", "taken_in", "→nature", "evidence", pl.lit(1).alias("sign")
     )
     before = (
         flows.with_columns((pl.col("copy") + 1).alias("copy"))
         .drop("taken_in")
         .join(steps, on=["group_id", "copy"], how="inner")
-        .select(*names, *amounts, "taken_in", "evidence", pl.lit(-1).alias("sign"))
+        .select(*names, *amounts, "copy", "taken_in", "→nature", "evidence", pl.lit(-1).alias("sign"))
     )
     both = pl.concat([after, before]).filter(pl.col("→end") < pl.col("taken_in"))
     changes = (
-        both.group_by(*names, "taken_in")
+        both.group_by(*names, "copy", "taken_in", "→nature")
         .agg(
             *((pl.col(name) * pl.col("sign").cast(MONEY)).sum() for name in amounts), pl.col("evidence").filter(pl.col("sign") == 1).first()
         )
         .filter(pl.col("amount") != 0)
     )
-    kinds = vintages.facts.group_by("group_id", "taken_in").agg(pl.col("nature").unique().alias("→natures"))
     posted = ends.rename({"→end": "taken_in", "period": "→period"})
     made = (
-        changes.join(kinds, on=["group_id", "taken_in"], how="left")
-        .join(calendars, on="contract_id", how="left")
+        changes.join(calendars, on="contract_id", how="left")
         .join(posted, on=["calendar", "taken_in"], how="left")
     )
-    single = pl.col("→natures").list.len() == 1
     return made.with_columns(
-        pl.when(single).then(pl.col("→natures").list.first()).otherwise(pl.lit("out_of_period")).alias("nature"),
+        pl.col("→nature").alias("nature"),
         pl.col("period").alias("relates_to_period"),
         pl.col("→period").alias("period"),
         pl.min_horizontal("taken_in", pl.lit(as_of)).alias("posting_date"),

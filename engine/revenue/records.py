@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -42,6 +42,11 @@ class Records:
         """Return an earlier stage's output, or None when that stage did not run."""
         found = self.facts.frame(name)
         return None if found is None else found.collect()
+
+    def without(self, name: str) -> Records:
+        """Return these records without an earlier output."""
+        facts = replace(self.facts, records={each: frame for each, frame in self.facts.records.items() if each != name})
+        return replace(self, facts=facts)
 
     def _read(self, entity: str) -> pl.DataFrame:
         schema = entity_spec(entity).polars_schema()

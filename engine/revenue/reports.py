@@ -23,6 +23,7 @@ from engine.revenue.financing import interest_entries
 from engine.revenue.frames import Books
 from engine.revenue.losses import loss_provisions
 from engine.revenue.recoverable import recoverable_amounts
+from engine.revenue.register import out_of_period_register, register_findings
 from engine.revenue.remaining import Evidence
 from engine.revenue.rounding import minor_digits
 from engine.revenue.shadow import MINOR, compared, explained, shadow_rows
@@ -91,6 +92,9 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     else:
         result.not_applicable.append(("revenue_shadow", "no source of the snapshot supplies revenue schedule line records"))
         judged = judged.clear()
+    register = out_of_period_register(books)
+    result.frames["out_of_period"] = register.lazy()
+    result.findings += _some(register_findings(register))
     posted = posted_revenue(records.frame("journal_line"), records.frame("account"))
     if posted.height:
         differing = posted_differences(posted, books.performance, judged)

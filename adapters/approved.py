@@ -1,0 +1,79 @@
+"""Entries that were approved before: the batches of locked periods, taken from the runs their closes rest on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import sqlalchemy as sa
+
+from adapters.close.period import LOCKED
+from adapters.store.database import open_store
+from adapters.store.tables import PeriodClose, Run
+from engine.errors import UsageError
+
+APPROVED: Final = "approved_entries"
+"""The name under which the stages find them, and of the file a run keeps them in."""
+
+_FILE: Final = f"{APPROVED}.parquet"
+_JOURNAL: Final = "journal.parquet"
+
+
+def approved_entries(address: str, out: Path, scope: str, as_of: dt.date) -> pl.DataFrame | None:
+    """Return the revenue entries of every period of a scope that is locked, through as_of; None when there are none.
+
+    A period's entries are those of the run its close rests on; two people signed for them. A reopened period's are
+    drafts again.
+
+    Raises UsageError when the results of such a run are not there: what was posted could not be told.
+    """
+    store = open_store(address)
+    try:
+        with store.read() as session:
+            query = sa.select(PeriodClose, Run.as_of).join(Run, Run.run_id == PeriodClose.run_id).where(PeriodClose.scope == scope)
+            latest = {close.period: (close, day) for close, day in session.execute(query.order_by(PeriodClose.close_id))}
+            locked = sorted((period, close.run_id) for period, (close, day) in latest.items() if close.state == LOCKED and day <= as_of)
+    finally:
+        store.close()
+    found = [_of_period(out / run_id, period) for period, run_id in locked]
+    rows = [frame for frame in found if frame.height]
+    return pl.concat(rows, how="diagonal_relaxed").sort("batch_id", "journal_id", "line") if rows else None
+
+
+def _of_period(run_dir: Path, period: str) -> pl.DataFrame:
+    if not run_dir.is_dir():
+        raise UsageError(
+            f"The run {run_dir.name} that the close of {period} rests on is not there: what was posted cannot be told.",
+            "Bring its folder back, or make the run again from its snapshot.",
+        )
+    journal = run_dir / _JOURNAL
+    if not journal.is_file():
+        return pl.DataFrame()
+    entries = pl.read_parquet(journal)
+    # Adjustments of a tie-out are batches of their policy, not of a period.
+    return entries.filter((pl.col("period") == period) & pl.col("batch_id").str.ends_with(f"|{period}"))
+
+
+def kept_entries(inputs: Path) -> pl.DataFrame | None:
+    """Return the approved entries that a run kept among its inputs, None when it had none."""
+    file = inputs / _FILE
+    return pl.read_parquet(file) if file.is_file() else None
+
+
+def as_input(entries: pl.DataFrame | None) -> dict[str, bytes]:
+    """Return the file that a run keeps of the approved entries it was made with, by its name in `inputs`."""
+    if entries is None:
+        return {}
+    content = io.BytesIO()
+    entries.write_parquet(content)
+    return {_FILE: content.getvalue()}
+
+
+def fingerprint(entries: pl.DataFrame) -> str:
+    """Return a hash of the entries' content: with other entries posted it is another run."""
+    told = entries.select(pl.col(name) for name in sorted(entries.columns) if not entries.schema[name].is_nested())
+    return hashlib.sha256(told.sort(told.columns, nulls_last=True).write_csv().encode()).hexdigest()
