@@ -43,8 +43,26 @@ def draft_files(remedies: pl.DataFrame, read: SnapshotRead) -> dict[str, bytes]:
         table = None
         if action == "correct_field" and system in adapters and field is not None and entity is not None and entity in ENTITIES:
             table = _in_own_columns(plain, adapters[system], system, ENTITIES[entity], field, read.facts.records)
+        if action == "journal_entry":
+            table = entry_lines(plain)
         found[f"{FOLDER}/{_UNSAFE.sub('_', system or 'unknown')}/{name}.csv"] = _csv(plain.select(_SHOWN) if table is None else table)
     return found
+
+
+def entry_lines(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each entry as two lines, debit and credit of one amount; its key is its number, so that it is posted once."""
+    amount = pl.col("amount").cast(pl.Decimal(38, 3)).cast(pl.String).str.replace(r"(\.\d\d)0$", "${1}")
+    none = pl.lit(None, dtype=pl.String)
+    sides = [
+        rows.select(
+            "remedy_key", pl.concat_str(pl.lit("TIEOUT-"), pl.col("remedy_key")).alias("journal_number"), pl.lit(line).alias("line"),
+            "posting_date", "legal_entity_id", pl.col(f"{name}_account").alias("account"),
+            (amount if name == "debit" else none).alias("debit"), (none if name == "debit" else amount).alias("credit"), "currency",
+            "contract_id", pl.col("instruction").alias("memo"), "finding_id",
+        )
+        for line, name in ((1, "debit"), (2, "credit"))
+    ]  # fmt: skip
+    return pl.concat(sides).sort("remedy_key", "line")
 
 
 def _in_own_columns(

@@ -110,7 +110,8 @@ def _run(
     )
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
-    remedies = propose_remedies(findings, policy_set, context)
+    journal = result.frames.get("journal")
+    remedies = propose_remedies(findings, policy_set, context, None if journal is None else journal.collect())
     progress("Writing the results")
     frames = {
         "findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies, **_outputs(result),

@@ -68,7 +68,8 @@ def batch_states(session: Session, remedies: pl.DataFrame, findings: pl.DataFram
     A released remedy whose finding is gone was applied; one whose finding is still there failed; a batch
     of both is half applied. The run it was released from tells nothing yet.
     """
-    here = set(findings["finding_id"])
+    # An entry for a tolerated residual mends no finding: it stands while the run proposes it again.
+    here = set(findings["finding_id"]) | set(remedies.filter(pl.col("finding_id").is_null())["remedy_key"])
     latest: dict[str, Approval] = {}
     for each in session.execute(sa.select(Approval).where(Approval.action == RELEASE).order_by(Approval.approval_id)).scalars():
         latest[each.subject] = each
@@ -87,7 +88,7 @@ def batch_states(session: Session, remedies: pl.DataFrame, findings: pl.DataFram
 
 
 def _outcome(batch: str, rows: tuple[dict[str, Any], ...], here: set[str]) -> BatchState:
-    done = [row for row in rows if row["finding_id"] not in here]
+    done = [row for row in rows if (row["finding_id"] or row["remedy_key"]) not in here]
     if len(done) == len(rows):
         return BatchState(batch, "applied", rows)
     if not done:

@@ -7,13 +7,14 @@ first in the same system, then among the agreed records.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
 from engine.canonical.schema import ENTITIES
 from engine.condition import attach_references
-from engine.policy.kinds.sides import AS_OF_PERIOD, DECISION_COLUMNS, ITEM_ENTITIES, PERIOD_COLUMNS, Lookup
+from engine.policy.kinds.sides import AS_OF_PERIOD, DECISION_COLUMNS, ENDED_ON, ENDED_PERIOD, ITEM_ENTITIES, PERIOD_COLUMNS, Lookup
 from engine.policy.outputs import OUTPUTS, READABLE
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
@@ -44,6 +45,19 @@ def period_of(facts: Facts, context: Context) -> str:
         if label is not None:
             return str(label)
     return context.as_of.strftime("%Y-%m")
+
+
+def ended_period(facts: Facts, context: Context) -> tuple[str, dt.date]:
+    """Return label and last day of the last fiscal period that has ended by the as-of date; else of the last month that has."""
+    periods = facts.frame("fiscal_period")
+    if periods is not None:
+        past = periods.filter(pl.col("end_date") <= pl.lit(context.as_of)).select("period", "end_date").drop_nulls().collect()
+        if past.height:
+            label, day = past.sort("end_date", "period", descending=[True, False]).row(0)
+            return str(label), day
+    tomorrow = context.as_of + dt.timedelta(days=1)
+    day = tomorrow.replace(day=1) - dt.timedelta(days=1)
+    return day.strftime("%Y-%m"), day
 
 
 def why_excluded(needs: Sequence[str], unless: Sequence[str], facts: Facts) -> str | None:
@@ -146,6 +160,9 @@ def with_extras(
     fields = READABLE[entity].fields
     period = pl.lit(period_of(facts, context)).alias(AS_OF_PERIOD)
     frame = frame.with_columns(pl.lit(context.as_of).alias("as_of"), period)
+    if wanted & {ENDED_PERIOD, ENDED_ON}:
+        label, day = ended_period(facts, context)
+        frame = frame.with_columns(pl.lit(label).alias(ENDED_PERIOD), pl.lit(day).alias(ENDED_ON))
     if entity in ITEM_ENTITIES and wanted & set(DECISION_COLUMNS) - set(fields):
         frame = _with_decisions(frame, entity, facts)
     if wanted & set(PERIOD_COLUMNS):

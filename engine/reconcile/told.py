@@ -15,8 +15,8 @@ from engine.reconcile.breaks import DIFFERS, MISSING_LEFT, MISSING_RIGHT
 from engine.reconcile.frames import LEFT
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import TwoSides
-from engine.reconcile.tieouts import MONEY
-from engine.reconcile.tolerance import Drift, biased
+from engine.reconcile.tieouts import MONEY, rounded
+from engine.reconcile.tolerance import WIDE, Drift, biased
 from engine.stage import Context
 
 _KINDS: Final[Mapping[str, str]] = {DIFFERS: "amounts_differ", MISSING_RIGHT: "no_counterpart", MISSING_LEFT: "no_source_record"}
@@ -69,8 +69,12 @@ def _case_findings(rows: pl.DataFrame, sort: str, case: BreakCase, told: Told) -
         _age(told.context).alias("age_days"), pl.col("difference").alias("_signed"), pl.col("difference").abs().cast(MONEY),
         pl.col("difference").abs().cast(MONEY).alias("amount"),
     )
+    stated = [
+        plain(pl.col(f"{side}_amount") if f"{side}_amount" in rows.columns else pl.lit(None, dtype=WIDE)).alias(name)
+        for side, name in (("left", "owner_value"), ("right", "consumer_value"))
+    ]
     return judged.select(
-        pl.lit(case.kind or _KINDS[sort]).alias("kind"), severity.alias("severity"),
+        *stated, pl.lit(case.kind or _KINDS[sort]).alias("kind"), severity.alias("severity"),
         pl.col(f"{named}_entity").alias("entity"), pl.col(f"{named}_id").alias("entity_id"),
         (pl.col(f"{other}_entity") if has_other else pl.lit(None, dtype=pl.String)).alias("related_entity"),
         (pl.col(f"{other}_id") if has_other else pl.lit(None, dtype=pl.String)).alias("related_id"),
@@ -104,6 +108,11 @@ def shown(amount: pl.Expr) -> pl.Expr:
     """Write an amount with two decimals, followed by its currency where that is known."""
     text = amount.round(2, mode="half_away_from_zero").cast(pl.Decimal(38, 2)).cast(pl.String)
     return pl.concat_str(text, pl.concat_str(pl.lit(" "), pl.col("currency")).fill_null(""))
+
+
+def plain(amount: pl.Expr) -> pl.Expr:
+    """Write an amount in the minor unit of the `currency` beside it; one that is missing is nothing at all on its side."""
+    return rounded(amount.fill_null(0)).cast(pl.Decimal(38, 3)).cast(pl.String).str.replace(r"(\.\d\d)0$", "${1}")
 
 
 def _name(side: str) -> pl.Expr:

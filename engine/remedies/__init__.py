@@ -10,6 +10,7 @@ from engine.findings import MONEY
 from engine.hashing import ID_LENGTH, hash_columns
 from engine.policy.kinds.remedy import RemedyPolicy
 from engine.policy.loaded import PolicySet
+from engine.remedies.entries import account_codes, legal_entities, tolerated, with_entry, without_entry
 from engine.stage import Context
 
 __all__ = ["REMEDY_SCHEMA", "propose_remedies"]
@@ -19,16 +20,28 @@ REMEDY_SCHEMA: Final[dict[str, pl.DataType]] = {
     "entity": pl.String(), "entity_id": pl.String(), "related_entity": pl.String(), "related_id": pl.String(), "field": pl.String(),
     "value": pl.String(), "before": pl.String(), "amount": MONEY, "currency": pl.String(), "finding_id": pl.String(),
     "cause_id": pl.String(), "contract_id": pl.String(), "instruction": pl.String(), "evidence": pl.List(pl.String()),
+    "debit_account": pl.String(), "credit_account": pl.String(), "legal_entity_id": pl.String(), "posting_date": pl.Date(),
 }  # fmt: skip
 """Columns of `remedies.parquet`. `remedy_key` is the same for the same act on the same finding, so that it is never
-applied twice; a `batch` is what is released together: all that is done to one record in one system."""
+applied twice; a `batch` is what is released together: all that is done to one record in one system. The last four
+columns are of journal entries."""
+
+_JOURNAL: Final = {
+    **dict.fromkeys(("journal_id", "batch_id", "rule", "account", "currency", "legal_entity_id", "contract_id", "reason"), pl.String()),
+    "debit": MONEY, "credit": MONEY, "evidence": pl.List(pl.String()),
+}  # fmt: skip
+
+_RECORD: Final = ("system", "action", "entity", "entity_id")
 
 
-def propose_remedies(findings: pl.DataFrame, policies: PolicySet, context: Context) -> pl.DataFrame:
+def propose_remedies(findings: pl.DataFrame, policies: PolicySet, context: Context, journal: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return a row for each finding that a policy has a remedy for; what another finding explains needs none of its own.
 
     Findings that triage gathers are mended one by one: the cause they share is only their name.
+    `journal` holds the entries the run proposes: it tells legal entities, and what books tolerated residuals.
     """
+    journal = pl.DataFrame(schema=_JOURNAL) if journal is None else journal
+    codes, entities = account_codes(policies), legal_entities(journal)
     rules = [
         (each, policy.owner)
         for _, policy in policies.of_kind(RemedyPolicy)
@@ -43,15 +56,38 @@ def propose_remedies(findings: pl.DataFrame, policies: PolicySet, context: Conte
         mine = waiting.filter(pl.col("kind").is_in(list(each.kinds)))
         waiting = waiting.filter(~pl.col("kind").is_in(list(each.kinds)))
         target = {"consumer": pl.col("systems").list.last(), "owner": pl.col("systems").list.first()}.get(each.target, pl.lit(each.target))
+        mine = without_entry(mine) if each.entry is None else with_entry(mine, each.entry, codes, entities)
         keyed = mine.with_columns(
             pl.lit(each.id).alias("rule"), pl.lit(each.action).alias("action"), target.fill_null("unknown").alias("system"),
-            pl.col("owner_value").alias("value"), pl.col("consumer_value").alias("before"), pl.col("amount_at_risk").alias("amount"),
-            pl.coalesce("remedy", pl.lit(each.says)).alias("instruction"),
+            pl.col("owner_value").alias("value"), pl.col("consumer_value").alias("before"),
+            pl.coalesce("remedy", pl.lit(each.says)).alias("instruction"), _posting_date(each.action, context),
         )  # fmt: skip
-        record = ["system", "action", "entity", "entity_id"]
-        keyed = keyed.with_columns(
-            hash_columns([pl.col("finding_id"), pl.col("action"), pl.col("system"), pl.col("value")], length=ID_LENGTH).alias("remedy_key"),
-            hash_columns([pl.col(name) for name in record], length=ID_LENGTH).alias("batch"),
-        )  # fmt: skip
-        found.append(keyed.select(pl.col(name).cast(dtype) for name, dtype in REMEDY_SCHEMA.items()))
+        found.append(_keyed(keyed, pl.col("finding_id")))
+    found += [_adjusted(policy, journal, context) for _, policy in policies.of_kind(RemedyPolicy) if policy.adjustments is not None]
     return pl.concat(found).sort("system", "action", "entity", "entity_id", "field", "remedy_key", nulls_last=True)
+
+
+def _posting_date(action: str, context: Context) -> pl.Expr:
+    return pl.lit(context.as_of if action == "journal_entry" else None, dtype=pl.Date).alias("posting_date")
+
+
+def _keyed(rows: pl.DataFrame, subject: pl.Expr) -> pl.DataFrame:
+    """Give rows their key, that of the same act on the same subject, and the batch they are released in."""
+    keyed = rows.with_columns(
+        hash_columns([subject, pl.col("action"), pl.col("system"), pl.col("value")], length=ID_LENGTH).alias("remedy_key"),
+        hash_columns([pl.col(name) for name in _RECORD], length=ID_LENGTH).alias("batch"),
+    )
+    return keyed.select(
+        (pl.col(name) if name in keyed.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in REMEDY_SCHEMA.items()
+    )
+
+
+def _adjusted(policy: RemedyPolicy, journal: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Return a row for each entry a reconciliation proposes for a tolerated residual; it mends no finding."""
+    assert policy.adjustments is not None
+    rows = tolerated(journal).with_columns(
+        pl.lit(policy.adjustments.id).alias("rule"), pl.lit("journal_entry").alias("action"),
+        pl.lit(policy.adjustments.target).alias("system"), pl.col("amount").cast(pl.String).alias("value"),
+        _posting_date("journal_entry", context),
+    )  # fmt: skip
+    return _keyed(rows, pl.col("entity_id"))

@@ -99,7 +99,9 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     if posted.height:
         differing = posted_differences(posted, books.performance, judged)
         result.frames["posted_shadow"] = differing.lazy()
-        result.findings += _some(posted_findings(differing))
+        running = books.periods.filter((pl.col("start_date") <= as_of) & (pl.col("end_date") > as_of))["period"].unique()
+        awaited = pl.col("period").is_in(running.implode()) & (pl.col("posted") == 0)
+        result.findings += _some(posted_findings(differing.filter(~awaited)))
     result.findings += _some(
         price_range_findings(records.frame("contract_line")),
         material_right_findings(records.frame("option"), records.frame("judgement")),

@@ -21,7 +21,8 @@ SHADOW: Final[dict[str, pl.DataType]] = {
 """One row per contract line and period in which the engine's schedule and ours differ (theirs less ours).
 
 `cause`: rounding, day_count, cost_cut_off, ssp_version, missed_amendment, missed_evidence (evidence they did not
-recognize), no_evidence (recognized without any), unexplained. `detail`: the convention, amendment or period that explains it.
+recognize), no_evidence (recognized without any), not_yet (earned in the period that still runs), unexplained.
+`detail`: the convention, amendment or period that explains it.
 """
 
 MINOR: Final = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decimal("0.0001")}
@@ -70,7 +71,8 @@ def explained(rows: pl.DataFrame, amendments: pl.DataFrame, as_of: pl.Expr) -> p
     """Return the rows that differ, each with the first cause that explains it.
 
     `rows`: from `compared`. `amendments`: amendment_id, contract_line_id, action, date (in effect), evidence, of approved ones.
-    Order: missed amendment (they agree before it and show no catch-up after), rounding (never more than a
+    Order: not yet (nothing recognized of the period that still runs),
+    missed amendment (they agree before it and show no catch-up after), rounding (never more than a
     minor unit, and no drift), day count (another convention gives all their amounts), cost cut-off (the difference
     reverses in the next period), no evidence and missed evidence (one side has nothing for the period), SSP version
     (the lines of a contract differ, their sum does not), unexplained.
@@ -82,8 +84,11 @@ def explained(rows: pl.DataFrame, amendments: pl.DataFrame, as_of: pl.Expr) -> p
         _reverses_next().alias("reverses"), _only_rounds().alias("only_rounds"), _shared_otherwise().alias("shared_otherwise"),
     )  # fmt: skip
     has_none = (pl.col("difference") != 0) & pl.col("is_past") & pl.col("measure").is_in(_BY_EVIDENCE)
+    # What a period earns is recognized when it ends.
+    awaited = pl.col("is_past") & (pl.col("period_end") > as_of).fill_null(value=False) & (pl.col("theirs") == 0)
     cause = (
-        pl.when(pl.col("amendment_id").is_not_null()).then(pl.lit("missed_amendment"))
+        pl.when(awaited).then(pl.lit("not_yet"))
+        .when(pl.col("amendment_id").is_not_null()).then(pl.lit("missed_amendment"))
         .when(pl.col("only_rounds")).then(pl.lit("rounding"))
         .when(pl.col("day_count").is_not_null()).then(pl.lit("day_count"))
         .when(pl.col("reverses") & pl.col("measure").is_in(_BY_INPUT)).then(pl.lit("cost_cut_off"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from adapters.remedies import entry_lines
 from adapters.run import run_snapshot
 from adapters.store.audit import Actor
 from adapters.store.database import Store, open_store
@@ -97,8 +100,6 @@ def findings(*fields: str) -> pl.DataFrame:
 
 
 def proposed(found: pl.DataFrame) -> pl.DataFrame:
-    import datetime as dt
-
     policies, _ = load_policies([SourceText("r.yaml", REMEDY)])
     return propose_remedies(found, policies, Context(dt.date(2026, 10, 31)))
 
@@ -142,3 +143,64 @@ def test_nothing_is_released_by_one_person_or_by_who_only_says_who_they_are(stor
 def test_what_another_finding_explains_needs_no_remedy_of_its_own() -> None:
     found = findings("a", "b").with_columns(pl.col("finding_id").min().alias("cause_id"))
     assert proposed(found).height == 1
+
+
+ENTRIES = """policy: remedy
+id: rem-entries
+title: Entries
+owner: controller
+effective_from: 1900-01-01
+reference: AM 1.5
+adjustments: {id: RM-2, target: erp, says: A tolerated residual is booked}
+remedies:
+  - {id: RM-1, kinds: [contract_asset_differs], action: journal_entry, target: erp, entry: {debit: "1210", credit: "4000"}, says: x}
+"""
+
+
+def entries(there: str, journal: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the proposed remedies where policy gives an asset of 100.00 and the ledger holds `there`."""
+    row = {"stage": "reconciliation", "kind": "contract_asset_differs", "rule": "r", "severity": "high", "entity": "contract_balances",
+           "entity_id": "C1|2026-10", "contract_id": "C1", "currency": "EUR", "owner_value": "100.00", "consumer_value": there,
+           "evidence": ["a:1"]}  # fmt: skip
+    found = finish_findings(pl.DataFrame([row], schema=FINDING_SCHEMA))
+    policies, mistakes = load_policies([SourceText("r.yaml", ENTRIES)])
+    assert not mistakes
+    as_of = Context(dt.date(2026, 10, 31))
+    return propose_remedies(found.with_columns(pl.col("finding_id").alias("cause_id")), policies, as_of, journal)
+
+
+@pytest.mark.parametrize(
+    ("there", "debit", "credit", "amount"), [("30.00", "1210", "4000", "70.00"), ("130.00", "4000", "1210", "30.00")]
+)
+def test_a_balance_is_brought_to_what_policy_gives_by_a_balanced_entry(there: str, debit: str, credit: str, amount: str) -> None:
+    row = entries(there)
+    lines = entry_lines(row)
+    assert lines.select("account", "debit", "credit").rows() == [(debit, amount, None), (credit, None, amount)]
+    assert lines["journal_number"].unique().to_list() == [f"TIEOUT-{row['remedy_key'][0]}"]
+    assert lines["posting_date"].unique().to_list() == [dt.date(2026, 10, 31)]
+
+
+def test_the_same_difference_has_the_same_key_and_no_difference_has_no_entry() -> None:
+    assert entries("30.00")["remedy_key"].equals(entries("30.00")["remedy_key"])
+    assert entries("100.00").height == 0
+
+
+def test_a_tolerated_residual_is_drafted_and_was_applied_when_no_run_proposes_it_again(store: Store) -> None:
+    columns = {"journal_id": "ADJ-rec-x-I1", "batch_id": "rec-x", "rule": "rec-x", "currency": "EUR", "legal_entity_id": "LE1",
+               "contract_id": "C1", "reason": "within tolerance"}  # fmt: skip
+    sides = [("7990", Decimal("0.02"), None), ("1100", None, Decimal("0.02"))]
+    made = [{**columns, "account": account, "debit": debit, "credit": credit, "evidence": ["a:1"]} for account, debit, credit in sides]
+    journal = pl.DataFrame(made, schema_overrides={"debit": pl.Decimal(38, 6), "credit": pl.Decimal(38, 6)})
+    both = entries("30.00", journal)
+    drafted_row = both.filter(pl.col("rule") == "RM-2")
+    assert drafted_row.select("debit_account", "credit_account", "amount", "legal_entity_id", "finding_id").rows() == [
+        ("7990", "1100", Decimal("0.02"), "LE1", None)
+    ]
+    with store.write() as session:
+        request = ask_release(session, ASKING, both, drafted_row["batch"][0], "run1", "approver")
+        decide_release(session, SECOND, request, approve=True, text="ok")
+    nothing = pl.DataFrame(schema=FINDING_SCHEMA)
+    for later, state in ((both, "failed"), (entries("30.00"), "applied")):
+        with store.read() as session:
+            told = {each.batch: each.state for each in batch_states(session, later, nothing, "run2")}
+        assert told[drafted_row["batch"][0]] == state

@@ -12,7 +12,22 @@ from engine.policy.kinds.base import PolicyFile, RulePlace, Strict, Words, refus
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
 
-Action = Literal["correct_field", "create_record", "post_document", "void_reissue", "replay_event", "request"]
+Action = Literal["correct_field", "create_record", "post_document", "void_reissue", "replay_event", "journal_entry", "request"]
+
+
+class EntrySides(Strict):
+    """Say which account is debited and which credited where policy gives more than stands there: a role, or an account."""
+
+    debit: str
+    credit: str
+
+
+class Adjustments(Strict):
+    """Say where the entries that reconciliations propose for tolerated residuals are drafted."""
+
+    id: str = pydantic.Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")
+    target: str
+    says: str
 
 
 class Remedy(Strict):
@@ -20,7 +35,8 @@ class Remedy(Strict):
 
     `correct_field` writes the owner's value into the copy, in that system's own columns; `create_record`
     asks for the record that is missing; `post_document` for a posting; `void_reissue` for a credit and a new
-    document; `replay_event` for an event to be sent again; `request` for what a person does. `target` is the
+    document; `replay_event` for an event to be sent again; `journal_entry` for a balanced entry over the difference
+    between what policy gives and what stands there (`entry` says how); `request` for what a person does. `target` is the
     system to act in: `consumer` (the finding's last system), `owner` (its first), or a system by name.
     """
 
@@ -29,6 +45,13 @@ class Remedy(Strict):
     action: Action
     target: str
     says: str
+    entry: EntrySides | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _with_entry(self) -> Remedy:
+        if (self.action == "journal_entry") != (self.entry is not None):
+            raise ValueError("`entry: {debit, credit}` stands with the action journal_entry, and only there")
+        return self
 
 
 class RemedyPolicy(PolicyFile):
@@ -36,6 +59,7 @@ class RemedyPolicy(PolicyFile):
 
     policy: Literal["remedy"]
     approver_role: str = "approver"
+    adjustments: Adjustments | None = None
     remedies: tuple[Remedy, ...]
 
 
@@ -58,6 +82,9 @@ def check_remedy(policy: RemedyPolicy, document: Document, _: Sheet | None) -> l
 
 def remedy_rules(policy: RemedyPolicy, document: Document, _: Sheet | None) -> list[RulePlace]:
     """Return every remedy with its place and sentence."""
-    return [
+    places = [
         RulePlace(each.id, document.span_of(("remedies", index)), each.says, policy.reference) for index, each in enumerate(policy.remedies)
     ]
+    if policy.adjustments is not None:
+        places.append(RulePlace(policy.adjustments.id, document.span_of(("adjustments",)), policy.adjustments.says, policy.reference))
+    return places

@@ -21,6 +21,12 @@ from engine.policy.where import AS_OF
 AS_OF_PERIOD: Final = "as_of_period"
 """The label of the fiscal period that holds the run's date."""
 
+ENDED_PERIOD: Final = "ended_period"
+"""The label of the last fiscal period that has ended by the run's date: what is due at a period's end is due of this one."""
+
+ENDED_ON: Final = "ended_on"
+"""The last day of that period."""
+
 ITEM_ENTITIES: Final = ("time_entry", "expense", "milestone", "billing_plan_line")
 """Entities whose records have billing decisions."""
 
@@ -96,6 +102,7 @@ def side_places(document: Document, name: str, sides: tuple[Side, ...]) -> list[
 def extra_names(entity: str, with_sums: Mapping[str, Lookup] | None = None) -> dict[str, Kind | FieldSpec | Type]:
     """Return the names a record of an entity has beside its own fields and references."""
     names: dict[str, Kind | FieldSpec | Type] = {AS_OF: Kind.DATE, AS_OF_PERIOD: Kind.PERIOD}
+    names |= {ENDED_PERIOD: Kind.PERIOD, ENDED_ON: Kind.DATE}
     fields = READABLE[entity].fields
     if entity in ITEM_ENTITIES:
         names |= {name: kind for name, kind in DECISION_COLUMNS.items() if name not in fields}

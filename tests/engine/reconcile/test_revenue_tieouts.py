@@ -29,14 +29,14 @@ def frame(entity: str, rows: Rows, system: str | None = None) -> pl.LazyFrame:
     return pl.DataFrame([{**origin, **row} for row in values], schema=schema).lazy()
 
 
-def reconcile(policy: str, outputs: dict[str, Rows], sources: dict[tuple[str, str], Rows]) -> StageResult:
+def reconcile(policy: str, outputs: dict[str, Rows], sources: dict[tuple[str, str], Rows], as_of: dt.date = AS_OF) -> StageResult:
     """Run one shipped policy over outputs of the revenue stage and source records of systems."""
     loaded = require_policies(SHIPPED)
     chosen = PolicySet(tuple(each for each in loaded.policies if each.policy.id == policy), loaded.fingerprint)
     held = {entity: frame(entity, rows, system) for (entity, system), rows in sources.items()}
     records = {**held, **{name: frame(name, rows) for name, rows in outputs.items()}}
     stated = {(entity, system): frozenset(name for row in rows for name in row) for (entity, system), rows in sources.items()}
-    return decide_reconciliation(Facts(records, stated, AS_OF, held), chosen, Context(AS_OF))
+    return decide_reconciliation(Facts(records, stated, as_of, held), chosen, Context(as_of))
 
 
 def kinds(result: StageResult) -> list[tuple[str, str]]:
@@ -63,6 +63,13 @@ def test_the_revenue_engine_is_held_to_policy_period_by_period() -> None:
         ("revenue_not_recognized", "C2-1|C2-1|2026-02"), ("revenue_without_policy", "C3-1/2026-03"),
         ("schedule_differs_from_policy", "C1-1/2026-02"),
     ]  # fmt: skip
+
+
+def test_the_period_that_still_runs_is_not_due_yet() -> None:
+    ours = [schedule("C1-1", "2026-02", "50.00"), schedule("C1-1", "2026-03", "70.00")]
+    frames = {"revenue_schedule": ours}, {("revenue_schedule_line", "revrec"): [held_by_engine("C1-1", "2026-02", "50.00")]}
+    assert kinds(reconcile("rec-schedule-revrec", *frames, dt.date(2026, 3, 30))) == []
+    assert kinds(reconcile("rec-schedule-revrec", *frames)) == [("revenue_not_recognized", "C1-1|C1-1|2026-03")]
 
 
 def test_what_lies_in_another_period_of_the_same_promise_still_ties_in_total() -> None:

@@ -28,7 +28,7 @@ def check(records: Make, performance: Make, lines: Make, months: Callable[[int, 
 
     def go(
         theirs: dict[tuple[str, str], Any], ours: dict[tuple[str, str], Any], *, catch_up: tuple[str, str] | None = None,
-        amended: tuple[str, dt.date, str] | None = None, **line: Any,
+        amended: tuple[str, dt.date, str] | None = None, as_of: pl.Expr = AS_OF, **line: Any,
     ) -> pl.DataFrame:  # fmt: skip
         held = [
             {
@@ -62,7 +62,7 @@ def check(records: Make, performance: Make, lines: Make, months: Callable[[int, 
         rows = compared(records("revenue_schedule_line", *held), performance(*earned), promised, months(2026, 2026))
         amendments = pl.DataFrame(changes, schema=schema, orient="row")
         go.amendments = amendments  # type: ignore[attr-defined]
-        return explained(rows, amendments, AS_OF)
+        return explained(rows, amendments, as_of)
 
     return go
 
@@ -147,6 +147,15 @@ def test_revenue_of_a_month_without_evidence_and_evidence_without_revenue(check:
     assert set(told.select("kind", "entity_id", "period").rows()) == {
         ("recognition_without_evidence", "L1-2026-01", "2026-01"), ("evidence_without_recognition", "L1", "2026-03"),
     }  # fmt: skip
+
+
+def test_what_the_running_month_has_earned_is_not_missed_before_it_ends(check: Callable[..., pl.DataFrame]) -> None:
+    ours = {("L1", "2026-02"): 8, ("L1", "2026-03"): 9}
+    running = check({("L1", "2026-02"): 8}, ours, measure="as_invoiced", as_of=pl.lit(DAY(2026, 3, 30)))
+    assert causes(running) == {("L1", "2026-03"): "not_yet"}
+    assert not any(found.height for found in shadow_findings(running, check.amendments))  # type: ignore[attr-defined]
+    ended = check({("L1", "2026-02"): 8}, ours, measure="as_invoiced")
+    assert causes(ended) == {("L1", "2026-03"): "missed_evidence"}
 
 
 def test_one_finding_tells_all_periods_of_a_cause(check: Callable[..., pl.DataFrame]) -> None:
