@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,6 +51,18 @@ class Coverage:
 
     hit: tuple[str, ...]
     missed: tuple[tuple[str, str], ...]
+    folders: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By folder, how many of how many rules were hit."""
+
+    def below(self, minimum: Mapping[str, int]) -> list[str]:
+        """Return a sentence for each folder whose rules are hit less than the percentage asked for."""
+        told = []
+        for folder, percent in sorted(minimum.items()):
+            within = [each for name, each in self.folders.items() if folder in (".", name) or name.startswith(f"{folder}/")]
+            hit, total = sum(each[0] for each in within), sum(each[1] for each in within)
+            if hit * 100 < percent * total:
+                told.append(f"In {folder} tests reach {hit} of {total} rules; the run policy asks for {percent} %.")
+        return told
 
 
 def find_test_files(paths: Sequence[Path]) -> list[Path]:
@@ -89,17 +101,25 @@ def run_tests(files: Sequence[Path], policies: Path) -> tuple[list[TestOutcome],
     return outcomes, base
 
 
-def _run_file(path: Path, policies: Path, base: PolicySet) -> list[TestOutcome]:
+def read_test_file(path: Path) -> tuple[list[PolicyTest], list[Diagnostic]]:
+    """Return the tests of a file and what is wrong with it; raises UsageError when it is no UTF-8 text."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return [TestOutcome(str(path), path.stem, failure="the file cannot be read as UTF-8 text")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The test file {path} cannot be read as UTF-8 text.", "Save it as UTF-8.") from error
     document, mistakes = parse_document(SourceText(str(path), text))
     if document.value is None and mistakes:
-        return [TestOutcome(str(path), path.stem, diagnostics=mistakes)]
+        return [], mistakes
     tests, found = read_tests(document)
+    return tests, [*mistakes, *found]
+
+
+def _run_file(path: Path, policies: Path, base: PolicySet) -> list[TestOutcome]:
+    try:
+        tests, mistakes = read_test_file(path)
+    except UsageError:
+        return [TestOutcome(str(path), path.stem, failure="the file cannot be read as UTF-8 text")]
     outcomes = [_run_test(each, policies, base) for each in tests]
-    mistakes += found
     if any(each.is_error for each in mistakes):
         outcomes.append(TestOutcome(str(path), path.stem, diagnostics=mistakes))
     return outcomes
@@ -163,4 +183,10 @@ def coverage(outcomes: Sequence[TestOutcome], policies: PolicySet) -> Coverage:
         if hasattr(loaded.policy, "hit"):
             places = KINDS[loaded.policy.policy].rules(loaded.policy, loaded.document, loaded.sheet)
             rules += [(each.rule, f"{each.span.file}:{each.span.line}") for each in places]
-    return Coverage(tuple(sorted(rule for rule, _ in rules if rule in hit)), tuple(sorted(each for each in rules if each[0] not in hit)))
+    folders: dict[str, tuple[int, int]] = {}
+    for rule, place in rules:
+        folder = place.rpartition("/")[0] or "."
+        done, total = folders.get(folder, (0, 0))
+        folders[folder] = done + (rule in hit), total + 1
+    missed = tuple(sorted(each for each in rules if each[0] not in hit))
+    return Coverage(tuple(sorted(rule for rule, _ in rules if rule in hit)), missed, folders)

@@ -88,6 +88,8 @@ def schema(kind: Annotated[str, typer.Argument(help="Kind of policy, as in `poli
 def test(
     paths: Annotated[list[Path] | None, typer.Argument(help="Test files or folders; default: the policy folder's own tests.")] = None,
     policies: Annotated[Path | None, typer.Option(help="Policy folder the tests run against.")] = None,
+    mutate: Annotated[bool, typer.Option("--mutate", help="Change every table a little; name each change no test notices.")] = False,
+    only: Annotated[str | None, typer.Option(help="With --mutate: the one policy to change.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Run test files: records given inline, rows expected in the outputs; prints expected beside actual."""
@@ -96,14 +98,45 @@ def test(
     folder = policies_folder(policies)
     if policies is None and paths and len(paths) == 1 and _holds_policies(paths[0]):
         folder = paths[0]
+    if mutate:
+        raise typer.Exit(_mutate(find_test_files(paths or [folder]), folder, only, as_json=as_json))
     outcomes, loaded = run_tests(find_test_files(paths or [folder]), folder)
     covered = coverage(outcomes, loaded) if not paths or paths == [folder] else None
+    run_policy = loaded.run_policy()
+    below = [] if covered is None or run_policy is None else covered.below(run_policy.minimum_coverage)
     if as_json:
         _print_outcomes_as_json(outcomes, covered)
     else:
         _print_outcomes(outcomes, covered)
-    broken, failed = any(each.is_broken for each in outcomes), any(each.differences for each in outcomes)
+        typer.echo("\n".join(below), nl=bool(below))
+    broken, failed = any(each.is_broken for each in outcomes), any(each.differences for each in outcomes) or bool(below)
     raise typer.Exit(2 if broken else 1 if failed else 0)
+
+
+def _mutate(files: list[Path], folder: Path, only: str | None, *, as_json: bool) -> int:
+    """Print the changes that no test notices; return 1 when there are any."""
+    from adapters.authoring.mutation import mutate_folder, mutation_as_json, render_mutation
+
+    mutation = mutate_folder(files, folder, progress=lambda text: typer.echo(f"{text} …", err=True), only=only)
+    typer.echo(json.dumps(mutation_as_json(mutation), indent=2) if as_json else render_mutation(mutation))
+    return 1 if mutation.survivors else 0
+
+
+@policy_app.command("suggest-tests")
+def suggest_tests(
+    folder: Annotated[Path | None, typer.Argument(help="Policy folder with its tests.")] = None,
+    only: Annotated[str | None, typer.Option(help="The one policy to look at.")] = None,
+) -> None:
+    """Propose the cases that would notice what the tests do not, in plain words, for the author to accept."""
+    from adapters.authoring.mutation import mutate_folder
+    from adapters.policy_tests import find_test_files
+
+    chosen = policies_folder(folder)
+    mutation = mutate_folder(find_test_files([chosen]), chosen, progress=lambda text: typer.echo(f"{text} …", err=True), only=only)
+    for each in dict.fromkeys(survivor.suggestion() for survivor in mutation.survivors):
+        typer.echo(each)
+    if not mutation.survivors:
+        typer.echo("The tests notice every small change of the tables; there is nothing to suggest.")
 
 
 def _holds_policies(folder: Path) -> bool:

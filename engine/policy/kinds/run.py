@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -21,7 +21,10 @@ class Freshness(Strict):
 
 
 class RunPolicy(PolicyFile):
-    """What a run demands: when it fails, which sources it needs, how fresh they are."""
+    """What a run demands: when it fails, which sources it needs, how fresh they are.
+
+    `minimum_coverage` gives by folder the percentage of table rules that tests must make decide.
+    """
 
     policy: Literal["run"]
     fail_on: Severity = "high"
@@ -30,6 +33,7 @@ class RunPolicy(PolicyFile):
     control_total_severity: Severity = "high"
     mapping_changed_severity: Severity = "medium"
     approved_mappings: dict[str, str] = pydantic.Field(default_factory=dict)
+    minimum_coverage: dict[str, Annotated[int, pydantic.Field(ge=0, le=100)]] = pydantic.Field(default_factory=dict)
 
 
 class CalendarPolicy(PolicyFile):

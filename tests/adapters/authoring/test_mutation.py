@@ -1,0 +1,88 @@
+"""`tieout policy test --mutate`: what no test notices is said as a sentence; a folder may ask for coverage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from adapters import cli
+
+POLICY = """policy: billing
+id: bill-time
+title: When time may be billed
+owner: billing manager
+effective_from: 1900-01-01
+reference: AM 5.1
+applies_by: work_date
+item: time_entry
+hit: FIRST
+inputs: [hours]
+outputs: {decision: [billable, on_hold], reason: text}
+rules: |
+  | rule | hours | -> decision | -> reason | note                     |
+  | T1   | > 12  | on_hold     | too long  | Long days are looked at  |
+  | T2   | -     | billable    | approved  | The rest is billed       |
+rate: [time_entry.bill_rate]
+"""
+TEST = """test: Long days wait
+as_of: 2026-03-31
+given:
+  contract: [{contract_id: C1, currency: EUR, status: active}]
+  contract_line: [{contract_line_id: L1, contract_id: C1, offering: time_and_materials}]
+  time_entry:
+    - {time_entry_id: A, contract_line_id: L1, work_date: 2026-03-01, hours: 20, bill_rate: 1, currency: EUR}
+    - {time_entry_id: B, contract_line_id: L1, work_date: 2026-03-01, hours: 8, bill_rate: 1, currency: EUR}
+expect:
+  billing_decisions: [{item_id: A, decision: on_hold}, {item_id: B, decision: billable}]
+"""
+RUN = "policy: run\nid: run\ntitle: Run\nowner: controller\neffective_from: 1900-01-01\nreference: r\nminimum_coverage: {billing: 100}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "billing").mkdir()
+    (tmp_path / "billing" / "bill-time.yaml").write_text(POLICY)
+    (tmp_path / "billing" / "bill-time_test.yaml").write_text(TEST)
+    return tmp_path
+
+
+def policy(*arguments: str) -> Any:
+    cli._load_commands()
+    return CliRunner().invoke(cli.app, ["policy", *arguments])
+
+
+def test_boundaries_that_no_test_looks_at_survive(folder: Path) -> None:
+    result = policy("test", "--mutate", "--policies", str(folder), str(folder))
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines == [
+        "Nobody would notice if in T1 hours were >= 12 instead of > 12 (billing/bill-time.yaml:14).",
+        "Nobody would notice if in T1 hours were > 13 instead of > 12 (billing/bill-time.yaml:14).",
+        "6 small changes of the tables were tried; the tests notice 4 of them, 2 pass unseen.",
+    ]
+
+
+def test_the_case_that_would_notice_is_suggested_and_closes_it(folder: Path) -> None:
+    said = policy("suggest-tests", str(folder)).stdout.splitlines()
+    question = "Take a record with hours 12: bill-time gives it billable, approved, not on_hold, too long. Is that meant?"
+    assert said[0] == f"{question} (billing/bill-time.yaml:14)"
+    entry = "    - {{time_entry_id: {}, contract_line_id: L1, work_date: 2026-03-01, hours: {}, bill_rate: 1, currency: EUR}}\n"
+    more = TEST.replace("expect:", entry.format("C", 12) + entry.format("D", 13) + "expect:")
+    more = more.replace("decision: billable}]", "decision: billable}, {item_id: C, decision: billable}, {item_id: D, decision: on_hold}]")
+    (folder / "billing" / "bill-time_test.yaml").write_text(more)
+    told = json.loads(policy("test", "--mutate", "--json", "--policies", str(folder), str(folder)).stdout)
+    assert told == {"tried": {"bill-time": 6}, "survivors": []}
+
+
+def test_a_folder_may_ask_that_its_rules_are_tested(folder: Path) -> None:
+    (folder / "run.yaml").write_text(RUN)
+    assert policy("test", str(folder)).exit_code == 0
+    short = TEST.replace("{item_id: A, decision: on_hold}, ", "").replace("    - {time_entry_id: A", "    # - {time_entry_id: A")
+    (folder / "billing" / "bill-time_test.yaml").write_text(short)
+    result = policy("test", str(folder))
+    assert result.exit_code == 1
+    assert "In billing tests reach 1 of 2 rules; the run policy asks for 100 %." in result.stdout
