@@ -29,6 +29,7 @@ ROLE_NAMES: Final = {"cost_asset": "contract_cost_asset"}
 """Other names that tests may use for an account role."""
 
 _SHOWN: Final = 6
+_NO_ROW: Final = "no such row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,21 @@ def _problem(output: str, row: dict[str, Any], frame: pl.DataFrame) -> str | Non
     matching = frame.filter([_meets(name, value, frame, output) for name, value in keys.items()])
     if span is not None:
         matching = matching.filter(pl.col("period").is_between(pl.lit(span[0]), pl.lit(span[1])))
-    if is_sum:
-        return _compare_sum(matching, compared, tolerance)
-    return _compare_rows(matching, keys, compared, tolerance)
+    problem = _compare_sum(matching, compared, tolerance) if is_sum else _compare_rows(matching, keys, compared, tolerance)
+    return f"{problem}{_nearest(output, keys, compared, frame)}" if problem == _NO_ROW else problem
+
+
+def _nearest(output: str, keys: Mapping[str, Any], compared: Mapping[str, Any], frame: pl.DataFrame) -> str:
+    """Tell the row that agrees with most of the keys; nothing where none agrees with any."""
+    if not keys or frame.is_empty():
+        return ""
+    # What is named first, an id as a rule, says most.
+    weights = enumerate(reversed([*keys]), 1)
+    met = pl.sum_horizontal(_meets(name, keys[name], frame, output).cast(pl.Int32) * weight for weight, name in weights)
+    shown = list(dict.fromkeys([*keys, *compared]))
+    scored = frame.select(*shown, met.alias("→met"))
+    best = scored.filter(pl.col("→met") == pl.col("→met").max()).row(0, named=True)
+    return f"; the nearest: {_told({name: best[name] for name in shown})}" if best["→met"] else ""
 
 
 def _span(row: dict[str, Any], frame: pl.DataFrame) -> tuple[str, str] | None:
@@ -129,7 +142,7 @@ def _typed(value: Any, dtype: pl.DataType) -> Any:
 
 def _compare_sum(matching: pl.DataFrame, compared: Mapping[str, Any], tolerance: Decimal) -> str | None:
     if not compared:
-        return None if matching.height else "no such row"
+        return None if matching.height else _NO_ROW
     sums = {name: Decimal(str(matching[name].sum() or 0)) for name in compared}
     wrong = [name for name, value in compared.items() if not _near(sums[name], value, tolerance)]
     if not wrong:
@@ -144,7 +157,7 @@ def _compare_rows(
     if not rows:
         # A row of zeros says that there is nothing.
         is_nothing = bool(compared) and all(value is not None and Decimal(str(value)) == 0 for value in compared.values())
-        return None if is_nothing else "no such row"
+        return None if is_nothing else _NO_ROW
     if any(all(_near(row[name], value, tolerance) for name, value in compared.items()) for row in rows):
         return None
     shown = "; ".join(_told({name: row[name] for name in compared}) for row in rows[:_SHOWN])

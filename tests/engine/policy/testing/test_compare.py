@@ -71,6 +71,7 @@ NOT_MET = [
     ("{contract_id: C9, recognized_amount: 1}", "4: no such row"),
     ("{contract_id: C9}", "4: no such row"),
     ("{contract_id: C9, recognized_amount: null}", "4: no such row"),
+    ("{contract_line_id: L1, period: 2031-01}", "4: no such row; the nearest: contract_line_id L1, period 2026-01"),
     ("{contract: C1}", "4: 'revenue_schedule' has no column 'contract'"),
 ]
 
