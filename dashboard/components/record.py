@@ -9,12 +9,15 @@ import streamlit as st
 
 from dashboard.components.browse import browse
 from dashboard.components.shell import Here, empty
+from dashboard.views.lineage import lineage, picture
 from dashboard.views.plain import plain
 from dashboard.views.record import agreed, find_records, search_records, source_rows, told_of
 from dashboard.views.tables import Column, FrameRows, Kind
 
 _RECORD: Final = "record"
 _LIMIT: Final = 20
+_ROWS: Final = 10
+_CODES: Final = ("item_type", "decision", "eligibility", "nature", "kind", "severity", "stage", "entity", "status", "account_role")
 
 
 def choose_record(here: Here) -> str | None:
@@ -59,10 +62,28 @@ def show_record(here: Here, identity: str) -> None:
     if not outputs:
         empty("No output speaks of it.")
         return
+    _lineage(here, identity)
     for place, (name, frame) in zip(st.tabs([each.replace("_", " ").capitalize() for each in outputs]), outputs.items(), strict=True):
         with place:
             rows = FrameRows(frame, _columns(frame))
             browse(rows, name)
+
+
+def _lineage(here: Here, identity: str) -> None:
+    """Show where it comes from: a picture back to the files, and the rows themselves."""
+    found = lineage(here.run, identity)
+    if not found.places:
+        return
+    st.markdown("**Where it comes from**")
+    st.graphviz_chart(picture(found))
+    named = st.selectbox("Source rows of", list(found.places), key="record:rows", format_func=lambda each: each.replace("_", " "))
+    places = found.places[str(named)]
+    for each in source_rows(here.run, places[:_ROWS]):
+        st.markdown(f":material/description: `{each['place']}`")
+        if each["line"]:
+            st.code(each["line"], language=None, wrap_lines=True)
+    if found.counts[str(named)] > _ROWS:
+        st.caption(f"The first {_ROWS} of {found.counts[str(named)]:,}.")
 
 
 def _columns(frame: pl.LazyFrame) -> list[Column]:
@@ -77,7 +98,7 @@ def _columns(frame: pl.LazyFrame) -> list[Column]:
             kind = "count"
         elif isinstance(dtype, pl.Date):
             kind = "date"
-        found.append(
-            Column(name, name.replace("_", " ").capitalize(), kind, searched=dtype == pl.String, shown=name != "policy_fingerprint")
-        )
+        kind = "code" if name in _CODES else kind
+        title = name.replace("_", " ").capitalize()
+        found.append(Column(name, title, kind, searched=dtype == pl.String, shown=name != "policy_fingerprint"))
     return found

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from adapters.close.board import board
 from adapters.close.certificate import late_amounts
-from adapters.close.period import altered_lines, latest_close, missing_roles, sign_close, signatures, start_close
+from adapters.close.period import altered_lines, latest_close, lock_close, missing_roles, reopen_close, sign_close, signatures, start_close
 from adapters.store.database import Store
 from adapters.store.permissions import require
-from adapters.store.tables import Run
+from adapters.store.tables import PeriodClose, Run
 from dashboard.views.access import Person
 from dashboard.views.policies import load_policies
 from dashboard.views.workspace import RunEntry, Workspace, output
@@ -81,9 +81,31 @@ def sign(workspace: Workspace, store: Store, person: Person, run: RunEntry, peri
     require(person.actor(), "sign a close")
     policy = close_policy(workspace)
     with store.write() as session:
-        close = latest_close(session, run.scope, period)
-        if close is None:
-            raise UsageError(f"The close of {period} was not started.", "Start it first.")
+        close = _known(session, run, period)
         sign_close(session, person.actor(), close, role, policy, altered_lines(session, close, workspace.out))
     counts = "" if person.is_signed_in else " It is noted, but does not count: only who is signed in can sign."
     return f"{person.name} signed the close of {period} as {role}.{counts}"
+
+
+def lock(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str) -> str:
+    """Lock a period when nothing blocks it and every role has signed; returns what was done."""
+    policy = close_policy(workspace)
+    with store.write() as session:
+        close = _known(session, run, period)
+        lines = board(session, workspace.out / close.run_id, run.scope, period, policy)
+        lock_close(session, person.actor(), close, lines, policy, altered_lines(session, close, workspace.out))
+    return f"The period {period} is locked."
+
+
+def reopen(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str, role: str, reason: str) -> str:
+    """Sign the reopening of a locked period; it opens with the second, signed-in role. Returns what was done."""
+    with store.write() as session:
+        is_open = reopen_close(session, person.actor(), _known(session, run, period), role, reason, close_policy(workspace))
+    return f"The period {period} is reopened." if is_open else f"Noted; {period} stays locked until both roles have signed in person."
+
+
+def _known(session: Session, run: RunEntry, period: str) -> PeriodClose:
+    close = latest_close(session, run.scope, period)
+    if close is None:
+        raise UsageError(f"The close of {period} was not started.", "Start it first.")
+    return close
