@@ -56,12 +56,40 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
         minor_digits(pl.col("functional_currency")).alias("functional_digits"), setting("fx.advance_rate").alias("advance_rate"),
         setting("fx.layers").alias("layers"), setting("fx.revenue_rate").alias("revenue_rate"),
     )  # fmt: skip
-    rows = _with_remeasurements(_with_changes(steps), contracts, books.periods, as_of)
-    rows = rows.join(opened.select("contract_id", "opened_on", "liability_rate"), on="contract_id", how="left", maintain_order="left")
-    rows = _with_rates(rows, rates, claims)
-    rows = with_layers(rows)
-    atoms = _atoms(books, rows, contracts)
-    return _without_untranslated(_functional(rows, atoms), atoms)
+    changed = _with_changes(steps).join(contracts, on="contract_id", how="left", maintain_order="left")
+    rows = in_period(changed, books.periods)
+    done = books.performance.filter(~pl.col("is_planned"))
+    own = (pl.col("currency") == pl.col("functional_currency")).fill_null(value=False)
+    other = contracts.filter(~own).select("contract_id")
+    if other.is_empty():
+        return _at_par(_with_opening(rows, opened), done)
+    at_par = _at_par(_with_opening(rows.filter(own), opened), done.join(other, on="contract_id", how="anti", maintain_order="left"))
+    foreign = _with_opening(_with_remeasurements(rows.filter(~own), contracts, books.periods, as_of), opened)
+    foreign = with_layers(_with_rates(foreign, rates, claims))
+    atoms = _atoms(done.join(other, on="contract_id", how="semi", maintain_order="left"), foreign, contracts)
+    told = _without_untranslated(_functional(foreign, atoms), atoms)
+    return Translated(pl.concat([at_par.steps, told.steps.select(at_par.steps.columns)]), pl.concat([at_par.atoms, told.atoms]))
+
+
+def _with_opening(rows: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
+    terms = opened.select("contract_id", "opened_on", "liability_rate")
+    return rows.join(terms, on="contract_id", how="left", maintain_order="left")
+
+
+def _at_par(rows: pl.DataFrame, done: pl.DataFrame) -> Translated:
+    """Return the figures of contracts in their entity's own currency: the functional amounts are the amounts."""
+    plain = rows.with_columns(
+        *(pl.col(f"delta_{role}").alias(f"change_{role}") for role in POSITION),
+        *(pl.col(role).alias(f"functional_{role}") for role in POSITION),
+        pl.col("delta_income").alias("functional_income"), pl.col("delta_expense").alias("functional_expense"),
+        (pl.col("delta_received") - pl.col("delta_paid_out")).cast(MONEY).alias("functional_cash"),
+        pl.col("delta_goods_cost").alias("functional_goods"), pl.lit(value=False).alias("rate_missing"),
+    )  # fmt: skip
+    steps = plain.with_columns(_difference(pl.col("delta_recognized")).alias("fx_difference"))
+    atoms = done.with_columns(
+        pl.col("amount").alias("functional_amount"), pl.coalesce("gross_amount", "amount").alias("functional_gross")
+    )
+    return Translated(steps, atoms)
 
 
 def _without_untranslated(steps: pl.DataFrame, atoms: pl.DataFrame) -> Translated:
@@ -90,10 +118,8 @@ def _with_changes(steps: pl.DataFrame) -> pl.DataFrame:
     return steps.with_columns(*changes, order.cast(pl.Int32).alias("order"))
 
 
-def _with_remeasurements(steps: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def _with_remeasurements(rows: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Add to contracts in a foreign currency a remeasurement on each day of a step, and one at every closing."""
-    rows = steps.join(contracts, on="contract_id", how="left", maintain_order="left")
-    rows = in_period(rows, periods)
     foreign = rows.filter((pl.col("currency") != pl.col("functional_currency")).fill_null(value=False))
     if not foreign.height:
         return rows
@@ -114,15 +140,16 @@ def _with_remeasurements(steps: pl.DataFrame, contracts: pl.DataFrame, periods: 
     carried = [name for name in rows.columns if name not in {*added.columns, *changes, "contract_id"}]
     both = pl.concat([foreign, added], how="diagonal").sort("contract_id", "date", "order")
     filled = both.with_columns(pl.col(carried).forward_fill().over("contract_id"), pl.col(changes).fill_null(ZERO))
-    own = rows.filter((pl.col("currency") == pl.col("functional_currency")).fill_null(value=True))
-    return pl.concat([own, filled.select(own.columns)])
+    unknown = rows.filter((pl.col("currency") != pl.col("functional_currency")).is_null())
+    return pl.concat([unknown, filled.select(rows.columns)])
 
 
 def in_period(rows: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Add the period of each row's `date` in its `calendar`, and that period's last day."""
     starts = periods.select("calendar", pl.col("start_date").alias("date"), "period", pl.col("end_date").alias("period_end")).sort("date")
-    numbered = rows.with_row_index("period.row").sort("date")
-    return numbered.join_asof(starts, on="date", by="calendar", check_sortedness=False).sort("period.row").drop("period.row")
+    # Days are few, rows are many and wide: the days are looked up.
+    days = rows.select("calendar", "date").unique().sort("date").join_asof(starts, on="date", by="calendar", check_sortedness=False)
+    return rows.join(days, on=["calendar", "date"], how="left", nulls_equal=True, maintain_order="left")
 
 
 def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims) -> pl.DataFrame:
@@ -156,18 +183,15 @@ def _invoice_rates(rows: pl.DataFrame, claims: Claims, rates: pl.DataFrame) -> p
     return paid.sort("claim").group_by("contract_id", "date", "seq").agg(chosen)
 
 
-def _atoms(books: Books, rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+def _atoms(done: pl.DataFrame, rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return the performance with functional amounts: drawn from a liability at its layers, the rest at the day's rate."""
-    done = books.performance.filter(~pl.col("is_planned"))
     drawn = rows.filter(pl.col("order") == PERFORMED).select(
         "contract_id", pl.col("date").alias("posting_date"), "spot", "average", "period_end",
         (pl.col("delta_earned_gross") + pl.col("delta_earned_as_invoiced")).alias("day_gross"),
         (pl.col("delta_contract_liability") * -1).alias("day_drawn"), "layers_out",
     )  # fmt: skip
-    digits = books.contracts.select("contract_id", "minor_digits")
     atoms = done.join(drawn, on=["contract_id", "posting_date"], how="left", maintain_order="left")
     atoms = atoms.join(contracts.drop("currency", "calendar"), on="contract_id", how="left", maintain_order="left")
-    atoms = atoms.join(digits, on="contract_id", how="left", maintain_order="left")
     over_time = pl.col("timing").is_in(["over_time", "as_invoiced"]) & (pl.col("revenue_rate") != "spot").fill_null(value=True)
     atoms = atoms.with_columns(pl.when(over_time).then(pl.col("average")).otherwise(pl.col("spot")).alias("own_rate"))
     used = pl.max_horizontal(pl.min_horizontal("day_drawn", "day_gross"), ZERO).fill_null(ZERO)
@@ -182,7 +206,7 @@ def _atoms(books: Books, rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.Data
         rest = translated(pl.col(name) - drawn_part, "own_rate", pl.col("functional_digits"))
         straight = translated(pl.col(name), "own_rate", pl.col("functional_digits"))
         columns.append(pl.when(pl.col("used") > 0).then(drawn_value + rest).otherwise(straight).cast(MONEY).alias(target))
-    return atoms.with_columns(columns).select(*books.performance.columns, "functional_amount", "functional_gross")
+    return atoms.with_columns(columns).select(*done.columns, "functional_amount", "functional_gross")
 
 
 def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
@@ -265,15 +289,20 @@ def _counterpart() -> pl.Expr:
 def _with_difference(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the exchange difference of each step: what its functional changes do not balance by; and running balances."""
     changed = [f"change_{role}" for role in POSITION]
+    difference = _difference(pl.col("revenue_value"))
+    rows = rows.with_columns(difference.alias("fx_difference"), *(pl.col(name).cast(MONEY) for name in changed))
+    return rows.with_columns(
+        *(pl.col(f"change_{role}").cum_sum().over("contract_id").cast(MONEY).alias(f"functional_{role}") for role in POSITION),
+    )
+
+
+def _difference(revenue: pl.Expr) -> pl.Expr:
+    """Return what a step's functional changes do not balance by; `revenue`: what it recognized."""
     performed = pl.col("order") == PERFORMED
     net = pl.sum_horizontal(pl.col(f"change_{role}") * (1 if role in _ASSETS else -1) for role in POSITION)
     # Goods leave inventory as cost of revenue or return asset: no part of the position's balance.
     returned = pl.col("change_return_asset")
-    earned = pl.when(performed).then(pl.col("revenue_value") + pl.col("functional_income") - pl.col("functional_expense")).otherwise(ZERO)
+    earned = pl.when(performed).then(revenue + pl.col("functional_income") - pl.col("functional_expense")).otherwise(ZERO)
     difference = net - returned + pl.col("functional_cash") - earned
     # What was gained before the opening is in the opening balances.
-    difference = pl.when((pl.col("date") <= pl.col("opened_on")).fill_null(value=False)).then(ZERO).otherwise(difference)
-    rows = rows.with_columns(difference.cast(MONEY).alias("fx_difference"), *(pl.col(name).cast(MONEY) for name in changed))
-    return rows.with_columns(
-        *(pl.col(f"change_{role}").cum_sum().over("contract_id").cast(MONEY).alias(f"functional_{role}") for role in POSITION),
-    )
+    return pl.when((pl.col("date") <= pl.col("opened_on")).fill_null(value=False)).then(ZERO).otherwise(difference).cast(MONEY)

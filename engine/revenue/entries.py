@@ -118,11 +118,20 @@ def _line(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _revenue_lines(atoms: pl.DataFrame) -> pl.DataFrame:
     """Return revenue by contract line and day; what is negative of the whole day is a debit."""
-    daily = atoms.group_by("contract_id", "contract_line_id", pl.col("posting_date").alias("date")).agg(
+    keys = ["contract_id", "contract_line_id", "posting_date"]
+    daily = atoms.group_by(keys).agg(
         (pl.col("amount").sum() * -1).alias("amount"), (pl.col("functional_amount").sum() * -1).alias("functional"),
+        pl.col("rule", "evidence").first(), pl.col("nature").first().alias("natures"), pl.len().alias("atoms"),
+    )  # fmt: skip
+    # Mostly a day has one atom of a line with one source: only the others have something to put together.
+    single = (pl.col("atoms") == 1) & (pl.col("evidence").list.len() == 1) & pl.col("evidence").list.first().is_not_null()
+    several = daily.filter(~single.fill_null(value=False)).drop("rule", "evidence", "natures")
+    told = atoms.join(several, on=keys, how="semi", nulls_equal=True).group_by(keys).agg(
         pl.col("rule").drop_nulls().first(), pl.col("evidence").explode().drop_nulls().unique().sort(),
         pl.col("nature").unique().sort().str.join(", ").alias("natures"),
     )  # fmt: skip
+    several = several.join(told, on=keys, how="left", nulls_equal=True)
+    daily = pl.concat([daily.filter(single), several.select(daily.columns)]).rename({"posting_date": "date"})
     return _line(
         daily.with_columns(
             pl.lit(PERFORMED, dtype=pl.Int32).alias("order"), pl.lit("revenue").alias("account_role"),
@@ -168,8 +177,8 @@ def _step_lines(steps: pl.DataFrame, claims: Claims, atoms: pl.DataFrame) -> pl.
     named = ["contract_id", "date", "seq", "order", "account_role", "reason"]
     summed = pl.concat(lines).group_by(named).agg(pl.col("amount", "functional").sum())
     moving = pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
-    sourced = summed.join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left")
-    return _line(sourced.with_columns(pl.when(~moving).then(pl.col("sources")).alias("evidence")))
+    sourced = summed.filter(~moving).join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left")
+    return pl.concat([_line(sourced.rename({"sources": "evidence"})), _line(summed.filter(moving))])
 
 
 def _with_unbilled(steps: pl.DataFrame) -> pl.DataFrame:
@@ -204,7 +213,9 @@ def _sources(claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
         atoms.select("contract_id", pl.col("posting_date").alias("date"), zero, "evidence"),
     ]
     whole = pl.concat(rows).filter(pl.col("evidence").list.len() > 0).explode("evidence").drop_nulls()
-    return whole.group_by("contract_id", "date", "seq").agg(pl.col("evidence").unique().sort().alias("sources"))
+    # In the order of the sources first: what then comes together step by step needs no sorting of its own.
+    once = whole.unique().sort("evidence")
+    return once.group_by("contract_id", "date", "seq").agg(pl.col("evidence").alias("sources"))
 
 
 def _cost_lines(books: Books) -> pl.DataFrame:

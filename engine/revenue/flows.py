@@ -39,8 +39,9 @@ def opening_liability_recognized(years: pl.DataFrame, performance: pl.DataFrame,
         years.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("end_date")), liabilities, by=["contract_id"],
         on="end_date", columns=["contract_liability"],
     )  # fmt: skip
-    earned = _of_year(performance, years).group_by("contract_id").agg(pl.col("amount").sum())
-    found = opening.filter(pl.col("contract_liability") > 0).join(earned, on="contract_id", how="inner").with_columns(
+    opening = opening.filter(pl.col("contract_liability") > 0)
+    earned = _of_year(performance, opening).group_by("contract_id").agg(pl.col("amount").sum())
+    found = opening.join(earned, on="contract_id", how="inner").with_columns(
         pl.max_horizontal(pl.min_horizontal("contract_liability", "amount"), _ZERO).alias("amount")
     )  # fmt: skip
     return _told(found.filter(pl.col("amount") != 0), "opening_liability_recognized")
@@ -53,13 +54,14 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
     progress made by then. A fact that came late belongs to the period it relates to.
     """
     key = ["contract_id", "obligation_id"]
-    caught = _of_year(performance, years).filter(pl.col("catch_up_amount") != 0)
+    caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
     caught = caught.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("opening_day")).join(
         periods.select("calendar", pl.col("period").alias("relates_to_period"), pl.col("end_date").alias("relates_to_end"),
                        pl.col("start_date").alias("relates_to_start")),
         on=["calendar", "relates_to_period"], how="left",
     )  # fmt: skip
-    done = performance.filter(~pl.col("is_planned"))
+    # What nothing caught up on tells nothing here.
+    done = performance.filter(~pl.col("is_planned")).join(caught, on=key, how="semi", nulls_equal=True, maintain_order="left")
     seen = done.filter(pl.col("progress").is_not_null()).group_by(*key, "posting_date").agg(pl.col("progress").last())
     seen = seen.with_columns(pl.col("progress").cast(pl.Decimal(38, _FRACTION_SCALE)).to_physical().cast(pl.Int128))
     events = caught.with_columns((pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day")).drop("progress")
@@ -97,7 +99,8 @@ def disaggregated(
     """
     elected = contracts.select("contract_id", pl.col("setting.disclosure.disaggregate_by").alias("dimension"))
     paths = elected["dimension"].explode(empty_as_null=True, keep_nulls=True).drop_nulls().unique().sort()
-    earned = _of_year(performance, years)
+    year = ("contract_id", "contract_line_id", "timing", "band_start", "band_end", "currency")
+    earned = _of_year(performance, years).group_by(year).agg(pl.col("amount").sum())
     made = [_by_path(path, earned, elected, golden) for path in paths]
     empty = pl.DataFrame(schema={"disclosure": pl.String, **{name: earned.schema.get(name, pl.String) for name in NAMES[1:]}})
     return pl.concat([empty.select(NAMES).cast({"amount": MONEY}), *made])
@@ -139,7 +142,9 @@ def _looked_up(rows: pl.DataFrame, records: pl.DataFrame | None, key: str, field
 
 
 def _of_year(performance: pl.DataFrame, years: pl.DataFrame) -> pl.DataFrame:
-    done = performance.filter(~pl.col("is_planned")).drop("currency")
+    first = pl.lit(years["band_start"].min(), dtype=pl.Date)
+    in_year = ~pl.col("is_planned") & (pl.col("posting_date") >= first)
+    done = performance.filter(in_year).drop("currency")
     rows = done.join(years, on="contract_id", how="inner")
     return rows.filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))
 

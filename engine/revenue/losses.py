@@ -37,6 +37,8 @@ def loss_provisions(
     any estimate of cost is not judged. `contracts` has `exit_penalty` beside its columns.
     """
     judged = _points(contracts, _worth_judging(obligations, lines, evidence), periods, as_of)
+    if judged.is_empty():
+        return pl.DataFrame(schema=PROVISIONS)
     left = remaining_by_obligation(judged, obligations, performance, lines, evidence).filter(
         pl.col("remaining_cost").is_not_null() & pl.col("remaining_price").is_not_null()
     )

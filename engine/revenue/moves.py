@@ -65,9 +65,9 @@ def _to_customer(books: Books, records: Agreed) -> pl.DataFrame:
     return pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
 
 
-def _earned(books: Books, keys: list[str]) -> pl.DataFrame:
-    """Return the revenue of each key by day, cumulative."""
-    done = books.performance.filter(~pl.col("is_planned"))
+def _earned(books: Books, keys: list[str], asked: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """Return the revenue of each key by day, cumulative; of those only whose columns `on` are in `asked`."""
+    done = books.performance.filter(~pl.col("is_planned")).join(asked, on=on, how="semi")
     daily = done.group_by(*keys, pl.col("posting_date").alias("date")).agg(pl.col("amount").sum()).sort(*keys, "date")
     return daily.with_columns(pl.col("amount").cum_sum().over(keys).cast(MONEY).alias("earned")).drop("amount")
 
@@ -78,7 +78,7 @@ def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
     For a line with retrospective tiers: units delivered at the list price less their revenue. Of what estimates
     take off a price (concessions, rebates, refunds, penalties): its share of the revenue earned.
     """
-    tiered = _tiered(records, _earned(books, ["contract_id", "obligation_id", "contract_line_id"]))
+    tiered = _tiered(books, records)
     owed = pl.concat([tiered.rename({"contract_line_id": "of"}), _estimated(books)]).sort("contract_id", "of", "date")
     before = pl.col("owed").shift(1).over("contract_id", "of").fill_null(ZERO)
     steps = [owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate"))]
@@ -87,8 +87,11 @@ def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
     return pl.concat(steps).filter(pl.col("rebate") != 0)
 
 
-def _tiered(records: Agreed, earned: pl.DataFrame) -> pl.DataFrame:
+def _tiered(books: Books, records: Agreed) -> pl.DataFrame:
     tiers = records.frame("price_tier").filter(pl.col("is_retrospective").fill_null(value=False))
+    if tiers.is_empty():
+        return pl.DataFrame(schema={"contract_id": TEXT, "contract_line_id": TEXT, "date": DAY, "owed": MONEY})
+    earned = _earned(books, ["contract_id", "obligation_id", "contract_line_id"], tiers, ["contract_line_id"])
     first = tiers.sort("from_quantity", nulls_last=False).unique("contract_line_id", keep="first", maintain_order=True)
     listed = records.frame("contract_line").select("contract_line_id", pl.col("unit_price").alias("own_price"))
     prices = first.join(listed, on="contract_line_id", how="left")
@@ -126,7 +129,7 @@ def _estimated(books: Books) -> pl.DataFrame:
     digits = books.contracts.select("contract_id", "minor_digits")
     found = []
     for rows, price, keys in ((own, versions, ["contract_id", "obligation_id"]), (whole, prices, ["contract_id"])):
-        earned = _earned(books, keys).join(rows, on=keys, how="semi")
+        earned = _earned(books, keys, rows, keys)
         days = pl.concat([earned.select(*keys, "date"), rows.select(*keys, "date")]).unique().sort("date")
         for table in (earned, price, rows):
             days = days.join_asof(table.sort("date"), on="date", by=keys, check_sortedness=False)

@@ -29,6 +29,8 @@ def recoverable_amounts(
     longest = assets.group_by("contract_id").agg(pl.col("benefit_end").max(), pl.col("incurred_date").min())
     spans = periods.filter(pl.col("start_date") <= as_of).select("calendar", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date"))
     points = _points(contracts, longest, spans)
+    if points.is_empty():
+        return pl.DataFrame(schema={"contract_id": pl.String(), "end_date": pl.Date(), "recoverable": MONEY, "currency": pl.String()})
     prices = price.rename({"date": "end_date"}).sort("end_date")
     found = latest(points, prices, by=["contract_id"], on="end_date", columns=["transaction_price"])
     earned = performance.filter(~pl.col("is_planned")).rename({"posting_date": "end_date", "amount": "recognized"})

@@ -80,9 +80,10 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     """Compare the revenue engine's schedule with ours and check estimates and balances; put out revenue_shadow and posted_shadow."""
     as_of = pl.lit(context.as_of)
     result = StageResult()
-    theirs, amendments = records.frame("revenue_schedule_line"), _amendments(records)
-    judged = explained(compared(theirs, books.performance, books.lines, books.periods), amendments, as_of)
+    theirs, posted = records.frame("revenue_schedule_line"), posted_revenue(records.frame("journal_line"), records.frame("account"))
     if theirs.height:
+        amendments = _amendments(records)
+        judged = explained(compared(theirs, books.performance, books.lines, books.periods), amendments, as_of)
         result.frames["revenue_shadow"] = shadow_rows(judged).lazy()
         result.findings += _some(*shadow_findings(judged, amendments))
         whole_cause = judged.filter(pl.col("cause").is_in(["missed_amendment", "ssp_version"])).select("contract_line_id")
@@ -91,11 +92,10 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         result.findings += _some(release_findings(rest, prices), allocation_findings(rest, prices))
     else:
         result.not_applicable.append(("revenue_shadow", "no source of the snapshot supplies revenue schedule line records"))
-        judged = judged.clear()
+        judged = pl.DataFrame(schema={"contract_id": pl.String, "period": pl.String, "is_past": pl.Boolean, "difference": MONEY})
     register = out_of_period_register(books)
     result.frames["out_of_period"] = register.lazy()
     result.findings += _some(register_findings(register))
-    posted = posted_revenue(records.frame("journal_line"), records.frame("account"))
     if posted.height:
         differing = posted_differences(posted, books.performance, judged)
         result.frames["posted_shadow"] = differing.lazy()

@@ -37,9 +37,9 @@ def posted_revenue(journals: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFra
 def posted_differences(posted: pl.DataFrame, performance: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
     """Return POSTED_SHADOW of contracts that the ledger knows; `judged`: explained differences of the schedule (`shadow.explained`)."""
     key = ["contract_id", "period"]
-    earned = performance.filter(~pl.col("is_planned")).group_by(*key, "currency").agg(pl.col("amount").sum().alias("ours"))
-    known = posted.select("contract_id").unique()
-    both = posted.join(earned.join(known, on="contract_id", how="semi"), on=[*key, "currency"], how="full", coalesce=True)
+    done = performance.filter(~pl.col("is_planned")).join(posted, on="contract_id", how="semi")
+    earned = done.group_by(*key, "currency").agg(pl.col("amount").sum().alias("ours"))
+    both = posted.join(earned, on=[*key, "currency"], how="full", coalesce=True)
     schedule = judged.filter("is_past").group_by(key).agg(pl.col("difference").sum().alias("by_schedule"))
     rows = both.join(schedule, on=key, how="left").with_columns(pl.col("posted", "ours", "by_schedule").fill_null(_ZERO))
     rows = rows.with_columns((pl.col("posted") - pl.col("ours")).cast(MONEY).alias("difference")).filter(pl.col("difference") != 0)
