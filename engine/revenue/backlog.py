@@ -65,6 +65,8 @@ def _evergreen(contracts: pl.DataFrame, lines: pl.DataFrame, promised: pl.DataFr
     about = lines.select("contract_id", "obligation_id", "contract_line_id", "convention")
     open_lines = about.join(by_period, on="contract_line_id", how="inner")
     open_lines = open_lines.join(terms, on="contract_id", how="inner").with_columns((as_of + pl.duration(days=1)).alias("notice_from"))
+    if open_lines.is_empty():
+        return pl.DataFrame(schema={"contract_id": pl.String, "obligation_id": pl.String, "evergreen": MONEY})
     term = TermColumns(start="notice_from", end="term_end")
     counted = with_months(open_lines.lazy(), numerator="months", denominator="of", terms=term).collect()
     worth = round_share(pl.col("fee"), pl.col("months"), pl.col("of") * pl.col("each"), pl.col("minor_digits"))

@@ -89,9 +89,11 @@ def _grid(books: Books, steps: pl.DataFrame, opened: pl.DataFrame, as_of: dt.dat
 def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Add the balances after the last step of the period."""
     names = [*_BALANCES, "invoiced_not_unconditional", "billed", "received", "tax_payable"]
-    last = steps.sort("contract_id", "date", "order").unique(["contract_id", "date"], keep="last", maintain_order=True)
-    last = last.select("contract_id", "date", *(pl.col(name).alias(f"closing_{name}") for name in names)).sort("date")
-    found = rows.sort("date").join_asof(last, on="date", by="contract_id", check_sortedness=False)
+    # The steps of a contract stand together in their order: the last of a day is the one another day or contract follows.
+    follows = pl.any_horizontal((pl.col(name) != pl.col(name).shift(-1)).fill_null(value=True) for name in ("contract_id", "date"))
+    closing = (pl.col(name).alias(f"closing_{name}") for name in names)
+    last = steps.lazy().filter(follows).select("contract_id", "date", *closing).collect()
+    found = rows.join_asof(last, on="date", by="contract_id", check_sortedness=False)
     found = found.with_columns(pl.col(f"closing_{name}").fill_null(ZERO).alias(name) for name in names)
     invoiced_open = pl.max_horizontal(
         pl.col("billed") + pl.col("tax_payable") - pl.col("received") - pl.col("invoiced_not_unconditional"), ZERO
@@ -111,13 +113,13 @@ def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
 def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.DataFrame:
     """Add the transaction price in force and what of it is left to recognize (without as-invoiced work and royalties)."""
-    price = books.price.select("contract_id", "date", "transaction_price").sort("date")
-    pooled = books.performance.filter(~pl.col("is_planned") & ~pl.col("timing").is_in(["as_invoiced", "royalty"]).fill_null(value=False))
-    before = opened.select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
-    pooled = pl.concat([pooled.select("contract_id", pl.col("posting_date").alias("date"), "amount"), before])
-    earned = pooled.group_by("contract_id", "date").agg(pl.col("amount").sum()).sort("contract_id", "date")
-    earned = earned.select("contract_id", "date", pl.col("amount").cum_sum().over("contract_id").alias("pool_earned")).sort("date")
-    found = rows.sort("date")
+    price = books.price.select("contract_id", "date", "transaction_price").sort("contract_id", "date")
+    in_pool = ~pl.col("is_planned") & ~pl.col("timing").is_in(["as_invoiced", "royalty"]).fill_null(value=False)
+    pooled = books.performance.lazy().filter(in_pool).select("contract_id", pl.col("posting_date").alias("date"), "amount")
+    before = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
+    daily = pl.concat([pooled, before]).group_by("contract_id", "date").agg(pl.col("amount").sum()).sort("contract_id", "date")
+    earned = daily.select("contract_id", "date", pl.col("amount").cum_sum().over("contract_id").alias("pool_earned")).collect()
+    found = rows
     for table in (price, earned):
         found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
     in_force = ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False)
@@ -132,16 +134,18 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
 def _with_costs(rows: pl.DataFrame, books: Books, records: Agreed) -> pl.DataFrame:
     """Add cost of revenue and gross margin: cost to date, less what comes back, and the change of the loss provision."""
     daily = _costs(books, records).group_by("contract_id", "date").agg(pl.col("cost").sum()).sort("contract_id", "date")
-    daily = daily.with_columns(pl.col("cost").cum_sum().over("contract_id").cast(MONEY).alias("cost_so_far")).drop("cost").sort("date")
-    found = rows.sort("date").join_asof(daily, on="date", by="contract_id", check_sortedness=False)
+    daily = daily.with_columns(pl.col("cost").cum_sum().over("contract_id").cast(MONEY).alias("cost_so_far")).drop("cost")
+    found = rows.join_asof(daily, on="date", by="contract_id", check_sortedness=False)
     provisions = books.extra.get("loss_provisions")
     if provisions is None:
         found = found.with_columns(ZERO.alias("loss_provision"))
     else:
         held = provisions.group_by("contract_id", "period").agg(pl.col("provision").sum().cast(MONEY).alias("loss_provision"))
-        found = found.join(held, on=["contract_id", "period"], how="left").with_columns(pl.col("loss_provision").fill_null(ZERO))
+        found = found.join(held, on=["contract_id", "period"], how="left", maintain_order="left").with_columns(
+            pl.col("loss_provision").fill_null(ZERO)
+        )
     spent = (pl.col("cost_so_far").fill_null(ZERO) - pl.col("return_asset") + pl.col("loss_provision")).cast(MONEY)
-    found = found.sort("contract_id", "date").with_columns(spent.alias("spent"))
+    found = found.with_columns(spent.alias("spent"))
     cost = pl.col("spent") - pl.col("spent").shift(1).over("contract_id").fill_null(ZERO)
     found = found.with_columns(cost.cast(MONEY).alias("cost_of_revenue"))
     return found.with_columns((pl.col("recognized") - pl.col("cost_of_revenue")).cast(MONEY).alias("gross_margin"))

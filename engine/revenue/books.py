@@ -222,6 +222,9 @@ def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
         "nature",
         "basis",
         "timing",
+        # Several changes within a period are told in the order of what was done by then.
+        "progress",
+        "amount",
     )
     return shaped(rows, PERFORMANCE).sort(keys)
 

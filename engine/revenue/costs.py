@@ -25,6 +25,9 @@ CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
 `end_date` is the day the figures are for: the period's last, or as_of in the running period.
 """
 
+AMORTIZATION: Final[dict[str, pl.DataType]] = {"contract_id": pl.String(), "date": pl.Date(), "amount": MONEY}
+"""Columns of `amortization_ahead`."""
+
 BENEFIT: Final = TermColumns(start="benefit_start", end="benefit_end")
 """Where a classified cost says over what it is amortized."""
 
@@ -41,8 +44,6 @@ def contract_costs(
     tested). Rows without any figure are left out.
     """
     judged = classified(costs, contracts, lines)
-    if judged.is_empty():
-        return pl.DataFrame(schema=CONTRACT_COSTS)
     spread = _by_period(judged, periods, as_of)
     assets = written_down(spread.filter(pl.col("treatment") == "capitalize"), recoverable)
     others = spread.filter(pl.col("treatment") != "capitalize").with_columns(
@@ -141,8 +142,6 @@ def _by_period(judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> p
 
 def amortization_ahead(judged: pl.DataFrame, costs: pl.DataFrame, cycle_end: pl.Expr, as_of: pl.Expr) -> pl.DataFrame:
     """Return the amortization to come of each contract's cost assets, within the cycle and after it: contract_id, date, amount."""
-    if costs.is_empty():
-        return pl.DataFrame(schema={"contract_id": pl.String(), "date": pl.Date(), "amount": MONEY})
     last = costs.sort("end_date").group_by("cost_id").agg(pl.col("closing").last())
     open_assets = last.filter(pl.col("closing") != 0).join(judged, on="cost_id", how="inner")
     dated = open_assets.with_columns(cycle_end.alias("cycle_end"), as_of.alias("as_of"))

@@ -58,7 +58,7 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
     )  # fmt: skip
     changed = _with_changes(steps).join(contracts, on="contract_id", how="left", maintain_order="left")
     rows = in_period(changed, books.periods)
-    done = books.performance.filter(~pl.col("is_planned"))
+    done = books.performance.with_row_index("place").filter(~pl.col("is_planned"))
     own = (pl.col("currency") == pl.col("functional_currency")).fill_null(value=False)
     other = contracts.filter(~own).select("contract_id")
     if other.is_empty():
@@ -111,11 +111,13 @@ def _with_changes(steps: pl.DataFrame) -> pl.DataFrame:
     names = (
         *POSITION, "billed", "received", "recognized", "income", "expense", "paid_out", "goods_cost", "earned_gross", "earned_as_invoiced",
     )  # fmt: skip
+    # Steps stand in the order of their contracts: the row before is the step before, or another contract's.
+    steps = steps.with_columns((pl.col("contract_id") == pl.col("contract_id").shift(1)).fill_null(value=False).alias("follows"))
     changes = [
-        (pl.col(name) - pl.col(name).shift(1).over("contract_id").fill_null(ZERO)).cast(MONEY).alias(f"delta_{name}") for name in names
+        (pl.col(name) - pl.when("follows").then(pl.col(name).shift(1)).otherwise(ZERO)).cast(MONEY).alias(f"delta_{name}") for name in names
     ]
     order = pl.when(pl.col("seq") == 0).then(PERFORMED).otherwise(pl.col("seq") + _FIRST_PAYMENT)
-    return steps.with_columns(*changes, order.cast(pl.Int32).alias("order"))
+    return steps.with_columns(*changes, order.cast(pl.Int32).alias("order")).drop("follows")
 
 
 def _with_remeasurements(rows: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

@@ -116,6 +116,8 @@ def _held_back(lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
 
 def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the day each promise transfers; what is earned over time transfers month by month."""
+    if lines.is_empty():
+        return pl.DataFrame(schema={"contract_id": pl.String, "contract_line_id": pl.String, "date": pl.Date, "amount": MONEY})
     reached = milestones.group_by("contract_line_id").agg(
         pl.col("accepted_date").filter((pl.col("status") == "accepted") & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
         pl.col("due_date").max().alias("planned"),

@@ -44,9 +44,8 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
 
 def _whole(books: Books, translated: Translated) -> pl.DataFrame:
     """Return the performance with functional amounts, what is planned among it without."""
-    planned = books.performance.filter("is_planned")
-    keys = ["contract_id", "contract_line_id", "obligation_id", "posting_date", "is_planned", "relates_to_period", "nature", "basis"]
-    return pl.concat([translated.atoms, planned], how="diagonal").sort(keys)
+    planned = books.performance.with_row_index("place").filter("is_planned")
+    return pl.concat([translated.atoms, planned], how="diagonal").sort("place").drop("place")
 
 
 def _missing_rates(books: Books, translated: Translated) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from engine.revenue.exact import minor_money, money_units, part_units, units_to_minor, wide
-from engine.revenue.frames import shaped
+from engine.revenue.frames import empty, shaped
 from engine.revenue.periods import with_period
 from engine.revenue.schedule import TIME_REVENUE
 
@@ -22,7 +22,10 @@ def time_revenue(
     """
     by = contracts.select("contract_id", pl.col("setting.pushdown.by").alias("by"), "minor_digits", "currency")
     about = lines.select("contract_line_id", "contract_id", "calendar").join(by, on="contract_id", how="inner")
-    entries = with_period(worked.join(about, on="contract_line_id", how="inner"), periods, "date")
+    known = worked.join(about, on="contract_line_id", how="inner")
+    if known.is_empty():
+        return empty(TIME_REVENUE)
+    entries = with_period(known, periods, "date")
     weight = (
         pl.when(pl.col("by") == "amount")
         .then(pl.col("value"))

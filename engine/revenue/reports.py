@@ -16,11 +16,11 @@ from engine.revenue.controls import (
     release_findings,
     unprovided_loss_findings,
 )
-from engine.revenue.costs import amortization_ahead, classified, contract_costs, cost_findings
+from engine.revenue.costs import AMORTIZATION, CONTRACT_COSTS, amortization_ahead, classified, contract_costs, cost_findings
 from engine.revenue.disclosures import dated_balances, disclosures
 from engine.revenue.estimates import estimate_findings, look_back, look_back_findings
 from engine.revenue.financing import interest_entries
-from engine.revenue.frames import Books
+from engine.revenue.frames import Books, empty
 from engine.revenue.losses import loss_provisions
 from engine.revenue.recoverable import recoverable_amounts
 from engine.revenue.register import out_of_period_register, register_findings
@@ -57,15 +57,18 @@ def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[
     """Add `contract_costs`, `cost_amortization` and `loss_provisions` to the books; put out contract_costs."""
     as_of = pl.lit(context.as_of)
     known = _evidence(records)
-    judged = classified(records.frame("contract_cost"), books.contracts, books.lines)
     core = (books.obligations, books.performance, books.lines)
-    limits = recoverable_amounts(judged, books.contracts, *core, books.price, books.periods, known, as_of)
-    costs = contract_costs(records.frame("contract_cost"), books.contracts, books.lines, books.periods, limits, as_of)
-    ahead = amortization_ahead(judged, costs, as_of.dt.offset_by("12mo"), as_of)
+    stated, findings = records.frame("contract_cost"), []
+    costs, ahead = empty(CONTRACT_COSTS), empty(AMORTIZATION)
+    if stated.height:
+        judged = classified(stated, books.contracts, books.lines)
+        limits = recoverable_amounts(judged, books.contracts, *core, books.price, books.periods, known, as_of)
+        costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of)
+        ahead = amortization_ahead(judged, costs, as_of.dt.offset_by("12mo"), as_of)
+        findings = _some(cost_findings(judged))
     provisions = loss_provisions(books.contracts, *core, books.periods, known, as_of)
     made = books.with_extra(contract_costs=costs, cost_amortization=ahead, loss_provisions=provisions)
-    result = StageResult(frames={"contract_costs": costs.drop("end_date").lazy()}, findings=_some(cost_findings(judged)))
-    return made, result
+    return made, StageResult(frames={"contract_costs": costs.drop("end_date").lazy()}, findings=findings)
 
 
 def disclosed(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:

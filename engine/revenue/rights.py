@@ -12,6 +12,7 @@ only as far as the price is not claimed otherwise.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -43,16 +44,18 @@ def positions(books: Books, claims: Claims, moves: pl.DataFrame, as_of: dt.date)
     `moves`: further steps (contract_id, date, seq and any of FLOWS, not cumulative).
     """
     flows = [_performance(books), _claim_steps(claims, books.contracts), _unnamed(claims), _plan_steps(books, claims.plan), moves]
-    whole = pl.concat([_flow_columns(frame) for frame in flows]).filter(pl.col("date") <= as_of)
-    steps = whole.group_by(STEP).agg(pl.col(FLOWS).sum()).sort(STEP)
-    steps = steps.join(books.contracts.select("contract_id"), on="contract_id", how="semi", maintain_order="left")
-    steps = steps.with_columns(pl.col(FLOWS).cum_sum().over("contract_id").cast(MONEY))
+    present = [name for name in FLOWS if any(name in frame.columns and frame.height for frame in flows)]
+    whole = pl.concat([_flow_columns(frame, present) for frame in flows]).filter(pl.col("date") <= as_of)
+    whole = whole.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
+    steps = whole.group_by(STEP).agg(pl.col(present).sum()).sort(STEP)
+    steps = steps.with_columns(pl.col(present).cum_sum().over("contract_id").cast(MONEY))
+    steps = steps.select(*STEP, *(name if name in present else ZERO.alias(name) for name in FLOWS))
     return _netted(_with_position(_with_terms(steps, books, claims)), books.contracts)
 
 
-def _flow_columns(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with every flow, 0 where it has none."""
-    given = [pl.col(name).cast(MONEY) if name in frame.columns else ZERO.alias(name) for name in FLOWS]
+def _flow_columns(frame: pl.DataFrame, flows: Sequence[str]) -> pl.DataFrame:
+    """Return the frame with the flows named, 0 where it has none."""
+    given = [pl.col(name).cast(MONEY) if name in frame.columns else ZERO.alias(name) for name in flows]
     return frame.select("contract_id", "date", pl.col("seq").cast(pl.Int32), *given)
 
 
@@ -62,15 +65,16 @@ def sequenced(cash: pl.DataFrame) -> pl.DataFrame:
 
 
 def _performance(books: Books) -> pl.DataFrame:
-    done = books.performance.filter(~pl.col("is_planned"))
+    done = books.performance.lazy().filter(~pl.col("is_planned"))
     is_as_invoiced = pl.col("timing") == "as_invoiced"
     gross = pl.coalesce("gross_amount", "amount")
-    return done.select(
+    flows = done.select(
         "contract_id", pl.col("posting_date").alias("date"), pl.lit(0).alias("seq"),
         pl.when(is_as_invoiced).then(ZERO).otherwise(gross).alias("earned_gross"),
         pl.when(is_as_invoiced).then(gross).otherwise(ZERO).alias("earned_as_invoiced"),
         pl.col("amount").alias("recognized"), (gross - pl.col("amount")).alias("payable"),
     )  # fmt: skip
+    return flows.group_by(STEP).agg(pl.all().sum()).collect()
 
 
 def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
@@ -158,7 +162,7 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
     price = books.price.with_columns(
         (pl.col("stated").fill_null(ZERO) + pl.col("included_variable").fill_null(ZERO)).cast(MONEY).alias("promised")
     ).select("contract_id", "date", "transaction_price", "promised").sort("date")
-    known = steps.sort("date").join_asof(price, on="date", by="contract_id", check_sortedness=False).sort(STEP)
+    known = steps.join_asof(price, on="date", by="contract_id", check_sortedness=False)
     totals = claims.plan.group_by("contract_id").agg(
         pl.col("amount").sum().alias("planned"),
         pl.col("amount").filter(pl.col("is_unconditional")).sum().alias("planned_due"),
@@ -285,6 +289,8 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
 def _within_groups(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Net contract assets and liabilities of contracts that are combined, on the days of all of them (606-10-25-9)."""
     combined = contracts.filter(pl.len().over("group_id") > 1).select("contract_id")
+    if combined.is_empty():
+        return steps
     alone = steps.join(combined, on="contract_id", how="anti", maintain_order="left")
     parts = steps.join(combined, on="contract_id", how="semi", maintain_order="left")
     if not parts.height:

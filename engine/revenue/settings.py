@@ -114,9 +114,4 @@ def accounts_frame(contracts: pl.DataFrame, versions: Versions) -> pl.DataFrame:
         for role in ACCOUNT_ROLES
     ]
     table = pl.DataFrame(rows, schema={"version": pl.Int32(), "account_role": pl.String(), "account": pl.String()}, orient="row")
-    return (
-        contracts.select("contract_id", "version")
-        .join(table, on="version", how="inner")
-        .drop("version")
-        .sort("contract_id", "account_role")
-    )
+    return contracts.select("contract_id", "version").join(table, on="version", how="inner").drop("version")

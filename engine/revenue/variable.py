@@ -13,6 +13,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.exact import money_units, part_units, wide
+from engine.revenue.frames import empty
 from engine.revenue.records import Records
 
 LEVELS: Final[dict[str, pl.DataType]] = {
@@ -25,6 +26,11 @@ LEVELS: Final[dict[str, pl.DataType]] = {
     "is_variable": pl.Boolean(),
     "evidence": pl.List(pl.String()),
 }
+
+_QUANTITIES: Final[dict[str, pl.DataType]] = {
+    "contract_line_id": pl.String(), "date": pl.Date(), "quantity": polars_dtype(Kind.PRICE), "unit_price": polars_dtype(Kind.PRICE),
+    "is_retrospective": pl.Boolean(), "evidence": pl.List(pl.String()),
+}  # fmt: skip
 
 _PCT: Final = polars_dtype(Kind.PCT)
 _MONEY: Final = polars_dtype(Kind.MONEY)
@@ -78,6 +84,8 @@ def included_estimates(records: Records, contracts: pl.DataFrame, lines: pl.Data
 
 
 def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    if records.frame("variable_estimate").is_empty():
+        return empty(LEVELS)
     made = included_estimates(records, contracts, lines).filter(pl.col("included").is_not_null())
     about = lines.select(
         "contract_line_id", "variable_allocation", "variable_kind", "variable_amount", "pricing", "offering", "role", "commission_pct"
@@ -114,6 +122,8 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     Hours worked beyond those expected raise the expectation, at the month's last work.
     """
     chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
+    if chosen.is_empty():
+        return empty(LEVELS)
     stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
         "contract_line_id",
         pl.coalesce("event_date", "signed_date").alias("date"),
@@ -175,6 +185,8 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     Columns: contract_line_id, date, quantity, unit_price (of the tier it falls in), is_retrospective, evidence.
     """
     chosen = lines.filter(pl.col("pricing") == "tiers")
+    if chosen.is_empty():
+        return empty(_QUANTITIES)
     stated = records.frame("variable_estimate").join(chosen, on="contract_line_id", how="semi").filter(pl.col("quantity").is_not_null())
     signed = chosen.filter(pl.col("quantity").is_not_null()).select(
         "contract_line_id", pl.col("signed_date").alias("date"), "quantity", "evidence"
@@ -216,6 +228,8 @@ def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
 def _tiers(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return the price of lines with volume tiers at the expected quantity: all units at its tier, or each tier's own."""
     expected = expected_quantities(records, lines).with_row_index("row")
+    if expected.is_empty():
+        return empty(LEVELS)
     by_tier = tier_value(expected.select("row", "contract_line_id", "quantity"), records.frame("price_tier"))
     whole = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     value = pl.when(pl.col("is_retrospective").fill_null(value=False)).then(whole).otherwise(pl.col("value"))
@@ -245,6 +259,8 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     chosen = lines.join(fees, on="contract_line_id", how="left", maintain_order="left", suffix=".fee").filter(
         (pl.col("pricing") == "cost_plus") | pl.col("target_fee").is_not_null()
     )
+    if chosen.is_empty():
+        return empty(LEVELS)
     stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
         "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col("estimated_cost").alias("cost"), "evidence"
     )
