@@ -37,7 +37,7 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
     pairs = grouped[0].join(grouped[1], on=PAIR, how="inner", suffix="_r")
     alone = [each.join(pairs.select(PAIR), on=PAIR, how="anti") for each in rest]
     frames = [_differing(pairs), _missing(alone[0], 0), _missing(alone[1], 1)]
-    breaks = pl.concat(frames, how="diagonal")
+    breaks = pl.concat(frames, how="diagonal").with_columns(pl.col("by_exchange").fill_null(value=False))
     return _with_expectation(breaks, policy, context)
 
 
@@ -53,6 +53,10 @@ def _left_over(sides: TwoSides, matched: Matched, side: int, pair: str | None) -
 
 def _by_pair(lines: pl.DataFrame) -> pl.DataFrame:
     dates = [pl.col(name).first() for name in ("due", "breach", "waived") if name in lines.columns]
+    if "original" in lines.columns:
+        one = pl.col("original_currency").n_unique() == 1
+        told = (one & pl.col("original").is_not_null().all()).alias("_told")
+        dates += [pl.col("original").sum(), pl.col("original_currency").first(), told]
     return lines.group_by(PAIR, maintain_order=True).agg(
         pl.col("id", "entity", "currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "reason").first(),
         pl.col("amount").sum(), pl.len().alias("lines"), pl.col("evidence").explode().head(_PLACES), pl.col("row").alias("rows"), *dates,
@@ -67,8 +71,17 @@ def _differing(pairs: pl.DataFrame) -> pl.DataFrame:
         *(pl.coalesce(name, f"{name}_r").alias(name)
           for name in ("currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "reason")),
         pl.concat_list("evidence", "evidence_r").list.head(_PLACES).alias("evidence"),
-        (pl.col("amount") - pl.col("amount_r")).alias("difference"),
+        (pl.col("amount") - pl.col("amount_r")).alias("difference"), _by_exchange(pairs.columns).alias("by_exchange"),
     )  # fmt: skip
+
+
+def _by_exchange(columns: list[str]) -> pl.Expr:
+    """Say whether both sides are equal in the records' own currency, which is not the one compared: only the rate differs."""
+    if "original" not in columns:
+        return pl.lit(value=False)
+    same = (pl.col("original") == pl.col("original_r")) & (pl.col("original_currency") == pl.col("original_currency_r"))
+    foreign = pl.col("original_currency") != pl.coalesce("currency", "currency_r")
+    return (pl.col("_told") & pl.col("_told_r") & same & foreign).fill_null(value=False)
 
 
 def _missing(lines: pl.DataFrame, side: int) -> pl.DataFrame:

@@ -126,6 +126,11 @@ def _in_order(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.sort("id", "entity", "amount", "date", "currency", maintain_order=True).with_row_index("row")
 
 
+def _states_originals(policy: ReconciliationPolicy) -> bool:
+    """Say whether amounts are compared in functional currency and those of the records' own are known on both sides."""
+    return policy.currency == "functional" and any(side.original is not None for side in (*policy.left, *policy.right))
+
+
 def pair_column(policy: ReconciliationPolicy) -> str | None:
     """Return the column by which what is left over on both sides is one break: that of the first pass, unless the policy says."""
     if policy.breaks.pair_on:
@@ -147,6 +152,12 @@ def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> 
             add_key(part, policy.breaks.pair_on, name, PAIR, wanted)
         for by in part.side.sum:
             wanted.add(f"sum:{by}", part.compiled(by))
+        if _states_originals(policy):
+            original = pl.lit(None, dtype=WIDE)
+            wanted.expressions["original"] = original.alias("original")
+            if part.side.original is not None and not part.side.sum:
+                compiled = part.compiled(part.side.original)
+                wanted.add("original", compiled, compiled.expression.cast(WIDE))
         if name == "left":
             _add_expectation(part, policy, wanted)
         lines = part_lines(part, wanted).with_columns(
@@ -190,6 +201,9 @@ def _in_policy_currency(frame: pl.DataFrame, policy: ReconciliationPolicy, facts
     """Convert, unrounded, where the policy compares in functional currency; `converted` says which lines were."""
     if policy.currency == "contract":
         return frame
+    if "original" in frame.columns:
+        own = pl.when("is_functional").then("original").otherwise("amount")
+        frame = frame.with_columns(own.cast(WIDE).alias("original"), pl.col("currency").alias("original_currency"))
     functional = pl.lit(home, dtype=pl.String)
     entities = facts.frame("legal_entity")
     if entities is not None:

@@ -228,7 +228,8 @@ def _break_lines(lines: tuple[pl.DataFrame, pl.DataFrame], breaks: pl.DataFrame)
     """Return the lines of breaks with the sort of explanation the break has."""
     sort = (
         pl.when(pl.col("expectation").is_in(["expected", "waived"])).then(pl.lit("timing"))
-        .when(pl.col("cause").is_not_null()).then(pl.lit("known_cause")).otherwise(pl.lit("open"))
+        .when(pl.col("cause").is_not_null()).then(pl.lit("known_cause"))
+        .when("by_exchange").then(pl.lit("fx")).otherwise(pl.lit("open"))
     )  # fmt: skip
     numbered = breaks.with_row_index("at").with_columns(sort.alias("sort"), pl.col("difference").abs().alias("size"))
     frames = []

@@ -52,10 +52,19 @@ def break_findings(breaks: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
     found: list[pl.DataFrame] = []
     for sort in (DIFFERS, MISSING_RIGHT, MISSING_LEFT):
         case = told.policy.breaks.case(sort)
-        rows = standing.filter(pl.col("break") == sort)
-        if case is not None and rows.height:
-            found.append(told.frame(_case_findings(rows, sort, case, told)))
+        for by_exchange in (False, True):
+            rows = standing.filter((pl.col("break") == sort) & (pl.col("by_exchange") == by_exchange))
+            if case is not None and rows.height:
+                own = case if not by_exchange else case.model_copy(update=_OTHER_RATE)
+                found.append(told.frame(_case_findings(rows, sort, own, told)))
     return found
+
+
+# The amounts agree, so nothing is missing or wrong but the rate.
+_OTHER_RATE: Final = {
+    "kind": "exchange_differs", "severity": "low",
+    "remedy": "Find which rate belongs to the day and post the difference to exchange gains and losses.",
+}  # fmt: skip
 
 
 def _case_findings(rows: pl.DataFrame, sort: str, case: BreakCase, told: Told) -> pl.DataFrame:
@@ -127,7 +136,8 @@ def _message(sort: str, named: str, columns: list[str], told: Told) -> pl.Expr:
     if sort == DIFFERS:
         return pl.concat_str(
             _name(named), pl.lit(": "), shown(pl.col("left_amount")), pl.lit(f" in {systems['left']}, "), shown(pl.col("right_amount")),
-            pl.lit(f" in {systems['right']}; the difference is "), shown(pl.col("_signed")), pl.lit("."),
+            pl.lit(f" in {systems['right']}; the difference is "), shown(pl.col("_signed")),
+            pl.when("by_exchange").then(pl.lit(", all of it exchange: in their own currency both are equal.")).otherwise(pl.lit(".")),
         )  # fmt: skip
     other = systems["right" if named == "left" else "left"]
     why = pl.concat_str(pl.lit(" ("), pl.col("reason"), pl.lit(")")).fill_null("")

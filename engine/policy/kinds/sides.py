@@ -60,7 +60,8 @@ class Side(Strict):
     With `system` the lines are the source records of those systems, without it the agreed records;
     an output of an earlier stage has no system. Where none of them supplies such records, those of
     `otherwise` stand in (a PSA that also invoices). `amount_in` says whether the amount is in the
-    record's currency or already in functional currency. `sum` joins lines that share these keys
+    record's currency or already in functional currency; of the latter `original` states the amount in the
+    record's currency, so that a difference of rates is known for one. `sum` joins lines that share these keys
     into one; `called` names what a joined line is. A key that is `null` has no value on this side: its
     lines do not meet by it. Totals are told by `scope`, by default the legal
     entity.
@@ -72,6 +73,7 @@ class Side(Strict):
     where: str | None = None
     amount: str
     amount_in: Literal["contract", "functional"] = "contract"
+    original: str | None = None
     currency: str | None = None
     rate: str | None = None
     date: str | None = None
@@ -138,10 +140,10 @@ def check_side(side: Side, document: Document, place: Location) -> list[Diagnost
     if side.where is not None:
         found += compile_side(side, side.where, document, (*place, "where"), is_condition=True).diagnostics
     found += _of_category(side, side.amount, document, (*place, "amount"), Category.NUMBER)
-    for name in ("currency", "rate", "legal_entity", "scope", "contract", "customer"):
+    for name in ("original", "currency", "rate", "legal_entity", "scope", "contract", "customer"):
         text = getattr(side, name)
         if text is not None:
-            category = Category.NUMBER if name == "rate" else Category.TEXT
+            category = Category.NUMBER if name in ("original", "rate") else Category.TEXT
             found += _of_category(side, text, document, (*place, name), category)
     if side.date is not None:
         found += _of_category(side, side.date, document, (*place, "date"), Category.DATE, Category.TIME)

@@ -269,3 +269,29 @@ passes:
     run = reconcile(policy, billing=invoices("I1,A,C1,2026-01-02,EUR,100.00,posted"), erp={"journal_line": journal})
     assert run.matches("confirmed") == run.matches("suggested") == []
     assert run.kinds() == [("amounts_differ", "I1")]
+
+
+def test_what_agrees_in_its_own_currency_differs_by_exchange_alone(reconcile: Reconcile) -> None:
+    policy = (
+        HEAD
+        + """currency: functional
+left: {entity: invoice, system: erp, amount: gross_amount, keys: {document: invoice_id}}
+right: {entity: journal_line, system: erp, amount: functional_debit, amount_in: functional, original: debit,
+        keys: {document: source_document_id}}
+passes: [{id: document, match: many_to_many, on: document}]
+"""
+    )
+    entity = "legal_entity_id,functional_currency\nLE1,EUR\n"
+    billed = (
+        "invoice_id,legal_entity_id,currency,gross_amount,exchange_rate\n"
+        "I1,LE1,USD,100.00,0.90\nI2,LE1,USD,50.00,0.90\nI3,LE1,EUR,10.00,1\n"
+    )
+    booked = (
+        "journal_line_id,legal_entity_id,source_document_id,currency,debit,functional_debit\n"
+        "J1,LE1,I1,USD,100.00,95.00\nJ2,LE1,I2,USD,40.00,38.00\nJ3,LE1,I3,EUR,10.00,10.00\n"
+    )
+    run = reconcile(policy, erp={"legal_entity": entity, "invoice": billed, "journal_line": booked})
+    assert run.kinds() == [("amounts_differ", "I2"), ("exchange_differs", "I1")]
+    tie = run.tie()
+    assert (tie["difference"], tie["explained_fx"], tie["unexplained"]) == (Decimal("2.00"), Decimal("-5.00"), Decimal("7.00"))
+    assert "all of it exchange" in run.frame("findings").filter(pl.col("kind") == "exchange_differs")["message"].item()
