@@ -30,8 +30,8 @@ def _status(row: dict[str, Any]) -> str:
     """Say what a tie-out comes to: tied, what explains its difference, or what nothing explains."""
     if row["status"] == "open":
         return f"open: {row['unexplained']:,.2f}, breaks {row['breaks']:,}"
-    if row["status"] == "tied":
-        return "tied"
+    if row["status"] in ("tied", "not_comparable"):
+        return str(row["status"]).replace("_", " ")
     parts = [
         f"{name.removeprefix('explained_').replace('_', ' ')} {amount:,.2f}"
         for name, amount in row.items() if name.startswith("explained_") and amount
@@ -51,7 +51,7 @@ def _print_rows(console: Any, rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = rows if len(rows) <= _SCREEN else [row for row in rows if row["status"] in ("open", "review")]
+    shown = rows if len(rows) <= _SCREEN else [row for row in rows if row["status"] in ("open", "review", "not_comparable")]
     if shown:
         columns = ("tie-out", _right("left"), _right("right"), "in", _right("ties"), "status")
         table = Table(*columns, title="What ties", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -99,7 +99,9 @@ def _tie_outs(frame: pl.DataFrame | None, period: str, policy: ClosePolicy) -> B
     if frame is None:
         return BoardLine(question, "no tie-out was made", blocks=True)
     within = frame.filter(pl.col("period").is_null() | (pl.col("period") <= period))
-    wrong = within.filter(pl.col("unexplained").abs() > pl.lit(policy.unexplained_above).cast(pl.Decimal(38, 6)))
+    above = pl.col("unexplained").abs() > pl.lit(policy.unexplained_above).cast(pl.Decimal(38, 6))
+    # What cannot be compared does not tie.
+    wrong = within.filter(above | (pl.col("status") == "not_comparable"))
     names = sorted(set(wrong["reconciliation"].to_list()))
     return BoardLine(question, ", ".join(names) if names else "none", bool(names))
 

@@ -16,7 +16,7 @@ from dashboard.views.plain import plain
 from dashboard.views.reconciliation import LINES, STATUSES, explained_by, lines
 from dashboard.views.tables import Column, FrameRows, Query
 
-_COLOURS: Final = ("#d9534f", "#f0ad4e", "#8fb8de", "#5cb85c")
+_COLOURS: Final = ("#d9534f", "#b39ddb", "#f0ad4e", "#8fb8de", "#5cb85c")
 
 
 def show_matrix(cells: pl.DataFrame) -> None:

@@ -9,12 +9,14 @@ import polars as pl
 from dashboard.views.tables import Column
 from dashboard.views.workspace import RunEntry, output
 
+STATUSES: Final = ("open", "not_comparable", "review", "explained", "tied")
+
 TIE_OUTS: Final = (
     Column("reconciliation", "Tie-out", filtered=True, searched=True), Column("scope", "Scope", filtered=True, searched=True),
     Column("period", "Period", filtered=True), Column("left_system", "Left", filtered=True), Column("right_system", "Right", filtered=True),
     Column("left_total", "Left total", "money"), Column("right_total", "Right total", "money"), Column("difference", "Difference", "money"),
     Column("explained", "Explained", "money"), Column("unexplained", "Unexplained", "money"), Column("matched", "Matched", "count"),
-    Column("breaks", "Breaks", "count"), Column("status", "Status", "code", filtered=True, ranks=("open", "review", "explained", "tied")),
+    Column("breaks", "Breaks", "count"), Column("status", "Status", "code", filtered=True, ranks=STATUSES),
     Column("currency", "Currency", filtered=True, shown=False),
 )  # fmt: skip
 
@@ -27,8 +29,6 @@ LINES: Final = (
     Column("key", "Key", searched=True), Column("match_id", "Match", searched=True, shown=False),
     Column("currency", "Currency", filtered=True, shown=False),
 )  # fmt: skip
-
-STATUSES: Final = ("open", "review", "explained", "tied")
 
 
 def matrix(run: RunEntry) -> pl.DataFrame | None:

@@ -19,8 +19,8 @@ from engine.reconcile.frames import PassSpec
 from engine.reconcile.passes import match_lines
 from engine.reconcile.sides import TwoSides, applicable_parts, read_sides, system_name
 from engine.reconcile.sources import period_of
-from engine.reconcile.tieouts import TIEOUT_SCHEMA, matrix, tie_out
-from engine.reconcile.told import Told, bias_findings, break_findings, total_findings, unknown_findings
+from engine.reconcile.tieouts import NOT_COMPARABLE, TIEOUT_SCHEMA, matrix, tie_out
+from engine.reconcile.told import Told, bias_findings, break_findings, total_findings, uncovered_findings, unknown_findings
 from engine.reconcile.tolerance import Budget, Tolerance
 from engine.reconcile.written import EXPECTATION_SCHEMA, MATCH_SCHEMA, adjustment_rows, expectation_rows, match_rows
 from engine.stage import Context, Facts, StageResult
@@ -100,9 +100,12 @@ def _tie_out(
     tieouts = tie_out(sides, matched, breaks, policy, systems, period)
     written.tieouts.append(tieouts)
     result.findings += unknown_findings(sides, told)
+    result.findings += uncovered_findings(tieouts, told)
     if not policy.passes:
         result.findings += total_findings(tieouts, told)
         return None
+    uncovered = tieouts.filter(pl.col("status") == NOT_COMPARABLE)["scope"].unique()
+    breaks = breaks.filter(~pl.col("legal_entity_id").is_in(uncovered.implode()).fill_null(value=False))
     written.matches.append(match_rows(sides, matched, policy))
     for rows, kept in (
         (expectation_rows(sides, matched, policy, context), written.expectations),

@@ -37,6 +37,12 @@ PLACE: Final = "place"
 
 ALL: Final = "all"
 
+NOT_COMPARABLE: Final = "not_comparable"
+"""The status of a tie-out of which one side supplies nothing."""
+
+# Fewer lines than these, without a counterpart of their scope, are told one by one.
+_NOT_FEW: Final = 5
+
 # So many places are numbered without gaps.
 _FEW_PLACES: Final = 1 << 20
 
@@ -73,8 +79,15 @@ def tie_out(
     )
     rows = rows.with_columns((pl.col("left_total") - pl.col("right_total")).alias("difference"))
     rows = _explained(rows) if policy.passes else _explained_total(rows, policy)
+    rows = rows.with_columns(_uncovered(policy).alias("_uncovered"))
+    none = pl.when("_uncovered").then(None)
+    rows = rows.with_columns(
+        none.otherwise("difference").alias("difference"), none.otherwise("unexplained").alias("unexplained"),
+        pl.when("_uncovered").then(0).otherwise("breaks").alias("breaks"),
+    )
     status = (
-        pl.when((pl.col("breaks") > 0) | (pl.col("unexplained") != 0)).then(pl.lit("open"))
+        pl.when("_uncovered").then(pl.lit(NOT_COMPARABLE))
+        .when((pl.col("breaks") > 0) | (pl.col("unexplained") != 0)).then(pl.lit("open"))
         .when(pl.col("suggested") > 0).then(pl.lit("review"))
         .when((pl.col("difference") != 0) | pl.any_horizontal(pl.col(f"explained_{name}") != 0 for name in EXPLANATIONS))
         .then(pl.lit("explained")).otherwise(pl.lit("tied"))
@@ -85,6 +98,25 @@ def tie_out(
     )  # fmt: skip
     shown = complete.select(pl.col(name).cast(dtype) for name, dtype in TIEOUT_SCHEMA.items())
     return shown.sort("scope", "period", "currency", nulls_last=True)
+
+
+def _uncovered(policy: ReconciliationPolicy) -> pl.Expr:
+    """Say of which rows one side supplies nothing, so that the amount of the other is no difference.
+
+    Where totals are compared: no line of the scope and currency. Where lines meet: no line of the
+    scope at all, while the side has lines of other scopes and the other side has not just a few.
+    """
+    empty = {side: pl.col(f"{side}_lines") == 0 for side in ("left", "right")}
+    if not policy.passes:
+        return (empty["left"] | empty["right"]) & (pl.col("difference") != 0)
+    if any(side.scope is not None for side in (*policy.left, *policy.right)):
+        return pl.lit(value=False)
+    found = pl.lit(value=False)
+    for side, other in (("left", "right"), ("right", "left")):
+        of_scope, named = pl.col(f"{side}_lines").sum().over("scope"), pl.col(f"{side}_lines").filter(pl.col("scope").is_not_null()).sum()
+        many = pl.col(f"{other}_lines").sum().over("scope") >= _NOT_FEW
+        found = found | (pl.col("scope").is_not_null() & (of_scope == 0) & (named > 0) & many & (pl.col("unexplained") != 0))
+    return found
 
 
 def _totals(lines: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
@@ -274,7 +306,8 @@ def _explained_total(rows: pl.DataFrame, policy: ReconciliationPolicy) -> pl.Dat
 
 def matrix(tieouts: pl.DataFrame) -> pl.DataFrame:
     """Return the tie-out matrix: by pair of systems and currency how many tie, and what is unexplained."""
-    counted = [(pl.col("status") == name).sum().cast(pl.Int64).alias(name) for name in ("tied", "explained", "review", "open")]
+    names = ("tied", "explained", "review", NOT_COMPARABLE, "open")
+    counted = [(pl.col("status") == name).sum().cast(pl.Int64).alias(name) for name in names]
     return (
         tieouts.rename({"explained": "_explained"}).group_by("left_system", "right_system", "currency")
         .agg(

@@ -15,7 +15,7 @@ from engine.reconcile.breaks import DIFFERS, MISSING_LEFT, MISSING_RIGHT
 from engine.reconcile.frames import LEFT
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import TwoSides
-from engine.reconcile.tieouts import MONEY, rounded
+from engine.reconcile.tieouts import ALL, MONEY, NOT_COMPARABLE, rounded
 from engine.reconcile.tolerance import WIDE, Drift, biased
 from engine.stage import Context
 
@@ -169,6 +169,35 @@ def total_findings(tieouts: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
             shown(pl.col("unexplained")), pl.lit("."),
         ).alias("message"),
         pl.lit(case.remedy or "Find the entries that stand on one side only.").alias("remedy"),
+        pl.lit(case.owner or told.policy.owner).alias("owner"),
+    )  # fmt: skip
+    return [told.frame(frame)]
+
+
+def uncovered_findings(tieouts: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
+    """Return a finding for each scope and currency of which one side supplies nothing: no difference, and no tie either."""
+    rows = tieouts.filter(pl.col("status") == NOT_COMPARABLE)
+    if rows.height == 0:
+        return []
+    case = told.policy.breaks.case("total") or BreakCase()
+    severity = case.severity if case.severity in SEVERITY_WORDS else "high"
+    of_scope = pl.when(pl.col("scope") == ALL).then(pl.lit("")).otherwise(pl.concat_str(pl.lit(" of "), "scope"))
+    empty, full = (
+        pl.when((pl.col("left_lines") == 0) == is_left).then(pl.lit(told.systems[0])).otherwise(pl.lit(told.systems[1]))
+        for is_left in (True, False)
+    )
+    there = pl.when(pl.col("left_lines") == 0).then("right_total").otherwise("left_total")
+    frame = rows.select(
+        pl.lit("not_comparable").alias("kind"), pl.lit(severity).alias("severity"), pl.lit("tie_out").alias("entity"),
+        pl.concat_str(
+            pl.lit(f"{told.policy.id}|"), pl.col("scope"), pl.concat_str(pl.lit("|"), "currency").fill_null("")
+        ).alias("entity_id"),
+        "period", "currency", there.abs().alias("amount_at_risk"),
+        pl.concat_str(
+            pl.lit(f"{told.policy.title}: "), empty, pl.lit(" supplies nothing"), of_scope, pl.lit(" that could be compared with the "),
+            shown(there), pl.lit(" in "), full, pl.lit("."),
+        ).alias("message"),
+        pl.lit("Have the missing side exported, or say in the policy that it does not belong there.").alias("remedy"),
         pl.lit(case.owner or told.policy.owner).alias("owner"),
     )  # fmt: skip
     return [told.frame(frame)]

@@ -84,7 +84,7 @@ def test_a_project_knows_its_hours_money_and_what_blocks_it(run: RunEntry) -> No
 
 
 def test_a_pair_of_systems_stands_as_its_worst_tie_out(run: RunEntry) -> None:
-    base = {"left_system": "crm", "right_system": "erp", "breaks": 2, "review": 0}
+    base = {"left_system": "crm", "right_system": "erp", "breaks": 2, "review": 0, "not_comparable": 0}
     euros = {**base, "currency": "EUR", "open": 0, "explained": 1, "tied": 3}
     dollars = {**base, "currency": "USD", "open": 1, "explained": 0, "tied": 0}
     write(run, "tieout_matrix", [euros, dollars])

@@ -295,3 +295,22 @@ passes: [{id: document, match: many_to_many, on: document}]
     tie = run.tie()
     assert (tie["difference"], tie["explained_fx"], tie["unexplained"]) == (Decimal("2.00"), Decimal("-5.00"), Decimal("7.00"))
     assert "all of it exchange" in run.frame("findings").filter(pl.col("kind") == "exchange_differs")["message"].item()
+
+
+def of_entities(*names: str) -> dict[str, str]:
+    """Return invoices I0, I1, … of 10.00 each, one for each legal entity named."""
+    rows = "".join(f"I{number},{name},2026-01-02,EUR,10.00,posted\n" for number, name in enumerate(names))
+    return {"invoice": "invoice_id,legal_entity_id,invoice_date,currency,gross_amount,status\n" + rows}
+
+
+def test_a_legal_entity_that_one_system_does_not_export_is_no_difference(reconcile: Reconcile) -> None:
+    run = reconcile(by_number(), billing=of_entities("LE1", "LE1", *["LE2"] * 5), erp=of_entities("LE1"))
+    assert run.kinds() == [("no_counterpart", "I1"), ("not_comparable", "rec-test|LE2|EUR")]
+    tied = {row["scope"]: (row["status"], row["difference"], row["unexplained"]) for row in run.frame("reconciliations").to_dicts()}
+    assert tied == {"LE1": ("open", Decimal(10), Decimal(10)), "LE2": ("not_comparable", None, None)}
+    assert run.frame("tieout_matrix").select("open", "not_comparable", "unexplained").rows() == [(1, 1, Decimal(10))]
+
+
+def test_a_few_lines_without_counterpart_are_told_one_by_one(reconcile: Reconcile) -> None:
+    run = reconcile(by_number(), billing=of_entities("LE1", *["LE2"] * 4), erp=of_entities("LE1"))
+    assert [kind for kind, _ in run.kinds()] == ["no_counterpart"] * 4
