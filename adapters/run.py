@@ -23,6 +23,7 @@ from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.remedies import draft_files
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
 from adapters.store.database import open_store, store_url
+from adapters.store.policy_versions import require_approved
 from adapters.store.runs import enter_run, scope_of
 from engine.canonical.schema import SCHEMA_VERSION, entity_spec
 from engine.errors import StoreError
@@ -64,6 +65,7 @@ def run_snapshot(
     store: str | None = None,
     known_on: dt.date | None = None,
     approved: pl.DataFrame | None = None,
+    check_approval: bool = True,
     progress: Progress = lambda _: None,
 ) -> RunOutcome:
     """Run a snapshot against policies and publish the result; a run that stands already is returned.
@@ -74,9 +76,14 @@ def run_snapshot(
     The run's folder comes first, then its entry in the store, where its findings move the cases; a
     crash between the two is made good by running again.
 
+    Where the run policy asks for approved policies, others are refused (`check_approval`: a run performed again is not asked).
+
     Raises TieoutError subclasses: wrong usage, policies with mistakes, results that cannot be written.
     """
     policy_set = require_policies(policies)
+    demand = policy_set.run_policy()
+    if check_approval and demand is not None and demand.approved_policies is not None:
+        require_approved(store_url(out, store), policy_set, signed_in=demand.approved_policies == "signed_in")
     with data_docs(policy_set) as docs:
         return _run(snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, approved, docs, progress)
 
@@ -92,7 +99,7 @@ def _run(
     context = Context(as_of or read.file.as_of, known_on, () if calendar is None else calendar.holidays)
     came_from = {"snapshot": str(snapshot.resolve()), "previous": None if previous is None else str(previous.resolve())}
     if approved is None:
-        approved = _approved(store_url(out, store), out, scope_of({"snapshot": read.file.snapshot}), context.as_of)
+        approved = entries_approved_before(store_url(out, store), out, scope_of({"snapshot": read.file.snapshot}), context.as_of)
     run_id = run_id_of(read, before, policy_set, context, approved)
     if is_published(out, run_id):
         manifest = json.loads((out / run_id / MANIFEST).read_text(encoding="utf-8"))
@@ -126,7 +133,7 @@ def _run(
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
 
 
-def _approved(address: str, out: Path, scope: str, as_of: dt.date) -> pl.DataFrame | None:
+def entries_approved_before(address: str, out: Path, scope: str, as_of: dt.date) -> pl.DataFrame | None:
     """Return entries approved before; a store that is not there yet knows none, one that fails says so when the run is entered."""
     try:
         return approved_entries(address, out, scope, as_of)

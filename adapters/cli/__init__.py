@@ -31,6 +31,7 @@ def _load_commands() -> None:
         case_commands,
         close_commands,
         gate_commands,
+        governance_commands,
         history_commands,
         policy_commands,
         remedy_commands,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +45,7 @@ def run(
     mappings: Annotated[Path | None, typer.Option(help="Folder with your own adapter mappings.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Business date, YYYY-MM-DD; default: the snapshot's.")] = None,
     previous: Annotated[Path | None, typer.Option(help="Snapshot of an earlier day, to see what changed.")] = None,
+    policies_as_of: Annotated[str | None, typer.Option(help="Use the policies as they stood approved at the end of this day.")] = None,
     known_on: Annotated[str | None, typer.Option(help="Use only facts known by this day, YYYY-MM-DD.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("runs"),
     store: Annotated[str | None, typer.Option(help="Address of the case store; default: a file beside the runs.")] = None,
@@ -51,10 +54,13 @@ def run(
     """Read a snapshot, hold it to the policies and publish findings, agreed records and a manifest."""
     from adapters.run import run_snapshot
 
-    outcome = run_snapshot(
-        snapshot, policies=policies_folder(policies), mappings=mappings, as_of=parse_date(as_of),
-        previous=previous, out=out, store=store, known_on=parse_date(known_on), progress=_progress(as_json),
-    )  # fmt: skip
+    if policies is not None and policies_as_of is not None:
+        raise UsageError("The policies are given twice.", "Give either --policies or --policies-as-of.")
+    with _policies_of(policies, parse_date(policies_as_of), out, store) as folder:
+        outcome = run_snapshot(
+            snapshot, policies=folder, mappings=mappings, as_of=parse_date(as_of), previous=previous, out=out, store=store,
+            known_on=parse_date(known_on), check_approval=policies_as_of is None, progress=_progress(as_json),
+        )  # fmt: skip
     if as_json:
         body = {
             "run_id": outcome.run_id,
@@ -67,6 +73,19 @@ def run(
     else:
         _print_summary(outcome.manifest, outcome.run_dir, is_new=outcome.is_new)
     raise typer.Exit(1 if outcome.fails else 0)
+
+
+@contextlib.contextmanager
+def _policies_of(given: Path | None, day: dt.date | None, out: Path, store: str | None) -> Iterator[Path]:
+    """Give the policy folder of a run: the one named, or the version that stood approved on a day."""
+    if day is None:
+        yield policies_folder(given)
+        return
+    from adapters.authoring.governance import as_folder, version_on
+    from adapters.store.database import store_url
+
+    with as_folder(version_on(store_url(out, store), day)) as folder:
+        yield folder
 
 
 def _progress(as_json: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 import pydantic
@@ -36,12 +37,21 @@ class Grant(Strict):
         return set(self.roles) <= {"viewer", "project_manager"} and "project_manager" in self.roles
 
 
+class PolicyApproval(Strict):
+    """Say which role approves changes of policies that move no more than so much money in any one currency; None: any amount."""
+
+    role: Role
+    up_to: Decimal | None = None
+
+
 class AccessPolicy(PolicyFile):
     """Who has which roles; a person who is not listed and signs in has those of `everyone`."""
 
     policy: Literal["access"]
     people: tuple[Grant, ...] = ()
     everyone: Words = ()
+    policy_approvals: tuple[PolicyApproval, ...] = (PolicyApproval(role="approver"),)
+    """Who approves changes of policies, the first that suffices; money that nobody told takes the last."""
     cost_rates: tuple[Role, ...] = ("preparer", "approver", "admin")
     """Roles that see what people cost."""
 
@@ -51,6 +61,11 @@ class AccessPolicy(PolicyFile):
         if set(value) - {"viewer"}:
             raise ValueError("everyone may at most be a viewer; name the people who do more")
         return value
+
+    def policy_approver(self, moved: Decimal | None) -> str:
+        """Return the role that approves a change of policies which moves so much money."""
+        sufficient = [each.role for each in self.policy_approvals if moved is not None and (each.up_to is None or moved <= each.up_to)]
+        return (sufficient or [each.role for each in self.policy_approvals[-1:]] or ["approver"])[0]
 
     def roles_of(self, person: str) -> frozenset[str]:
         """Return a person's roles, however the name is capitalized; those of everyone when it is not listed."""

@@ -1,0 +1,119 @@
+"""Policies under approval: what is proposed with its money, what a run may use, an earlier version taken up again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from adapters.authoring.difference import Against, PolicyDifference, policy_difference
+from adapters.policy_folder import policy_files, require_policies
+from adapters.store.audit import Actor
+from adapters.store.database import open_store
+from adapters.store.policy_versions import KINDS_OF_CHANGE, Proposal, approved_version, files_of, propose
+from adapters.store.tables import Approval
+from engine.errors import UsageError
+from engine.policy.kinds.access import AccessPolicy
+from engine.policy.loaded import PolicySet
+
+
+def propose_folder(
+    session: Session, actor: Actor, folder: Path, against: Against | None, *, kind_of_change: str | None, transition: str | None,
+    comment: str, rollback_of: int | None = None,
+) -> tuple[Approval, PolicyDifference | None]:  # fmt: skip
+    """Propose a policy folder; with a snapshot the money it moves decides which role approves it.
+
+    What it is compared with, and who may approve, is the version approved last. Raises PolicyError when the folder has mistakes,
+    UsageError when a change of a revenue policy does not say what kind of change it is.
+    """
+    proposed = require_policies(folder)
+    current = approved_version(session)
+    difference = None
+    rights: PolicySet = proposed
+    if current is not None:
+        with as_folder(files_of(current)) as base:
+            rights = require_policies(base)
+            difference = policy_difference(base, folder, against)
+        _require_kind(difference, kind_of_change)
+    moved = money_moved(difference)
+    largest = None if moved is None else max((abs(each) for each in moved.values()), default=Decimal(0))
+    changes = ["The first version."] if difference is None else [each.sentence() for each in difference.changes]
+    made = Proposal(
+        proposed.fingerprint, policy_files(folder), changes,
+        None if moved is None else {currency: f"{amount:.2f}" for currency, amount in moved.items()},
+        None if current is None else current.subject, kind_of_change, transition, rollback_of, comment,
+    )  # fmt: skip
+    return propose(session, actor, made, _approver(rights, largest)), difference
+
+
+def _require_kind(difference: PolicyDifference, kind_of_change: str | None) -> None:
+    if kind_of_change is not None and kind_of_change not in KINDS_OF_CHANGE:
+        raise UsageError(f"'{kind_of_change}' is no kind of change.", f"The kinds are {', '.join(KINDS_OF_CHANGE)}.")
+    if kind_of_change is None and any(each.kind == "revenue" and each.matters for each in difference.changes):
+        remedy = "Say with --change whether it is for new_facts, a change of an estimate, of a principle, or of an error (ASC 250)."
+        raise UsageError("The revenue policy changes, and the proposal does not say as what.", remedy)
+
+
+def money_moved(difference: PolicyDifference | None) -> dict[str, Decimal] | None:
+    """Return by currency how much a change moves: of what is open to bill, and of revenue in every period; None where nobody told."""
+    if difference is None or difference.impact is None:
+        return None
+    moved: dict[str, Decimal] = {}
+    for frame in (difference.impact.billable, difference.impact.revenue):
+        for row in frame.select("currency", "change").to_dicts():
+            moved[row["currency"] or ""] = moved.get(row["currency"] or "", Decimal(0)) + abs(row["change"])
+    return moved
+
+
+def _approver(policies: PolicySet, moved: Decimal | None) -> str:
+    found = policies.of_kind(AccessPolicy)
+    return found[-1][1].policy_approver(moved) if found else "approver"
+
+
+def roles_in(session: Session, folder: Path, name: str) -> frozenset[str]:
+    """Return a person's roles by the access policy approved last, else by the folder's; every role where neither has one."""
+    from adapters.store.permissions import ROLES
+
+    current = approved_version(session)
+    if current is None:
+        found = require_policies(folder).of_kind(AccessPolicy)
+    else:
+        with as_folder(files_of(current)) as base:
+            found = require_policies(base).of_kind(AccessPolicy)
+    return found[-1][1].roles_of(name) if found else frozenset(ROLES)
+
+
+def version_on(url: str, day: dt.date) -> dict[str, bytes]:
+    """Return the files of the policies as they stood approved at the end of a day; raises UsageError when none were."""
+    store = open_store(url)
+    try:
+        with store.read() as session:
+            version = approved_version(session, day)
+            if version is None:
+                raise UsageError(f"No policies were approved by {day}.", "`tieout policy log` shows when which were.")
+            return files_of(version)
+    finally:
+        store.close()
+
+
+@contextmanager
+def as_folder(files: dict[str, bytes]) -> Iterator[Path]:
+    """Give a kept version of the policies as a folder on disk."""
+    with tempfile.TemporaryDirectory(prefix="policies-") as made:
+        write_folder(files, Path(made))
+        yield Path(made)
+
+
+def write_folder(files: dict[str, bytes], folder: Path) -> None:
+    """Write the files of a version into a folder and remove the policy files that the version does not have."""
+    for name in policy_files(folder) if folder.is_dir() else {}:
+        if name not in files:
+            (folder / name).unlink()
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
