@@ -22,10 +22,13 @@ FIRM = Path(__file__).parents[3] / "samples" / "firm"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
-    out = tmp_path_factory.mktemp("runs")
-    outcome = run_snapshot(FIRM / "2026-10-31", previous=FIRM / "2026-10-30", out=out)
-    return pl.read_parquet(outcome.run_dir / "findings.parquet")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_snapshot(FIRM / "2026-10-31", previous=FIRM / "2026-10-30", out=tmp_path_factory.mktemp("runs")).run_dir
+
+
+@pytest.fixture(scope="module")
+def found(run_dir: Path) -> pl.DataFrame:
+    return pl.read_parquet(run_dir / "findings.parquet")
 
 
 @pytest.mark.parametrize("stage", ["read", "ownership", "billing"])
@@ -42,6 +45,19 @@ def test_each_planted_defect_leads_to_exactly_one_cause(found: pl.DataFrame) -> 
     causes = expected.join(found, on=["kind", "entity", "entity_id"]).group_by("defect").agg(pl.col("cause_id").n_unique())
     assert causes.filter(pl.col("cause_id") != 1).height == 0
     assert causes.height >= 30
+
+
+def test_the_matrix_ties_once_the_expected_findings_are_set_aside(found: pl.DataFrame, run_dir: Path) -> None:
+    with (FIRM / "expected_findings.csv").open(encoding="utf-8") as handle:
+        planted = {(row["kind"], row["entity"], row["entity_id"]) for row in csv.DictReader(handle)}
+    tie_outs = pl.read_parquet(run_dir / "reconciliations.parquet")
+    assert set(tie_outs["status"]) <= {"tied", "explained", "review", "open"}
+    open_rows = tie_outs.filter(pl.col("status") == "open").group_by("reconciliation").agg(pl.col("breaks", "break_amount").sum())
+    assert open_rows.height >= 4
+    for name, breaks, amount in open_rows.rows():
+        own = found.filter(pl.col("rule") == name)
+        assert set(own.select("kind", "entity", "entity_id").rows()) <= planted
+        assert (own.height, own["amount_at_risk"].sum()) == (breaks, amount)
 
 
 @pytest.mark.parametrize(("contracts", "seed"), [(40, 2026), (7, 5), (120, 11), (1, 3)])
