@@ -139,15 +139,14 @@ def inception(
     ).drop("none")
     rest = rows.filter(~pl.col("is_pooled")).with_columns(wide(0).alias("shared"), wide(0).alias("weight"))
     both = pl.concat([pooled, rest.with_columns(wide(0).alias("weight")).select(pooled.columns)])
-    whole = pl.col("weight").sum().over("group_id")
-    coefficient = pl.when(whole > 0).then(_coefficient(pl.col("weight"), whole)).otherwise(wide(0))
+    both = both.with_columns(pl.col("weight").sum().over("group_id").alias("→whole"))
+    coefficient = pl.when(pl.col("→whole") > 0).then(_coefficient(pl.col("weight"), pl.col("→whole"))).otherwise(wide(0))
     made = both.with_columns(
-        (pl.col("shared") * GUARD + pl.col("own") + pl.col("apart")).alias("rem"),
-        wide(0).alias("base"),
-        coefficient.alias("w_rem"),
-        (pl.col("own_variable") + part_units(pl.col("shared_variable"), coefficient, wide(COEFFICIENT))).alias("variable"),
+        (pl.col("shared") * GUARD + pl.col("own") + pl.col("apart")).alias("rem"), wide(0).alias("base"), coefficient.alias("w_rem")
+    ).with_columns(
+        (pl.col("own_variable") + part_units(pl.col("shared_variable"), pl.col("w_rem"), wide(COEFFICIENT))).alias("variable"),
     )
-    made = made.drop("problem").join(held, on="group_id", how="left")
+    made = made.drop("problem", "→whole").join(held, on="group_id", how="left")
     return Allocated(
         made.select(
             "okey",

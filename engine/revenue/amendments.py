@@ -111,7 +111,15 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     later = later.with_columns(pl.coalesce("amount", priced).alias("amount"))
     known = later.join(signed.select("contract_line_id"), on="contract_line_id", how="semi")
     steps = pl.concat([first, known], how="diagonal").sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
-    filled = steps.with_columns(pl.col(name).forward_fill().over("contract_line_id", order_by="place") for name in TERM_FIELDS)
-    return filled.with_columns(
+    # A line that nothing changed has but one step: nothing to carry on, nothing before it.
+    changed = pl.col("contract_line_id").is_duplicated()
+    filled = steps.filter(changed).with_columns(
+        pl.col(name).forward_fill().over("contract_line_id", order_by="place") for name in TERM_FIELDS
+    )
+    after = filled.with_columns(
         pl.col(name).shift(1).over("contract_line_id", order_by="place").alias(f"before.{name}") for name in TERM_FIELDS
     )
+    alone = steps.filter(~changed).with_columns(
+        pl.lit(None, dtype=steps.schema[name]).alias(f"before.{name}") for name in TERM_FIELDS
+    )
+    return pl.concat([alone, after])

@@ -85,10 +85,13 @@ def _left(
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
         pl.col("setting.disclosure.rpo_bands").alias("bands"),
         pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
+        within_months(pl.col("start_date"), pl.col("end_date"), pl.lit(_YEAR)).fill_null(value=False).alias("is_short"),
+        # A contract from notice to notice is as short as the notice.
+        within_months(as_of + pl.duration(days=1), pl.col("term_end"), pl.lit(_YEAR)).fill_null(value=False).alias("is_short_notice"),
     )  # fmt: skip
     key = ["contract_id", "obligation_id"]
     now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
-    done = performance.filter(~pl.col("is_planned")).group_by(*key).agg(pl.col("amount").sum().alias("recognized"))
+    done = performance.lazy().filter(~pl.col("is_planned")).group_by(*key).agg(pl.col("amount").sum().alias("recognized")).collect()
     promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
         pl.col("recognized").fill_null(_ZERO)
     )
@@ -100,10 +103,7 @@ def _left(
     running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
     remaining = pl.max_horizontal(open_price, pl.col("recognized")) - pl.col("recognized")
     elected = pl.col("expedients")
-    short = within_months(pl.col("contract_start"), pl.col("contract_end"), pl.lit(_YEAR)).fill_null(value=False)
-    # A contract from notice to notice is as short as the notice.
-    to_notice = within_months(as_of + pl.duration(days=1), pl.col("term_end"), pl.lit(_YEAR)).fill_null(value=False)
-    short = pl.when(pl.col("evergreen").is_not_null()).then(to_notice).otherwise(short)
+    short = pl.when(pl.col("evergreen").is_not_null()).then("is_short_notice").otherwise("is_short")
     promised = promised.with_columns(
         pl.when(pl.col("evergreen").is_not_null()).then(pl.col("evergreen")).when(pl.col("is_as_invoiced")).then(remaining)
         .otherwise(pl.col("allocated_amount") - pl.col("recognized"))
@@ -147,9 +147,9 @@ def _committed(as_of: pl.Expr) -> pl.Expr:
 def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return what remains with the day it is expected on: as planned, then the rest by its measure."""
     key = ["contract_id", "obligation_id"]
-    planned = performance.filter(pl.col("is_planned") & (pl.col("amount") != 0)).select(
+    planned = performance.lazy().filter(pl.col("is_planned") & (pl.col("amount") != 0)).select(
         *key, pl.col("posting_date").alias("day"), "amount"
-    )
+    ).collect()
     planned = planned.join(left.select(*key, "term_end", "contract_end", "minor_digits"), on=key, how="inner")
     within = planned.with_columns(_through_notice(as_of).alias("amount")).filter(pl.col("amount") != 0)
     # What is planned beyond the notice period is dated too: it is no part of the rest.

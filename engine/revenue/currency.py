@@ -9,7 +9,7 @@ end of a period at the closing rate, and the difference is the exchange gain or 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -39,11 +39,12 @@ class Translated:
     `steps`: the positions with `order`, per balance `functional_<role>` after the step and
     `change_<role>` of the step, `functional_cash`, `functional_income`, `functional_expense`,
     `functional_goods`, `fx_difference` (gain +) and `rate_missing`. `atoms`: the performance with `functional_amount` and
-    `functional_gross`.
+    `functional_gross`. `is_at_par`: every contract is in its entity's own currency.
     """
 
     steps: pl.DataFrame
     atoms: pl.DataFrame
+    is_at_par: bool = False
 
 
 def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataFrame, opened: pl.DataFrame, as_of: dt.date) -> Translated:
@@ -62,7 +63,7 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
     own = (pl.col("currency") == pl.col("functional_currency")).fill_null(value=False)
     other = contracts.filter(~own).select("contract_id")
     if other.is_empty():
-        return _at_par(_with_opening(rows, opened), done)
+        return replace(_at_par(_with_opening(rows, opened), done), is_at_par=True)
     at_par = _at_par(_with_opening(rows.filter(own), opened), done.join(other, on="contract_id", how="anti", maintain_order="left"))
     foreign = _with_opening(_with_remeasurements(rows.filter(~own), contracts, books.periods, as_of), opened)
     foreign = with_layers(_with_rates(foreign, rates, claims))

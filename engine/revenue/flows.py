@@ -61,7 +61,8 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
         on=["calendar", "relates_to_period"], how="left",
     )  # fmt: skip
     # What nothing caught up on tells nothing here.
-    done = performance.filter(~pl.col("is_planned")).join(caught, on=key, how="semi", nulls_equal=True, maintain_order="left")
+    done = performance.lazy().filter(~pl.col("is_planned")).select(*key, "posting_date", "progress", "amount").collect()
+    done = done.join(caught, on=key, how="semi", nulls_equal=True, maintain_order="left")
     seen = done.filter(pl.col("progress").is_not_null()).group_by(*key, "posting_date").agg(pl.col("progress").last())
     seen = seen.with_columns(pl.col("progress").cast(pl.Decimal(38, _FRACTION_SCALE)).to_physical().cast(pl.Int128))
     events = caught.with_columns((pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day")).drop("progress")
@@ -144,7 +145,7 @@ def _looked_up(rows: pl.DataFrame, records: pl.DataFrame | None, key: str, field
 def _of_year(performance: pl.DataFrame, years: pl.DataFrame) -> pl.DataFrame:
     first = pl.lit(years["band_start"].min(), dtype=pl.Date)
     in_year = ~pl.col("is_planned") & (pl.col("posting_date") >= first)
-    done = performance.filter(in_year).drop("currency")
+    done = performance.lazy().filter(in_year).drop("currency", "evidence", "rule").collect()
     rows = done.join(years, on="contract_id", how="inner")
     return rows.filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))
 

@@ -27,9 +27,9 @@ def roll_forward(years: pl.DataFrame, performance: pl.DataFrame, balances: pl.Da
     opening = _position(years, net, pl.col("band_start") - pl.duration(days=1)).rename({"net": "opening"})
     both = _position(opening, net, pl.col("band_end")).rename({"net": "closing"})
     moved = both.filter((pl.col("opening") != 0) | (pl.col("closing") != 0))
-    done = performance.filter(~pl.col("is_planned")).select(
+    done = performance.lazy().filter(~pl.col("is_planned")).select(
         "contract_id", "posting_date", pl.col("nature").alias("cause"), "amount"
-    )
+    ).collect()
     flows = pl.concat([done, entries.select(done.columns)]).join(
         moved.select("contract_id", "band_start", "band_end"), on="contract_id", how="inner"
     ).filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))  # fmt: skip
@@ -92,9 +92,9 @@ def waterfall(closing: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) 
     months; what no plan reaches stands without a month. dimension `waterfall`: recognized | deferred | deferred_undated.
     """
     monthly = pl.col("posting_date").dt.month_start()
-    by_month = performance.filter(pl.col("amount") != 0).group_by(
+    by_month = performance.lazy().filter(pl.col("amount") != 0).group_by(
         "contract_id", monthly.alias("band_start"), "currency", "is_planned"
-    ).agg(pl.col("amount").sum())
+    ).agg(pl.col("amount").sum()).collect()
     past = by_month.filter(~pl.col("is_planned")).with_columns(pl.lit("recognized").alias("dimension_value"))
     ahead = by_month.filter(pl.col("is_planned") & (pl.col("amount") > 0)).join(
         closing.filter(pl.col("contract_liability") > 0).select("contract_id", "contract_liability"), on="contract_id", how="inner"
@@ -151,6 +151,8 @@ def credit_exposures(invoices: pl.DataFrame, applied: pl.DataFrame, closing: pl.
 
 def to_unit(rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return the disclosures with amounts rounded to the policy's unit (`rounding.disclosure_unit`), half away from zero."""
+    if not contracts.select((pl.col("setting.rounding.disclosure_unit") > 0).any()).item():
+        return rows
     units = contracts.select("contract_id", pl.col("setting.rounding.disclosure_unit").cast(pl.Decimal(38, 6)).alias("unit"))
     given = rows.join(units, on="contract_id", how="left", maintain_order="left")
     # amount = unit × (amount ÷ unit, rounded): the quotient of two amounts in millionths is a whole number.

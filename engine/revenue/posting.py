@@ -44,6 +44,12 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
 
 def _whole(books: Books, translated: Translated) -> pl.DataFrame:
     """Return the performance with functional amounts, what is planned among it without."""
+    if translated.is_at_par:
+        gross = pl.coalesce("gross_amount", "amount")
+        told = (pl.when(~pl.col("is_planned")).then(each) for each in (pl.col("amount"), gross))
+        return books.performance.with_columns(
+            each.alias(name) for each, name in zip(told, ("functional_amount", "functional_gross"), strict=True)
+        )
     planned = books.performance.with_row_index("place").filter("is_planned")
     return pl.concat([translated.atoms, planned], how="diagonal").sort("place").drop("place")
 

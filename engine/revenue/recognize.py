@@ -99,7 +99,10 @@ def _differences(points: pl.DataFrame, open_keys: pl.DataFrame, as_of: dt.date) 
     rows = points.join(open_keys.select("id", "timing", "gate_date", "lost_date", "opened_on", "opened"), on="id", how="left")
     rows = rows.filter(_in_time())
     begun = pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
-    rows = rows.filter((pl.col("date") >= pl.col("gate_date")) & begun).sort("id", "is_planned", "date", "order")
+    # By obligation, what is done before what is planned, day and order: one whole number, much quicker to sort than four columns.
+    place = pl.col("id").cast(pl.Int64) - pl.col("id").min().cast(pl.Int64)
+    place = ((place * 2 + pl.col("is_planned").cast(pl.Int64)) * 2**20 + pl.col("date").to_physical().cast(pl.Int64) + 2**19) * 2**22
+    rows = rows.filter((pl.col("date") >= pl.col("gate_date")) & begun).sort(place + pl.col("order"))
     before = pl.when(pl.col("id") == pl.col("id").shift(1)).then(pl.col("minor").shift(1)).otherwise(pl.col("opened"))
     rows = rows.with_columns((pl.col("minor") - before).alias("minor")).filter(pl.col("minor") != 0)
     end = pl.when(pl.col("is_planned")).then(pl.col("period_end")).otherwise(pl.min_horizontal("period_end", pl.lit(as_of)))
@@ -164,9 +167,10 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     reaches = (pl.col("date") > pl.col("lost_date")) & (pl.col("→first") <= pl.col("lost_date")) & (pl.col("lost_date") <= as_of)
     lost = points.filter(reaches).sort("→part", "date").unique("→part", keep="first", maintain_order=True)
     lost = lost.with_columns(pl.col("lost_date").alias("date"))
-    points = pl.concat([points.filter(_in_time()), lost])
-    points = points.unique(["→part", "date"], keep="first", maintain_order=True)
-    points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from"))).sort("→part", "date")
+    if lost.height:
+        kept = points.filter(_in_time())
+        points = pl.concat([kept, lost.join(kept.select("→part", "date"), on=["→part", "date"], how="anti")])
+    points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from")))
     measured = with_revenue(with_progress(points, measures, "date"), minor="minor")
     measured = _scheduled(_prorated(measured, measures))
     return measured.select(

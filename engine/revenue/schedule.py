@@ -54,8 +54,12 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
     made = performance.with_columns(
         planned.alias("planned_amount"), done.alias("recognized_amount"), caught.alias("catch_up_amount"), basis.alias("basis")
     )
+    keyed = made.with_columns(_code(made).alias("→key"))
+    shared = pl.col("→key").is_duplicated()
+    # Mostly a row is one atom: only the others have something to sum.
+    alone = keyed.filter(~shared).with_columns(pl.when(~pl.col("is_planned")).then(pl.col("progress")).alias("progress"))
     summed = (
-        made.with_columns(_code().alias("→key"))
+        keyed.filter(shared)
         .group_by("→key", maintain_order=True)
         .agg(
             pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
@@ -65,22 +69,18 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
             pl.col("progress").filter(~pl.col("is_planned")).last(),
         )
     )
-    return shaped(summed, SCHEDULE).sort(_KEY)
+    both = pl.concat([shaped(frame, SCHEDULE, keep=["→key"]) for frame in (alone, summed)])
+    return both.sort("→key").drop("→key")
 
 
-def _code() -> pl.Expr:
-    """Return one integer per combination of the key: grouping by it is much quicker than by seven texts."""
-    wide = pl.lit(0, dtype=pl.Int128)
-    for name, bits in (
-        ("contract_line_id", 24),
-        ("obligation_id", 24),
-        ("period", 12),
-        ("relates_to_period", 12),
-        ("nature", 4),
-        ("basis", 6),
-    ):
-        wide = wide * 2**bits + pl.col(name).cast(pl.Categorical).to_physical().fill_null(0).cast(pl.Int128)
-    return wide
+def _code(rows: pl.DataFrame) -> pl.Expr:
+    """Return one whole number for each combination of the key, in its order: quicker to group and sort by than seven texts."""
+    code = pl.lit(0, dtype=pl.Int128)
+    for name in _KEY:
+        values = rows[name].drop_nulls().unique().sort()
+        place = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int128) + 1
+        code = code * 2 ** (values.len() + 1).bit_length() + place.fill_null(0)
+    return code
 
 
 def obligations_output(books: Books) -> pl.DataFrame:
