@@ -52,3 +52,37 @@ def diff(
         made = as_html(sections, title) if form == "html" else as_markdown(sections) if form == "markdown" else as_text(sections)
         typer.echo(made.rstrip("\n"))
     raise typer.Exit(1 if found.changes else 0)
+
+
+@policy_app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(help="Workbook to write (.xlsx).")],
+    folder: Annotated[Path | None, typer.Argument(help="Policy folder.")] = None,
+    snapshot: Snapshot = None,
+) -> None:
+    """Write every decision table into a workbook for finance, with what each rule decides when a snapshot is given."""
+    from adapters.authoring.weighing import weigh_folder
+    from adapters.authoring.workbook import export_workbook
+
+    chosen = policies_folder(folder)
+    data, count = export_workbook(chosen, () if snapshot is None else weigh_folder(chosen, snapshot))
+    file.write_bytes(data)
+    typer.echo(f"{count} tables are in {file}. Edit cells, add or delete rows, and give it to `tieout policy import`.")
+
+
+@policy_app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="Workbook that `tieout policy export` wrote, edited.")],
+    folder: Annotated[Path | None, typer.Argument(help="Policy folder to change.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the changes into the folder when nothing stands against them.")] = False,
+    snapshot: Snapshot = None,
+    out: Runs = _RUNS,
+) -> None:
+    """Take the edited cells of a workbook as a patch: check, test and compare it; --write writes it. Exit 1 when it fails."""
+    from adapters.authoring.importing import import_workbook
+
+    if not file.is_file():
+        raise UsageError(f"There is no workbook {file}.", "Give the file that `tieout policy export` wrote.")
+    told, may_write = import_workbook(file.read_bytes(), policies_folder(folder), snapshot, out, write=write)
+    typer.echo(told)
+    raise typer.Exit(0 if may_write else 1)

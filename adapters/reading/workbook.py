@@ -7,7 +7,8 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any, Final
@@ -278,3 +279,59 @@ def _written(sheet: Any, value: Any, *, is_money: bool = False) -> Any:
         cell.number_format = _MONEY_FORMAT
         return cell
     return value
+
+
+HIDDEN: Final = "_tieout"
+"""The hidden sheet of a workbook of tables: what was exported, so that edits can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSheet:
+    """Hold a table as a sheet: `locked` columns cannot be edited, `choices` are offered by column, `remarks` stand by row (header: 0)."""
+
+    name: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    locked: Collection[str] = ()
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    remarks: Mapping[tuple[int, int], str] = field(default_factory=dict)
+
+
+def write_tables(sheets: Sequence[TableSheet], hidden: Sequence[Sequence[str]] = ()) -> bytes:
+    """Return a workbook of tables for people to edit: text cells, lists to choose from, remarks; `hidden` is a sheet apart."""
+    from openpyxl.comments import Comment
+    from openpyxl.styles import Font, Protection
+    from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for each in sheets:
+        sheet = book.create_sheet(each.name)
+        for number, row in enumerate((each.header, *each.rows), start=1):
+            for column, text in enumerate(row, start=1):
+                cell = sheet.cell(number, column)
+                cell.value, cell.data_type, cell.number_format = text, "s", "@"
+                is_locked = number == 1 or each.header[column - 1] in each.locked
+                cell.protection, cell.font = Protection(locked=is_locked), Font(bold=number == 1)
+        for (number, column), text in each.remarks.items():
+            sheet.cell(number + 1, column + 1).comment = Comment(text, "Tieout")
+        for column, name in enumerate(each.header, start=1):
+            letter = get_column_letter(column)
+            widest = max(len(row[column - 1]) for row in (each.header, *each.rows))
+            sheet.column_dimensions[letter].width = min(max(widest + 2, 8), 60)
+            if name in each.choices:
+                listed = DataValidation(type="list", formula1='"' + ",".join(each.choices[name]) + '"', allow_blank=True)
+                sheet.add_data_validation(listed)
+                listed.add(f"{letter}2:{letter}{len(each.rows) + 200}")
+        sheet.freeze_panes = "B2"
+        sheet.protection.sheet, sheet.protection.insertRows, sheet.protection.deleteRows = True, False, False
+    kept = book.create_sheet(HIDDEN)
+    kept.sheet_state = "hidden"
+    for number, hidden_row in enumerate(hidden, start=1):
+        for column, text in enumerate(hidden_row, start=1):
+            cell = kept.cell(number, column)
+            cell.value, cell.data_type = text, "s"
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
