@@ -34,12 +34,16 @@ def side(lines: list[Line]) -> pl.DataFrame:
     )
 
 
-def specs(shapes: list[Shape], *, days: int | None = None) -> list[PassSpec]:
-    """Return passes of the shapes; each looser than the one before."""
+def specs(shapes: list[Shape], *, days: int | None = None, together: bool = False) -> list[PassSpec]:
+    """Return passes of the shapes; each looser than the one before, the last perhaps suggesting what does not tie."""
+    last = len(shapes) - 1
     return [
-        PassSpec(place, f"p{place}", shape, Tolerance(Decimal(place)), days, budget=Budget(Decimal(2)) if place == 2 else None)
+        PassSpec(
+            place, f"p{place}", shape, Tolerance(Decimal(place)), days, budget=Budget(Decimal(2)) if place == 2 else None,
+            together=together and place == last,
+        )
         for place, shape in enumerate(shapes)
-    ]
+    ]  # fmt: skip
 
 
 def groups(result: Matched, left: list[int], right: list[int]) -> set[tuple[object, ...]]:
@@ -55,10 +59,12 @@ def groups(result: Matched, left: list[int], right: list[int]) -> set[tuple[obje
     return set(found)
 
 
-@given(LINES, LINES, st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3), st.sampled_from([None, 0, 3]))
-def test_totals_are_kept_and_no_line_is_used_twice(left: list[Line], right: list[Line], shapes: list[Shape], days: int | None) -> None:
+@given(LINES, LINES, st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3), st.sampled_from([None, 0, 3]), st.booleans())
+def test_totals_are_kept_and_no_line_is_used_twice(
+    left: list[Line], right: list[Line], shapes: list[Shape], days: int | None, together: bool
+) -> None:
     sides = side(left), side(right)
-    result = match_lines(*sides, specs(shapes, days=days))
+    result = match_lines(*sides, specs(shapes, days=days, together=together))
     places = pl.concat([result.members.select("side", "row"), result.left_over.select("side", "row")])
     assert places.unique().height == places.height == len(left) + len(right)
     for which, lines in enumerate(sides):
@@ -71,12 +77,13 @@ def test_rows_in_another_order_give_the_same_matches(
     left: list[Line], right: list[Line], shapes: list[Shape], shuffle: random.Random
 ) -> None:
     # A line's `row` is its canonical place; the order in which the frame holds them does not count.
-    plain = match_lines(side(left), side(right), specs(shapes))
+    asked = specs(shapes, together=True)
+    plain = match_lines(side(left), side(right), asked)
     mixed = [side(lines).with_columns(pl.Series("row", range(len(lines)), dtype=pl.UInt32)) for lines in (left, right)]
     order = [list(range(len(lines))) for lines in (left, right)]
     for each in order:
         shuffle.shuffle(each)
-    again = match_lines(*[lines[each] if each else lines for lines, each in zip(mixed, order, strict=True)], specs(shapes))
+    again = match_lines(*[lines[each] if each else lines for lines, each in zip(mixed, order, strict=True)], asked)
     names = list(range(12))
     assert groups(plain, names, names) == groups(again, names, names)
 
