@@ -80,3 +80,10 @@ def test_every_reason_a_cell_is_held_for_is_documented() -> None:
 
     page = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
     assert not [reason for reason in REASONS if f"`{reason}`" not in page]
+
+
+def test_every_page_of_the_dashboard_has_a_small_picture_in_its_manual() -> None:
+    manual = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    for page in (ROOT / "dashboard" / "screens").glob("*.py"):
+        assert f"(images/{page.stem}.png)" in manual
+        assert (ROOT / "docs" / "images" / f"{page.stem}.png").stat().st_size <= 120_000

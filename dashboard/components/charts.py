@@ -22,12 +22,17 @@ def bars(rows: pl.DataFrame, across: str, amount: str, order: Sequence[str] | No
         for each in rows.to_dicts()
     ]
     chart = alt.Chart(alt.InlineData(values=values)).mark_bar().encode(
-        x=alt.X("x:O", title=None, sort=list(order) if order else "ascending"),
+        x=alt.X("x:O", title=None, axis=alt.Axis(labelAngle=0), sort=list(order) if order else "ascending", scale=_scale(order)),
         y=alt.Y("y:Q", title=None, axis=alt.Axis(format=",.3~s")),
         color=alt.Color("currency:N", title=None, legend=alt.Legend(orient="top")), xOffset="currency:N",
         tooltip=[alt.Tooltip("x:N", title=across.replace("_", " ")), alt.Tooltip("told:N", title=amount.replace("_", " "))],
     )  # fmt: skip
     st.altair_chart(chart.properties(height=240))
+
+
+def _scale(order: Sequence[str] | None) -> alt.Scale | alt.utils.schemapi.UndefinedType:
+    """Return a scale that has a place for every value of an order, also for those without an amount."""
+    return alt.Undefined if order is None else alt.Scale(domain=list(order))
 
 
 def waterfall(rows: pl.DataFrame) -> None:
@@ -41,7 +46,7 @@ def waterfall(rows: pl.DataFrame) -> None:
         ]
         chart = alt.Chart(alt.InlineData(values=values)).mark_bar().encode(
             x=alt.X("period:O", title=None), y=alt.Y("y:Q", title=currency, axis=alt.Axis(format=",.3~s")),
-            color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top")),
+            color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top"), scale=alt.Scale(domain=["recognized", "planned"])),
             tooltip=[alt.Tooltip("period:N"), alt.Tooltip("what:N"), alt.Tooltip("told:N", title="amount")],
         )  # fmt: skip
         st.altair_chart(chart.properties(height=200))

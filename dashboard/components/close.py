@@ -21,7 +21,9 @@ def show_board(lines: list[dict[str, Any]]) -> None:
     """Show every question of the board with its answer; what blocks comes first."""
     blocking = [each for each in lines if each["blocks"]]
     if blocking:
-        st.warning(f"**Not ready.** {len(blocking)} of {len(lines)} questions block the close.", icon=":material/block:")
+        told = [f"**Not ready.** {len(blocking)} of {len(lines)} questions block the close:"]
+        told += [f"**{plain(each['question'])}**: {plain(each['answer'])}" for each in blocking]
+        st.warning("  \n".join(told), icon=":material/block:")
     else:
         st.success("**Ready.** Nothing blocks the close.", icon=":material/check:")
     rows = [

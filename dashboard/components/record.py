@@ -13,6 +13,7 @@ from dashboard.views.lineage import lineage, picture
 from dashboard.views.plain import plain
 from dashboard.views.record import agreed, find_records, search_records, source_rows, told_of
 from dashboard.views.tables import Column, FrameRows, Kind
+from engine.canonical.schema import ENTITIES
 
 _RECORD: Final = "record"
 _LIMIT: Final = 20
@@ -76,7 +77,11 @@ def _lineage(here: Here, identity: str) -> None:
         return
     st.markdown("**Where it comes from**")
     st.graphviz_chart(picture(found))
-    named = st.selectbox("Source rows of", list(found.places), key="record:rows", format_func=lambda each: each.replace("_", " "))
+    # The source rows of the record itself stand above.
+    outputs = [each for each in found.places if each not in ENTITIES]
+    if not outputs:
+        return
+    named = st.selectbox("Source rows of", outputs, key="record:rows", format_func=lambda each: each.replace("_", " "))
     places = found.places[str(named)]
     for each in source_rows(here.run, places[:_ROWS]):
         st.markdown(f":material/description: `{each['place']}`")

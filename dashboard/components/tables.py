@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, Literal
 
 import polars as pl
 import streamlit as st
 
 from dashboard.components.shell import empty
 from dashboard.views.tables import NUMERIC, Column, shown
+
+_WHOLE: Final = 20
+"""Rows up to which a table is as high as it needs, without a bar to scroll."""
 
 
 def small_table(rows: pl.DataFrame, columns: Sequence[Column], nothing: str = "Nothing here.") -> None:
@@ -22,4 +25,5 @@ def small_table(rows: pl.DataFrame, columns: Sequence[Column], nothing: str = "N
         each.name: st.column_config.TextColumn(each.label, alignment="right" if each.kind in NUMERIC else "left", width=each.width)
         for each in columns
     }
-    st.dataframe(shown(rows, columns), hide_index=True, column_config=config)
+    height: Literal["content", "auto"] = "content" if rows.height <= _WHOLE else "auto"
+    st.dataframe(shown(rows, columns), hide_index=True, column_config=config, height=height)

@@ -22,7 +22,7 @@ _COLOURS: Final = ("#d9534f", "#b39ddb", "#f0ad4e", "#8fb8de", "#5cb85c")
 def show_matrix(cells: pl.DataFrame) -> None:
     """Show by pair of systems how many tie-outs there are and how the worst of them stands."""
     values = [
-        {**each, "told": f"{number(each['tie_outs'])}" + (f" · {each['breaks']:,} breaks" if each["breaks"] else "")}
+        {**each, "told": f"{number(each['tie_outs'])}" + _breaks(each["breaks"])}
         for each in cells.to_dicts()
     ]
     base = alt.Chart(alt.InlineData(values=values)).encode(
@@ -36,6 +36,10 @@ def show_matrix(cells: pl.DataFrame) -> None:
         text="told:N"
     )
     st.altair_chart(chart.properties(height=max(120, 44 * cells["left_system"].n_unique())))
+
+
+def _breaks(count: int) -> str:
+    return "" if not count else " · 1 break" if count == 1 else f" · {count:,} breaks"
 
 
 def show_tie_out(here: Here, reconciliation: str) -> None:

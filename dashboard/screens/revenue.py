@@ -21,9 +21,7 @@ with page("Revenue", "What is recognized, planned and still owed, under the firm
         waterfall_chart(waterfall(here.run))
     with closing:
         st.markdown("**Balances at the end**")
-        names = ("contract_asset", "contract_liability", "receivable", "remaining_obligation")
-        labels = ("Contract asset", "Contract liability", "Receivable", "Remaining obligation")
-        small_table(closing_balances(here.run), [Column(name, label, "money") for name, label in zip(names, labels, strict=True)])
+        small_table(closing_balances(here.run), (Column("balance", "Balance", "code"), Column("amount", "Amount", "money")))
     tables = {
         "Schedule": (
             "revenue_schedule",

@@ -6,16 +6,18 @@ from typing import Final
 
 import polars as pl
 
+from dashboard.views.names import with_sentences
 from dashboard.views.tables import Column
 from dashboard.views.workspace import RunEntry, output
 
 FLOWS: Final = (
-    Column("flow", "Flow", searched=True), Column("from_system", "From", filtered=True), Column("to_system", "To", filtered=True),
+    Column("says", "Flow", searched=True, width=280),
+    Column("from_system", "From", filtered=True), Column("to_system", "To", filtered=True),
     Column("entity", "Records", "code", filtered=True), Column("events", "Events", "count"), Column("processed", "Processed", "count"),
     Column("failed", "Failed", "count"), Column("dead_lettered", "Given up", "count"), Column("pending", "Waiting", "count"),
     Column("duplicated", "Twice", "count"), Column("late", "Late", "count"), Column("not_sent", "Never sent", "count"),
     Column("latency_median_seconds", "Median (s)", "count"), Column("latency_longest_seconds", "Longest (s)", "count"),
-    Column("permitted_seconds", "Permitted (s)", "count"),
+    Column("permitted_seconds", "Permitted (s)", "count"), Column("flow", "Id", searched=True),
 )  # fmt: skip
 
 FAILURES: Final = (
@@ -28,7 +30,8 @@ FAILURES: Final = (
 
 def flows(run: RunEntry) -> pl.LazyFrame | None:
     """Return how every flow ran; None when no policy of flows applied."""
-    return output(run, "flows")
+    frame = output(run, "flows")
+    return None if frame is None else with_sentences(run, frame, "flow", "says")
 
 
 def troubled(run: RunEntry) -> pl.LazyFrame | None:

@@ -13,6 +13,12 @@ from dashboard.views.workspace import RunEntry
 MOST: Final = 200
 """Source rows that are named; the rest is counted."""
 
+# Grey is read on a light page and on a dark one.
+_LOOK: Final = (
+    'node [shape=box, style="rounded", fontname="sans-serif", fontsize=11, color="#888888", fontcolor="#888888"]; '
+    'edge [color="#888888", fontcolor="#888888"];'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
@@ -34,7 +40,8 @@ def lineage(run: RunEntry, identity: str) -> Lineage:
         if "evidence" not in frame.collect_schema().names():
             continue
         told = frame.select(pl.col("evidence").explode(empty_as_null=True, keep_nulls=True))
-        rows = told.drop_nulls().unique().sort("evidence").collect()
+        number = pl.col("evidence").str.extract(r":(\d+)$").cast(pl.Int64)
+        rows = told.drop_nulls().unique().sort(pl.col("evidence").str.replace(r":\d+$", ""), number, "evidence").collect()
         if rows.height:
             places[name], counts[name] = rows["evidence"].head(MOST).to_list(), rows.height
     return Lineage(identity, places, counts)
@@ -42,7 +49,7 @@ def lineage(run: RunEntry, identity: str) -> Lineage:
 
 def picture(found: Lineage) -> str:
     """Return the lineage as a graph in the DOT language: files on the left, what came of them, the record on the right."""
-    lines = ["digraph {", "rankdir=LR; bgcolor=transparent;", 'node [shape=box, style="rounded", fontname="sans-serif", fontsize=11];']
+    lines = ["digraph {", "rankdir=LR; bgcolor=transparent;", _LOOK]
     lines.append(f"{_quoted('record')} [label={_quoted(found.identity)}, penwidth=2];")
     for name, places in found.places.items():
         label = f"{name.replace('_', ' ')}\\n{found.counts[name]:,} source rows"

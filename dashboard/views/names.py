@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from adapters.publish import read_manifest
 from dashboard.views.workspace import RunEntry, output
 
 # By column: the agreed record, its key and its name.
@@ -28,3 +29,20 @@ def with_names(run: RunEntry, frame: pl.LazyFrame) -> pl.LazyFrame:
         names = records.select(key, pl.col(name).alias(entity))
         frame = frame.join(names, on=key, how="left", maintain_order="left").with_columns(pl.coalesce(entity, key).alias(entity))
     return frame
+
+
+def with_sentences(run: RunEntry, frame: pl.LazyFrame, rule: str, into: str) -> pl.LazyFrame:
+    """Return a frame with the author's sentence on the rule a column names, or the rule's id without one."""
+    rules = read_manifest(run.folder)["rules"]
+    says = {key.rpartition("#")[2]: place["says"] for key, place in rules.items() if place.get("says")}
+    named = pl.col(rule).replace_strict(says, default=None, return_dtype=pl.String) if says else pl.lit(None, pl.String)
+    return frame.with_columns(pl.coalesce(named, rule).alias(into))
+
+
+def with_scope_names(run: RunEntry, frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a frame whose `scope` is told as `within`: a legal entity by its name, anything else as it is."""
+    records = output(run, "golden/legal_entity")
+    if records is None or "name" not in records.collect_schema().names():
+        return frame.with_columns(pl.col("scope").alias("within"))
+    names = records.select(pl.col("legal_entity_id").alias("scope"), pl.col("name").alias("within"))
+    return frame.join(names, on="scope", how="left", maintain_order="left").with_columns(pl.coalesce("within", "scope").alias("within"))

@@ -10,11 +10,11 @@ from dashboard.views.tables import Column
 from dashboard.views.workspace import RunEntry, output
 
 COLUMNS: Final = (
-    Column("name", "Project", searched=True), Column("manager_name", "Manager", filtered=True, searched=True),
+    Column("name", "Project", searched=True, width=290), Column("manager_name", "Manager", filtered=True, searched=True),
+    Column("on_hold", "On hold", "money"), Column("blocked_by", "Blocked by", "list", filtered=True),
+    Column("ready", "Ready to bill", "money"), Column("hours", "Hours", "number"), Column("hours_approved", "Approved", "number"),
+    Column("billed", "Billed", "money"), Column("recognized", "Recognized", "money"), Column("budget_hours", "Budget hours", "number"),
     Column("status", "Status", "code", filtered=True), Column("service_line", "Service line", filtered=True),
-    Column("hours", "Hours", "number"), Column("hours_approved", "Approved", "number"), Column("budget_hours", "Budget", "number"),
-    Column("ready", "Ready to bill", "money"), Column("on_hold", "On hold", "money"), Column("billed", "Billed", "money"),
-    Column("recognized", "Recognized", "money"), Column("blocked_by", "Blocked by", "list", filtered=True),
     Column("currency", "Currency", filtered=True, shown=False), Column("project_id", "Project id", searched=True, shown=False),
 )  # fmt: skip
 

@@ -6,18 +6,20 @@ from typing import Final
 
 import polars as pl
 
+from dashboard.views.names import with_scope_names, with_sentences
 from dashboard.views.tables import Column
 from dashboard.views.workspace import RunEntry, output
 
 STATUSES: Final = ("open", "not_comparable", "review", "explained", "tied")
 
 TIE_OUTS: Final = (
-    Column("reconciliation", "Tie-out", filtered=True, searched=True), Column("scope", "Scope", filtered=True, searched=True),
+    Column("status", "Status", "code", filtered=True, ranks=STATUSES),
+    Column("says", "What must tie", searched=True, width=300), Column("within", "Within", filtered=True, searched=True),
+    Column("difference", "Difference", "money"), Column("unexplained", "Unexplained", "money"), Column("breaks", "Breaks", "count"),
     Column("period", "Period", filtered=True), Column("left_system", "Left", filtered=True), Column("right_system", "Right", filtered=True),
-    Column("left_total", "Left total", "money"), Column("right_total", "Right total", "money"), Column("difference", "Difference", "money"),
-    Column("explained", "Explained", "money"), Column("unexplained", "Unexplained", "money"), Column("matched", "Matched", "count"),
-    Column("breaks", "Breaks", "count"), Column("status", "Status", "code", filtered=True, ranks=STATUSES),
-    Column("currency", "Currency", filtered=True, shown=False),
+    Column("left_total", "Left total", "money"), Column("right_total", "Right total", "money"), Column("explained", "Explained", "money"),
+    Column("matched", "Matched", "count"),
+    Column("reconciliation", "Tie-out", filtered=True, searched=True), Column("currency", "Currency", filtered=True, shown=False),
 )  # fmt: skip
 
 LINES: Final = (
@@ -43,8 +45,9 @@ def matrix(run: RunEntry) -> pl.DataFrame | None:
 
 
 def tie_outs(run: RunEntry) -> pl.LazyFrame | None:
-    """Return the tie-outs of a run."""
-    return output(run, "reconciliations")
+    """Return the tie-outs of a run, with the sentence of each and the name of what it is told for."""
+    frame = output(run, "reconciliations")
+    return None if frame is None else with_scope_names(run, with_sentences(run, frame, "reconciliation", "says"))
 
 
 def explained_by(run: RunEntry, reconciliation: str) -> pl.DataFrame:

@@ -68,9 +68,10 @@ def waterfall(run: RunEntry) -> pl.DataFrame:
 
 
 def closing_balances(run: RunEntry) -> pl.DataFrame:
-    """Return by currency the balances at the end of the last period the run has."""
+    """Return by balance and currency what stands at the end of the last period the run has."""
     frame = output(run, "contract_balances")
     if frame is None:
         return pl.DataFrame()
     last = frame.filter(pl.col("period") == pl.col("period").max().over("contract_id"))
-    return last.group_by("currency").agg(pl.col(each).sum() for each in _BALANCES).sort("currency").collect()
+    sums = last.group_by("currency").agg(pl.col(each).sum() for each in _BALANCES).sort("currency").collect()
+    return sums.unpivot(on=list(_BALANCES), index="currency", variable_name="balance", value_name="amount")

@@ -10,6 +10,7 @@ from adapters.store.database import Store
 from dashboard.views import actions
 from dashboard.views.access import Person
 from dashboard.views.cases import USUAL, case_detail, case_rows, cases_policy, queue_summary
+from dashboard.views.lineage import lineage, picture
 from dashboard.views.remedies import draft_of, remedy_of
 from dashboard.views.runs import compared, run_before
 from dashboard.views.tables import Query
@@ -166,3 +167,14 @@ def test_a_reason_code_is_given_to_several(workspace: Workspace, store: Store, r
     cases = [str(each) for each in case_rows(workspace, store, run.scope).page(USUAL).rows["case_id"]]
     assert actions.give_reason(store, local, run.scope, cases, policy, "timing") == f"{len(cases)} cases are noted as timing."
     assert {case_detail(store, run, each)["case"]["reason_code"] for each in cases} == {"timing"}
+
+
+def test_a_records_lineage_goes_back_to_files_and_rows(run: RunEntry) -> None:
+    found = lineage(run, "C1")
+    assert found.places["contract"] == ["crm/contract.csv:2", "psa/contract.csv:2"]
+    told = picture(found)
+    assert told.startswith("digraph {")
+    assert told.endswith("}")
+    assert '"f:psa/contract.csv" -> "o:contract"' in told
+    assert '"o:contract" -> record;' in told
+    assert lineage(run, "nothing").places == {}
