@@ -108,6 +108,9 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
         later = at_line_rate(later.join(rates, on="contract_line_id", how="left"), _AMOUNTS).drop(rates.columns[1:])
     # A price per unit stated anew gives the amount where none is stated.
     priced = pl.when(pl.col("action") != "remove").then(pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    by_period = signed.filter(pl.col("pricing") == "periodic")["contract_line_id"]
+    # What costs so much a month is priced by its months.
+    priced = pl.when(~pl.col("contract_line_id").is_in(by_period.implode())).then(priced)
     later = later.with_columns(pl.coalesce("amount", priced).alias("amount"))
     known = later.join(signed.select("contract_line_id"), on="contract_line_id", how="semi")
     steps = pl.concat([first, known], how="diagonal").sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)

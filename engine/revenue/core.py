@@ -46,7 +46,7 @@ from engine.revenue.renewals import with_renewals
 from engine.revenue.settings import Versions
 from engine.revenue.standalone import with_ssp
 from engine.revenue.variable import price_levels
-from engine.revenue.worked import counted_time, unvalued_work
+from engine.revenue.worked import counted_time, unit_prices, unvalued_work
 
 _SETTINGS: Final = {
     "setting.progress.when_unmeasurable": "when_unmeasurable",
@@ -109,8 +109,9 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     terms = with_pooled(line_terms(lines, amended), lines)
     changes = classified(terms, lines, contracts, records, as_of)
     splits = split_changes(changes)
-    periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, as_of))
-    worked = counted_time(records, lines, periods, as_of)
+    periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, terms, as_of))
+    prices = unit_prices(terms)
+    worked = counted_time(records, lines, prices, periods, as_of)
     levels, of_work = levels_of_work(price_levels(records, contracts, lines, terms, worked, as_of), lines)
     financing = contract_financing(
         contracts,
@@ -138,7 +139,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     evolved = evolve(states.drop("opened_on", "opened"), happenings, measures)
     about = _about(states, added, contracts)
     atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), measures, about, periods, as_of)
-    outside = _outside(records, lines, worked, allocated.obligations, observed, contracts, periods, as_of)
+    outside = _outside(records, lines, worked, prices, allocated.obligations, observed, contracts, periods, as_of)
     outside, conceded = with_concessions(outside, of_work, expected_totals(records, lines, terms), periods, as_of)
     outside = _rounded(outside, lines)
     findings = (
@@ -328,12 +329,18 @@ def _about(states: pl.DataFrame, added: pl.DataFrame, contracts: pl.DataFrame) -
     return made.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date"))
 
 
-def _span(contracts: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> tuple[dt.date, dt.date]:
+def _span(contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> tuple[dt.date, dt.date]:
+    """Return the first and the last day of any contract or promise, as signed or as changed later."""
+    named = [
+        (frame, name)
+        for frame, names in ((contracts, ("signed_date", "start_date")), (lines, ("begins", "ends")), (terms, ("start_date", "end_date")))
+        for name in names
+    ]
     days = [
         as_of,
         *(
             day
-            for frame, name in ((contracts, "signed_date"), (contracts, "start_date"), (lines, "begins"), (lines, "ends"))
+            for frame, name in named
             for day in (frame[name].min(), frame[name].max())
             if isinstance(day, dt.date)
         ),
@@ -345,6 +352,7 @@ def _outside(
     records: Records,
     lines: pl.DataFrame,
     worked: pl.DataFrame,
+    prices: pl.DataFrame,
     obligations: pl.DataFrame,
     observed: pl.DataFrame,
     contracts: pl.DataFrame,
@@ -359,7 +367,7 @@ def _outside(
     shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
         _obligation_terms(lines).select("okey", "line_id"), on="okey", how="left"
     )
-    earned = [delivered(records, known, worked, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
+    earned = [delivered(records, known, worked, prices, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
     rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
     head = lines.select(
         "contract_line_id",

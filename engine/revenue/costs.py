@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 import polars as pl
@@ -60,6 +61,28 @@ def contract_costs(
     )
     is_stated = pl.any_horizontal(pl.col(name) != 0 for name in ("opening", "closing", *_FLOWS)) | first
     return rows.filter(is_stated).select(pl.col(name).cast(dtype) for name, dtype in CONTRACT_COSTS.items()).sort("cost_id", "end_date")
+
+
+def with_opened_costs(costs: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return golden contract_cost with the cost assets that opening positions state, as costs of the day they were taken over.
+
+    What is left of such an asset is amortized from the next day to the end of its line. A contract whose own costs are
+    at hand keeps those.
+    """
+    stated = openings.filter((pl.col("cost_asset").fill_null(0) != 0) & (pl.col("as_of_date") <= as_of)).sort("as_of_date")
+    if not stated.height:
+        return costs
+    last = stated.unique("contract_line_id", keep="last", maintain_order=True).drop("currency")
+    about = lines.select("contract_line_id", "contract_id", "end_date").join(costs.select("contract_id"), on="contract_id", how="anti")
+    taken = last.join(about, on="contract_line_id", how="inner").join(
+        openings.select("contract_line_id", "currency").unique("contract_line_id", keep="last"), on="contract_line_id", how="left"
+    )
+    rows = taken.select(
+        pl.format("opening|{}", "contract_line_id").alias("cost_id"), "contract_id", "contract_line_id", pl.lit("fulfil").alias("kind"),
+        pl.col("as_of_date").alias("incurred_date"), pl.col("cost_asset").alias("amount"), "currency",
+        pl.col("as_of_date").dt.offset_by("1d").alias("benefit_start"), pl.col("end_date").alias("benefit_end"), "evidence",
+    )  # fmt: skip
+    return pl.concat([costs, rows], how="diagonal_relaxed").select(costs.columns)
 
 
 def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

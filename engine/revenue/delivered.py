@@ -11,7 +11,7 @@ from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.allocation import share_minor
 from engine.revenue.exact import GUARD, money_units, part_units, units_to_minor, wide
 from engine.revenue.records import Records
-from engine.revenue.worked import valued_in_contract
+from engine.revenue.worked import valued_in_contract, with_unit_price
 
 _MONEY: Final = polars_dtype(Kind.MONEY)
 
@@ -28,9 +28,14 @@ DELIVERED: Final[dict[str, pl.DataType]] = {
 """Amounts earned on a day by a line, in units, before an agent's pass-through is taken out."""
 
 
-def delivered(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return what lines outside the pool earned by day (`DELIVERED`)."""
-    found = [_work(lines, worked), _reported(records, lines), _spent(records, lines, as_of), _used(records, lines, as_of)]
+def delivered(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return what lines outside the pool earned by day (`DELIVERED`); `prices`: of units, where changes give others."""
+    found = [
+        _work(lines, worked),
+        _reported(records, lines, prices),
+        _spent(records, lines, as_of),
+        _used(records, lines, prices, as_of),
+    ]
     return pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in DELIVERED.items()) for frame in found])
 
 
@@ -56,14 +61,16 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _reported(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
     """Return hours told by progress reports at the unit price, for lines without time entries."""
     timed = records.frame("time_entry").filter(pl.col("contract_line_id").is_not_null()).select("contract_line_id").unique()
     chosen = lines.filter(pl.col("is_as_invoiced") & pl.col("unit_price").is_not_null()).join(timed, on="contract_line_id", how="anti")
     about = chosen.select("contract_line_id", "okey", "unit_price", "cap_amount", "minor_digits")
     rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
-    rows = rows.sort("contract_line_id", "as_of_date")
-    so_far = (pl.col("hours_to_date").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date")
+    more = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
+    rows = rows.with_columns((more.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY).alias("so_far"))
+    so_far = pl.col("so_far").cum_sum().over("contract_line_id").cast(_MONEY)
     rows = rows.with_columns(pl.min_horizontal(so_far, "cap_amount").alias("so_far"))
     value = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)
     return rows.select(
@@ -109,7 +116,7 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
     )
 
 
-def _used(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return use priced as it occurs, and royalties on the later of the sale and the licence's transfer."""
     is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")
     by_line = is_royalty & (pl.col("variable_allocation").is_null() | (pl.col("variable_allocation") == "line"))
@@ -119,6 +126,7 @@ def _used(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame
         pl.col("currency").alias("contract_currency"),
     )  # fmt: skip
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
+    rows = with_unit_price(rows, prices, "usage_date")
     priced = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
     licence = pl.col("offering") == "licence"
     opens = (

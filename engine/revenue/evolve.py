@@ -106,11 +106,18 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
 
 
 def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
-    """Add re-estimates to the price on the basis of inception; the satisfied share is earned at once (32-43, 32-45)."""
+    """Add re-estimates to the price on the basis of inception; the satisfied share is earned at once (32-43, 32-45).
+
+    A new value of what is received as it is earned concerns the rest alone: the obligation starts anew from here.
+    """
     own = (
         deltas.filter(pl.col("okey").is_not_null())
         .group_by("okey")
-        .agg(pl.col("delta").sum().alias("own"), pl.col("variable_delta").sum().alias("own.variable"), pl.col("moves_total").any())
+        .agg(
+            pl.col("delta").sum().alias("own"),
+            pl.col("variable_delta").sum().alias("own.variable"),
+            pl.col("moves_total", "revalues").any(),
+        )
     )
     shared = (
         deltas.filter(pl.col("okey").is_null())
@@ -127,11 +134,20 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
     own_gone = part_units(pl.col("own"), pl.col("own_base"), wide(COEFFICIENT))
     variable = part_units(pl.col("pool.variable"), pl.col("→w"), wide(COEFFICIENT))
+    anew = pl.col("revalues").fill_null(value=False)
+    to_come = part_units(pl.col("own"), pl.col("d") - pl.col("n"), pl.col("d"))
+    made = made.with_columns(pl.when(anew).then(to_come).otherwise(pl.col("own")).alias("own"))
+    made = made.with_columns(
+        pl.when(anew).then(pl.col("base") + pl.col("rem") - pl.col("earned.before")).otherwise(pl.col("rem")).alias("rem"),
+        pl.when(anew).then(pl.col("earned.before")).otherwise(pl.col("base")).alias("base"),
+        *(pl.when(anew).then(pl.col(now)).otherwise(pl.col(then)).alias(then) for now, then in (("m", "m0"), ("u", "u0"))),
+    )
+    own_gone = pl.when(anew).then(wide(0)).otherwise(own_gone)
     return made.with_columns(
         (pl.col("base") + gone + own_gone).alias("base"),
         (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
         (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
-    ).drop("own", "own.variable", "pool", "pool.variable", "→w", "→none", "shared")
+    ).drop("own", "own.variable", "pool", "pool.variable", "→w", "→none", "shared", "revalues")
 
 
 def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,9 @@ from engine.revenue.standalone import micros
 MOVING: Final = ("hours", "tiers", "fee")
 """Components whose estimate moves the price and the whole of the measure in one step."""
 
+REVALUED: Final = "noncash at receipt"
+"""A component whose new value concerns what is still to come: what was received keeps the value of its day."""
+
 _QTY: Final = pl.Decimal(38, 10)
 # The place of an end in the contract's order: after every amendment of its day.
 _LAST: Final = 10**6
@@ -42,8 +45,10 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
         ~pl.col("is_base")
     )
     # Named sources of the whole contract belong to it, whichever line they were told on.
-    steps = steps.with_columns(pl.col("component").is_in(list(MOVING)).alias("moves_total"))
-    return start, steps.select("group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total").filter(
+    steps = steps.with_columns(
+        pl.col("component").is_in(list(MOVING)).alias("moves_total"), (pl.col("component") == REVALUED).alias("revalues")
+    )
+    return start, steps.select("group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues").filter(
         pl.col("delta") != 0
     )
 
@@ -90,6 +95,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         "contract_line_id",
         "delta",
         "moves_total",
+        "revalues",
         pl.when("is_variable").then(pl.col("delta")).otherwise(wide(0)).alias("variable_delta"),
     )
 

@@ -279,16 +279,35 @@ def _units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt
         .otherwise(pl.coalesce("promised", "expected"))
     )
     # A delivery whose quantity nobody stated is the whole line.
-    rows = rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total"))
+    rows, lapses = _lapsed(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), as_of)
     daily = summed(rows, ["done", "total"])
     made = daily.with_columns(
         pl.col("done").alias("to_date"),
         pl.max_horizontal("total", "done", wide(1)).alias("total"),
         wide(0).alias("at_cost"),
-        pl.lit("units").alias("basis"),
         _reestimated("total").alias("is_reestimate"),
     )
-    return _expired(made, chosen, as_of)
+    made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
+        pl.when("lapses").then(pl.lit("expiry")).otherwise(pl.lit("units")).alias("basis")
+    )
+    return _expired(made.drop("lapses"), chosen, as_of)
+
+
+def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what lines had done with those whose last day has passed as done in full, and the days they lapsed on (okey, date, lapses).
+
+    A prepaid right lapses by itself, whatever runs on beside it in its obligation: layers end each on its own day.
+    """
+    lapses = (pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
+    ending = rows.filter(lapses.fill_null(value=False))
+    if not ending.height:
+        return rows, pl.DataFrame(schema={"okey": pl.String(), "date": pl.Date(), "lapses": pl.Boolean()})
+    last = ending.filter(pl.col("date") <= pl.col("ends")).sort("contract_line_id", "date")
+    last = last.unique("contract_line_id", keep="last", maintain_order=True)
+    gone = last.with_columns(pl.col("ends").alias("date"), pl.col("total").alias("done"))
+    kept = rows.filter(~lapses.fill_null(value=False) | (pl.col("date") < pl.col("ends")))
+    days = gone.select("okey", "date", pl.lit(value=True).alias("lapses")).unique()
+    return pl.concat([kept, gone.select(kept.columns)]), days
 
 
 def _expired(made: pl.DataFrame, chosen: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

@@ -142,22 +142,25 @@ def _percent(value: pl.Expr) -> pl.Expr:
 
 
 def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
-    """Price lines by month, quarter or year: quantity × unit price × periods of the term, rounded to the minor unit."""
+    """Price lines by month, quarter or year: quantity × unit price × periods of the term, rounded to the minor unit.
+
+    A change of quantity, price or term counts from its day on: what came before stays at the price of before.
+    """
     chosen = terms.filter(pl.col("pricing") == "periodic")
     if not chosen.height:
         return terms
+    keys = ["contract_line_id", "place"]
+    chosen = chosen.sort(*keys, "amendment_line_id", nulls_last=False).unique(keys, keep="last", maintain_order=True)
     chosen = chosen.with_columns(pl.coalesce("start_date", "begins").alias("→start"), pl.coalesce("end_date", "ends").alias("→end"))
-    term = TermColumns(start="→start", end="→end", anchor_day="anchor_day")
-    chosen = with_months(chosen.lazy(), numerator="→months", denominator="→of", terms=term).collect()
-    each = (pl.coalesce("quantity", pl.lit(1)) * pl.col("unit_price")).cast(pl.Decimal(38, 6))
-    months = pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128)
-    priced = chosen.select(
-        "contract_line_id",
-        "place",
-        part_units(money_units(each, pl.col("minor_digits")), pl.col("→months"), pl.col("→of") * months).alias("periodic"),
-    ).with_columns(((pl.col("periodic") + GUARD // 2) // GUARD * GUARD).alias("periodic"))
+    first = pl.max_horizontal("→start", pl.when(pl.col("action") == "change").then(pl.col("event_date")))
+    until = pl.col("event_date").shift(-1).over("contract_line_id", order_by="place").dt.offset_by("-1d")
+    chosen = chosen.with_columns(first.alias("→first"), pl.min_horizontal("→end", until).alias("→until"))
+    chosen = _months_worth(_months_worth(chosen, "→end", "→open"), "→until", "→closed")
+    passed = pl.col("→closed").cum_sum().over("contract_line_id", order_by="place") - pl.col("→closed")
+    whole = passed + pl.col("→open")
+    priced = chosen.select(*keys, ((whole + GUARD // 2) // GUARD * GUARD).alias("periodic"))
     return (
-        terms.join(priced, on=["contract_line_id", "place"], how="left", maintain_order="left")
+        terms.join(priced, on=keys, how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("pricing") == "periodic")
             .then(pl.coalesce(money_units(pl.col("amount"), pl.col("minor_digits")), "periodic"))
@@ -166,6 +169,17 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
         )
         .drop("periodic")
     )
+
+
+def _months_worth(rows: pl.DataFrame, end: str, name: str) -> pl.DataFrame:
+    """Add what the months from `→first` to the day of a column cost, in units; nothing where there are none."""
+    term = TermColumns(start="→first", end=end, anchor_day="anchor_day")
+    made = with_months(rows.lazy(), numerator="→months", denominator="→of", terms=term).collect()
+    each = (pl.coalesce("quantity", pl.lit(1)) * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    months = pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128)
+    worth = part_units(money_units(each, pl.col("minor_digits")), pl.col("→months"), pl.col("→of") * months)
+    served = pl.col(end) >= pl.col("→first")
+    return made.with_columns(pl.when(served).then(worth).otherwise(wide(0)).fill_null(0).alias(name)).drop("→months", "→of")
 
 
 def _percent_of(terms: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,15 @@ from engine.revenue.controls import (
     release_findings,
     unprovided_loss_findings,
 )
-from engine.revenue.costs import AMORTIZATION, CONTRACT_COSTS, amortization_ahead, classified, contract_costs, cost_findings
+from engine.revenue.costs import (
+    AMORTIZATION,
+    CONTRACT_COSTS,
+    amortization_ahead,
+    classified,
+    contract_costs,
+    cost_findings,
+    with_opened_costs,
+)
 from engine.revenue.disclosures import dated_balances, disclosures
 from engine.revenue.estimates import estimate_findings, look_back, look_back_findings
 from engine.revenue.financing import interest_entries
@@ -58,7 +66,8 @@ def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[
     as_of = pl.lit(context.as_of)
     known = _evidence(records)
     core = (books.obligations, books.performance, books.lines)
-    stated, findings = records.frame("contract_cost"), []
+    stated = with_opened_costs(records.frame("contract_cost"), records.frame("opening_position"), books.lines, context.as_of)
+    findings: list[pl.DataFrame] = []
     costs, ahead = empty(CONTRACT_COSTS), empty(AMORTIZATION)
     if stated.height:
         judged = classified(stated, books.contracts, books.lines)

@@ -338,7 +338,10 @@ def _payable(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return non-cash consideration at its fair value: of inception, or of each day of receipt (policy)."""
+    """Return non-cash consideration at its fair value: of inception, or of each day of receipt (policy).
+
+    Measured at receipt, a new value holds for what is still to be received (`happenings.REVALUED`).
+    """
     when = contracts.select("contract_id", pl.col("setting.noncash.measured_at").alias("measured_at"))
     about = lines.filter(pl.col("pricing") == "noncash").select(
         "contract_line_id", "contract_id", "group_id", "minor_digits", "signed_date"
@@ -354,7 +357,7 @@ def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> 
             "group_id",
             "contract_id",
             "contract_line_id",
-            pl.lit("noncash").alias("component"),
+            pl.when(pl.col("measured_at") == "receipt").then(pl.lit("noncash at receipt")).otherwise(pl.lit("noncash")).alias("component"),
             pl.col("as_of_date").alias("date"),
             money_units(value, pl.col("minor_digits")).alias("level"),
             pl.lit(value=False).alias("is_variable"),

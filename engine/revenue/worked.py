@@ -18,8 +18,10 @@ _HOURS: Final = polars_dtype(Kind.HOURS)
 _LACKS_RATE: Final = {"stage": "revenue", "kind": "exchange_rate_missing", "rule": "exchange_rate_missing", "severity": "high"}
 
 
-def counted_time(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the time that counts: approved, and what the policy accrues at the cut-off (submitted, or assigned) besides.
+
+    `prices`: of `unit_prices`; a change of a line's rate holds for work from its day on.
 
     Columns: contract_line_id, date, hours, rate, value (units), time_entry_id, is_accrued, evidence, cost, earns
     (False: the customer is not to pay the hours), project_id, resource_id.
@@ -32,6 +34,7 @@ def counted_time(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, a
     assigned = _assigned(records, lines, periods, as_of)
     if assigned.height:
         rows = pl.concat([rows, assigned], how="diagonal_relaxed")
+    rows = with_unit_price(rows.with_columns(pl.col("unit_price").alias("signed.price")), prices, "work_date")
     worth = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.col("rate").cast(pl.Decimal(38, 8))).cast(_MONEY)
     rows = valued_in_contract(_rated(rows, records).with_columns(worth.alias("worth")), records, "worth", "work_date", "rate_currency")
     cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(_MONEY)
@@ -84,6 +87,9 @@ def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
         )
     )
     rows = rows.join(planned, on=["project_id", "resource_id"], how="left", maintain_order="left")
+    # Where billing took the line's price, a change of it holds from its day on.
+    of_line = (pl.col("billing.rate") == pl.col("signed.price")) & (pl.col("unit_price") != pl.col("signed.price"))
+    rows = rows.with_columns(pl.when(~of_line.fill_null(value=False)).then(pl.col("billing.rate")).alias("billing.rate"))
     sources = (("bill_rate", "currency"), ("billing.rate", "billing.currency"), ("assignment.rate", "assignment.currency"))
     # A rate goes with its own currency; the line's is the contract's.
     currency = pl.lit(None, dtype=pl.String)
@@ -92,6 +98,29 @@ def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
     return rows.with_columns(
         pl.coalesce(*(rate for rate, _ in sources), "unit_price").alias("rate"), currency.alias("rate_currency")
     )
+
+
+def unit_prices(terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the price of a unit of each line that a change gives another one, by the day it holds from: contract_line_id, from, price."""
+    steps = terms.filter(pl.col("unit_price").is_not_null())
+    changed = steps.filter((pl.col("unit_price") != pl.col("before.unit_price")) & (pl.col("action") == "change"))
+    return (
+        steps.join(changed.select("contract_line_id").unique(), on="contract_line_id", how="semi")
+        .sort("contract_line_id", "place")
+        .select("contract_line_id", pl.coalesce("event_date", pl.date(1900, 1, 1)).alias("→from"), pl.col("unit_price").alias("→price"))
+        .unique(["contract_line_id", "→from"], keep="last", maintain_order=True)
+        .sort("→from")
+    )
+
+
+def with_unit_price(rows: pl.DataFrame, prices: pl.DataFrame, day: str) -> pl.DataFrame:
+    """Return rows (contract_line_id, unit_price) with the price of a unit that holds on each row's day."""
+    if not prices.height:
+        return rows
+    numbered = rows.with_row_index("→place").sort(day)
+    found = numbered.join_asof(prices, left_on=day, right_on="→from", by="contract_line_id", check_sortedness=False)
+    made = found.sort("→place").with_columns(pl.coalesce("→price", "unit_price").cast(rows.schema["unit_price"]).alias("unit_price"))
+    return made.select(rows.columns)
 
 
 def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
