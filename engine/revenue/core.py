@@ -13,9 +13,8 @@ from engine.revenue.amendments import amended_lines, counted_amendments, line_te
 from engine.revenue.changes import classified, distinctness_findings
 from engine.revenue.concessions import expected_totals, levels_of_work, lowered, with_concessions
 from engine.revenue.contracts import contract_frame, gate_findings
-from engine.revenue.delivered import delivered, kept_cash, rounded_daily, shared_royalties
 from engine.revenue.evolve import CHOICES, NUMBERS, Evolved, Happenings, evolve
-from engine.revenue.exact import COEFFICIENT, money_units, units_money, wide
+from engine.revenue.exact import COEFFICIENT, wide
 from engine.revenue.financed import contract_financing, discounted, promised_payments
 from engine.revenue.financing import Financing
 from engine.revenue.frames import setting
@@ -38,13 +37,15 @@ from engine.revenue.missing import input_findings
 from engine.revenue.observe import observations
 from engine.revenue.opening import as_opened, latest_openings, opened_groups, with_openings
 from engine.revenue.options import option_prices
-from engine.revenue.periods import period_frame, with_period
+from engine.revenue.outside import earned_outside, rounded
+from engine.revenue.periods import period_frame
 from engine.revenue.pricing import with_pooled, with_pricing
 from engine.revenue.recognize import recognized
 from engine.revenue.records import Records
 from engine.revenue.renewals import with_renewals
 from engine.revenue.settings import Versions
 from engine.revenue.standalone import with_ssp
+from engine.revenue.unjudged import plan_findings, rate_findings, review_findings
 from engine.revenue.variable import price_levels
 from engine.revenue.worked import counted_time, unit_prices, unvalued_work
 
@@ -139,17 +140,18 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     evolved = evolve(states.drop("opened_on", "opened"), happenings, measures)
     about = _about(states, added, contracts)
     atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), measures, about, periods, as_of)
-    outside = _outside(records, lines, worked, prices, allocated.obligations, observed, contracts, periods, as_of)
+    first_lines = _obligation_terms(lines).select("okey", "line_id")
+    outside = earned_outside(records, lines, worked, prices, allocated.obligations, first_lines, observed, contracts, periods, as_of)
     outside, conceded = with_concessions(outside, of_work, expected_totals(records, lines, terms), periods, as_of)
-    outside = _rounded(outside, lines)
+    outside = rounded(outside, lines)
     findings = (
         gate_findings(contracts),
         allocated.findings,
         distinctness_findings(changes),
-        _review_findings(lines),
-        _rate_findings(lines),
+        review_findings(lines),
+        rate_findings(lines),
         unvalued_work(records, lines, worked, as_of),
-        _plan_findings(records, contracts, terms, levels),
+        plan_findings(records, contracts, terms, levels),
         input_findings(records, contracts, lines, levels, allocated.obligations),
     )
     return Core(
@@ -346,132 +348,3 @@ def _span(contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_
         ),
     ]
     return min(days), max(days)
-
-
-def _outside(
-    records: Records,
-    lines: pl.DataFrame,
-    worked: pl.DataFrame,
-    prices: pl.DataFrame,
-    obligations: pl.DataFrame,
-    observed: pl.DataFrame,
-    contracts: pl.DataFrame,
-    periods: pl.DataFrame,
-    as_of: dt.date,
-) -> pl.DataFrame:
-    first = observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min().alias("satisfied_on"))
-    at_once = lines.filter(pl.col("timing") == "point_in_time").select("okey").unique()
-    over_time = lines.filter(pl.col("timing") == "over_time").group_by("okey").agg(pl.col("begins").min().alias("satisfied_on"))
-    satisfied = pl.concat([first.join(at_once, on="okey", how="semi"), over_time.join(at_once, on="okey", how="anti")])
-    known = lines.join(first.join(at_once, on="okey", how="semi"), on="okey", how="left")
-    shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
-        _obligation_terms(lines).select("okey", "line_id"), on="okey", how="left"
-    )
-    earned = [delivered(records, known, worked, prices, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
-    rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
-    head = lines.select(
-        "contract_line_id",
-        "contract_id",
-        "group_id",
-        "obligation_id",
-        "calendar",
-        "minor_digits",
-        "role",
-        (pl.col("rounding_mode") == "half_even").alias("half_even"),
-        pl.when(pl.col("role") == "agent")
-        .then(pl.coalesce("commission_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128))
-        .alias("share_of"),
-    )
-    held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
-    rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
-    rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date"), on="contract_id", how="inner")
-    rows = rows.filter(pl.col("lost_date").is_null() | (pl.col("date") <= pl.col("lost_date"))).drop("lost_date")
-    # Cash kept for good is revenue without a contract; everything else waits for one.
-    rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
-    rows = rows.filter(pl.col("gate_date").is_not_null())
-    rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
-    rows = with_period(rows, periods, "date")
-    return rows.with_columns(pl.min_horizontal("period_end", pl.lit(as_of)).alias("posting_date"))
-
-
-def _rounded(outside: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    daily = rounded_daily(outside, "half_even")
-    head = lines.select("contract_line_id", "contract_id", "group_id", "obligation_id", "calendar", "role")
-    return daily.join(head, on="contract_line_id", how="left").filter((pl.col("minor") != 0) | (pl.col("gross") != 0))
-
-
-def _review_findings(lines: pl.DataFrame) -> pl.DataFrame:
-    hit = lines.filter(pl.col("repurchase_kind").is_not_null())
-    return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("repurchase_review").alias("kind"),
-        pl.lit("repurchase_review").alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("contract_line").alias("entity"),
-        pl.col("contract_line_id").alias("entity_id"),
-        "contract_id",
-        pl.col("amount").alias("amount_at_risk"),
-        "currency",
-        pl.format(
-            "{} may be bought back by a {}; nothing is recognized until somebody has judged whether control passes.",
-            "contract_line_id",
-            "repurchase_kind",
-        ).alias("message"),
-        pl.lit("Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
-        "evidence",
-    )
-
-
-def _rate_findings(lines: pl.DataFrame) -> pl.DataFrame:
-    hit = lines.filter("lacks_rate")
-    return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("exchange_rate_missing").alias("kind"),
-        pl.lit("exchange_rate_missing").alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("contract_line").alias("entity"),
-        pl.col("contract_line_id").alias("entity_id"),
-        "contract_id",
-        pl.format(
-            "{} is priced in another currency than its contract and no rate translates it on the day of signing; the contract is held.",
-            "contract_line_id",
-        ).alias("message"),
-        pl.lit("Load the spot rate of the day into `exchange_rate`.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
-        "evidence",
-    )
-
-
-def _plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
-    """Return a finding for every contract whose billing plan does not come to what its lines now cost."""
-    plan = records.frame("billing_plan_line").filter(pl.col("amount").is_not_null())
-    planned = plan.group_by("contract_id").agg(
-        pl.col("amount").sum().alias("planned"), pl.col("evidence").explode().drop_nulls().unique().sort()
-    )
-    latest = terms.sort("place").group_by("contract_line_id", maintain_order=True).agg(pl.col("contract_id").last(), pl.col("gross").last())
-    priced = latest.group_by("contract_id").agg(
-        pl.col("gross").sum().alias("lines"), pl.col("gross").is_not_null().all().alias("is_priced")
-    )
-    open_price = levels.filter(pl.col("level") != 0).select("contract_id").unique()
-    made = contracts.drop("evidence").join(planned, on="contract_id", how="inner").join(priced, on="contract_id", how="inner")
-    made = made.join(open_price, on="contract_id", how="anti").filter("is_priced")
-    difference = money_units(pl.col("planned"), pl.col("minor_digits")) - pl.col("lines")
-    hit = made.with_columns(units_money(difference, pl.col("minor_digits")).alias("difference")).filter(pl.col("difference") != 0)
-    return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("price_differs_from_billing_plan").alias("kind"),
-        pl.lit("price_differs_from_billing_plan").alias("rule"),
-        pl.lit("medium").alias("severity"),
-        pl.lit("contract").alias("entity"),
-        pl.col("contract_id").alias("entity_id"),
-        "contract_id",
-        pl.col("difference").abs().alias("amount_at_risk"),
-        "currency",
-        pl.format("The billing plan of {} comes to {}, {} away from the price of its lines.", "contract_id", "planned", "difference").alias(
-            "message"
-        ),
-        pl.lit("Say which is the price: correct the plan, or the lines; the price is never taken from the plan.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
-        "evidence",
-    )

@@ -78,7 +78,8 @@ def with_opened_costs(costs: pl.DataFrame, openings: pl.DataFrame, lines: pl.Dat
         openings.select("contract_line_id", "currency").unique("contract_line_id", keep="last"), on="contract_line_id", how="left"
     )
     rows = taken.select(
-        pl.format("opening|{}", "contract_line_id").alias("cost_id"), "contract_id", "contract_line_id", pl.lit("fulfil").alias("kind"),
+        pl.format("opening|{}", "contract_line_id").alias("cost_id"), "contract_id", "contract_line_id",
+        pl.lit("fulfil", dtype=pl.String).alias("kind"),
         pl.col("as_of_date").alias("incurred_date"), pl.col("cost_asset").alias("amount"), "currency",
         pl.col("as_of_date").dt.offset_by("1d").alias("benefit_start"), pl.col("end_date").alias("benefit_end"), "evidence",
     )  # fmt: skip

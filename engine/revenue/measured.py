@@ -18,7 +18,7 @@ BY_TIME: Final = "time_elapsed"
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Hold what progress is read from: observations (`observe.OBSERVED`), and fiscal periods that are not calendar months."""
+    """Hold what progress is read from: observations (`observed.OBSERVED`), and fiscal periods that are not calendar months."""
 
     observed: pl.DataFrame
     fiscal: pl.LazyFrame | None = None

@@ -1,0 +1,177 @@
+"""Output measures in units: what was delivered or drawn, what lapses, what tiers are worth, rights exercised (606-10-55-17, 55-46)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from engine.revenue.exact import wide
+from engine.revenue.observed import MONEY, OBSERVED, QTY, of_measure, physical, reestimated, summed
+from engine.revenue.records import Records
+from engine.revenue.variable import expected_quantities, tier_value
+
+
+def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
+    chosen = of_measure(lines, "units").filter(pl.col("pricing") != "tiers")
+    about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
+    stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
+        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), physical("quantity", QTY).alias("promised"), "evidence"
+    )
+    progress = (
+        records.frame("progress")
+        .join(about, on="contract_line_id", how="semi")
+        .select(
+            "contract_line_id",
+            pl.col("as_of_date").alias("date"),
+            physical("units_delivered", QTY).alias("done"),
+            physical("estimated_total_units", QTY).alias("expected"),
+            physical("expected_breakage", QTY).alias("unused"),
+            "evidence",
+        )
+    )
+    told = progress.filter(pl.col("done").is_not_null()).select("contract_line_id").unique()
+    drawn = (
+        records.frame("usage")
+        .join(about, on="contract_line_id", how="semi")
+        .join(told, on="contract_line_id", how="anti")
+        .filter(pl.col("quantity").is_not_null())
+        .group_by("contract_line_id", pl.col("usage_date").alias("date"))
+        .agg(physical("quantity", QTY).sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "date")
+        .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
+    )
+    rows = pl.concat([stated, progress, drawn], how="diagonal").join(about, on="contract_line_id", how="inner")
+    if not rows.height:
+        return pl.DataFrame(schema=OBSERVED)
+    rows = (
+        rows.sort("contract_line_id", "date", "done", nulls_last=False)
+        .group_by("okey", "contract_line_id", "date", "breakage", "is_refundable", "offering", "ends", maintain_order=True)
+        .agg(
+            *(pl.col(name).drop_nulls().last() for name in ("done", "promised", "expected", "unused")),
+            pl.col("evidence").explode().drop_nulls(),
+        )
+    )
+    rows = rows.with_columns(
+        pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("done", "promised", "expected", "unused")
+    )
+    counts = (pl.col("breakage") == "proportional") & ~pl.col("is_refundable").fill_null(value=False)
+    total = (
+        pl.when(counts)
+        .then(pl.coalesce("expected", pl.col("promised") - pl.col("unused").fill_null(0)))
+        .otherwise(pl.coalesce("promised", "expected"))
+    )
+    # A delivery whose quantity nobody stated is the whole line.
+    rows, lapses = _lapsed(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), as_of)
+    daily = summed(rows, ["done", "total"])
+    made = daily.with_columns(
+        pl.col("done").alias("to_date"),
+        pl.max_horizontal("total", "done", wide(1)).alias("total"),
+        wide(0).alias("at_cost"),
+        reestimated("total").alias("is_reestimate"),
+    )
+    made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
+        pl.when("lapses").then(pl.lit("expiry")).otherwise(pl.lit("units")).alias("basis")
+    )
+    return _expired(made.drop("lapses"), chosen, as_of)
+
+
+def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what lines had done with those whose last day has passed as done in full, and the days they lapsed on (okey, date, lapses).
+
+    A prepaid right lapses by itself, whatever runs on beside it in its obligation: layers end each on its own day.
+    """
+    lapses = (pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
+    ending = rows.filter(lapses.fill_null(value=False))
+    if not ending.height:
+        return rows, pl.DataFrame(schema={"okey": pl.String(), "date": pl.Date(), "lapses": pl.Boolean()})
+    last = ending.filter(pl.col("date") <= pl.col("ends")).sort("contract_line_id", "date")
+    last = last.unique("contract_line_id", keep="last", maintain_order=True)
+    gone = last.with_columns(pl.col("ends").alias("date"), pl.col("total").alias("done"))
+    kept = rows.filter(~lapses.fill_null(value=False) | (pl.col("date") < pl.col("ends")))
+    days = gone.select("okey", "date", pl.lit(value=True).alias("lapses")).unique()
+    return pl.concat([kept, gone.select(kept.columns)]), days
+
+
+def _expired(made: pl.DataFrame, chosen: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Add the expiry of prepaid rights: what was not used by the last day is earned then."""
+    ending = (
+        chosen.filter((pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of))
+        .group_by("okey")
+        .agg(pl.col("ends").max().alias("date"), pl.col("evidence").explode().drop_nulls().unique().sort())
+    )
+    rows = ending.with_columns(
+        wide(1).alias("to_date"),
+        wide(1).alias("total"),
+        wide(0).alias("at_cost"),
+        pl.lit("expiry").alias("basis"),
+        pl.lit(value=False).alias("is_reestimate"),
+    )
+    limits = ending.select("okey", pl.col("date").alias("ended"))
+    kept = made.join(limits, on="okey", how="left").filter(pl.col("ended").is_null() | (pl.col("date") < pl.col("ended"))).drop("ended")
+    return pl.concat([kept, rows], how="diagonal")
+
+
+def tiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return units delivered of lines with volume tiers over the quantity expected, or both at what their own tiers cost."""
+    chosen = lines.filter(pl.col("pricing") == "tiers").select("contract_line_id", "okey")
+    if not chosen.height:
+        return pl.DataFrame(schema=OBSERVED)
+    expected = expected_quantities(records, lines)
+    done = records.frame("progress").join(chosen, on="contract_line_id", how="semi").filter(pl.col("units_delivered").is_not_null())
+    done = done.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("quantity"), "evidence")
+    kinds = expected.unique("contract_line_id", keep="last").select("contract_line_id", "is_retrospective")
+    rows = pl.concat(
+        [
+            expected.select("contract_line_id", "date", "quantity", "evidence", pl.lit("expected").alias("what")),
+            done.with_columns(pl.lit("done").alias("what")),
+        ]
+    ).with_row_index("row")
+    valued = rows.join(tier_value(rows.select("row", "contract_line_id", "quantity"), records.frame("price_tier")), on="row", how="left")
+    valued = valued.join(kinds, on="contract_line_id", how="left").join(chosen, on="contract_line_id", how="inner")
+    measured = (
+        pl.when(pl.col("is_retrospective").fill_null(value=False)).then(physical("quantity", QTY)).otherwise(physical("value", MONEY))
+    )
+    wide_rows = (
+        valued.with_columns(measured.alias("m"))
+        .group_by("okey", "contract_line_id", "date")
+        .agg(
+            pl.col("m").filter(pl.col("what") == "done").last().alias("done"),
+            pl.col("m").filter(pl.col("what") == "expected").last().alias("total"),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+        )
+    )
+    daily = summed(wide_rows, ["done", "total"])
+    return daily.with_columns(
+        pl.col("done").alias("to_date"),
+        pl.max_horizontal("total", "done", wide(1)).alias("total"),
+        wide(0).alias("at_cost"),
+        # The price moves with the expected quantity in one step, so the change is one of price.
+        pl.lit("units").alias("basis"),
+        pl.lit(value=False).alias("is_reestimate"),
+    )
+
+
+def rights(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return promises that pass by date alone: rights to use when the licence period begins, options when they lapse."""
+    at_once = lines.filter(pl.col("timing") == "point_in_time")
+    shown = records.frame("milestone").select("contract_line_id").unique()
+    licences = (
+        at_once.filter(pl.col("offering") == "licence")
+        .join(shown, on="contract_line_id", how="anti")
+        .select("okey", pl.max_horizontal("begins", "signed_date").alias("date"), pl.lit("acceptance").alias("basis"), "evidence")
+    )
+    options = records.frame("option").filter(pl.col("contract_line_id").is_not_null() & pl.col("expires_date").is_not_null())
+    lapsing = options.group_by("contract_line_id").agg(
+        pl.col("expires_date").max().alias("date"), pl.col("evidence").explode().drop_nulls()
+    )
+    rights = (
+        at_once.filter(pl.col("offering") == "material_right")
+        .drop("evidence")
+        .join(lapsing, on="contract_line_id", how="inner")
+        .select("okey", "date", pl.lit("expiry").alias("basis"), "evidence")
+    )
+    return pl.concat([licences, rights]).with_columns(
+        wide(1).alias("to_date"), wide(1).alias("total"), wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate")
+    )

@@ -1,0 +1,87 @@
+"""What must be cleared up before a contract's price can be trusted: repurchases, lines without a rate, plans that differ."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.revenue.exact import money_units, units_money
+from engine.revenue.records import Records
+
+
+def review_findings(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every promise that may be bought back (606-10-55-66): somebody must judge it first."""
+    hit = lines.filter(pl.col("repurchase_kind").is_not_null())
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("repurchase_review").alias("kind"),
+        pl.lit("repurchase_review").alias("rule"),
+        pl.lit("high").alias("severity"),
+        pl.lit("contract_line").alias("entity"),
+        pl.col("contract_line_id").alias("entity_id"),
+        "contract_id",
+        pl.col("amount").alias("amount_at_risk"),
+        "currency",
+        pl.format(
+            "{} may be bought back by a {}; nothing is recognized until somebody has judged whether control passes.",
+            "contract_line_id",
+            "repurchase_kind",
+        ).alias("message"),
+        pl.lit("Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
+
+
+def rate_findings(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every promise in another currency without a rate on the day it is promised."""
+    hit = lines.filter("lacks_rate")
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("exchange_rate_missing").alias("kind"),
+        pl.lit("exchange_rate_missing").alias("rule"),
+        pl.lit("high").alias("severity"),
+        pl.lit("contract_line").alias("entity"),
+        pl.col("contract_line_id").alias("entity_id"),
+        "contract_id",
+        pl.format(
+            "{} is priced in another currency than its contract and no rate translates it on the day of signing; the contract is held.",
+            "contract_line_id",
+        ).alias("message"),
+        pl.lit("Load the spot rate of the day into `exchange_rate`.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
+
+
+def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every contract whose billing plan does not come to what its lines now cost."""
+    plan = records.frame("billing_plan_line").filter(pl.col("amount").is_not_null())
+    planned = plan.group_by("contract_id").agg(
+        pl.col("amount").sum().alias("planned"), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+    latest = terms.sort("place").group_by("contract_line_id", maintain_order=True).agg(pl.col("contract_id").last(), pl.col("gross").last())
+    priced = latest.group_by("contract_id").agg(
+        pl.col("gross").sum().alias("lines"), pl.col("gross").is_not_null().all().alias("is_priced")
+    )
+    open_price = levels.filter(pl.col("level") != 0).select("contract_id").unique()
+    made = contracts.drop("evidence").join(planned, on="contract_id", how="inner").join(priced, on="contract_id", how="inner")
+    made = made.join(open_price, on="contract_id", how="anti").filter("is_priced")
+    difference = money_units(pl.col("planned"), pl.col("minor_digits")) - pl.col("lines")
+    hit = made.with_columns(units_money(difference, pl.col("minor_digits")).alias("difference")).filter(pl.col("difference") != 0)
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("price_differs_from_billing_plan").alias("kind"),
+        pl.lit("price_differs_from_billing_plan").alias("rule"),
+        pl.lit("medium").alias("severity"),
+        pl.lit("contract").alias("entity"),
+        pl.col("contract_id").alias("entity_id"),
+        "contract_id",
+        pl.col("difference").abs().alias("amount_at_risk"),
+        "currency",
+        pl.format("The billing plan of {} comes to {}, {} away from the price of its lines.", "contract_id", "planned", "difference").alias(
+            "message"
+        ),
+        pl.lit("Say which is the price: correct the plan, or the lines; the price is never taken from the plan.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
