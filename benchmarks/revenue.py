@@ -183,11 +183,12 @@ def straight_line(folder: Path) -> tuple[Figures, pl.DataFrame]:
     return (time.perf_counter() - started, time.process_time() - used), rows
 
 
-def write(folder: Path, count: int) -> None:
-    """Write the records of a firm, and for the plain schedule the versions that the stage made of them."""
+def write(folder: Path, count: int) -> StageResult:
+    """Write the records of a firm, and for the plain schedule the versions that the stage made of them; return what it made."""
     for name, frame in records(count).items():
         frame.write_parquet(folder / f"{name}.parquet")
-    made = stage(folder)[1].frames["obligations"].collect()
+    result = stage(folder)[1]
+    made = result.frames["obligations"].collect()
     lines = pl.read_parquet(folder / "contract_line.parquet").select("contract_line_id", "start_date", "end_date")
     following = pl.col("effective_date").shift(-1).over("obligation_id", order_by="version")
     versions = made.sort("obligation_id", "version").join(lines, left_on="obligation_id", right_on="contract_line_id", how="inner")
@@ -198,6 +199,7 @@ def write(folder: Path, count: int) -> None:
     kept = ("contract_id", "obligation_id", "version", "allocated_amount", "start_date", "end_date", "from_date", "through_date")
     assert versions.height == made.height
     versions.select(kept).sample(fraction=1, shuffle=True, seed=1).write_parquet(folder / "versions.parquet")
+    return result
 
 
 def _child(what: str, folder: Path) -> tuple[float, ...]:

@@ -39,9 +39,11 @@ def bounded(records: Records) -> tuple[Records, pl.DataFrame]:
     found: list[pl.DataFrame] = []
     for entity in _ENTITIES:
         frame = records.frame(entity)
+        if not frame.height:
+            continue
         large = _too_large(entity)
         # Nearly always nothing is: one look tells.
-        if not frame.height or not frame.select(large.any()).item():
+        if not frame.select(large.any()).item():
             continue
         hit = frame.filter(large)
         kept[entity] = frame.filter(~large)

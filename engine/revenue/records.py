@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.schema import entity_spec
+from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec
 from engine.revenue.frames import TEXTS
 from engine.stage import Context, Facts
 
@@ -49,9 +49,11 @@ class Records:
         return replace(self, facts=facts)
 
     def _read(self, entity: str) -> pl.DataFrame:
-        schema = entity_spec(entity).polars_schema()
         found = self.facts.frame(entity)
-        frame = pl.DataFrame(schema={**schema, "evidence": TEXTS}) if found is None else found.collect()
+        if found is None:
+            nothing = {"evidence": TEXTS, "known_at": PROVENANCE["recorded_at"].dtype}
+            return empty_frame(entity).with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in nothing.items())
+        schema, frame = entity_spec(entity).polars_schema(), found.collect()
         if "evidence" not in frame.columns:
             place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
             frame = frame.with_columns(pl.concat_list(place).alias("evidence"))

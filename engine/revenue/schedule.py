@@ -54,7 +54,7 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
     made = performance.with_columns(
         planned.alias("planned_amount"), done.alias("recognized_amount"), caught.alias("catch_up_amount"), basis.alias("basis")
     )
-    keyed = made.with_columns(_code(made).alias("→key"))
+    keyed = shaped(made.with_columns(_code(made).alias("→key")), SCHEDULE, keep=["→key", "is_planned"])
     shared = pl.col("→key").is_duplicated()
     # Mostly a row is one atom: only the others have something to sum.
     alone = keyed.filter(~shared).with_columns(pl.when(~pl.col("is_planned")).then(pl.col("progress")).alias("progress"))
@@ -69,16 +69,21 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
             pl.col("progress").filter(~pl.col("is_planned")).last(),
         )
     )
-    both = pl.concat([shaped(frame, SCHEDULE, keep=["→key"]) for frame in (alone, summed)])
-    return both.sort("→key").drop("→key")
+    names = ["→key", *SCHEDULE]
+    return pl.concat([alone.select(names), summed.select(names)]).sort("→key").drop("→key")
 
 
 def _code(rows: pl.DataFrame) -> pl.Expr:
-    """Return one whole number for each combination of the key, in its order: quicker to group and sort by than seven texts."""
-    code = pl.lit(0, dtype=pl.Int128)
-    for name in _KEY:
+    """Return one whole number for each combination of the key, in its order: quicker to group and sort by than seven texts.
+
+    The atoms stand in the order of contract, line and obligation (`frames.PERFORMANCE`): where one of them changes the
+    next begins.
+    """
+    begins = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in _KEY[:3])
+    code = begins.cum_sum().cast(pl.Int64)
+    for name in _KEY[3:]:
         values = rows[name].drop_nulls().unique().sort()
-        place = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int128) + 1
+        place = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int64) + 1
         code = code * 2 ** (values.len() + 1).bit_length() + place.fill_null(0)
     return code
 
