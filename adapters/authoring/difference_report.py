@@ -49,7 +49,9 @@ def _again(stage: str, count: int | None) -> str:
     if stage == "reconciliation":
         return "Reconciliation: the policies that read what changed were decided again."
     name = stage.capitalize()
-    return f"{name}: every contract was decided again." if count is None else f"{name}: {count:,} contracts were decided again."
+    if count is None:
+        return f"{name}: every contract was decided again."
+    return f"{name}: {count:,} contract{' was' if count == 1 else 's were'} decided again."
 
 
 def _rules(difference: PolicyDifference) -> Section:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.cli import policy_app
+from adapters.cli import app, policy_app
 from adapters.cli.history_commands import Json
 from adapters.cli.run_commands import parse_date, policies_folder
 from engine.errors import UsageError
@@ -86,3 +86,67 @@ def import_command(
     told, may_write = import_workbook(file.read_bytes(), policies_folder(folder), snapshot, out, write=write)
     typer.echo(told)
     raise typer.Exit(0 if may_write else 1)
+
+
+@policy_app.command("doc")
+def doc(
+    folder: Annotated[Path | None, typer.Argument(help="Policy folder.")] = None,
+    to: Annotated[Path, typer.Option("--to", help="HTML file to write.")] = Path("policies.html"),
+    on: Annotated[str | None, typer.Option(help="Only policies in force on this day, YYYY-MM-DD.")] = None,
+    snapshot: Snapshot = None,
+) -> None:
+    """Write the policies as a manual people read: every rule in a sentence, with owner, dates, reference, and hits with a snapshot."""
+    from adapters.authoring.manual import manual_sections
+    from adapters.authoring.sections import as_html
+    from adapters.authoring.weighing import weigh_folder
+    from adapters.policy_folder import require_policies
+
+    chosen = policies_folder(folder)
+    weights = () if snapshot is None else weigh_folder(chosen, snapshot)
+    sections = manual_sections(require_policies(chosen), parse_date(on), weights)
+    to.write_text(as_html(sections, "Policies"), encoding="utf-8")
+    typer.echo(f"{len(sections) - 1} policies are in {to}.")
+
+
+@policy_app.command("new")
+def new(
+    kind: Annotated[str, typer.Argument(help="Kind of policy, as in `policy:`.")],
+    name: Annotated[str, typer.Argument(help="Id of the policy; the file is named by it.")],
+    folder: Annotated[Path | None, typer.Argument(help="Folder to write it into; default: the policy folder.")] = None,
+    effective_from: Annotated[str, typer.Option("--from", help="First day in force, YYYY-MM-DD.")] = "1900-01-01",
+) -> None:
+    """Write a policy to begin with: the shipped one of its kind under a new id."""
+    from adapters.authoring.scaffold import new_policy
+
+    day = parse_date(effective_from)
+    assert day is not None
+    path = new_policy(kind, name, folder or policies_folder(None), day)
+    typer.echo(f"{path} is written. Change it, then `tieout policy check`.")
+
+
+@policy_app.command("fmt")
+def fmt(
+    folder: Annotated[Path | None, typer.Argument(help="Policy folder.")] = None,
+    check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 when a file would change.")] = False,
+) -> None:
+    """Align the tables of policies; everything else stays as it is written."""
+    from adapters.authoring.formatting import format_folder
+
+    found = format_folder(policies_folder(folder), write=not check_only)
+    for each in found:
+        typer.echo(f"{'not aligned' if check_only else 'aligned'}  {each}")
+    raise typer.Exit(1 if check_only and found else 0)
+
+
+@app.command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(help="New folder.")],
+    day: Annotated[str, typer.Option("--as-of", help="Day of the snapshot to fill, YYYY-MM-DD.")] = "2026-01-31",
+) -> None:
+    """Write a folder to begin with: the shipped policies, a snapshot.yaml to fill and a guide for a firm's own exports."""
+    from adapters.authoring.scaffold import init_folder
+
+    on = parse_date(day)
+    assert on is not None
+    for each in init_folder(folder, on):
+        typer.echo(f"{folder / each}")
