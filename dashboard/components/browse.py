@@ -107,12 +107,16 @@ def ask_anew(name: str, parts: Mapping[str, Sequence[str]]) -> None:
     """Ask of a table what parts of an address say, and show it so."""
     for key in address_of(name):
         del st.query_params[key]
-    # What stands in the search and the filters would be asked again.
-    for state in [each for each in st.session_state if str(each).startswith(f"{name}:")]:
-        del st.session_state[state]
+    # The browser keeps what stands in a search or a filter; under a new key it shows what is asked now.
+    st.session_state[f"{name}~round"] = st.session_state.get(f"{name}~round", 0) + 1
     for key, values in parts.items():
         st.query_params[key] = list(values)
     st.rerun()
+
+
+def _key(name: str, part: str) -> str:
+    turn = st.session_state.get(f"{name}~round", 0)
+    return f"{name}:{part}" + (f":{turn}" if turn else "")
 
 
 def _ask(query: Query, name: str, usual: Query) -> None:
@@ -133,7 +137,7 @@ def _toolbar(rows: Rows, name: str, query: Query, usual: Query) -> Query:
     search = bar[0].text_input(
         "Search",
         query.search,
-        key=f"{name}:search",
+        key=_key(name, "search"),
         placeholder="Search " + ", ".join(each.label.lower() for each in rows.columns if each.searched),
     )
     filters = {}
@@ -145,17 +149,17 @@ def _toolbar(rows: Rows, name: str, query: Query, usual: Query) -> Query:
             values = list(query.filters.get(column.name, ()))
             options = list(dict.fromkeys([*rows.options(column.name), *values]))
             label = _words if column.kind == "code" else str
-            chosen = st.multiselect(column.label, options, values, key=f"{name}:filter:{column.name}", format_func=label)
+            chosen = st.multiselect(column.label, options, values, key=_key(name, f"filter:{column.name}"), format_func=label)
             if chosen:
                 filters[column.name] = tuple(chosen)
     shown_columns = [each for each in rows.columns if each.shown]
     names = [each.name for each in shown_columns]
     labels = {each.name: each.label for each in shown_columns}
     sort = bar[2].selectbox(
-        "Order by", ["", *names], index=names.index(query.sort) + 1 if query.sort in names else 0, key=f"{name}:sort:{query.sort}",
+        "Order by", ["", *names], index=names.index(query.sort) + 1 if query.sort in names else 0, key=_key(name, f"sort:{query.sort}"),
         format_func=lambda each: labels.get(each, "as it stands"),
     )  # fmt: skip
-    descending = bar[3].toggle("Reverse", query.descending, key=f"{name}:descending:{query.descending}")
+    descending = bar[3].toggle("Reverse", query.descending, key=_key(name, f"descending:{query.descending}"))
     wanted = Query(search, filters, sort, descending, query.page, query.size)
     if wanted != query:
         wanted = wanted.turned(1)
@@ -212,7 +216,7 @@ def _footer(rows: Rows, found: Page, name: str, usual: Query) -> None:
         "Rows",
         SIZES,
         index=SIZES.index(query.size),
-        key=f"{name}:size",
+        key=_key(name, "size"),
         label_visibility="collapsed",
         format_func=lambda each: f"{each} rows",
     )

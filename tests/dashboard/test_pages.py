@@ -101,6 +101,19 @@ def test_a_search_stands_in_the_address(workspace: Workspace) -> None:
     assert not app.exception
 
 
+def test_a_kept_view_shows_what_it_asks(workspace: Workspace) -> None:
+    from adapters.store.views import save_view
+    from dashboard.views.access import who
+
+    with workspace.open_store().write() as session:
+        view = save_view(session, who(workspace.policies, None).actor(), "exceptions", "changes", {"q": ["changed it"]})
+    app = opened("exceptions")
+    app.selectbox(key="views:exceptions").select(view.view_id).run()
+    assert "changed it" in app.query_params["q"]
+    assert app.text_input(key=":search:1").value == "changed it"
+    assert not app.exception
+
+
 def test_the_latest_night_is_shown_unless_the_address_names_another(workspace: Workspace) -> None:
     latest, earlier = (each.run_id for each in find_runs(workspace))
     assert opened().selectbox(key="run").value == latest
