@@ -102,7 +102,10 @@ def server(firm: Workspace, browser: Any, tmp_path_factory: pytest.TempPathFacto
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
         log.close()
         provider.close()
 

@@ -61,8 +61,10 @@ def _handler(provider: Provider) -> type[http.server.BaseHTTPRequestHandler]:
                 self._answer(json.dumps(provider.metadata))
             elif path == "/keys":
                 self._answer(json.dumps({"keys": [provider.key.as_dict(private=False)]}))
-            else:
+            elif path == "/authorize":
                 self._answer(provider.choice(dict(urllib.parse.parse_qsl(query))), "text/html")
+            else:
+                self.send_error(404)
 
         def do_POST(self) -> None:
             form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))

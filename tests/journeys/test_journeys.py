@@ -76,7 +76,8 @@ def test_a_rule_is_edited_its_mistakes_are_seen_saved_and_run_again(firm: Worksp
 def test_a_journal_line_is_traced_to_a_row_of_a_timesheet(firm: Workspace, visit: Visit) -> None:
     run = find_runs(firm)[0]
     journal = pl.read_parquet(run.folder / "journal.parquet").explode("evidence")
-    entry = journal.filter(pl.col("evidence").str.starts_with("psa/time")).sort("journal_id", "evidence").row(0, named=True)
+    number = pl.col("evidence").str.extract(r":(\d+)$").cast(pl.Int64)
+    entry = journal.filter(pl.col("evidence").str.starts_with("psa/time")).sort("journal_id", number).row(0, named=True)
     assert run.snapshot_folder is not None
     file, _, row = entry["evidence"].rpartition(":")
     line = (run.snapshot_folder / file).read_text(encoding="utf-8-sig").splitlines()[int(row) - 1]
