@@ -52,6 +52,7 @@ def compared(theirs: pl.DataFrame, performance: pl.DataFrame, lines: pl.DataFram
     )
     right = performance.group_by(key).agg(
         pl.col("amount").sum().alias("ours"), (~pl.col("is_planned")).any().alias("is_ours_recognized"),
+        pl.col("currency").drop_nulls().first().alias("our_currency"),
     )
     terms = lines.select(
         "contract_line_id", "contract_id", "obligation_id", "measure", "convention", "start_date", "end_date", "amount",
@@ -62,9 +63,9 @@ def compared(theirs: pl.DataFrame, performance: pl.DataFrame, lines: pl.DataFram
     return both.join(ends, on="period", how="left").with_columns(
         pl.col("theirs", "ours").fill_null(_ZERO),
         pl.coalesce("contract_id", "their_contract").alias("contract_id"),
-        pl.col("their_currency").alias("currency"),
+        pl.coalesce("their_currency", "our_currency").alias("currency"),
         (pl.col("theirs").fill_null(_ZERO) - pl.col("ours").fill_null(_ZERO)).alias("difference"),
-    ).drop("their_contract", "their_currency").sort("contract_line_id", "period")  # fmt: skip
+    ).drop("their_contract", "their_currency", "our_currency").sort("contract_line_id", "period")  # fmt: skip
 
 
 def explained(rows: pl.DataFrame, amendments: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:

@@ -147,6 +147,8 @@ def test_revenue_of_a_month_without_evidence_and_evidence_without_revenue(check:
     assert set(told.select("kind", "entity_id", "period").rows()) == {
         ("recognition_without_evidence", "L1-2026-01", "2026-01"), ("evidence_without_recognition", "L1", "2026-03"),
     }  # fmt: skip
+    assert set(told["currency"]) == {"USD"}
+    assert "9.00 USD earned on L1 in 2026-03 by the evidence at hand, and nothing recognized." in told["message"].to_list()
 
 
 def test_what_the_running_month_has_earned_is_not_missed_before_it_ends(check: Callable[..., pl.DataFrame]) -> None:
