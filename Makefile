@@ -24,7 +24,7 @@ dashboard: $(STAMP)
 	@$(BIN)/python -m dashboard --sample --out runs
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check engine adapters dashboard tests benchmarks

@@ -25,9 +25,11 @@ def decide_triage(facts: Facts, policies: PolicySet, context: Context) -> StageR
     result = StageResult()
     frame = facts.frame("findings")
     findings = empty_findings() if frame is None else frame.collect()
+    # Where nothing was found no rule is asked.
+    asked = [] if findings.is_empty() else policies.of_kind(TriagePolicy)
     in_force = [
         (loaded, policy)
-        for loaded, policy in policies.of_kind(TriagePolicy)
+        for loaded, policy in asked
         if policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to)
     ]
     dimensions = shared_dimensions(findings, facts)

@@ -23,7 +23,7 @@ def shown(text: str) -> str:
 
 
 def said_of(folder: Path) -> str:
-    return tieout("policy", "test", "mine/billing", "--policies", "mine", cwd=folder, columns=110).stdout
+    return tieout("policy", "test", "mine/billing/bill-time_test.yaml", "--policies", "mine", cwd=folder, columns=110).stdout
 
 
 def test_the_guide_to_changing_a_rule_tells_the_truth(tmp_path: Path) -> None:
