@@ -34,11 +34,6 @@ def month_end(day: dt.date) -> dt.date:
     return dt.date(day.year, day.month, _calendar.monthrange(day.year, day.month)[1])
 
 
-def next_workday(day: dt.date) -> dt.date:
-    """Return the day itself, or the Monday after a weekend."""
-    return day + dt.timedelta(days=(0, 0, 0, 0, 0, 2, 1)[day.weekday()])
-
-
 def workdays_between(first: dt.date, last: dt.date) -> int:
     """Return the weekdays from first to last, both inclusive."""
     return int(np.busday_count(np.datetime64(first), np.datetime64(last + dt.timedelta(days=1))))

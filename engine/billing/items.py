@@ -10,7 +10,7 @@ import polars as pl
 
 from engine.billing.currency import attach_exchange, exchange_table
 from engine.billing.fees import fee_frame
-from engine.billing.money import HOURS, MONEY, PRICE, RATE, product, rounded
+from engine.billing.money import HOURS, PRICE, RATE, product, rounded
 from engine.billing.rates import attach_assignments, attach_card, rate_paths, with_rate
 from engine.billing.references import frame_of, only_line_of_project
 from engine.billing.tiers import tiered_amounts
@@ -157,8 +157,3 @@ def _ready(policy: BillingPolicy) -> pl.Expr:
 def date_of_version(policy: BillingPolicy, as_of: dt.date) -> pl.Expr:
     """Return the date that chooses the policy's version; a record without it is judged as of the run."""
     return pl.col(policy.deciding_date).cast(pl.Date).fill_null(as_of)
-
-
-def money_or_zero(amount: pl.Expr) -> pl.Expr:
-    """Return an amount, nothing counting as zero."""
-    return amount.fill_null(0).cast(MONEY)

@@ -136,29 +136,3 @@ def _shared(steps: pl.DataFrame) -> pl.DataFrame:
 
 def _millionths(amount: pl.Expr) -> pl.Expr:
     return (amount.round(6, mode="half_away_from_zero") * pl.lit(_UNIT, dtype=FINE)).cast(_WIDE)
-
-
-def option_ends(options: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Return what became of each material right: how much of it was exercised when, what lapsed when.
-
-    Columns: contract_id, contract_line_id, option_id, date, event (exercise | expiry), exercised_line_id,
-    part, whole (the exercised or lapsed share part/whole, in the option's units). An exercise without a
-    quantity is one of all.
-    """
-    own = options.filter(pl.col("contract_line_id").is_not_null()).with_columns(
-        pl.coalesce("quantity", "exercised_quantity").alias("whole")
-    )
-    one = pl.lit(1, dtype=polars_dtype(Kind.QTY))
-    used = own.with_columns(
-        pl.coalesce("whole", one).alias("whole"),
-        pl.when(pl.col("exercised_date").is_null() | (pl.col("exercised_date") > as_of)).then(one * 0)
-        .otherwise(pl.min_horizontal(pl.coalesce("exercised_quantity", "whole", one), pl.coalesce("whole", one))).alias("used"),
-    )  # fmt: skip
-    names = ["contract_id", "contract_line_id", "option_id", "date", "event", "exercised_line_id", "part", "whole"]
-    exercised = used.filter(pl.col("used") > 0).select(
-        pl.all(), pl.col("exercised_date").alias("date"), pl.lit("exercise").alias("event"), pl.col("used").alias("part")
-    )
-    lapsed = used.filter((pl.col("used") < pl.col("whole")) & (pl.col("expires_date") <= as_of)).select(
-        pl.all(), pl.col("expires_date").alias("date"), pl.lit("expiry").alias("event"), (pl.col("whole") - pl.col("used")).alias("part")
-    )
-    return pl.concat([exercised.select(names), lapsed.select(names)]).sort("contract_line_id", "option_id", "date", "event")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from engine.canonical.schema import entity_spec
-from engine.revenue.options import look_through, option_ends, option_prices
+from engine.revenue.options import look_through, option_prices
 
 
 def records(entity: str, *rows: dict[str, Any]) -> pl.DataFrame:
@@ -86,19 +86,3 @@ def test_look_through_rounded_in_total_shares_the_whole_once() -> None:
     # 48,000 × 9,000 / 25,400 = 17,007.87 → 17,008; × 8,000: 15,118.11 → 15,118
     found = look_through(service(rounding_per="total"), renewals())
     assert found["allocated"].to_list() == [17008, 15118, 15874]
-
-
-def test_an_exercise_of_part_leaves_the_rest_to_lapse() -> None:
-    found = option_ends(
-        records(
-            "option",
-            option(1, quantity=8, exercised_quantity=6, exercised_date=dt.date(2026, 5, 1), expires_date=dt.date(2026, 6, 30)),
-            option(2, expires_date=dt.date(2026, 12, 31)),
-        ),
-        pl.lit(dt.date(2026, 7, 1)),
-    )
-    assert found.select("option_id", "date", "event", "part", "whole").rows() == [
-        ("O1", dt.date(2026, 5, 1), "exercise", 6, 8),
-        ("O1", dt.date(2026, 6, 30), "expiry", 2, 8),
-    ]
-
