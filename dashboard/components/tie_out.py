@@ -21,15 +21,14 @@ _COLOURS: Final = ("#d9534f", "#b39ddb", "#f0ad4e", "#8fb8de", "#5cb85c")
 
 def show_matrix(cells: pl.DataFrame) -> None:
     """Show by pair of systems how many tie-outs there are and how the worst of them stands."""
-    values = [
-        {**each, "told": f"{number(each['tie_outs'])}" + _breaks(each["breaks"])}
-        for each in cells.to_dicts()
-    ]
+    values = [{**each, "told": f"{number(each['tie_outs'])}" + _breaks(each["breaks"])} for each in cells.to_dicts()]
     base = alt.Chart(alt.InlineData(values=values)).encode(
         x=alt.X("right_system:N", title=None, axis=alt.Axis(orient="top", labelAngle=0)), y=alt.Y("left_system:N", title=None)
     )
     colour = alt.Color(
-        "status:N", scale=alt.Scale(domain=list(STATUSES), range=list(_COLOURS)), legend=alt.Legend(orient="bottom", title="worst tie-out")
+        "status:N",
+        scale=alt.Scale(domain=list(STATUSES), range=list(_COLOURS)),
+        legend=alt.Legend(orient="bottom", title="worst tie-out", labelExpr="replace(datum.label, '_', ' ')"),
     )
     tips = [alt.Tooltip(f"{each}:N") for each in ("left_system", "right_system", *STATUSES, "breaks")]
     chart = base.mark_rect(stroke="white", opacity=0.8).encode(color=colour, tooltip=tips) + base.mark_text(color="black").encode(
