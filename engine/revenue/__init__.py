@@ -19,6 +19,7 @@ from engine.revenue.posting import post
 from engine.revenue.pushdown import time_revenue
 from engine.revenue.reached import revenue_reach
 from engine.revenue.records import Records, read_records
+from engine.revenue.reporting import told_to_the_group
 from engine.revenue.reports import controlled, costs_and_losses, disclosed, financed
 from engine.revenue.schedule import obligations_output, revenue_schedule
 from engine.revenue.second_book import KEPT, book_differences, second_versions
@@ -29,7 +30,7 @@ __all__ = ["decide_revenue", "revenue_fired", "revenue_reach"]
 
 Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
 
-ROOMS: Final[tuple[Room, ...]] = (financed, costs_and_losses, post, disclosed, controlled)
+ROOMS: Final[tuple[Room, ...]] = (financed, costs_and_losses, post, told_to_the_group, disclosed, controlled)
 """The rooms after the core, in order: each may add frames to the books for those after it."""
 
 

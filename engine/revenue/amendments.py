@@ -23,6 +23,9 @@ TERM_FIELDS: Final = (
 )
 """What an amendment line states as the line's values after it; null in a change: unchanged."""
 
+ESTIMATED_FIELDS: Final = ("quantity", "estimated_hours", "estimated_cost")
+"""What progress may estimate anew: only a contract change that itself states one of these has a say beside it."""
+
 _AMOUNTS: Final = (
     "unit_price",
     "amount",
@@ -77,8 +80,8 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
 
     `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. What changes on a line in another
     currency counts at the line's own rate, so that a change of price is none of rates. Columns: contract_line_id,
-    group_id, contract_id, place, event_date, amendment_id, action, each field after, `before.<field>`, and the
-    amendment line's own remaining_is_distinct, remaining_standalone_selling_price, past_performance_amount.
+    group_id, contract_id, place, event_date, amendment_id, action, each field after, `before.<field>`, `stated.<field>`
+    (what the step itself says of an estimate; null: nothing), and the amendment line's own remaining_is_distinct, remaining_standalone_selling_price, past_performance_amount.
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
     head = [
@@ -114,6 +117,7 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     later = later.with_columns(pl.coalesce("amount", priced).alias("amount"))
     known = later.join(signed.select("contract_line_id"), on="contract_line_id", how="semi")
     steps = pl.concat([first, known], how="diagonal").sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
+    steps = steps.with_columns(pl.col(name).alias(f"stated.{name}") for name in ESTIMATED_FIELDS)
     # A line that nothing changed has but one step: nothing to carry on, nothing before it.
     changed = pl.col("contract_line_id").is_duplicated()
     filled = steps.filter(changed).with_columns(

@@ -159,7 +159,7 @@ def expected_totals(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) 
     chosen = lines.filter(pl.col("is_as_invoiced") & pl.col("unit_price").is_not_null())
     about = chosen.select("contract_line_id", "signed_date", "unit_price", "cap_amount", "minor_digits")
     stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col("estimated_hours").alias("hours")
+        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col("stated.estimated_hours").alias("hours")
     )
     told = records.frame("progress").join(about, on="contract_line_id", how="semi").select(
         "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("hours")

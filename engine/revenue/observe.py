@@ -44,11 +44,11 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     about = chosen.select("contract_line_id", "okey", "minor_digits", "signed_date", "when_unmeasurable")
     stated = (
         terms.join(about, on="contract_line_id", how="inner", suffix=".line")
-        .filter(pl.col("estimated_cost").is_not_null())
+        .filter(pl.col("stated.estimated_cost").is_not_null())
         .select(
             "contract_line_id",
             pl.coalesce("event_date", "signed_date").alias("date"),
-            physical("estimated_cost", MONEY).alias("expected"),
+            physical("stated.estimated_cost", MONEY).alias("expected"),
             "evidence",
         )
     )
@@ -117,7 +117,7 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
         "contract_line_id",
         pl.coalesce("event_date", "signed_date").alias("date"),
-        physical("estimated_hours", HOURS).alias("expected"),
+        physical("stated.estimated_hours", HOURS).alias("expected"),
         "evidence",
     )
     progress = records.frame("progress").join(about, on="contract_line_id", how="semi")

@@ -17,7 +17,7 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
     chosen = of_measure(lines, "units").filter(pl.col("pricing") != "tiers")
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
     stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), physical("quantity", QTY).alias("promised"), "evidence"
+        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), physical("stated.quantity", QTY).alias("promised"), "evidence"
     )
     progress = (
         records.frame("progress")
@@ -53,9 +53,12 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
             pl.col("evidence").explode().drop_nulls(),
         )
     )
+    said = {name: pl.when(pl.col(name).is_not_null()).then("date").forward_fill() for name in ("promised", "expected")}
     rows = rows.with_columns(
-        pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("done", "promised", "expected", "unused")
-    )
+        *(pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("done", "promised", "expected", "unused")),
+        # A quantity agreed after the estimate was made has the last word.
+        (said["expected"] >= said["promised"].fill_null(dt.date.min)).over("contract_line_id", order_by="date").alias("is_estimated"),
+    ).with_columns(pl.when("is_estimated").then("expected").alias("expected"))
     counts = (pl.col("breakage") == "proportional") & ~pl.col("is_refundable").fill_null(value=False)
     total = (
         pl.when(counts)

@@ -66,7 +66,9 @@ def remaining_by_obligation(
 def _costs(points: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
     """Return per obligation and day the sums over its lines: total cost, cost to date, cost to come."""
     key = ["contract_id", "obligation_id"]
-    of_obligation = lines.select(*key, "contract_line_id", pl.col("from_date").alias("promised_from"))
+    # A line that states nothing but an uncertainty of another line's promise (a bonus of amount 0) takes no work of its own.
+    is_work = pl.col("variable_kind").is_null() | (pl.col("amount") != 0).fill_null(value=False)
+    of_obligation = lines.select(*key, "contract_line_id", pl.col("from_date").alias("promised_from"), is_work.alias("is_work"))
     on_lines = points.select(*key, "end_date", "cost_basis").unique().join(of_obligation, on=key, how="inner")
     on_lines = on_lines.filter(pl.col("promised_from").is_null() | (pl.col("promised_from") <= pl.col("end_date")))
     line = ["contract_line_id"]
@@ -75,7 +77,9 @@ def _costs(points: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.
         *line, pl.col("as_of_date").alias("end_date"), "cost_to_date"
     )
     total = latest(total, to_date, by=line, on="end_date", columns=["cost_to_date"])
-    come = _to_come(total, to_date, evidence.cost_estimate)
+    come = _to_come(total, to_date, evidence.cost_estimate).filter(
+        pl.col("is_work") | pl.any_horizontal(pl.col("estimated_total_cost", "cost_to_date", "cost_to_come").is_not_null())
+    )
     # One line without an estimate leaves the whole obligation's total unknown.
     summed = [
         pl.when(pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name) for name in ("estimated_total_cost", "cost_to_come")
