@@ -49,7 +49,7 @@ def told_to_the_group(books: Books, records: Records, context: Context) -> tuple
     rows = named.rename({"functional_currency": "reporting_currency", "currency": "functional_currency"})
     told = _translated(rows.sort("contract_id", "end_date"))
     result.frames["reporting_balances"] = shaped(told, REPORTING_BALANCES).lazy()
-    missing = _without_rate(rows)
+    missing = _without_rate(told)
     result.findings = [missing] if missing.height else []
     return books, result
 
@@ -95,7 +95,7 @@ def _translated(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _without_rate(rows: pl.DataFrame) -> pl.DataFrame:
     """Return a finding per entity and currency pair that no rate translates from some day on."""
-    needed = rows.filter(pl.any_horizontal(pl.col("average_rate", "closing_rate").is_null()))
+    needed = rows.filter(pl.any_horizontal(pl.col("recognized", *_BALANCES, "translation_difference").is_null()))
     missing = needed.group_by("legal_entity_id", "functional_currency", "reporting_currency").agg(pl.col("end_date").min().alias("since"))
     text = "No rate from {} to {} is known on {}: the entity's contracts are not told in its reporting currency."
     message = pl.format(text, "functional_currency", "reporting_currency", pl.col("since").cast(pl.String))
