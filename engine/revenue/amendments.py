@@ -81,7 +81,8 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. What changes on a line in another
     currency counts at the line's own rate, so that a change of price is none of rates. Columns: contract_line_id,
     group_id, contract_id, place, event_date, amendment_id, action, each field after, `before.<field>`, `stated.<field>`
-    (what the step itself says of an estimate; null: nothing), and the amendment line's own remaining_is_distinct, remaining_standalone_selling_price, past_performance_amount.
+    (what the step itself says of an estimate; null: nothing), and the amendment line's own remaining_is_distinct,
+    remaining_standalone_selling_price, past_performance_amount.
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
     head = [

@@ -17,7 +17,10 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
     chosen = of_measure(lines, "units").filter(pl.col("pricing") != "tiers")
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
     stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), physical("stated.quantity", QTY).alias("promised"), "evidence"
+        "contract_line_id",
+        pl.coalesce("event_date", "signed_date").alias("date"),
+        physical("stated.quantity", QTY).alias("promised"),
+        "evidence",
     )
     progress = (
         records.frame("progress")

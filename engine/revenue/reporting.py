@@ -76,7 +76,6 @@ def _translated(rows: pl.DataFrame) -> pl.DataFrame:
     digits = minor_digits(pl.col("reporting_currency"))
     net = pl.col("functional_contract_asset") + pl.col("functional_receivable") - pl.col("functional_contract_liability")
     rows = rows.with_columns(
-        digits.alias("digits"),
         net.alias("net"),
         (net - net.shift(1).over("contract_id").fill_null(pl.lit(0, dtype=MONEY))).cast(MONEY).alias("moved"),
     )

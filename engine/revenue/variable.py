@@ -262,7 +262,10 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     if chosen.is_empty():
         return empty(LEVELS)
     stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col("stated.estimated_cost").alias("cost"), "evidence"
+        "contract_line_id",
+        pl.coalesce("event_date", "signed_date").alias("date"),
+        pl.col("stated.estimated_cost").alias("cost"),
+        "evidence",
     )
     observed = (
         records.frame("progress")
