@@ -61,11 +61,9 @@ def run(folder: Path) -> Report:
     seen: set[tuple[str, bytes]] = set()
     for path in of_the_kit or models:
         copy = (path.name, path.read_bytes())
-        if copy in seen:
-            continue
-        seen.add(copy)
         tests = [each for each in sorted(path.parent.glob("*.xml")) if _is_test_of(each, path)]
-        if tests:
+        if tests and copy not in seen:
+            seen.add(copy)
             report.models += 1
             _run_model(path, tests, report)
     return report

@@ -90,6 +90,12 @@ def test_a_model_that_lies_twice_counts_once(altered: Path) -> None:
     assert run(altered).passed == 5
 
 
+def test_a_copy_without_test_cases_does_not_hide_the_model_with_them(altered: Path) -> None:
+    (altered / "a copy").mkdir()
+    shutil.copy(altered / "rebate" / "rebate.dmn", altered / "a copy")
+    assert run(altered).passed == 5
+
+
 def test_a_folder_without_models_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert main([str(tmp_path / "missing")]) == 2
