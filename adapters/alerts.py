@@ -23,12 +23,15 @@ from engine.policy.kinds.alerts import AlertRule, AlertsPolicy, Channel
 from engine.policy.kinds.cases import CasesPolicy, sla_state
 from engine.policy.loaded import PolicySet
 
-WAITING, SENT, GIVEN_UP = "waiting", "sent", "given_up"
+WAITING, SENDING, SENT, GIVEN_UP = "waiting", "sending", "sent", "given_up"
 
 _WORDS: Final = {"new": "new", "worsened": "graver than before", "reopened": "back again", "sla_breached": "past the promised time"}
 _EVENTS: Final = {"opened": "new", "worsened": "worsened", "reopened": "reopened"}
 _AT_ONCE: Final = 3
 _PAUSE: Final = 0.5
+
+ABANDONED_AFTER: Final = dt.timedelta(hours=1)
+"""When a claim is taken from a sender that never came back; no channel takes as long."""
 
 Deliver = Callable[[Channel, str, str], None]
 """Bring a title and a body to a channel; raises UsageError or OSError when it cannot."""
@@ -109,7 +112,8 @@ def _in_order(items: Sequence[Item]) -> list[Item]:
 
 def _queue(session: Session, run_id: str, policy: AlertsPolicy, policies: PolicySet) -> None:
     """Write down what each channel is to be told of a run, unless that was done before."""
-    run = session.get(Run, run_id)
+    # Of two that publish the same run, the second waits here and finds it told.
+    run = session.get(Run, run_id, with_for_update=True)
     if run is None:
         return
     told = sa.select(AlertSent.alert_id).where(AlertSent.run_id == run_id)
@@ -164,20 +168,23 @@ def send_waiting(
 ) -> list[str]:  # fmt: skip
     """Send what waits, trying each channel a few times; what fails waits for the next run, until it is given up.
 
-    Returns what went wrong in sentences.
+    Each alert is claimed in the store first, so that of two senders at once only one sends it. Returns what went wrong in sentences.
     """
     channels = {each.name: each for each in policy.channels}
     bring = deliver or (lambda channel, title, body: bring_to(channel, out, os.environ, title, body))
     wrong: list[str] = []
     with store.read() as session:
-        waiting = list(session.execute(sa.select(AlertSent).where(AlertSent.state == WAITING).order_by(AlertSent.alert_id)).scalars())
-        session.expunge_all()
-    for alert in waiting:
+        found = list(session.execute(sa.select(AlertSent.alert_id).where(_free()).order_by(AlertSent.alert_id)).scalars())
+    for alert_id in found:
+        with store.write() as session:
+            alert = _claimed(session, alert_id)
+        if alert is None:
+            continue
         channel = channels.get(alert.channel)
         problem = "the policy has no such channel any more" if channel is None else _tried(bring, channel, alert, pause)
         with store.write() as session:
-            kept = session.get(AlertSent, alert.alert_id)
-            if kept is None or kept.state != WAITING:
+            kept = session.get(AlertSent, alert_id)
+            if kept is None or kept.state != SENDING:
                 continue
             kept.tries, kept.last_error, kept.at = kept.tries + 1, problem, now()
             kept.state = SENT if problem is None else GIVEN_UP if channel is None or kept.tries >= policy.tries else WAITING
@@ -186,6 +193,20 @@ def send_waiting(
                 after = "it is given up" if kept.state == GIVEN_UP else "it is tried again with the next run, or by `tieout alert send`"
                 wrong.append(f"The channel '{alert.channel}' was not told: {problem}; {after}.")
     return wrong
+
+
+def _free() -> sa.ColumnElement[bool]:
+    """Return whether an alert may be claimed: it waits, or its sender claimed it long ago and never came back."""
+    abandoned = sa.and_(AlertSent.state == SENDING, AlertSent.at < now() - ABANDONED_AFTER)
+    return sa.or_(AlertSent.state == WAITING, abandoned)
+
+
+def _claimed(session: Session, alert_id: int) -> AlertSent | None:
+    """Claim an alert for this sender alone; None when another one has it."""
+    claim = sa.update(AlertSent).where(AlertSent.alert_id == alert_id, _free()).values(state=SENDING, at=now())
+    if session.execute(claim.returning(AlertSent.alert_id)).first() is None:
+        return None
+    return session.get(AlertSent, alert_id)
 
 
 def _tried(bring: Deliver, channel: Channel, alert: AlertSent, pause: Callable[[float], None]) -> str | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import io
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +15,8 @@ from adapters.store.tables import PeriodClose, Run
 from engine.errors import UsageError
 
 APPROVED: Final = "approved_entries"
-"""The name under which the stages find them, and of the file a run keeps them in."""
+"""The name under which the stages find them."""
 
-_FILE: Final = f"{APPROVED}.parquet"
 _JOURNAL: Final = "journal.parquet"
 
 
@@ -56,24 +53,3 @@ def _of_period(run_dir: Path, period: str) -> pl.DataFrame:
     entries = pl.read_parquet(journal)
     # Adjustments of a tie-out are batches of their policy, not of a period.
     return entries.filter((pl.col("period") == period) & pl.col("batch_id").str.ends_with(f"|{period}"))
-
-
-def kept_entries(inputs: Path) -> pl.DataFrame | None:
-    """Return the approved entries that a run kept among its inputs, None when it had none."""
-    file = inputs / _FILE
-    return pl.read_parquet(file) if file.is_file() else None
-
-
-def as_input(entries: pl.DataFrame | None) -> dict[str, bytes]:
-    """Return the file that a run keeps of the approved entries it was made with, by its name in `inputs`."""
-    if entries is None:
-        return {}
-    content = io.BytesIO()
-    entries.write_parquet(content)
-    return {_FILE: content.getvalue()}
-
-
-def fingerprint(entries: pl.DataFrame) -> str:
-    """Return a hash of the entries' content: with other entries posted it is another run."""
-    told = entries.select(pl.col(name) for name in sorted(entries.columns) if not entries.schema[name].is_nested())
-    return hashlib.sha256(told.sort(told.columns, nulls_last=True).write_csv().encode()).hexdigest()

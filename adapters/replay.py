@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from adapters.approved import kept_entries
+from adapters.decided import kept_decisions
 from adapters.publish import INPUTS, MANIFEST
 from adapters.run import engine_version, run_snapshot
 from engine.errors import UsageError
@@ -55,7 +55,7 @@ def replay_run(
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         again = run_snapshot(
             snapshot, policies=inputs / "policies", mappings=mappings if mappings.is_dir() else None, as_of=_day(manifest["as_of"]),
-            known_on=_day(manifest["known_on"]), previous=previous, out=Path(folder), approved=kept_entries(inputs),
+            known_on=_day(manifest["known_on"]), previous=previous, out=Path(folder), decided=kept_decisions(inputs),
             check_approval=False, progress=progress,
         )  # fmt: skip
         same, different = _compared(run_dir, again.run_dir)

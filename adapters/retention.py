@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from adapters.publish import MANIFEST
 from adapters.snapshot import SNAPSHOT_FILE
+from adapters.store.attachments import forget_attachments, remove_files
 from adapters.store.audit import Actor, now, record
 from adapters.store.database import Store
 from adapters.store.permissions import require
@@ -118,9 +119,11 @@ def purge(store: Store, out: Path, actor: Actor, policy: RetentionPolicy) -> lis
         require(actor, "purge")
         going = [each for each in due(session, policy) if each.kept_by is None]
         runs = {each.run_id: each for each in session.execute(sa.select(Run)).scalars()}
+        loose: list[str] = []
         for each in going:
             body: dict[str, object] = {"since": each.since, "reference": policy.reference, "policy": policy.id}
             if each.what == "case":
+                loose += forget_attachments(session, actor, each.identity)
                 body |= _forget_case(session, each.identity)
             elif each.what == "run":
                 runs[each.identity].purged_at = now()
@@ -130,6 +133,8 @@ def purge(store: Store, out: Path, actor: Actor, policy: RetentionPolicy) -> lis
                 body["snapshot"] = runs[each.identity].came_from.get("snapshot")
             record(session, actor, f"{each.what}.purged", each.identity, body)
         folders = _folders(list(runs.values()), out)
+    with store.write() as session:
+        remove_files(session, out, loose)
     for folder in folders:
         try:
             shutil.rmtree(folder)

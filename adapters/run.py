@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from adapters.alerts import alerts_policy, tell_news
-from adapters.approved import approved_entries, as_input, fingerprint
+from adapters.decided import Decided, as_inputs, decided_before, fingerprint
 from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, policy_files, require_policies
 from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
@@ -64,14 +64,14 @@ def run_snapshot(
     out: Path = Path("runs"),
     store: str | None = None,
     known_on: dt.date | None = None,
-    approved: pl.DataFrame | None = None,
+    decided: Decided | None = None,
     check_approval: bool = True,
     progress: Progress = lambda _: None,
 ) -> RunOutcome:
     """Run a snapshot against policies and publish the result; a run that stands already is returned.
 
-    `approved`: entries approved before, which are not proposed again; where none are given, those of the locked periods
-    that the store knows of this snapshot's scope.
+    `decided`: what people decided before (entries posted, matches, estimates); where it is not given, what the store
+    knows of this snapshot's scope.
 
     The run's folder comes first, then its entry in the store, where its findings move the cases; a
     crash between the two is made good by running again.
@@ -85,12 +85,12 @@ def run_snapshot(
     if check_approval and demand is not None and demand.approved_policies is not None:
         require_approved(store_url(out, store), policy_set, signed_in=demand.approved_policies == "signed_in")
     with data_docs(policy_set) as docs:
-        return _run(snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, approved, docs, progress)
+        return _run(snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, decided, docs, progress)
 
 
 def _run(
     snapshot: Path, policies: Path, policy_set: PolicySet, mappings: Path | None, as_of: dt.date | None, previous: Path | None, out: Path,
-    store: str | None, known_on: dt.date | None, approved: pl.DataFrame | None, docs: DocsWriter | None, progress: Progress,
+    store: str | None, known_on: dt.date | None, decided: Decided | None, docs: DocsWriter | None, progress: Progress,
 ) -> RunOutcome:  # fmt: skip
     progress("Reading the snapshot")
     read = read_snapshot(snapshot, mappings)
@@ -98,9 +98,9 @@ def _run(
     calendar = policy_set.calendar()
     context = Context(as_of or read.file.as_of, known_on, () if calendar is None else calendar.holidays)
     came_from = {"snapshot": str(snapshot.resolve()), "previous": None if previous is None else str(previous.resolve())}
-    if approved is None:
-        approved = entries_approved_before(store_url(out, store), out, scope_of({"snapshot": read.file.snapshot}), context.as_of)
-    run_id = run_id_of(read, before, policy_set, context, approved)
+    if decided is None:
+        decided = known_decisions(store_url(out, store), out, scope_of({"snapshot": read.file.snapshot}), context.as_of)
+    run_id = run_id_of(read, before, policy_set, context, decided)
     if is_published(out, run_id):
         manifest = json.loads((out / run_id / MANIFEST).read_text(encoding="utf-8"))
         enter_run(store_url(out, store), out / run_id, came_from)
@@ -112,9 +112,8 @@ def _run(
     read = gated.read
     progress("Deciding")
     found += gated.result.findings
-    result = run_stages(
-        read.facts, policy_set, context, None if before is None else before.facts, found, None if approved is None else approved.lazy()
-    )
+    said = {name: frame.lazy() for name, frame in decided.items()}
+    result = run_stages(read.facts, policy_set, context, None if before is None else before.facts, found, said)
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
     journal = result.frames.get("journal")
@@ -126,19 +125,19 @@ def _run(
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
     pages = draft_files(remedies, read)
     pages |= {} if docs is None else docs.pages(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
-    run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read) | as_input(approved), pages)
+    run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read) | as_inputs(decided), pages)
     enter_run(store_url(out, store), run_dir, came_from)
     for problem in _tell(store_url(out, store), out, run_id, policy_set):
         progress(problem)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
 
 
-def entries_approved_before(address: str, out: Path, scope: str, as_of: dt.date) -> pl.DataFrame | None:
-    """Return entries approved before; a store that is not there yet knows none, one that fails says so when the run is entered."""
+def known_decisions(address: str, out: Path, scope: str, as_of: dt.date) -> Decided:
+    """Return what people decided; a store that is not there yet knows nothing, one that fails says so when the run is entered."""
     try:
-        return approved_entries(address, out, scope, as_of)
+        return decided_before(address, out, scope, as_of)
     except StoreError:
-        return None
+        return {}
 
 
 def _tell(address: str, out: Path, run_id: str, policies: PolicySet) -> list[str]:
@@ -218,7 +217,7 @@ def engine_version() -> str:
 
 
 def run_id_of(
-    read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context, approved: pl.DataFrame | None = None
+    read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context, decided: Decided | None = None
 ) -> str:
     """Return the id of a run: the hash of everything that decides its content."""
     parts = {
@@ -231,8 +230,7 @@ def run_id_of(
         "as_of": str(context.as_of),
         "known_on": str(context.known_on),
     }
-    if approved is not None:
-        parts["approved"] = fingerprint(approved)
+    parts |= {name: fingerprint(frame) for name, frame in (decided or {}).items()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:RUN_ID_LENGTH]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -28,17 +28,17 @@ DECISIONS: Final[tuple[Stage, ...]] = (decide_billing, decide_revenue, decide_re
 
 def run_stages(
     facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None, found: Sequence[pl.DataFrame] = (),
-    approved: pl.LazyFrame | None = None,
+    decided: Mapping[str, pl.LazyFrame] | None = None,
 ) -> StageResult:  # fmt: skip
     """Run every stage over one snapshot; findings of all stages, and those `found` before, stand in the result.
 
-    `approved`: entries of batches approved earlier (columns of `journal`); only what is left of them is proposed.
+    `decided`: what people decided before, by name: `approved_entries` of batches posted earlier (columns of `journal`; only what
+    is left of them is proposed), `decided_matches` (a row a line), `attested_estimates` of costs at completion.
     """
     whole = decide_ownership(facts, policies, context, previous)
     whole.findings += found
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
-    if approved is not None:
-        agreed["approved_entries"] = approved
+    agreed |= decided or {}
     rest = run_decisions(replace(facts, records=agreed, sources=whole.sources), policies, context, whole.findings)
     # What came back has the findings of every stage, each with its cause.
     whole.findings = []

@@ -13,7 +13,7 @@ import polars as pl
 from adapters.policy_folder import require_policies
 from adapters.publish import is_published
 from adapters.quality_gate import through_gate
-from adapters.run import entries_approved_before, found_while_reading, run_id_of
+from adapters.run import found_while_reading, known_decisions, run_id_of
 from adapters.snapshot import SnapshotRead, read_snapshot
 from adapters.store.database import store_url
 from adapters.store.runs import scope_of
@@ -97,12 +97,11 @@ def _reached(
     reach: Reach, out: Path,
 ) -> PolicyDifference:  # fmt: skip
     context = context_of(before, as_of)
-    approved = entries_approved_before(store_url(out), out, scope_of({"snapshot": read.file.snapshot}), as_of)
-    run_id = run_id_of(read, earlier, before, context, approved)
+    decided_before = known_decisions(store_url(out), out, scope_of({"snapshot": read.file.snapshot}), as_of)
+    run_id = run_id_of(read, earlier, before, context, decided_before)
     published = _published(out / run_id) if is_published(out, run_id) else None
     facts, found = agreed_records(read, earlier, before, context, published)
-    if approved is not None:
-        facts = facts.with_outputs({"approved_entries": approved.lazy()})
+    facts = facts.with_outputs({name: frame.lazy() for name, frame in decided_before.items()})
     decided = decide_both(facts, before, after, context, reach, None if published is None else published.outputs, found)
     impact = measure_impact(decided.old, decided.new, facts)
     return PolicyDifference(changes, impact, as_of, _counted(decided), None if published is None else run_id)

@@ -30,6 +30,7 @@ def _load_commands() -> None:
         authoring_commands,
         case_commands,
         close_commands,
+        decision_commands,
         gate_commands,
         governance_commands,
         history_commands,

@@ -35,7 +35,7 @@ def _policy(folder: Path | None) -> AlertsPolicy:
 
 @alert_app.command("list")
 def list_command(
-    state: Annotated[str | None, typer.Option(help="waiting, sent or given_up; default: all.")] = None,
+    state: Annotated[str | None, typer.Option(help="waiting, sending, sent or given_up; default: all.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many, the latest first.")] = 20,
     out: Out = _RUNS,
     store: Address = None,

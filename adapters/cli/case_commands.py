@@ -195,6 +195,51 @@ def comment_command(
     typer.echo(f"Noted on case {found.case_id[:8]}.")
 
 
+@case_app.command("attach")
+def attach_command(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    file: Annotated[Path, typer.Argument(help="File to keep with it.")],
+    who: Who = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Keep a file with a case: a PDF, an image, a workbook, a document, a CSV, a text or a mail of at most 10 MiB."""
+    from adapters.store.attachments import LARGEST, attach
+    from adapters.store.case_work import find_case
+    from engine.errors import UsageError
+
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.", "Give the path of a file.")
+    # A larger one is refused by what was read of it.
+    with file.open("rb") as handle:
+        content = handle.read(LARGEST + 1)
+    with opened_store(out, store) as opened, opened.write() as session:
+        found = find_case(session, case)
+        entry = attach(session, acting(who), found, out, file.name, content)
+    typer.echo(f"{entry.name} is kept with case {found.case_id[:8]} as {entry.sha256[:12]}.")
+
+
+@case_app.command("files")
+def files_command(
+    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to write the files into, as they were attached.")] = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """List the files of a case; --to writes them, each checked against its hash."""
+    from adapters.store.attachments import attachments_of, read_attachment
+    from adapters.store.case_work import find_case
+
+    with opened_store(out, store) as opened, opened.read() as session:
+        found = attachments_of(session, find_case(session, case))
+    for each in found:
+        typer.echo(f"{each.sha256[:12]}  {each.size:>10,} B  {each.name}  by {each.said_by} ({each.identity.replace('_', ' ')})")
+        if to is not None:
+            to.mkdir(parents=True, exist_ok=True)
+            (to / f"{each.sha256[:12]}-{each.name}").write_bytes(read_attachment(out, each))
+    typer.echo(f"{len(found)} files" + ("." if to is None or not found else f" are in {to}."))
+
+
 @case_app.command("snooze")
 def snooze_command(
     case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],

@@ -37,9 +37,14 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
 
+def take_turn(session: Session) -> AuditHead:
+    """Let nobody else change the store until the caller's transaction ends; return the end of the log."""
+    return session.execute(sa.select(AuditHead).where(AuditHead.head_id == 1).with_for_update()).scalar_one()
+
+
 def record(session: Session, actor: Actor, action: str, subject: str, body: Mapping[str, Any]) -> AuditEntry:
     """Add an entry at the end of the log, within the caller's transaction."""
-    head = session.execute(sa.select(AuditHead).where(AuditHead.head_id == 1).with_for_update()).scalar_one()
+    head = take_turn(session)
     entry = AuditEntry(
         sequence=head.sequence + 1, at=now().isoformat(), actor=actor.name, identity=actor.identity, action=action, subject=subject,
         body=json.dumps(body, sort_keys=True, ensure_ascii=False, default=str), previous_hash=head.hash,

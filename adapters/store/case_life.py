@@ -33,6 +33,10 @@ _STATE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "kind": pl.String(), "systems": pl.String(), "expires_on": pl.Date(),
 }  # fmt: skip
 
+# Rows that are held at a time: a large run's findings do not stand in memory a second time.
+_AT_ONCE: Final = 20_000
+_NOT_KEPT: Final = ("evidence", "owner_value", "consumer_value", "systems", "related_entity", "related_id", "field", "policy_fingerprint")
+
 Rows = list[dict[str, Any]]
 
 
@@ -47,21 +51,26 @@ def move_cases(session: Session, run: Run, manifest: Mapping[str, Any], findings
         pl.col("systems").list.sort().list.join(",").alias("systems_text"),
         hash_columns([pl.lit(run.scope), pl.col("finding_id")], length=ID_LENGTH).alias("case_id"),
     )
-    both = told.join(known, on="case_id", how="left", suffix="_before")
-    new = both.filter(pl.col("state").is_null()).to_dicts()
-    again = both.filter(pl.col("state").is_not_null()).to_dicts()
-    gone = known.join(told.select("case_id"), on="case_id", how="anti").to_dicts()
-    events: Rows = []
-    counts = {
-        "opened": _open(session, run, new, events),
-        "seen_again": len(again),
-        "reopened": 0, "worsened": 0,
-        "resolved": _resolve(session, run, gone, manifest, events),
-    }  # fmt: skip
-    _see_again(session, run, again, counts, events)
+    # What a case does not hold is long: source rows, both values, alternatives.
+    both = told.drop(_NOT_KEPT, strict=False).join(known, on="case_id", how="left", suffix="_before")
+    counts = dict.fromkeys(("opened", "seen_again", "reopened", "worsened", "resolved"), 0)
+    for part in both.iter_slices(_AT_ONCE):
+        events: Rows = []
+        counts["opened"] += _open(session, run, part.filter(pl.col("state").is_null()).to_dicts(), events)
+        again = part.filter(pl.col("state").is_not_null())
+        counts["seen_again"] += again.height
+        _see_again(session, run, again.to_dicts(), counts, events)
+        _note(session, events)
+    for part in known.join(told.select("case_id"), on="case_id", how="anti").iter_slices(_AT_ONCE):
+        events = []
+        counts["resolved"] += _resolve(session, run, part.to_dicts(), manifest, events)
+        _note(session, events)
+    return {name: count for name, count in counts.items() if count}
+
+
+def _note(session: Session, events: Rows) -> None:
     if events:
         session.execute(sa.insert(CaseEvent), events)
-    return {name: count for name, count in counts.items() if count}
 
 
 def _known(session: Session, scope: str) -> pl.DataFrame:
@@ -73,7 +82,9 @@ def _known(session: Session, scope: str) -> pl.DataFrame:
 def _told(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a finding says, as a case holds it."""
     said = {name: row[name] for name in _TOLD}
+    rank = len(SEVERITIES) - 1 - SEVERITIES.index(row["severity"])
     return said | {
+        "gravity": rank, "weight": 0 if row["amount_at_risk"] is None else int(abs(row["amount_at_risk"]) * 1_000_000),
         "amount": row["amount_at_risk"], "systems": row["systems_text"] or "", "last_run": run.run_id, "last_seen_on": run.as_of,
         "cause_id": row.get("cause_id"), "message": row["message"] or "", "rule": row["rule"] or row["kind"],
     }  # fmt: skip

@@ -19,14 +19,14 @@ PERMITTED: Final = {
     "reopen": _SETTLERS, "decide": _DECIDERS, "ask for a release": _SETTLERS, "release a remedy": _DECIDERS, "start a close": _SETTLERS,
     "sign a close": _SETTLERS, "lock a close": _SETTLERS, "reopen a close": _DECIDERS, "change a policy": frozenset({"preparer", "admin"}),
     "run again": _SETTLERS, "share a view": _WORKERS, "purge": frozenset({"admin"}), "place a hold": _SETTLERS,
-    "release a hold": _DECIDERS,
+    "release a hold": _DECIDERS, "attach a file": _WORKERS, "attest an estimate": _WORKERS, "decide a match": _SETTLERS,
 }  # fmt: skip
 """By act, the roles that may do it."""
 
 # What is of the whole firm is not for who sees a part of it.
 _OF_THE_FIRM: Final = frozenset(
     {"start a close", "sign a close", "lock a close", "reopen a close", "change a policy", "run again", "purge", "ask for a release",
-     "release a remedy", "place a hold", "release a hold"}
+     "release a remedy", "place a hold", "release a hold", "decide a match"}
 )  # fmt: skip
 
 

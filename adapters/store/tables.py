@@ -110,6 +110,10 @@ class Case(Base):
     period: Mapped[str | None] = mapped_column(sa.String(10))
     amount: Mapped[Decimal | None] = mapped_column(Money)
     currency: Mapped[str | None] = mapped_column(sa.String(10))
+    gravity: Mapped[int] = mapped_column(default=9)
+    """The rank of its severity, 0 the gravest."""
+    weight: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    """Its amount without sign in millionths, 0 where it is not known: with the gravity the order of the queue."""
     message: Mapped[str] = mapped_column(sa.Text)
     remedy: Mapped[str | None] = mapped_column(sa.Text)
     owner: Mapped[str | None] = mapped_column(sa.String(100))
@@ -167,6 +171,63 @@ class Approval(Base):
     comment: Mapped[str | None] = mapped_column(sa.Text)
 
 
+class Attachment(Base):
+    """A file that belongs to a case; its bytes lie beside the runs under their hash."""
+
+    __tablename__ = "attachment"
+
+    attachment_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("case.case_id"), index=True)
+    sha256: Mapped[str] = mapped_column(sa.String(64), index=True)
+    name: Mapped[str] = mapped_column(sa.String(200))
+    size: Mapped[int] = mapped_column(sa.BigInteger)
+    said_by: Mapped[str] = mapped_column(sa.String(200))
+    identity: Mapped[str] = mapped_column(sa.String(20))
+    said_at: Mapped[dt.datetime] = mapped_column(Instant)
+
+
+class MatchDecision(Base):
+    """A person's word on a suggested match: confirmed or refused, as the lines stood; the latest one not revoked counts."""
+
+    __tablename__ = "match_decision"
+
+    decision_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
+    reconciliation: Mapped[str] = mapped_column(sa.String(200), index=True)
+    match_id: Mapped[str] = mapped_column(sa.String(400))
+    verdict: Mapped[str] = mapped_column(sa.String(20))
+    """confirmed or refused."""
+    lines: Mapped[list[dict[str, str]]] = mapped_column(sa.JSON)
+    """Every line of the match: side, entity, entity_id."""
+    residual: Mapped[Decimal | None] = mapped_column(Money)
+    reason: Mapped[str] = mapped_column(sa.Text)
+    run_id: Mapped[str] = mapped_column(sa.String(32))
+    as_of: Mapped[dt.date]
+    said_by: Mapped[str] = mapped_column(sa.String(200))
+    identity: Mapped[str] = mapped_column(sa.String(20))
+    said_at: Mapped[dt.datetime] = mapped_column(Instant)
+    revoked_by: Mapped[str | None] = mapped_column(sa.String(200))
+    revoked_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+
+
+class Attestation(Base):
+    """A person's word that the estimate at completion of a contract line stands, as of a day."""
+
+    __tablename__ = "attestation"
+
+    attestation_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
+    contract_line_id: Mapped[str] = mapped_column(sa.String(200), index=True)
+    amount: Mapped[Decimal] = mapped_column(Money)
+    currency: Mapped[str | None] = mapped_column(sa.String(10))
+    as_of: Mapped[dt.date]
+    run_id: Mapped[str] = mapped_column(sa.String(32))
+    comment: Mapped[str | None] = mapped_column(sa.Text)
+    said_by: Mapped[str] = mapped_column(sa.String(200))
+    identity: Mapped[str] = mapped_column(sa.String(20))
+    said_at: Mapped[dt.datetime] = mapped_column(Instant)
+
+
 class SavedView(Base):
     """Filters, search and order of a table that a person kept under a name."""
 
@@ -194,7 +255,7 @@ class AlertSent(Base):
     title: Mapped[str] = mapped_column(sa.Text)
     body: Mapped[str] = mapped_column(sa.Text)
     state: Mapped[str] = mapped_column(sa.String(20), index=True)
-    """waiting, sent or given_up."""
+    """waiting, sending (a sender has claimed it), sent or given_up."""
     tries: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(sa.Text)
     at: Mapped[dt.datetime] = mapped_column(Instant)

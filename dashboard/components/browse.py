@@ -140,12 +140,17 @@ def _toolbar(rows: Rows, name: str, query: Query, usual: Query) -> Query:
         key=_key(name, "search"),
         placeholder="Search " + ", ".join(each.label.lower() for each in rows.columns if each.searched),
     )
-    filters = {}
+    filters: dict[str, tuple[str, ...]] = {}
     active = sum(bool(query.filters.get(each.name)) for each in filtered)
-    with bar[1].popover(
-        f"Filters ({active})" if active else "Filters", icon=":material/filter_list:", width="stretch", disabled=not filtered
-    ):
-        for column in filtered:
+    drawer = bar[1].popover(
+        f"Filters ({active})" if active else "Filters", icon=":material/filter_list:", width="stretch", disabled=not filtered,
+        key=_key(name, "filters"), on_change="rerun",
+    )  # fmt: skip
+    # What the filters offer is read only when they are opened; until then they are as the address says.
+    if not drawer.open:
+        filters = dict(query.filters)
+    with drawer:
+        for column in filtered if drawer.open else ():
             values = list(query.filters.get(column.name, ()))
             options = list(dict.fromkeys([*rows.options(column.name), *values]))
             label = _words if column.kind == "code" else str

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import streamlit as st
 
 from adapters.explain_decision import billed_item
+from adapters.store.attachments import ENDINGS, LARGEST
 from adapters.store.database import Store
 from dashboard.components.acts import act
 from dashboard.components.decision import show_decision
 from dashboard.components.remedy import show_remedy
 from dashboard.components.shell import Here
 from dashboard.views import actions
-from dashboard.views.cases import case_detail, cases_policy, sides_of
+from dashboard.views.cases import case_detail, cases_policy, file_of, sides_of
 from dashboard.views.formats import money, words
 from dashboard.views.plain import plain
 from engine.errors import TieoutError
@@ -46,6 +48,7 @@ def show_case(here: Here, store: Store, name: str) -> None:
             _work(here, store, found)
         show_remedy(here, store, case["finding_id"])
         _decision(here, found)
+        _files(here, store, found)
         _history(found["history"])
 
 
@@ -131,7 +134,8 @@ def show_several(here: Here, store: Store, chosen: list[str]) -> None:
 def _acts(here: Here, store: Store, chosen: list[str], case: dict[str, Any] | None) -> None:
     """Show what may be done to exceptions; `case` is the one that is shown, None for several."""
     person, scope = here.person, here.run.scope
-    assign, comment, reason, rest, settle = st.tabs(["Assign", "Comment", "Reason", "Snooze", "Waive"])
+    names = ["Assign", "Comment", "Reason", "Snooze", "Waive", *([] if case is None else ["Attach"])]
+    assign, comment, reason, rest, settle, *attach = st.tabs(names)
     with assign, st.form("assign", border=False):
         assignee = st.text_input("With", (case or {}).get("assignee") or "", placeholder="name; empty for nobody")
         if st.form_submit_button("Assign", disabled=not actions.may(person, "assign")):
@@ -153,6 +157,13 @@ def _acts(here: Here, store: Store, chosen: list[str], case: dict[str, Any] | No
             act(lambda: actions.snooze(store, person, scope, chosen, until))
     with settle:
         _settle(here, store, chosen, case)
+    if case is not None:
+        with attach[0], st.form("attach", border=False, clear_on_submit=True):
+            endings = [each[1:] for each in ENDINGS]
+            files = st.file_uploader("Files", endings, accept_multiple_files=True, help=f"At most {LARGEST >> 20} MiB each.")
+            if st.form_submit_button("Attach", disabled=not actions.may(person, "attach a file")):
+                given = [(each.name, each.getvalue()) for each in files]
+                act(lambda: actions.attach(store, person, scope, case["case_id"], here.workspace.out, given))
 
 
 def _settle(here: Here, store: Store, chosen: list[str], case: dict[str, Any] | None) -> None:
@@ -187,6 +198,22 @@ def _request(here: Here, store: Store, request: dict[str, Any]) -> None:
             act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=True, text=text))
         if no.form_submit_button("Reject", disabled=not may):
             act(lambda: actions.decide(store, here.person, policy, request["approval_id"], approve=False, text=text))
+
+
+def _files(here: Here, store: Store, found: dict[str, Any]) -> None:
+    """Show the files of a case; each is read when it is asked for, and checked against its hash."""
+    if not found["files"]:
+        return
+    st.markdown("**Files**")
+    case = found["case"]["case_id"]
+    for each in found["files"]:
+        told, get = st.columns([5, 1], vertical_alignment="center")
+        when = f"{plain(each['who'])}, {each['at']:%Y-%m-%d %H:%M} UTC"
+        told.markdown(f":material/attach_file: {plain(each['name'])} · {each['size']:,} bytes · {when}")
+        get.download_button(
+            "Save", functools.partial(file_of, store, here.run, here.workspace.out, case, each["sha256"]), each["name"],
+            "application/octet-stream", key=f"file:{case}:{each['sha256'][:12]}", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
 
 
 def _history(events: list[dict[str, Any]]) -> None:

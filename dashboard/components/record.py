@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.components.browse import browse
 from dashboard.components.shell import Here, empty
+from dashboard.components.tables import opened_tabs
 from dashboard.views.lineage import lineage, picture
 from dashboard.views.plain import plain
 from dashboard.views.record import agreed, find_records, search_records, source_rows, told_of
@@ -64,10 +65,10 @@ def show_record(here: Here, identity: str) -> None:
         empty("No output speaks of it.")
         return
     _lineage(here, identity)
-    for place, (name, frame) in zip(st.tabs([each.replace("_", " ").capitalize() for each in outputs]), outputs.items(), strict=True):
-        with place:
-            rows = FrameRows(frame, _columns(frame))
-            browse(rows, name)
+    titles = {name.replace("_", " ").capitalize(): name for name in outputs}
+    for title in opened_tabs(list(titles), f"record:{identity}"):
+        frame = outputs[titles[title]]
+        browse(FrameRows(frame, _columns(frame)), titles[title])
 
 
 def _lineage(here: Here, identity: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 import polars as pl
@@ -13,6 +13,14 @@ from dashboard.views.tables import NUMERIC, Column, shown
 
 _WHOLE: Final = 20
 """Rows up to which a table is as high as it needs, without a bar to scroll."""
+
+
+def opened_tabs(titles: Sequence[str], key: str) -> Iterator[str]:
+    """Show tabs and give the title of the one that is open, within it: what stands in the others is not read."""
+    for place, title in zip(st.tabs(list(titles), key=key, on_change="rerun"), titles, strict=True):
+        if place.open:
+            with place:
+                yield title
 
 
 def small_table(rows: pl.DataFrame, columns: Sequence[Column], nothing: str = "Nothing here.") -> None:

@@ -8,9 +8,9 @@ from dashboard.components.browse import browse
 from dashboard.components.charts import bars
 from dashboard.components.decision import show_decision
 from dashboard.components.shell import empty, page
-from dashboard.components.tables import small_table
-from dashboard.views.billing import AGES, ALL, HELD, READY, ageing, decisions, held, ready, reasons
-from dashboard.views.tables import Column, FrameRows, Query
+from dashboard.components.tables import opened_tabs, small_table
+from dashboard.views.billing import AGES, ALL, HELD, READY, ageing, decisions, is_held, is_ready, items, reasons
+from dashboard.views.tables import Column, Query
 
 with page("Billing", "What the policies let us invoice, what they hold and why.") as here:
     frame = decisions(here.run)
@@ -26,12 +26,10 @@ with page("Billing", "What the policies let us invoice, what they hold and why."
         labels = (Column("reason", "Why"), Column("items", "Items", "count"), Column("amount_unbilled", "Held", "money"))
         small_table(reasons(frame), labels, "Nothing is held.")
     largest = Query(sort="amount_unbilled", descending=True)
-    asked = st.query_params.get("tab")
-    tabs = {"Ready": (ready(frame), READY), "Held": (held(frame), HELD), "All items": (frame, ALL)}
-    for place, (title, (rows, columns)) in zip(st.tabs(list(tabs)), tabs.items(), strict=True):
-        with place:
-            name = title.split(" ", maxsplit=1)[0].lower()
-            found = FrameRows(rows, columns, ["item_type", "item_id"])
-            chosen = browse(found, name, usual=largest, key="key", nothing=f"{title}: nothing.")
-            if chosen:
-                show_decision(here, chosen)
+    tabs = {"Ready": (is_ready(), READY), "Held": (is_held(), HELD), "All items": (None, ALL)}
+    for title in opened_tabs(list(tabs), "billing:tab"):
+        where, columns = tabs[title]
+        name = title.split(" ", maxsplit=1)[0].lower()
+        chosen = browse(items(here.run, frame, columns, where), name, usual=largest, key="key", nothing=f"{title}: nothing.")
+        if chosen:
+            show_decision(here, chosen)

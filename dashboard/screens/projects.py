@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.browse import browse
+from dashboard.components.estimates import show_estimates
 from dashboard.components.shell import empty, page
 from dashboard.views.projects import COLUMNS, projects
 from dashboard.views.tables import FrameRows, Query
@@ -18,5 +19,6 @@ with page(
         st.stop()
     rows = FrameRows(frame, COLUMNS, ["project_id", "currency"])
     chosen = browse(rows, "", usual=Query(sort="on_hold", descending=True), key="project_id")
+    show_estimates(here, chosen)
     if chosen:
         st.page_link("screens/record.py", label=f"Everything about {chosen}", icon=":material/search:", query_params={"record": chosen})

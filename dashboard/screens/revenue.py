@@ -7,9 +7,9 @@ import streamlit as st
 from dashboard.components.browse import browse
 from dashboard.components.charts import waterfall as waterfall_chart
 from dashboard.components.shell import empty, page
-from dashboard.components.tables import small_table
+from dashboard.components.tables import opened_tabs, small_table
 from dashboard.views.revenue import BALANCES, DISCLOSURES, SCHEDULE, SHADOW, closing_balances, has_revenue, table, waterfall
-from dashboard.views.tables import Column, FrameRows, Query
+from dashboard.views.tables import Column, Query
 
 with page("Revenue", "What is recognized, planned and still owed, under the firm's policies.") as here:
     if not has_revenue(here.run):
@@ -38,10 +38,10 @@ with page("Revenue", "What is recognized, planned and still owed, under the firm
             Query(sort="disclosure"),
         ),
     }
-    for place, (title, (name, columns, key, usual)) in zip(st.tabs(list(tables)), tables.items(), strict=True):
-        with place:
-            frame = table(here.run, name)
-            if frame is None:
-                empty(f"The run has no {title.lower()}.")
-            else:
-                browse(FrameRows(frame, columns, key), title.split(" ", maxsplit=1)[0].lower(), usual=usual)
+    for title in opened_tabs(list(tables), "revenue:tab"):
+        name, columns, key, usual = tables[title]
+        rows = table(here.run, name, columns, key)
+        if rows is None:
+            empty(f"The run has no {title.lower()}.")
+        else:
+            browse(rows, title.split(" ", maxsplit=1)[0].lower(), usual=usual)

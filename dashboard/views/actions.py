@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from adapters.store import case_work, remedies
+from adapters import decide_work
+from adapters.store import attachments, case_work, match_decisions, remedies
 from adapters.store import views as saved
 from adapters.store.database import Store
 from adapters.store.permissions import may as _may
@@ -106,6 +109,41 @@ def give_reason(store: Store, person: Person, scope: str, cases: Sequence[str], 
     require(person.actor(), "give a reason")
     count = _on_each(store, scope, cases, lambda session, case: case_work.set_reason(session, person.actor(), case, policy, code))
     return f"{_cases(count)} noted as {code.replace('_', ' ')}."
+
+
+def attach(store: Store, person: Person, scope: str, case: str, out: Path, files: Sequence[tuple[str, bytes]]) -> str:
+    """Keep files with a case, all of them or none; returns what was done."""
+    require(person.actor(), "attach a file")
+    if not files:
+        raise UsageError("No file is chosen.", "Choose one or more.")
+
+    def each_file(session: Session, found: Case) -> None:
+        for name, content in files:
+            attachments.attach(session, person.actor(), found, out, name, content)
+
+    _on_each(store, scope, [case], each_file)
+    return f"{len(files)} {'file is' if len(files) == 1 else 'files are'} kept with the case."
+
+
+def decide_match(store: Store, person: Person, run: RunEntry, tie_out: str, match: str, verdict: str, reason: str) -> str:
+    """Confirm or refuse a suggested match; returns what was done."""
+    with store.write() as session:
+        decide_work.decide(session, person.actor(), run.folder, match, verdict, reason, tie_out)
+    return f"The match is {verdict}. The next run goes by it."
+
+
+def revoke_match(store: Store, person: Person, decision_id: int, reason: str) -> str:
+    """Take a decision on a match back; returns what was done."""
+    with store.write() as session:
+        match_decisions.revoke_match(session, person.actor(), decision_id, reason)
+    return "The decision is taken back. The next run matches as if it had not been made."
+
+
+def attest(store: Store, person: Person, run: RunEntry, line: str, amount: Decimal, comment: str) -> str:
+    """Attest the estimate at completion of a contract line that the person sees; returns what was done."""
+    with store.write() as session:
+        entry = decide_work.attest(session, person.actor(), run.folder, line, amount, comment)
+        return f"The estimate of {line} is attested as of {entry.as_of}. The next run reads it."
 
 
 def views(store: Store, person: Person, page: str) -> list[dict[str, Any]]:

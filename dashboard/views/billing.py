@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
-from dashboard.views.names import with_names
-from dashboard.views.tables import Column
-from dashboard.views.workspace import RunEntry, output
+from dashboard.views.names import names_beside
+from dashboard.views.tables import Column, FrameRows
+from dashboard.views.workspace import RunEntry, lies, output
 
 AGES: Final = ("0–30", "31–60", "61–90", "over 90")
 
@@ -34,13 +35,19 @@ _UNBILLED: Final = ("billable", "partially_billed", "on_hold")
 
 
 def decisions(run: RunEntry) -> pl.LazyFrame | None:
-    """Return the decision on every item, with names and its age in days; None when no billing policy applied."""
+    """Return the decision on every item with its age in days; None when no billing policy applied."""
     frame = output(run, "billing_decisions")
     if frame is None:
         return None
     age = (pl.lit(run.as_of) - pl.col("item_date")).dt.total_days().clip(lower_bound=0)
     key = pl.concat_str("item_type", pl.lit(":"), "item_id")
-    return with_names(run, frame.with_columns(age.alias("age"), key.alias("key")))
+    return frame.with_columns(age.alias("age"), key.alias("key"))
+
+
+def items(run: RunEntry, frame: pl.LazyFrame, columns: Sequence[Column], where: pl.Expr | None = None) -> FrameRows:
+    """Return decided items as rows, with names beside their ids."""
+    names, place = names_beside(run, frame), lies(run, "billing_decisions")
+    return FrameRows(frame, columns, ["item_type", "item_id"], where=where, names=names, lies=place)
 
 
 def sees_item(run: RunEntry, identity: str) -> bool:
@@ -53,19 +60,19 @@ def sees_item(run: RunEntry, identity: str) -> bool:
     return bool(found.select(pl.len()).collect().item())
 
 
-def ready(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return what may be invoiced now."""
-    return frame.filter(pl.col("decision").is_in(["billable", "partially_billed"]))
+def is_ready() -> pl.Expr:
+    """Return whether an item may be invoiced now."""
+    return pl.col("decision").is_in(["billable", "partially_billed"])
 
 
-def held(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return what may not be invoiced yet, with the reason."""
-    return frame.filter(pl.col("decision") == "on_hold")
+def is_held() -> pl.Expr:
+    """Return whether an item may not be invoiced yet, for a reason."""
+    return pl.col("decision") == "on_hold"
 
 
 def reasons(frame: pl.LazyFrame) -> pl.DataFrame:
     """Return by reason and currency what is held and what it is worth, the most money first: what to unblock first."""
-    sums = held(frame).group_by("reason", "currency").agg(pl.len().alias("items"), pl.col("amount_unbilled").sum())
+    sums = frame.filter(is_held()).group_by("reason", "currency").agg(pl.len().alias("items"), pl.col("amount_unbilled").sum())
     return sums.sort("amount_unbilled", "reason", "currency", descending=[True, False, False], nulls_last=True).collect()
 
 

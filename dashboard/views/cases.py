@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from adapters.explain import explain_finding
+from adapters.safe_cells import safe_csv
 from adapters.sight import EVERYTHING, Sight
+from adapters.store.attachments import attachments_of, read_attachment
 from adapters.store.audit import Actor
 from adapters.store.case_work import find_case, history
 from adapters.store.database import Store
@@ -127,8 +129,7 @@ class CaseRows:
         return found
 
     def _ordered(self, found: sa.Select[Any], query: Query) -> sa.Select[Any]:
-        grave = sa.case({name: rank for rank, name in enumerate(GRAVEST)}, value=Case.severity, else_=len(GRAVEST))
-        money = sa.func.abs(sa.func.coalesce(Case.amount, 0))
+        grave, money = Case.gravity, Case.weight
         by: Any = grave
         if query.sort in ("age", "sla"):
             by = Case.opened_on.desc()
@@ -140,7 +141,9 @@ class CaseRows:
             by = getattr(Case, query.sort)
         if query.descending:
             by = Case.opened_on if query.sort in ("age", "sla") else sa.desc(by)
-        return found.order_by(by, grave, money.desc(), Case.opened_on, Case.case_id)
+        # The order of the queue itself stands in an index.
+        before = () if by is grave else (by,)
+        return found.order_by(*before, grave, money.desc(), Case.opened_on, Case.case_id)
 
     def _today(self, session: Session) -> dt.date:
         day = session.execute(sa.select(sa.func.max(Run.as_of)).where(Run.scope == self._scope, Run.moved_cases)).scalar()
@@ -231,11 +234,31 @@ def case_detail(store: Store, run: RunEntry, name: str) -> dict[str, Any]:
             if each.state == "waiting"
         ]  # fmt: skip
         around = _around(session, case, run.sight)
+        files = [
+            {"name": each.name, "size": each.size, "sha256": each.sha256, "who": each.said_by,
+             "identity": each.identity, "at": each.said_at}
+            for each in attachments_of(session, case)
+        ]  # fmt: skip
     explanation = _explained(run, fields["finding_id"])
     return {
-        "case": fields, "history": events, "waiting": waiting, "explanation": explanation, **around,
+        "case": fields, "history": events, "waiting": waiting, "explanation": explanation, "files": files, **around,
         "flip": None if explanation is None else would_flip(explanation["finding"]),
     }  # fmt: skip
+
+
+def file_of(store: Store, run: RunEntry, out: Path, name: str, digest: str) -> bytes:
+    """Return a file of a case as people get it: as it was attached, but that no cell of a CSV runs as a formula.
+
+    Raises UsageError when the person does not see the case, or it has no such file.
+    """
+    with store.read() as session:
+        case = find_case(session, name)
+        require_seen(Actor("", sight=run.sight), case)
+        entry = next((each for each in attachments_of(session, case) if each.sha256 == digest), None)
+        if entry is None:
+            raise UsageError("The case has no such file.", "Load the page again.")
+        content = read_attachment(out, entry)
+        return safe_csv(content) if entry.name.endswith(".csv") else content
 
 
 def _around(session: Session, case: Case, sight: Sight) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from adapters.publish import read_manifest
+from dashboard.views.tables import Names
 from dashboard.views.workspace import RunEntry, output
 
 # By column: the agreed record, its key and its name.
@@ -16,19 +17,18 @@ _NAMED: Final = {
 }  # fmt: skip
 
 
-def with_names(run: RunEntry, frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return a frame with `project`, `customer`, `legal_entity` and `contract` beside their ids: the name, or the id without one."""
+def names_beside(run: RunEntry, frame: pl.LazyFrame) -> Names:
+    """Return the names to show as `project`, `customer`, `legal_entity` and `contract` beside the ids a frame has."""
     there = frame.collect_schema().names()
-    for key, (entity, name) in _NAMED.items():
-        if key not in there or entity in there:
-            continue
-        records = output(run, f"golden/{entity}")
-        if records is None or name not in records.collect_schema().names():
-            frame = frame.with_columns(pl.col(key).alias(entity))
-            continue
-        names = records.select(key, pl.col(name).alias(entity))
-        frame = frame.join(names, on=key, how="left", maintain_order="left").with_columns(pl.coalesce(entity, key).alias(entity))
-    return frame
+    wanted = {key: named for key, named in _NAMED.items() if key in there and named[0] not in there}
+    return Names({entity: (key, _names(run, key, entity, name)) for key, (entity, name) in wanted.items()})
+
+
+def _names(run: RunEntry, key: str, entity: str, name: str) -> pl.LazyFrame:
+    records = output(run, f"golden/{entity}")
+    if records is None or name not in records.collect_schema().names():
+        return pl.LazyFrame(schema={"id": pl.String(), "name": pl.String()})
+    return records.select(pl.col(key).alias("id"), pl.col(name).alias("name")).drop_nulls().unique("id", keep="first", maintain_order=True)
 
 
 def with_sentences(run: RunEntry, frame: pl.LazyFrame, rule: str, into: str) -> pl.LazyFrame:

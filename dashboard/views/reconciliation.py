@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
+from adapters.store.database import Store
+from adapters.store.match_decisions import decisions
 from dashboard.views.names import with_scope_names, with_sentences
-from dashboard.views.tables import Column
-from dashboard.views.workspace import RunEntry, output
+from dashboard.views.tables import Column, FrameRows
+from dashboard.views.workspace import RunEntry, lies, output
 
 STATUSES: Final = ("open", "not_comparable", "review", "explained", "tied")
 
@@ -62,10 +64,34 @@ def explained_by(run: RunEntry, reconciliation: str) -> pl.DataFrame:
     return long.filter(pl.col("amount") != 0).with_columns(pl.col("cause").str.strip_prefix("explained_"))
 
 
-def lines(run: RunEntry, reconciliation: str, *, broken: bool) -> pl.LazyFrame | None:
+def suggestions(run: RunEntry, reconciliation: str, most: int) -> list[dict[str, Any]]:
+    """Return the matches a tie-out suggests, the least left over first: id, what is left over, why, and the lines of both sides."""
+    frame = output(run, "matches")
+    if frame is None:
+        return []
+    mine = frame.filter((pl.col("reconciliation") == reconciliation) & (pl.col("status") == "suggested"))
+    heads = mine.group_by("match_id").agg(pl.col("residual").first(), pl.col("reason").first(), pl.col("currency").first())
+    shown = heads.sort(pl.col("residual").abs(), "match_id").head(most).collect()
+    rows = mine.filter(pl.col("match_id").is_in(shown["match_id"].implode())).sort("side", "entity", "entity_id").collect()
+    return [each | {"lines": rows.filter(pl.col("match_id") == each["match_id"])} for each in shown.to_dicts()]
+
+
+def decided(store: Store, run: RunEntry, reconciliation: str) -> list[dict[str, Any]]:
+    """Return the matches of a tie-out that people decided, the latest first."""
+    with store.read() as session:
+        return [
+            {"decision_id": each.decision_id, "match_id": each.match_id, "verdict": each.verdict, "who": each.said_by,
+             "identity": each.identity, "as_of": each.as_of, "reason": each.reason,
+             "lines": ", ".join(f"{line['side']} {line['entity_id']}" for line in each.lines)}
+            for each in decisions(session, run.scope)
+            if each.reconciliation == reconciliation
+        ]  # fmt: skip
+
+
+def lines(run: RunEntry, reconciliation: str, *, broken: bool) -> FrameRows | None:
     """Return the lines of a tie-out: those without a confirmed match, or those with one."""
     frame = output(run, "matches")
     if frame is None:
         return None
-    mine = frame.filter(pl.col("reconciliation") == reconciliation)
-    return mine.filter((pl.col("status") != "confirmed") == broken)
+    mine = (pl.col("reconciliation") == reconciliation) & ((pl.col("status") != "confirmed") == broken)
+    return FrameRows(frame, LINES, ["match_id", "side", "entity_id"], where=mine, lies=lies(run, "matches"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
-from dashboard.views.names import with_names
-from dashboard.views.tables import Column
-from dashboard.views.workspace import RunEntry, output
+from dashboard.views.names import names_beside
+from dashboard.views.tables import Column, FrameRows
+from dashboard.views.workspace import RunEntry, lies, output
 
 SCHEDULE: Final = (
     Column("contract", "Contract", searched=True), Column("contract_line_id", "Line", searched=True),
@@ -52,10 +53,10 @@ def has_revenue(run: RunEntry) -> bool:
     return output(run, "revenue_schedule") is not None
 
 
-def table(run: RunEntry, name: str) -> pl.LazyFrame | None:
-    """Return an output of revenue with names beside its ids, or None when the run has none."""
+def table(run: RunEntry, name: str, columns: Sequence[Column], key: Sequence[str]) -> FrameRows | None:
+    """Return the rows of an output of revenue with names beside its ids, or None when the run has none."""
     frame = output(run, name)
-    return None if frame is None else with_names(run, frame)
+    return None if frame is None else FrameRows(frame, columns, key, names=names_beside(run, frame), lies=lies(run, name))
 
 
 def waterfall(run: RunEntry) -> pl.DataFrame:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
@@ -103,14 +104,51 @@ class Rows(Protocol):
         ...
 
 
-class FrameRows:
-    """Rows of a lazy frame: only what a page shows is read."""
+_PLACE: Final = "_place"
+_BY: Final = "_by"
+_NEAR: Final = 5_000
+"""Rows between two places that are read in one go."""
 
-    def __init__(self, frame: pl.LazyFrame, columns: Sequence[Column], key: Sequence[str] = ()) -> None:
-        """Take a frame, the columns of it to show, and the key that settles ties of the order."""
+_KEPT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names beside ids: by the column that shows them, the column of the id and the names by id (`id`, `name`; one row an id)."""
+
+    of: Mapping[str, tuple[str, pl.LazyFrame]] = field(default_factory=dict)
+
+    def beside(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return a frame with every name beside its id: the id itself where it has none."""
+        for shown_as, (key, names) in self.of.items():
+            named = names.select(pl.col("id").alias(key), pl.col("name").alias(shown_as))
+            frame = frame.join(named, on=key, how="left", maintain_order="left").with_columns(pl.coalesce(shown_as, key).alias(shown_as))
+        return frame
+
+    def where(self, shown_as: str, holds: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+        """Return whether what is shown of a row holds: the names are asked, not the rows."""
+        key, names = self.of[shown_as]
+        ids = _collect(names.filter(holds(pl.col("name"))).select("id"))["id"]
+        return pl.col(key).is_in(ids.implode()) | holds(pl.col(key))
+
+
+class FrameRows:
+    """Rows of a lazy frame; of a large published file only what a page shows is read.
+
+    There the places of the page's rows are found by the columns that are asked, then the rows at these places are read.
+    """
+
+    def __init__(
+        self, frame: pl.LazyFrame, columns: Sequence[Column], key: Sequence[str] = (), *, where: pl.Expr | None = None,
+        names: Names | None = None, lies: Hashable = None,
+    ) -> None:  # fmt: skip
+        """Take a frame, the columns of it to show, the key that settles ties of the order, which rows are meant, and names beside ids.
+
+        `lies` names the published file whose rows these are, all of them, in the order of the key: such a file never changes.
+        """
+        self.frame, self._names, self._where, self._lies = frame, names or Names(), where, lies
         there = frame.collect_schema().names()
-        self._columns = [each for each in columns if each.name in there]
-        self.frame = frame
+        self._columns = [each for each in columns if each.name in there or each.name in self._names.of]
         self._key = [each for each in key if each in there]
 
     @property
@@ -122,61 +160,137 @@ class FrameRows:
         """Return the page a query asks for."""
         found = self._found(query)
         total = int(_collect(found.select(pl.len())).item())
-        last = max(1, math.ceil(total / query.size))
-        query = query.turned(min(query.page, last))
-        rows = _collect(self._ordered(found, query).slice((query.page - 1) * query.size, query.size))
-        return Page(rows, total, query)
+        query = query.turned(min(query.page, max(1, math.ceil(total / query.size))))
+        first = (query.page - 1) * query.size
+        if self._lies is None:
+            rows = self._ordered(found, query).slice(first, query.size).drop(_PLACE)
+        elif query.sort or self._asks(query):
+            by = self._by(query)
+            asked = found.select(_PLACE) if by is None else found.select(_PLACE, by.alias(_BY))
+            places = self._ordered(asked, query).slice(first, query.size)
+            rows = self._read(_collect(places)[_PLACE].to_list())
+        else:
+            rows = self.frame.slice(first, query.size)
+        return Page(_collect(self._names.beside(rows)), total, query)
 
     def options(self, name: str) -> list[str]:
         """Return the values of a column that a filter offers."""
+        if self._lies is None:
+            return self._options(name)
+        asked = (self._lies, str(self._where), name)
+        if asked not in _offered:
+            while len(_offered) >= _KEPT:
+                _offered.pop(next(iter(_offered)))
+            _offered[asked] = self._options(name)
+        return _offered[asked]
+
+    def _options(self, name: str) -> list[str]:
         column = next(each for each in self.columns if each.name == name)
-        values = self.frame.select(pl.col(name))
+        meant = self.frame if self._where is None else self.frame.filter(self._where)
+        key, names = self._names.of.get(name, (name, None))
+        values = meant.select(pl.col(key).alias(name))
         if column.kind == "list":
             values = values.explode(name, empty_as_null=True, keep_nulls=True)
-        counted = values.select(pl.col(name).cast(pl.String)).group_by(name).len().sort("len", name, descending=[True, False])
-        return [BLANK if each is None else each for each in _collect(counted.head(MAX_OPTIONS))[name].to_list()]
+        counted = values.select(pl.col(name).cast(pl.String)).group_by(name).len()
+        if names is not None:
+            named = names.select(pl.col("id").alias(name), "name")
+            counted = counted.join(named, on=name, how="left").group_by(pl.coalesce("name", name).alias(name)).agg(pl.col("len").sum())
+        most = counted.sort("len", name, descending=[True, False]).head(MAX_OPTIONS)
+        return [BLANK if each is None else each for each in _collect(most)[name].to_list()]
 
     def export(self, query: Query) -> pl.DataFrame:
         """Return every row a query finds."""
-        return _collect(self._ordered(self._found(query), query))
+        return _collect(self._names.beside(self._ordered(self._found(query), query).drop(_PLACE)))
+
+    def _asks(self, query: Query) -> bool:
+        """Say whether a query leaves rows out."""
+        return self._where is not None or bool(query.search.strip()) or any(query.filters.get(each.name) for each in self.columns)
 
     def _found(self, query: Query) -> pl.LazyFrame:
-        frame = self.frame
+        """Return the rows a query finds, each with its place."""
+        frame = self.frame.with_row_index(_PLACE)
+        if self._where is not None:
+            frame = frame.filter(self._where)
         for column in self.columns:
             values = query.filters.get(column.name)
-            if values:
+            if values and column.name in self._names.of:
+                frame = frame.filter(self._names.where(column.name, functools.partial(_is_among, values=values)))
+            elif values:
                 frame = frame.filter(_among(column, values))
         if query.search.strip():
-            text = query.search.strip().lower()
-            held = [pl.col(each.name).cast(pl.String).str.to_lowercase().str.contains(text, literal=True) for each in self._searched()]
+            holds = functools.partial(_holds, text=query.search.strip())
+            searched = [each.name for each in self.columns if each.searched]
+            held = [self._names.where(each, holds) if each in self._names.of else holds(pl.col(each)) for each in searched]
             frame = frame.filter(pl.any_horizontal(*held) if held else pl.lit(value=False))
         return frame
 
-    def _searched(self) -> list[Column]:
-        return [each for each in self.columns if each.searched]
-
-    def _ordered(self, frame: pl.LazyFrame, query: Query) -> pl.LazyFrame:
+    def _by(self, query: Query) -> pl.Expr | None:
+        """Return what rows are ordered by; None where that is their key alone."""
         column = next((each for each in self.columns if each.name == query.sort), None)
-        ties = [pl.col(each) for each in self._key]
         if column is None:
-            return frame.sort(ties, nulls_last=True) if ties else frame
+            return None
+        if column.name in self._names.of:
+            key, names = self._names.of[column.name]
+            known = _collect(names)
+            return pl.col(key).replace_strict(known["id"], known["name"], default=pl.col(key), return_dtype=pl.String)
         by = pl.col(column.name)
         if column.ranks:
-            by = by.replace_strict(list(column.ranks), list(range(len(column.ranks))), default=len(column.ranks))
-        elif column.kind == "list":
-            by = by.list.join(",")
-        return frame.sort([by, *ties], descending=[query.descending, *(False for _ in ties)], nulls_last=True)
+            return by.replace_strict(list(column.ranks), list(range(len(column.ranks))), default=len(column.ranks))
+        return by.list.join(",") if column.kind == "list" else by
+
+    def _ordered(self, frame: pl.LazyFrame, query: Query) -> pl.LazyFrame:
+        """Return rows in the order a query asks for, ties in the order of their key."""
+        by = self._by(query)
+        ties = self._key if self._lies is None else [_PLACE]
+        if by is None:
+            return frame.sort(ties, nulls_last=True) if self._lies is None and ties else frame
+        if _BY in frame.collect_schema().names():
+            by = pl.col(_BY)
+        return frame.sort([by, *(pl.col(each) for each in ties)], descending=[query.descending, *(False for _ in ties)], nulls_last=True)
+
+    def _read(self, places: list[int]) -> pl.LazyFrame:
+        """Return the rows at places, in their order."""
+        wanted = pl.LazyFrame({_PLACE: places}, schema={_PLACE: pl.UInt32})
+        parts = [self._part(each) for each in _neighbours(places)] or [self.frame.head(0).with_row_index(_PLACE)]
+        return wanted.join(pl.concat(parts), on=_PLACE, how="left", maintain_order="left").drop(_PLACE)
+
+    def _part(self, places: list[int]) -> pl.LazyFrame:
+        first, last = places[0], places[-1]
+        return self.frame.slice(first, last - first + 1).with_row_index(_PLACE, offset=first).filter(pl.col(_PLACE).is_in(places))
+
+
+_offered: dict[tuple[Hashable, str, str], list[str]] = {}
+"""What filters offer, by published file and column."""
+
+
+def _neighbours(places: Sequence[int]) -> list[list[int]]:
+    """Return places in parts that lie near each other, each sorted."""
+    found: list[list[int]] = []
+    for each in sorted(places):
+        if found and each - found[-1][-1] <= _NEAR:
+            found[-1].append(each)
+        else:
+            found.append([each])
+    return found
+
+
+def _holds(shown: pl.Expr, text: str) -> pl.Expr:
+    return shown.cast(pl.String).str.contains("(?i)" + pl.escape_regex(text)).fill_null(value=False)
 
 
 def _among(column: Column, values: tuple[str, ...]) -> pl.Expr:
+    if column.kind != "list":
+        return _is_among(pl.col(column.name).cast(pl.String), values)
     named = [each for each in values if each != BLANK]
-    if column.kind == "list":
-        held = pl.any_horizontal(*(pl.col(column.name).list.contains(each) for each in named)) if named else pl.lit(value=False)
-    else:
-        held = pl.col(column.name).cast(pl.String).is_in(named)
+    held = pl.any_horizontal(*(pl.col(column.name).list.contains(each) for each in named)) if named else pl.lit(value=False)
     # A missing value is held only where the blank itself was chosen.
     held = held.fill_null(value=False)
     return held | pl.col(column.name).is_null() if BLANK in values else held
+
+
+def _is_among(shown: pl.Expr, values: tuple[str, ...]) -> pl.Expr:
+    held = shown.is_in([each for each in values if each != BLANK]).fill_null(value=False)
+    return held | shown.is_null() if BLANK in values else held
 
 
 def _collect(frame: pl.LazyFrame) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -137,6 +138,11 @@ def output(run: RunEntry, name: str) -> pl.LazyFrame | None:
     except (OSError, pl.exceptions.PolarsError) as error:
         raise damaged(run.folder, name) from error
     return seen(run.folder, name, frame, run.sight)
+
+
+def lies(run: RunEntry, name: str) -> Hashable:
+    """Return what names a published output whose rows a person sees all of, as they lie; None where they see a part."""
+    return (run.folder, name) if run.sight == EVERYTHING else None
 
 
 def damaged(folder: Path, name: str) -> StoreError:

@@ -14,6 +14,7 @@ from engine.policy.kinds.reconciliation import PER, Pass, ReconciliationPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.reconcile.breaks import find_breaks, with_causes
 from engine.reconcile.checks import CHECK_SCHEMA, run_check_policy
+from engine.reconcile.decided import decided_of
 from engine.reconcile.flows import FLOW_SCHEMA, run_flow_policy
 from engine.reconcile.frames import PassSpec
 from engine.reconcile.passes import match_lines
@@ -93,7 +94,8 @@ def _tie_out(
         return parts
     sides = _with_budget_groups(read_sides(policy, *parts, facts), policy)
     passes = [_spec(place, each) for place, each in enumerate(policy.passes)]
-    matched = match_lines(sides.left, sides.right, passes, by_currency=sides.by_currency)
+    decided = decided_of(facts, policy.id, sides.left, sides.right)
+    matched = match_lines(sides.left, sides.right, passes, by_currency=sides.by_currency, decided=decided)
     systems = system_name(parts[0]), system_name(parts[1])
     told = Told(loaded, policy, systems, period, context)
     breaks = with_causes(find_breaks(sides, matched, policy, context), policy, known)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from engine.reconcile import frames
+from engine.reconcile.decided import Decided, add_confirmed, refused_matches
 from engine.reconcile.frames import LEFT, MATCHES, MEMBERS, RIGHT, SEPARATOR, Found, PassSpec, Pool
 from engine.reconcile.groups import match_groups
 from engine.reconcile.netting import net_lines
@@ -46,18 +47,25 @@ def first_rows(matched: Matched, side: int) -> np.ndarray:
     return np.where(first == none, np.int64(-1), first.astype(np.int64))
 
 
-def match_lines(left: pl.DataFrame, right: pl.DataFrame, specs: Sequence[PassSpec], *, by_currency: bool = False) -> Matched:
+def match_lines(
+    left: pl.DataFrame, right: pl.DataFrame, specs: Sequence[PassSpec], *, by_currency: bool = False, decided: Decided | None = None
+) -> Matched:  # fmt: skip
     """Match two sides by passes in their order.
 
     Each side has `row` (0, 1, …: the canonical order of its lines, which alone breaks ties),
     `amount` and the key and window columns of each pass; with `by_currency` also `currency`, and
-    lines of different currencies never meet.
+    lines of different currencies never meet. What people `decided` comes before the passes (and has the place after
+    them); what they refused is not matched again.
     """
     pools = (Pool.of(LEFT, left, by_currency=by_currency), Pool.of(RIGHT, right, by_currency=by_currency))
     found = Found()
+    if decided is not None:
+        taken = add_confirmed(decided, len(specs), found)
+        for pool in pools:
+            pool.use(taken.filter(pl.col("side") == pool.side)["row"])
     for spec in specs:
         lines = _coded((pools[LEFT].open(spec), pools[RIGHT].open(spec)), by_currency=by_currency)
-        _take(pools, spec, _run(lines, spec, found.count), found)
+        _take(pools, spec, _run(lines, spec, found.count), found, decided)
     return _result(pools, found)
 
 
@@ -109,13 +117,19 @@ def _currency_numbers(lines: Sides) -> np.ndarray:
     return currencies.cast(names).to_physical().cast(pl.UInt64).to_numpy()
 
 
-def _take(pools: tuple[Pool, Pool], spec: PassSpec, one: Found, whole: Found) -> None:
+def _take(pools: tuple[Pool, Pool], spec: PassSpec, one: Found, whole: Found, decided: Decided | None) -> None:
     """Take a pass's matches over: those that keep within the budget, with their lines."""
     matches, members = _joined(one)
     if spec.leave:
         doubtful = matches.filter(pl.col("status") == "suggested")
         members = members.join(doubtful, on="match", how="anti")
         matches = matches.filter(pl.col("status") != "suggested")
+    if decided is not None and decided.refused.height and matches.height:
+        no = refused_matches(decided, members)
+        lines = members.join(no, on="match", how="inner").sort("side", "row")
+        for (side, reason), rows in lines.group_by("side", "reason", maintain_order=True):
+            whole.note(int(str(side)), rows["row"], str(reason))
+        matches, members = matches.join(no, on="match", how="anti"), members.join(no, on="match", how="anti")
     if spec.budget is not None and matches.height:
         matches, members = _within_budget(pools, spec, matches, members, whole)
     for pool in pools:

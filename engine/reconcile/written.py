@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.breaks import expectation_status
+from engine.reconcile.decided import PASS
 from engine.reconcile.frames import LEFT, SEPARATOR
 from engine.reconcile.passes import Matched, first_rows
 from engine.reconcile.sides import TwoSides
@@ -32,7 +33,7 @@ EXPECTATION_SCHEMA: Final[dict[str, pl.DataType]] = {
 
 def match_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) -> pl.DataFrame:
     """Return every line of both sides with its match; those without one are `unmatched`."""
-    names = pl.Series([each.id for each in policy.passes], dtype=pl.String)
+    names = pl.Series([*(each.id for each in policy.passes), PASS], dtype=pl.String)
     head = matched.matches.select(
         names.gather(matched.matches["pass"]).alias("pass"), pl.col("pass").alias("_place"), "residual", "status", "reason",
         _alternative_ids(matched, sides).alias("alternatives"), _match_ids(matched, sides).alias("match_id"),
@@ -50,7 +51,10 @@ def _side_rows(lines: pl.DataFrame, side: int, matched: Matched, head: pl.DataFr
     place_in_head = pl.select(pl.when(at >= 0).then(at)).to_series()
     of_match = head.select(pl.all().gather(place_in_head))
     key = pl.lit(None, dtype=pl.String)
-    for place in matched.matches["pass"].unique():
+    for place in matched.matches["pass"].unique().sort():
+        # What a person decided has no key.
+        if place == len(policy.passes):
+            continue
         key = pl.when(pl.col("_place") == place).then(pl.col(f"key_{place}")).otherwise(key)
     keys = [f"key_{place}" for place in range(len(policy.passes))]
     rows = pl.concat([lines.select("entity", pl.col("id").alias("entity_id"), "amount", "currency", *keys), of_match], how="horizontal")

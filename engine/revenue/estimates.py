@@ -17,13 +17,19 @@ PCT: Final = polars_dtype(Kind.PCT)
 MEASURES: Final = ("cost_to_cost",)
 
 
-def estimate_findings(lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+def estimate_findings(
+    lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Expr, attested: pl.DataFrame | None = None
+) -> pl.DataFrame:  # fmt: skip
     """Return findings of running lines whose estimate at completion is stale or was never observed.
 
     `lines`: contract_line_id, contract_id, measure, start_date, end_date, is_done, stale_days, evidence. A line is running
     from its start until it is done or its last day is past; stale: no estimate within the policy's days.
+    `attested`: what people stood behind (contract_line_id, as_of_date, estimated_total_cost); it counts while the systems
+    say the same amount.
     """
     seen = progress.filter(pl.col("estimated_total_cost").is_not_null() & (pl.col("as_of_date") <= as_of))
+    if attested is not None:
+        seen = pl.concat([seen, _standing(attested, seen, lines, as_of)], how="diagonal_relaxed").sort("as_of_date", maintain_order=True)
     last = seen.group_by("contract_line_id").agg(pl.col("as_of_date").max().alias("last"), pl.col("evidence").last().alias("seen_at"))
     running = lines.filter(
         pl.col("measure").is_in(MEASURES) & (pl.col("start_date") <= as_of) & ~pl.col("is_done")
@@ -41,6 +47,16 @@ def estimate_findings(lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Exp
         *finding_columns(kind, "medium", "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"), "contract_id",
         pl.coalesce("seen_at", "evidence").alias("evidence"),
     )  # fmt: skip
+
+
+def _standing(attested: pl.DataFrame, seen: pl.DataFrame, lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return the words given on estimates that still are the systems', as further observations of their day."""
+    key, amount = "contract_line_id", "estimated_total_cost"
+    latest = seen.sort("as_of_date", maintain_order=True).group_by(key).agg(pl.col(amount).last().alias("observed"))
+    said = lines.select(key, pl.col("estimated_cost")).join(latest, on=key, how="left")
+    now = said.select(key, pl.coalesce("observed", "estimated_cost").cast(MONEY).alias(amount)).drop_nulls().unique(key, keep="first")
+    given = attested.filter(pl.col("as_of_date") <= as_of).select(key, "as_of_date", pl.col(amount).cast(MONEY))
+    return given.join(now, on=[key, amount], how="semi")
 
 
 def look_back(lines: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:

@@ -53,6 +53,10 @@ class Records(Protocol):
         """Return an entity's records."""
         ...
 
+    def output(self, name: str) -> pl.DataFrame | None:
+        """Return an earlier stage's output, or what people decided; None when there is none."""
+        ...
+
 
 def financed(books: Books, _: Records, context: Context) -> tuple[Books, StageResult]:
     """Add `interest` to the books (through as_of); put out financing."""
@@ -191,4 +195,4 @@ def _estimate_findings(books: Books, records: Records, as_of: pl.Expr) -> list[p
     ).with_columns(((pl.col("progress") >= 1).fill_null(value=False) | ended).alias("is_done"))  # fmt: skip
     seen = records.frame("progress")
     limits = settings.select("contract_id", "deviation_pct", "currency")
-    return [estimate_findings(lines, seen, as_of), look_back_findings(look_back(lines, seen), limits)]
+    return [estimate_findings(lines, seen, as_of, records.output("attested_estimates")), look_back_findings(look_back(lines, seen), limits)]

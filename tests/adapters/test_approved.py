@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from adapters.approved import approved_entries, kept_entries
+from adapters.approved import approved_entries
+from adapters.decided import kept_decisions
 from adapters.publish import INPUTS
 from adapters.replay import replay_run
 from adapters.run import run_snapshot
@@ -48,8 +49,8 @@ def test_a_locked_period_is_not_proposed_again(snapshot: Snapshot, tmp_path: Pat
     assert proposed["period"].unique().to_list() == ["2026-02"]
     revenue = proposed.filter(pl.col("account_role") == "revenue")
     assert revenue["credit"].sum() == 280
-    kept = kept_entries(later.run_dir / INPUTS)
-    assert kept is not None and kept.height == posted.height
+    kept = kept_decisions(later.run_dir / INPUTS)
+    assert kept["approved_entries"].height == posted.height
     assert replay_run(later.run_dir, folder).is_same
     lock(out, first.run_id, state="reopened")
     assert approved_entries(store_url(out), out, "snapshot", FEBRUARY) is None

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from adapters.alerts import bring_to, send_waiting, tell_news
+from adapters.alerts import ABANDONED_AFTER, bring_to, send_waiting, tell_news
+from adapters.store.audit import now
 from adapters.store.database import Store
 from adapters.store.runs import register_run
 from adapters.store.tables import AlertSent, AuditEntry
@@ -107,6 +108,33 @@ def test_a_channel_that_works_again_is_told_late(store: Store, night: Any, told:
     told.down = False
     run_night(store, night("r2", "2026-01-31", A={}), told)
     assert [title.partition(", ")[2] for _, title, _ in told.messages] == ["2026-01-30: 1 new"]
+
+
+def test_of_two_senders_at_once_one_sends(store: Store, night: Any, told: Told) -> None:
+    told.down = True
+    run_night(store, night("r1", "2026-01-30", T1={"amount_at_risk": Decimal(200)}), told)
+    policy = policies().of_kind(AlertsPolicy)[-1][1]
+    told.down = False
+
+    def slow(channel: Channel, title: str, body: str) -> None:
+        # While this one sends, another sender looks for what waits, and finds only what is free.
+        send_waiting(store, Path(), policy, deliver=told)
+        told(channel, title, body)
+
+    assert not send_waiting(store, Path(), policy, deliver=slow)
+    assert sorted(name for name, _, _ in told.messages) == ["log", "team"]
+
+
+def test_an_alert_whose_sender_never_came_back_is_sent_by_the_next(store: Store, night: Any, told: Told) -> None:
+    told.down = True
+    run_night(store, night("r1", "2026-01-30", T1={}), told)
+    told.down = False
+    policy = policies().of_kind(AlertsPolicy)[-1][1]
+    for age, sent in ((ABANDONED_AFTER / 2, 0), (ABANDONED_AFTER * 2, 1)):
+        with store.write() as session:
+            session.execute(sa.update(AlertSent).values(state="sending", at=now() - age))
+        send_waiting(store, Path(), policy, deliver=told)
+        assert len(told.messages) == sent
 
 
 @pytest.fixture

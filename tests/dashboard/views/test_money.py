@@ -12,6 +12,7 @@ import pytest
 
 from dashboard.views import billing, integrations, projects, reconciliation, record, revenue
 from dashboard.views.kpis import figures, over_runs
+from dashboard.views.tables import Query
 from dashboard.views.workspace import RunEntry
 
 DAY = dt.date(2026, 10, 31)
@@ -57,7 +58,8 @@ def test_ready_and_held_are_told_apart_and_what_holds_the_most_comes_first(run: 
     write(run, "golden/project", [{"project_id": "P1", "name": "Rollout"}])
     frame = billing.decisions(run)
     assert frame is not None
-    assert billing.ready(frame).collect().select("item_id", "project", "contract", "age").row(0) == ("T1", "Rollout", "C1", 0)
+    rows = billing.items(run, frame, billing.READY, billing.is_ready()).page(Query()).rows
+    assert rows.select("item_id", "project", "contract", "age").row(0) == ("T1", "Rollout", "C1", 0)
     assert billing.reasons(frame).rows() == [("not due", "EUR", 1, Decimal(900)), ("not approved", "EUR", 1, Decimal(50))]
 
 

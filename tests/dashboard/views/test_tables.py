@@ -10,7 +10,7 @@ import openpyxl
 import polars as pl
 import pytest
 
-from dashboard.views.tables import BLANK, Column, FrameRows, Query, from_params, shown, to_csv, to_params, to_xlsx
+from dashboard.views.tables import BLANK, Column, FrameRows, Names, Query, from_params, shown, to_csv, to_params, to_xlsx
 
 COLUMNS = [
     Column("id", "Id", searched=True), Column("severity", "Severity", "code", filtered=True, ranks=("high", "low")),
@@ -32,6 +32,37 @@ ROWS = FrameRows(FRAME, COLUMNS, ["id"])
 
 def ids(query: Query) -> list[str]:
     return ROWS.page(query).rows["id"].to_list()
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[FrameRows, FrameRows]:
+    """A published file of 60,000 rows read by places, and the same rows read whole."""
+    count = 60_000
+    frame = pl.DataFrame({"id": [f"T{each:05}" for each in range(count)], "of": [f"C{each % 7}" for each in range(count)]}).with_columns(
+        pl.int_range(pl.len()).mul(7919).mod(1009).cast(pl.Decimal(38, 6)).alias("amount"),
+        pl.when(pl.int_range(pl.len()).mod(20_000) == 5).then(pl.lit("high")).otherwise(pl.lit("low")).alias("severity"),
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("tables") / "rows.parquet"
+    frame.write_parquet(path, row_group_size=5_000)
+    names = Names({"firm": ("of", pl.LazyFrame({"id": ["C1", "C2"], "name": ["Alder", "Birch"]}))})
+    columns = [*COLUMNS[:3], Column("firm", "Firm", filtered=True, searched=True)]
+    by_places = FrameRows(pl.scan_parquet(path), columns, ["id"], names=names, lies=str(path))
+    return by_places, FrameRows(frame.lazy(), columns, ["id"], names=names)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(), Query(page=900), Query(filters={"severity": ("high",)}), Query(sort="amount", descending=True, page=3),
+        Query(search="t0012"), Query(search="alder", sort="severity"), Query(filters={"firm": ("Birch",)}, sort="firm", descending=True),
+        Query(filters={"firm": ("C3",)}), Query(sort="firm"), Query(search="nowhere"),
+    ],
+)  # fmt: skip
+def test_a_large_file_is_read_by_places_and_shows_the_same(many: tuple[FrameRows, FrameRows], query: Query) -> None:
+    by_places, whole = (each.page(query) for each in many)
+    assert by_places.rows.equals(whole.rows)
+    assert by_places.told == whole.told
+    assert many[0].options("firm") == many[1].options("firm") == ["Alder", "Birch", "C0", "C3", "C4", "C5", "C6"]
 
 
 def test_a_filter_keeps_the_rows_that_have_one_of_its_values() -> None:

@@ -45,12 +45,14 @@ class Reconciled:
 def reconcile(tmp_path: Path, snapshot: Snapshot) -> Callable[..., Reconciled]:
     """Run one policy (and others, by file name) over files written inline."""
 
-    def go(policy: str, *, as_of: str = "2026-01-31", others: dict[str, str] | None = None, **systems: dict[str, str]) -> Reconciled:
+    def go(policy: str, *, as_of: str = "2026-01-31", others: dict[str, str] | None = None, decided: pl.DataFrame | None = None, **systems: dict[str, str]) -> Reconciled:  # noqa: E501
         policies = tmp_path / "policies"
         policies.mkdir(exist_ok=True)
         for name, text in {"policy.yaml": policy, **(others or {})}.items():
             (policies / name).write_text(text)
-        outcome = run_snapshot(snapshot(as_of=as_of, **systems), policies=policies, out=tmp_path / "runs")
+        said = {} if decided is None else {"decided_matches": decided}
+        name = f"snapshot{len(list(tmp_path.iterdir()))}"
+        outcome = run_snapshot(snapshot(name=name, as_of=as_of, **systems), policies=policies, out=tmp_path / "runs", decided=said)
         return Reconciled(outcome.run_dir, outcome.manifest)
 
     return go

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
+
+from adapters.store.match_decisions import DECIDED_SCHEMA
 
 Reconcile = Callable[..., Any]
 
@@ -140,6 +143,44 @@ def test_equal_choices_are_suggested_with_the_alternatives_and_never_confirmed(r
     assert suggested["alternatives"].to_list() == [["E2"], ["E2"]]
     assert run.matches("confirmed") == []
     assert run.tie()["suggested"] == 1
+
+
+def word(verdict: str, *lines: str, residual: str = "0", number: int = 1) -> pl.DataFrame:
+    """A person's word on a match of lines such as `left:I1`."""
+    rows = [
+        {"reconciliation": "rec-test", "decision": number, "verdict": verdict, "by": "ida", "on": dt.date(2026, 1, 30),
+         "residual": Decimal(residual), "side": each.partition(":")[0], "entity": "invoice", "entity_id": each.partition(":")[2]}
+        for each in lines
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=DECIDED_SCHEMA, orient="row")
+
+
+TWINS = {
+    "billing": invoices("I1,A,C1,2026-01-02,EUR,100.00,posted"),
+    "erp": invoices("E1,A,C1,2026-01-02,EUR,100.00,posted", "E2,A,C1,2026-01-02,EUR,100.00,posted"),
+}  # fmt: skip
+
+
+def test_what_a_person_confirmed_is_matched_before_any_pass(reconcile: Reconcile) -> None:
+    run = reconcile(by_number("invoice_number"), decided=word("confirmed", "left:I1", "right:E2"), **TWINS)
+    assert run.matches("confirmed") == [["I1", "E2"]]
+    decided = run.frame("matches").filter(pl.col("status") == "confirmed")
+    assert decided.select("pass", "reason").unique().rows() == [("decided", "confirmed by ida on 2026-01-30")]
+    assert run.matches("suggested") == []
+    # Once more is left over than was decided on, or a line is gone, nobody's word stands for it.
+    for changed in (word("confirmed", "left:I1", "right:E2", residual="7"), word("confirmed", "left:I1", "right:E9")):
+        assert reconcile(by_number("invoice_number"), decided=changed, **TWINS).matches("confirmed") == []
+
+
+def test_what_a_person_refused_is_not_matched_again(reconcile: Reconcile) -> None:
+    same = {name: invoices("I1,A,C1,2026-01-02,EUR,100.00,posted") for name in ("billing", "erp")}
+    assert reconcile(by_number("invoice_number"), **same).matches("confirmed") == [["I1", "I1"]]
+    run = reconcile(by_number("invoice_number"), decided=word("refused", "left:I1", "right:I1"), **same)
+    assert run.matches("confirmed") == run.matches("suggested") == []
+    assert run.frame("matches")["reason"].to_list() == ["refused by ida on 2026-01-30"] * 2
+    # Part of what was refused is another match, and may be made.
+    run = reconcile(by_number("invoice_number"), decided=word("refused", "left:I1", "right:E1", "right:E2"), **TWINS)
+    assert len(run.matches("suggested")) == 1
 
 
 WINDOWED = (

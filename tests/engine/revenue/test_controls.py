@@ -167,6 +167,26 @@ def test_estimates_grow_stale_and_some_are_never_made(records: Make, jobs: Calla
     assert estimate_findings(jobs("never", end_date=DAY(2026, 8, 31)), progress, AS_OF).height == 0
 
 
+def test_an_estimate_somebody_stands_behind_is_not_stale_while_it_is_the_systems_own(
+    records: Make, jobs: Callable[..., pl.DataFrame]
+) -> None:
+    progress = records("progress", estimate("old", DAY(2026, 6, 1), 5, 10))
+    lines = jobs("old", "never", estimated_cost=Decimal(70))
+
+    def left(*words: tuple[str, int]) -> list[str]:
+        attested = pl.DataFrame(
+            [(line, DAY(2026, 9, 20), Decimal(amount)) for line, amount in words],
+            schema={"contract_line_id": pl.String, "as_of_date": pl.Date, "estimated_total_cost": MONEY}, orient="row",
+        )  # fmt: skip
+        return sorted(estimate_findings(lines, progress, AS_OF, attested)["entity_id"].to_list())
+
+    assert left() == ["never", "old"]
+    assert left(("never", 70)) == ["old"]
+    assert left(("never", 70), ("old", 10)) == []
+    # The systems say another amount by now: what was attested is not what stands.
+    assert left(("never", 71), ("old", 9)) == ["never", "old"]
+
+
 def test_the_look_back_compares_the_estimate_halfway_with_the_outcome(records: Make, jobs: Callable[..., pl.DataFrame]) -> None:
     progress = records(
         "progress", estimate("bad", DAY(2026, 2, 1), 10, 70), estimate("bad", DAY(2026, 4, 1), 45, 80),
