@@ -86,7 +86,8 @@ def _by_royalty_alone(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Add to every step of a line `pooled` and `before.pooled`: its fixed part of the price in units, net of an agent's pass-through.
+    """Add to every step of a line `pooled` and `before.pooled`: its fixed part of the price in units, net of an agent's pass-through
+    (`gross`, `before.gross`: with it).
 
     Null where the line states no amount of its own (a package price, hours, tiers, work as invoiced).
     """
@@ -132,8 +133,9 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(
         pl.when(pl.col("action") == "add")
         .then(None)
-        .otherwise(pl.col("pooled").shift(1).over(keys, order_by="place"))
-        .alias("before.pooled")
+        .otherwise(pl.col(name).shift(1).over(keys, order_by="place"))
+        .alias(f"before.{name}")
+        for name in ("pooled", "gross")
     )
 
 

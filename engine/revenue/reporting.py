@@ -79,7 +79,6 @@ def _translated(rows: pl.DataFrame) -> pl.DataFrame:
         net.alias("net"),
         (net - net.shift(1).over("contract_id").fill_null(pl.lit(0, dtype=MONEY))).cast(MONEY).alias("moved"),
     )
-    digits = pl.col("digits")
     rows = rows.with_columns(
         translated(pl.col("earned"), "average_rate", digits).alias("recognized"),
         *(translated(pl.col(f"functional_{name}"), "closing_rate", digits).alias(name) for name in _BALANCES),

@@ -1,10 +1,10 @@
-"""What must be cleared up before a contract's price can be trusted: repurchases, lines without a rate, plans that differ."""
+"""What must be cleared up before a contract's price can be trusted: repurchases, missing rates, plans and amendments that differ."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from engine.revenue.exact import money_units, units_money
+from engine.revenue.exact import money_units, units_money, wide
 from engine.revenue.records import Records
 
 
@@ -82,6 +82,50 @@ def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame
             "message"
         ),
         pl.lit("Say which is the price: correct the plan, or the lines; the price is never taken from the plan.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
+
+
+def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every amendment whose stated change of the price is not what its lines change it by.
+
+    Revenue follows the lines: an amendment that names none changes nothing. One that changes hours, tiers or
+    work as invoiced, whose price is no stated amount, is not compared.
+    """
+    none = wide(0)
+    before = pl.when(pl.col("action") == "add").then(none).otherwise(pl.col("before.gross"))
+    own = (
+        terms.filter(pl.col("amendment_id").is_not_null())
+        .group_by("amendment_id")
+        .agg(
+            (pl.col("gross").fill_null(none) - before).sum().alias("by_lines"),
+            pl.col("gross").is_not_null().all().alias("is_priced"),
+            pl.lit(value=True).alias("has_lines"),
+        )
+    )
+    stated = amendments.filter(pl.col("amount_change").is_not_null() & (pl.col("amount_change") != 0)).join(
+        contracts.select("contract_id", "currency", "minor_digits"), on="contract_id", how="inner"
+    )
+    made = stated.join(own, on="amendment_id", how="left").filter(pl.col("is_priced").fill_null(value=True))
+    change = money_units(pl.col("amount_change"), pl.col("minor_digits"))
+    made = made.with_columns(units_money(change - pl.col("by_lines").fill_null(none), pl.col("minor_digits")).alias("difference"))
+    hit = made.filter(pl.col("difference") != 0).sort("amendment_id")
+    named = pl.format("The lines of {} change the price by {} less than the {} it states", "amendment_id", "difference", "amount_change")
+    unnamed = pl.format("{} states a change of {} and names no line that it changes", "amendment_id", "amount_change")
+    message = pl.when(pl.col("has_lines").fill_null(value=False)).then(named).otherwise(unnamed)
+    return hit.select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("amendment_differs_from_lines").alias("kind"),
+        pl.lit("amendment_differs_from_lines").alias("rule"),
+        pl.lit("high").alias("severity"),
+        pl.lit("amendment").alias("entity"),
+        pl.col("amendment_id").alias("entity_id"),
+        "contract_id",
+        pl.col("difference").abs().alias("amount_at_risk"),
+        "currency",
+        pl.concat_str(message, pl.lit("; revenue follows the lines alone.")).alias("message"),
+        pl.lit("Enter the lines of the amendment with their amounts after it, or correct the change it states.").alias("remedy"),
         pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
