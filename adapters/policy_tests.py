@@ -19,8 +19,8 @@ from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import PolicySet
 from engine.policy.names import near
 from engine.policy.source import Document, SourceText, parse_document
-from engine.policy.testing import Difference, PolicyTest, differences, read_tests
-from engine.stage import Context, StageResult
+from engine.policy.testing import Difference, PolicyTest, differences, read_reasons, read_tests
+from engine.stage import Context, Facts, StageResult
 
 
 @dataclass(slots=True)
@@ -103,15 +103,20 @@ def run_tests(files: Sequence[Path], policies: Path) -> tuple[list[TestOutcome],
 
 def read_test_file(path: Path) -> tuple[list[PolicyTest], list[Diagnostic]]:
     """Return the tests of a file and what is wrong with it; raises UsageError when it is no UTF-8 text."""
+    document, mistakes = read_document(path)
+    if document.value is None and mistakes:
+        return [], mistakes
+    tests, found = read_tests(document)
+    return tests, [*mistakes, *found, *read_reasons(document)[1]]
+
+
+def read_document(path: Path) -> tuple[Document, list[Diagnostic]]:
+    """Return a test file as a document with its places; raises UsageError when it is no UTF-8 text."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The test file {path} cannot be read as UTF-8 text.", "Save it as UTF-8.") from error
-    document, mistakes = parse_document(SourceText(str(path), text))
-    if document.value is None and mistakes:
-        return [], mistakes
-    tests, found = read_tests(document)
-    return tests, [*mistakes, *found]
+    return parse_document(SourceText(str(path), text))
 
 
 def _run_file(path: Path, policies: Path, base: PolicySet) -> list[TestOutcome]:
@@ -152,6 +157,15 @@ def _at(document: Document, place: tuple[str | int, ...], message: str) -> Diagn
 
 def run_given(test: PolicyTest, policies: PolicySet) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
     """Run the stages over a test's records; return every output by name and the findings."""
+    agreed, context, result = given_facts(test, policies)
+    decided = run_decisions(agreed, policies, context, result.findings)
+    result.findings = []
+    result.add(decided)
+    return {name: frame.collect() for name, frame in result.frames.items()}, finish_findings(*result.findings)
+
+
+def given_facts(test: PolicyTest, policies: PolicySet) -> tuple[Facts, Context, StageResult]:
+    """Return a test's agreed records, the context they are decided in, and what ownership said of those that name their system."""
     calendar = policies.calendar()
     context = Context(test.as_of, test.known_on, () if calendar is None else calendar.holidays)
     result = StageResult()
@@ -161,10 +175,7 @@ def run_given(test: PolicyTest, policies: PolicySet) -> tuple[dict[str, pl.DataF
         result.add(decide_ownership(claimed, policies, context))
         agreed = agreed.with_outputs({name.removeprefix(GOLDEN): frame for name, frame in result.frames.items()})
         agreed = replace(agreed, stated=claimed.stated, sources=result.sources)
-    decided = run_decisions(agreed, policies, context, result.findings)
-    result.findings = []
-    result.add(decided)
-    return {name: frame.collect() for name, frame in result.frames.items()}, finish_findings(*result.findings)
+    return agreed, context, result
 
 
 def _rules_hit(frames: dict[str, pl.DataFrame], findings: pl.DataFrame) -> set[str]:

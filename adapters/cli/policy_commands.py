@@ -114,12 +114,12 @@ def test(
 
 
 def _mutate(files: list[Path], folder: Path, only: str | None, *, as_json: bool) -> int:
-    """Print the changes that no test notices; return 1 when there are any."""
+    """Print the changes that no test notices; return 1 when one has no written reason, or a reason no such change."""
     from adapters.authoring.mutation import mutate_folder, mutation_as_json, render_mutation
 
     mutation = mutate_folder(files, folder, progress=lambda text: typer.echo(f"{text} …", err=True), only=only)
     typer.echo(json.dumps(mutation_as_json(mutation), indent=2) if as_json else render_mutation(mutation))
-    return 1 if mutation.survivors else 0
+    return 0 if mutation.is_clean else 1
 
 
 @policy_app.command("suggest-tests")

@@ -10,7 +10,7 @@ from engine.billing.caps import apply_caps
 from engine.billing.decisions import DECISION_SCHEMA, published, with_decision, with_eligibility, written_down
 from engine.billing.eligibility import Version, covers_everything, in_force, judged_items, unjudged_items
 from engine.billing.findings import billing_findings
-from engine.billing.fired import billing_fired
+from engine.billing.fired import billing_fired, billing_held
 from engine.billing.funding import apply_funding
 from engine.billing.gate import stopped_lines
 from engine.billing.reached import billing_reach
@@ -25,6 +25,7 @@ from engine.stage import Context, Facts, StageResult
 __all__ = [
     "ItemExplanation",
     "billing_fired",
+    "billing_held",
     "billing_reach",
     "decide_billing",
     "explain_item",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -26,7 +26,10 @@ def tax_findings(frames: Mapping[str, pl.LazyFrame], policies: PolicySet, contex
     return [each for each in found if each.height]
 
 
-def _judged(versions: list[tuple[LoadedPolicy, TaxPolicy]], frames: Mapping[str, pl.LazyFrame], context: Context) -> pl.DataFrame:
+def ask_tax(
+    versions: Sequence[tuple[LoadedPolicy, TaxPolicy]], frames: Mapping[str, pl.LazyFrame], context: Context, *, trace: bool = False
+) -> pl.LazyFrame:
+    """Return the invoice lines that a tax policy speaks of with what its table says of each, as `table.` columns."""
     loaded, policy = versions[-1]
     table = versioned_table(versions, _DAY, lambda _: tax_scope(), context.holidays)
     lines = counted_lines(frames)
@@ -39,7 +42,12 @@ def _judged(versions: list[tuple[LoadedPolicy, TaxPolicy]], frames: Mapping[str,
     frame = attach_references(frame, ENTITY, [*paths, "invoice.contract_id"], frames)
     if condition is not None:
         frame = frame.filter(condition.expression.fill_null(value=False))
-    decided = table.apply(frame, prefix="table.").collect()
+    return table.apply(frame, prefix="table.", trace=trace)
+
+
+def _judged(versions: Sequence[tuple[LoadedPolicy, TaxPolicy]], frames: Mapping[str, pl.LazyFrame], context: Context) -> pl.DataFrame:
+    loaded, policy = versions[-1]
+    decided = ask_tax(versions, frames, context).collect()
     # A source that states no tax code at all is not judged; one that leaves it blank here and there is.
     system = pl.col("source_system").fill_null("")
     stated = decided.filter(pl.col("tax_code").is_not_null()).select(system.unique()).to_series()

@@ -21,6 +21,9 @@ WEIGHED: Final[dict[str, pl.DataType]] = {
 both hold under a policy that admits one answer), unmatched (no rule holds; `words` say what such records have in common).
 `first` and `last` are the days of the records, `example` the id of one."""
 
+HELD: Final[dict[str, pl.DataType]] = {"id": pl.String(), "contract_id": pl.String(), "rules": pl.List(pl.String())}
+"""One row a record: the rules of a table that hold for it, where the table lists all of them."""
+
 
 def weigh_table(compiled: CompiledTable, rows: pl.LazyFrame, trace: str) -> pl.DataFrame:
     """Return what rules decide of rows (`WEIGHED`); ValueError for a table with errors.

@@ -14,11 +14,12 @@ from engine.billing import billing_fired
 from engine.policy.kinds.billing import BillingPolicy
 from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.kinds.table import TablePolicy, table_rules
+from engine.policy.kinds.tax import TaxPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.revenue import revenue_fired
 from engine.stage import Context, Facts
 
-_WEIGHED_KINDS = (BillingPolicy, RevenuePolicy)
+_WEIGHED_KINDS = (BillingPolicy, RevenuePolicy, TaxPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class RuleWeight:
 
 
 def weigh_rules(facts: Facts, policies: PolicySet, context: Context) -> list[RuleWeight]:
-    """Return every rule of the billing and revenue tables with what it decides, and every gap and overlap that records meet.
+    """Return every rule of the billing, tax and revenue tables with what it decides, and every gap and overlap that records meet.
 
     A rule that decides nothing stands with 0 records. Policies whose records no source supplies are left out.
     """

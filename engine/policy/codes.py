@@ -172,11 +172,17 @@ QUALITY_UNSUPPORTED: Final = Code(
     "A suite has an expectation, or a setting of one, that the gate does not judge.",
     "Use one of the expectations of docs/quality.md, or write the demand as a check policy.",
 )
+REASON_UNUSED: Final = Code(
+    "reason-unused",
+    Level.WARNING,
+    "A test file says why no test looks at a change of a table, but tests notice that change, or there is none like it.",
+    "Remove the reason, or write the change as `tieout policy test --mutate` says it.",
+)
 
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,
-    QUALITY_SUITE, QUALITY_UNSUPPORTED,
+    QUALITY_SUITE, QUALITY_UNSUPPORTED, REASON_UNUSED,
 )  # fmt: skip

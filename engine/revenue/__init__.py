@@ -12,7 +12,7 @@ from engine.revenue.books import performance, sorted_performance, tell_books
 from engine.revenue.bounds import bounded
 from engine.revenue.contracts import contract_frame
 from engine.revenue.core import Core, run_core
-from engine.revenue.fired import revenue_fired
+from engine.revenue.fired import revenue_fired, revenue_held
 from engine.revenue.frames import Books
 from engine.revenue.late import composed, copied_records, late_facts
 from engine.revenue.posting import post
@@ -26,7 +26,7 @@ from engine.revenue.second_book import KEPT, book_differences, second_versions
 from engine.revenue.settings import Versions, revenue_versions
 from engine.stage import Context, Facts, StageResult
 
-__all__ = ["decide_revenue", "revenue_fired", "revenue_reach"]
+__all__ = ["decide_revenue", "revenue_fired", "revenue_held", "revenue_reach"]
 
 Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
 

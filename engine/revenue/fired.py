@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.decision.weigh import WEIGHED
+from engine.decision.weigh import HELD, WEIGHED
 from engine.policy.loaded import PolicySet
 from engine.revenue.amendments import amended_lines, counted_amendments
 from engine.revenue.contracts import contract_frame
-from engine.revenue.lines import line_frame
+from engine.revenue.lines import asked_lines, line_frame
 from engine.revenue.records import read_records
-from engine.revenue.settings import revenue_versions
+from engine.revenue.settings import ask_treatment, revenue_versions
 from engine.stage import Context, Facts
 
 
@@ -40,3 +40,16 @@ def revenue_fired(facts: Facts, policies: PolicySet, context: Context) -> pl.Dat
         pl.col("signed_date").min().alias("first"), pl.col("signed_date").max().alias("last"),
         pl.col("contract_line_id").min().alias("example"),
     ).select("policy", "version", *WEIGHED).sort(keys, nulls_last=True)  # fmt: skip
+
+
+def revenue_held(facts: Facts, policies: PolicySet, context: Context) -> pl.DataFrame:
+    """Return by promise the rules of the revenue table that hold for it (`HELD`), of a table that lists all of them."""
+    versions = revenue_versions(policies)
+    if not versions:
+        return pl.DataFrame(schema=HELD)
+    records = read_records(facts, context)
+    contracts = contract_frame(records, versions, context.as_of)
+    amended = amended_lines(records, counted_amendments(records, contracts, context.as_of))
+    lines = asked_lines(records, contracts, amended, versions, context.as_of)
+    told = ask_treatment(lines, versions, records)
+    return told.select(pl.col("obligation_id").alias("id"), "contract_id", pl.col("table.rules").alias("rules"))

@@ -41,6 +41,12 @@ def line_frame(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame,
     A line that an amendment adds has `added_place` > 0 and `from_date`; its record, where there is one beside
     the amendment, gives what the amendment leaves open.
     """
+    asked = asked_lines(records, contracts, changes, versions, as_of)
+    return _treated(asked, records, versions, as_of).sort("group_id", "contract_id", "contract_line_id")
+
+
+def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:
+    """Return every promise as the treatment table reads it: with its dates, its licence's nature and the choices of its version."""
     schema = entity_spec("contract_line").polars_schema()
     added = changes.filter(pl.col("action") == "add").unique("contract_line_id", keep="first", maintain_order=True)
     own = records.frame("contract_line").with_columns(pl.lit(0, dtype=pl.Int32).alias("added_place"))
@@ -62,7 +68,7 @@ def line_frame(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame,
     head = contracts.select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
     made = lines.join(head, on="contract_id", how="inner", suffix=".contract")
     made = _in_contract_currency(made, records)
-    return _treated(_dated(made), records, contracts, versions, as_of).sort("group_id", "contract_id", "contract_line_id")
+    return _asked(_dated(made), contracts, versions, as_of)
 
 
 def _dated(lines: pl.DataFrame) -> pl.DataFrame:
@@ -148,7 +154,7 @@ def _divided(units: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> pl.Exp
     return (size // below * numerator + (size % below * numerator + below // 2) // below) * units.sign()
 
 
-def _treated(lines: pl.DataFrame, records: Records, contracts: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:
+def _asked(lines: pl.DataFrame, contracts: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:
     choices = with_settings(contracts.select("contract_id", "version"), versions, "contract_id").select(
         "contract_id", setting("licence.nature"), setting("as_invoiced"), setting("proration")
     )
@@ -156,13 +162,16 @@ def _treated(lines: pl.DataFrame, records: Records, contracts: pl.DataFrame, ver
     own = assignments(versions).rename({"contract_line_id": "→line"})
     made = made.with_columns(original_id("contract_line_id").alias("→line"))
     made = made.join(own, on=["version", "→line"], how="left", maintain_order="left").drop("→line")
-    made = made.with_columns(
+    return made.with_columns(
         pl.coalesce("own.nature", "setting.licence.nature").alias("licence_nature"),
         pl.col("setting.as_invoiced").alias("as_invoiced"),
         pl.lit(as_of).alias("as_of"),
         pl.col("signed_date").alias("decided_on"),
     )
-    made = with_treatment(made, versions, records)
+
+
+def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: dt.date) -> pl.DataFrame:
+    made = with_treatment(lines, versions, records)
     judged = conclusions(records.frame("judgement"), "principal", "contract_line_id", as_of)
     made = made.join(judged, on="contract_line_id", how="left", maintain_order="left")
     is_principal = pl.coalesce("own.principal", "conclusion", pl.col("commission_pct").is_null())

@@ -93,17 +93,22 @@ def with_treatment(lines: pl.DataFrame, versions: Versions, records: Records) ->
     if not versions:
         nothing = pl.lit(None, dtype=pl.String)
         return lines.with_columns(nothing.alias(name) for name in ("timing", "measure", "convention", "rule", "status"))
-    table = versioned_table(versions, "decided_on", treatment_scope)
-    paths = [path for path in table.paths if "." in path]
-    golden = {name: records.frame(name).lazy() for name in ("contract", "project", "customer", "legal_entity")}
-    frame = attach_references(lines.lazy(), "contract_line", paths, golden)
-    decided = table.apply(frame, prefix="table.").collect()
+    decided = ask_treatment(lines, versions, records)
     names = ("timing", "measure", "convention", "rule", "status")
     kept = [
         pl.col(f"table.{name}").alias(name) if f"table.{name}" in decided.columns else pl.lit(None, dtype=pl.String).alias(name)
         for name in names
     ]
     return decided.select(*(pl.col(name) for name in lines.columns if name not in names), *kept)
+
+
+def ask_treatment(lines: pl.DataFrame, versions: Versions, records: Records) -> pl.DataFrame:
+    """Return lines with what the treatment table says of each, as `table.` columns."""
+    table = versioned_table(versions, "decided_on", treatment_scope)
+    paths = [path for path in table.paths if "." in path]
+    golden = {name: records.frame(name).lazy() for name in ("contract", "project", "customer", "legal_entity")}
+    frame = attach_references(lines.lazy(), "contract_line", paths, golden)
+    return table.apply(frame, prefix="table.").collect()
 
 
 def accounts_frame(contracts: pl.DataFrame, versions: Versions) -> pl.DataFrame:

@@ -2,5 +2,6 @@
 
 from engine.policy.testing.case import PolicyTest, read_tests
 from engine.policy.testing.compare import Difference, differences
+from engine.policy.testing.reasons import Reason, read_reasons
 
-__all__ = ["Difference", "PolicyTest", "differences", "read_tests"]
+__all__ = ["Difference", "PolicyTest", "Reason", "differences", "read_reasons", "read_tests"]

@@ -20,6 +20,9 @@ from engine.stage import Facts
 
 SETTINGS: Final = ("test", "case", "source", "variant", "note", "policies", "as_of", "known_on", "given", "expect")
 
+UNNOTICED: Final = "unnoticed"
+"""Where a test file says why no test looks at a change of a table."""
+
 _SOURCE: Final = "source_system"
 
 
@@ -69,6 +72,7 @@ def read_tests(document: Document) -> tuple[list[PolicyTest], list[Diagnostic]]:
     value = document.value
     if not isinstance(value, dict):
         return [], [document.diagnostic(codes.NOT_A_MAPPING, (), "the file holds no settings (key: value)")]
+    value = {name: each for name, each in value.items() if name != UNNOTICED}
     if "tests" not in value:
         made = reader.test(value, (), {})
         return [made] if made is not None else [], reader.found

@@ -75,7 +75,51 @@ def test_the_case_that_would_notice_is_suggested_and_closes_it(folder: Path) -> 
     more = more.replace("decision: billable}]", "decision: billable}, {item_id: C, decision: billable}, {item_id: D, decision: on_hold}]")
     (folder / "billing" / "bill-time_test.yaml").write_text(more)
     told = json.loads(policy("test", "--mutate", "--json", "--policies", str(folder), str(folder)).stdout)
-    assert told == {"tried": {"bill-time": 6}, "survivors": []}
+    assert told == {"tried": {"bill-time": 6}, "survivors": [], "reasoned": [], "diagnostics": []}
+
+
+def test_a_written_reason_stands_for_a_change_that_no_test_looks_at(folder: Path) -> None:
+    reason = "unnoticed:\n  - {rule: T1, change: [hours were >= 12 instead of > 12, hours were > 13 instead of > 12], why: Rounded}\n"
+    (folder / "billing" / "bill-time_test.yaml").write_text(TEST + reason)
+    result = policy("test", "--mutate", str(folder))
+    assert result.exit_code == 0
+    assert "in T1 hours were > 13 instead of > 12 (billing/bill-time.yaml:14), and that is meant: Rounded" in result.stdout
+    assert "the tests notice 4 of them, 0 pass unseen, 2 for a written reason." in result.stdout
+    assert policy("test", str(folder)).exit_code == 0
+
+
+def test_a_reason_for_what_tests_notice_is_told(folder: Path) -> None:
+    reasons = (
+        "unnoticed:\n  - {rule: T1, change: hours were >= 12 instead of > 12, why: Rounded}\n"
+        "  - {rule: T1, change: hours were > 13 instead of > 12, why: Rounded}\n"
+        "  - {rule: T1, change: decision were billable instead of on_hold, why: Outdated}\n"
+    )
+    (folder / "billing" / "bill-time_test.yaml").write_text(TEST + reasons)
+    result = policy("test", "--mutate", str(folder))
+    assert result.exit_code == 1
+    assert "warning reason-unused: no test overlooks that in T1 decision were billable instead of on_hold" in result.stdout
+    assert "bill-time_test.yaml:14:" in result.stdout
+
+
+def test_a_reason_says_rule_change_and_why(folder: Path) -> None:
+    (folder / "billing" / "bill-time_test.yaml").write_text(TEST + "unnoticed:\n  - {rule: T1, changes: hours, why: x}\n  - T1\n")
+    result = policy("test", str(folder))
+    assert result.exit_code == 2
+    assert "unknown setting 'changes', did you mean 'change'?" in result.stdout and "the setting 'change' is missing" in result.stdout
+    assert "a reason is written as {rule, change, why}" in result.stdout
+
+
+def test_a_change_that_ends_the_same_is_no_change_that_tests_could_notice(folder: Path) -> None:
+    # What has no price waits, whatever the rule says: the output of the rule is read, and overruled.
+    rows = "  | T0   | null | on_hold | none | No price |\n  | T1   | > 12 | on_hold | long | x |\n  | T2   | - | billable | ok | x |\n"
+    text = POLICY.replace("inputs: [hours]", "inputs: [rate]").replace("| rule | hours |", "| rule | rate |")
+    head, _, tail = text.partition("  | T1 ")
+    (folder / "billing" / "bill-time.yaml").write_text(head + rows + tail[tail.index("rate: [time") :])
+    (folder / "billing" / "bill-time_test.yaml").write_text(
+        TEST.replace("hours: 20, bill_rate: 1,", "hours: 20,").replace("decision: on_hold}", "decision: on_hold, rule: T0}")
+    )
+    result = policy("test", "--mutate", str(folder))
+    assert "in T0 decision were billable instead of on_hold" in result.stdout
 
 
 def test_a_folder_may_ask_that_its_rules_are_tested(folder: Path) -> None:

@@ -48,3 +48,22 @@ def test_it_is_told_as_values(told: Any) -> None:
     rules = {(each["policy"], each["rule"]): each for each in json.loads(told("--json").stdout)["rules"] if each["rule"]}
     assert rules["bill-time", "BT-900"]["amounts"] == {"EUR": "800.000000"}
     assert rules["bill-time", "BT-010"]["records"] == 0
+
+
+def test_the_tax_table_is_weighed_with_the_lines_it_judges(snapshot: Any, tmp_path: Path) -> None:
+    facts = snapshot(
+        billing={
+            "legal_entity": "legal_entity_id,country\nDE1,DE\n", "customer": "customer_id,country\nKDE,DE\nKJP,JP\n",
+            "invoice": "invoice_id,kind,legal_entity_id,customer_id,invoice_date,currency,status\n"
+            "I1,invoice,DE1,KDE,2026-01-12,EUR,posted\nI2,invoice,DE1,KJP,2026-01-13,EUR,posted\n",
+            "invoice_line": "invoice_line_id,invoice_id,net_amount,tax_code\nI1-1,I1,300,DE-S-19\nI2-1,I2,50,ANY\n",
+        }
+    )  # fmt: skip
+    (tmp_path / "policies").mkdir()
+    folder = tmp_path / "policies"
+    (folder / "tax-codes.yaml").write_text((ROOT / "policies/tax/tax-codes.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    cli._load_commands()
+    text = CliRunner().invoke(cli.app, ["policy", "check", str(folder), "--snapshot", str(facts)]).stdout
+    assert "tax-codes: TX-010 decides 1 record worth 300.00 EUR, from 2026-01-12 to 2026-01-12 (tax-codes.yaml:18)" in text
+    assert "tax-codes: TX-020 never fires (tax-codes.yaml:19)" in text and "none of 2 records from 2026-01-12 to 2026-01-13" in text
+    assert "tax-codes: 1 record worth 50.00 EUR, from 2026-01-13 to 2026-01-13 is decided by the default: " in text
