@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from adapters.agreed import agreed_output
 from adapters.alerts import alerts_policy, tell_news
 from adapters.decided import Decided, as_inputs, decided_before, fingerprint
 from adapters.mapping.apply import HELD_SCHEMA
@@ -25,10 +26,9 @@ from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_sna
 from adapters.store.database import open_store, store_url
 from adapters.store.policy_versions import require_approved
 from adapters.store.runs import enter_run, scope_of
-from engine.canonical.schema import SCHEMA_VERSION, entity_spec
+from engine.canonical.schema import SCHEMA_VERSION
 from engine.errors import StoreError
 from engine.findings import finish_findings, severity_rank
-from engine.hashing import hash_columns
 from engine.pipeline import GOLDEN, findings_by_rule, run_stages
 from engine.policy.kinds.quality import QualityPolicy
 from engine.policy.kinds.registry import KINDS
@@ -193,16 +193,8 @@ def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
 
 def _outputs(result: StageResult) -> dict[str, pl.DataFrame]:
     """Return every output of the stages; agreed records get their hash and stand sorted by key."""
-    frames: dict[str, pl.DataFrame] = {}
-    for name, frame in result.frames.items():
-        if not name.startswith(GOLDEN):
-            frames[name] = frame.collect()
-            continue
-        spec = entity_spec(name.removeprefix(GOLDEN))
-        business = [pl.col(each).cast(pl.String) for each in spec.fields]
-        hashed = frame.with_columns(hash_columns(business).alias("record_hash")).collect()
-        frames[name] = hashed.select(*spec.polars_schema(), "evidence").sort(spec.keys)
-    return frames
+    made = {name: frame.collect() for name, frame in result.frames.items()}
+    return {name: agreed_output(frame, name.removeprefix(GOLDEN)) if name.startswith(GOLDEN) else frame for name, frame in made.items()}
 
 
 @functools.cache

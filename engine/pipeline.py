@@ -36,6 +36,8 @@ def run_stages(
     is left of them is proposed), `decided_matches` (a row a line), `attested_estimates` of costs at completion.
     """
     whole = decide_ownership(facts, policies, context, previous)
+    # Made once: the stages read each of them many times.
+    whole.frames = {name: frame.collect().lazy() for name, frame in whole.frames.items()}
     whole.findings += found
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
     agreed |= decided or {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from adapters.mapping.casting import REASONS, Cast, cast_field
+from adapters.mapping.casting import NEVER, REASONS, Cast, cast_field
 from adapters.mapping.model import EntityRule, FieldRule, Lookup, Mapping, Related, Unpivot
 from adapters.mapping.origin import adjusted, field_text, typed_cast
 from adapters.mapping.rows import ROW, column_text, holds, last_versions, present, related_keys
@@ -116,13 +116,13 @@ def map_entity(
         held = _held_rows(selected, rule.entity, pl.lit(missing), pl.lit(None, dtype=pl.String), "missing_column")
         owner.mark_held(held[INDEX])
         return EntityRecords(rule.entity, _no_records(spec), frozenset(), held.drop(INDEX))
-    typed, checks = _typed(rule, spec, selected, mapping, frames)
-    good, held, repeats = _split(rule, spec, typed, checks)
+    typed = _typed(rule, spec, selected, mapping, frames)
+    good, held, repeats = _split(rule, spec, typed)
     if rule.unpivot is not None and off_total.height:
         held = pl.concat([held, _held_off_total(rule, rule.unpivot, off_total)])
     owner.mark_held(held[INDEX])
     # With `distinct`, a row that names a record again did its part: it is used, not a repeat.
-    owner.mark_used(typed[INDEX] if rule.distinct else good[INDEX])
+    owner.mark_used(typed.frame[INDEX] if rule.distinct else good[INDEX])
     _mark_looked_up(rule, selected, streams, parents)
     if repeats.len():
         kept_out = pl.select(pl.int_range(owner.frame.height).is_in(repeats.cast(pl.Int64).implode())).to_series()
@@ -251,26 +251,38 @@ def _can_be_found(lookup: Lookup, columns: list[str], frames: MappingType[str, p
     return lookup.then is None or any(_can_be_found(each, ["value"], frames) for each in lookup.then.alternatives())
 
 
+@dataclass(frozen=True)
+class _Typed:
+    """Hold typed rows with a reason column (`?name`) for each field that can fail, and what it takes to show a cell."""
+
+    frame: pl.DataFrame
+    fallible: tuple[str, ...]
+    source: pl.DataFrame
+    shown: MappingType[str, pl.Expr]
+
+    def with_cells(self, held: pl.Series) -> pl.DataFrame:
+        """Return the rows that are held, with the cells as the export has them (`=name`)."""
+        cells = self.source.filter(held).with_columns(each.alias(f"={name}") for name, each in self.shown.items())
+        return pl.concat([self.frame.filter(held), cells.select(f"={name}" for name in self.shown)], how="horizontal")
+
+
 def _typed(
-    rule: EntityRule,
-    spec: EntitySpec,
-    frame: pl.DataFrame,
-    mapping: Mapping,
-    frames: MappingType[str, pl.DataFrame],
-) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
-    """Return the typed frame with a reason column per field that can fail, and these columns' names."""
+    rule: EntityRule, spec: EntitySpec, frame: pl.DataFrame, mapping: Mapping, frames: MappingType[str, pl.DataFrame]
+) -> _Typed:  # fmt: skip
+    """Return the typed rows."""
     columns: list[pl.Expr] = []
-    checks: list[tuple[str, str]] = []
+    fallible: list[str] = []
+    shown: dict[str, pl.Expr] = {}
     work = frame
     for name, each in rule.fields.items():
         field_spec = spec.fields.get(name) or PROVENANCE[name]
         cast, work = _cast(name, each, field_spec, work, mapping, frames)
         columns.append(cast.value.alias(name))
-        columns.append(cast.reason.cast(pl.String).alias(f"?{name}"))
-        columns.append(_shown(name, each, work).alias(f"={name}"))
-        checks.append((name, f"?{name}"))
-    typed = work.select(*columns, *CARRIED)
-    return typed, checks
+        if not cast.reason.meta.eq(NEVER):
+            fallible.append(name)
+            columns.append(cast.reason.cast(pl.String).alias(f"?{name}"))
+            shown[name] = _shown(name, each, work)
+    return _Typed(work.select(*columns, *CARRIED), tuple(fallible), work, shown)
 
 
 def _shown(name: str, rule: FieldRule, frame: pl.DataFrame) -> pl.Expr:
@@ -301,39 +313,35 @@ def _cast(
     return adjusted(cast, rule, spec, frame, mapping), frame
 
 
-def _split(
-    rule: EntityRule, spec: EntitySpec, typed: pl.DataFrame, checks: list[tuple[str, str]]
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
+def _split(rule: EntityRule, spec: EntitySpec, typed: _Typed) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
     """Part the typed rows into records, held rows and repeats of a record already read."""
-    blank_key = pl.any_horizontal(pl.col(name).is_null() & pl.col(f"?{name}").is_null() for name in spec.keys)
-    bad = pl.any_horizontal(pl.col(reason).is_not_null() for _, reason in checks)
-    flags = typed.select(bad.alias("bad"), blank_key.alias("blank"))
-    is_held = flags["bad"] | flags["blank"]
+    frame, fallible = typed.frame, typed.fallible
+    blank_key = pl.any_horizontal(
+        pl.col(name).is_null() & (pl.col(f"?{name}").is_null() if name in fallible else pl.lit(value=True)) for name in spec.keys
+    )
+    bad = pl.any_horizontal(pl.col(f"?{name}").is_not_null() for name in fallible) if fallible else pl.lit(value=False)
+    is_held = frame.with_columns((bad | blank_key).alias("@held"))["@held"]
     business = [name for name in rule.fields if name in spec.fields]
-    if not is_held.any():
-        good, held = typed, typed.clear()
-    else:
-        good, held = typed.filter(~is_held), typed.filter(is_held)
-    reports = [_held_rows(held.filter(pl.col(reason).is_not_null()), rule.entity, pl.lit(name), pl.col(f"={name}"), reason)
-               for name, reason in checks if held.height]  # fmt: skip
-    if held.height:
-        no_key = held.filter(blank_key)
-        reports.append(
-            _held_rows(no_key, rule.entity, pl.lit("|".join(spec.keys)), pl.lit(None, dtype=pl.String), "missing_key")
-        )
+    good, reports = frame, [pl.DataFrame(schema={**HELD_SCHEMA, INDEX: frame.schema[INDEX]})]
+    if is_held.any():
+        good, held = frame.filter(~is_held), typed.with_cells(is_held)
+        reports += [_held_rows(held.filter(pl.col(f"?{name}").is_not_null()), rule.entity, pl.lit(name), pl.col(f"={name}"), f"?{name}")
+                    for name in fallible]  # fmt: skip
+        no_key, nothing = held.filter(blank_key), pl.lit(None, dtype=pl.String)
+        reports.append(_held_rows(no_key, rule.entity, pl.lit("|".join(spec.keys)), nothing, "missing_key"))
     good, conflicts, repeats = _without_duplicates(rule, spec, good, business)
     if conflicts.height:
         shown = pl.concat_str([pl.col(name).cast(pl.String) for name in spec.keys], separator="|")
         reports.append(_held_rows(conflicts, rule.entity, pl.lit("|".join(spec.keys)), shown, "duplicate_key"))
-    empty = pl.DataFrame(schema={**HELD_SCHEMA, INDEX: typed.schema[INDEX]})
-    return good.select(*rule.fields, FILE, ROW, INDEX), pl.concat([empty, *reports]), repeats
+    return good.select(*rule.fields, FILE, ROW, INDEX), pl.concat(reports), repeats
 
 
 def _without_duplicates(
     rule: EntityRule, spec: EntitySpec, good: pl.DataFrame, business: list[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
     nothing = pl.Series([], dtype=pl.Int64)
-    if good.height == 0 or not (again := ~good.select(pl.struct(spec.keys).is_first_distinct()).to_series()).any():
+    key = pl.col(spec.keys[0]) if len(spec.keys) == 1 else pl.struct(spec.keys)
+    if good.height == 0 or not (again := ~good.select(key.is_first_distinct()).to_series()).any():
         return good, good.clear(), nothing
     if rule.distinct:
         # The fullest of the rows that name one record, whatever their order in the file.

@@ -36,6 +36,9 @@ _UNIT_DIVISOR: Final = {"cents": 100, "minutes": 60, "seconds": 3600}
 
 Expr = pl.Expr
 
+NEVER: Final = pl.lit(None, dtype=pl.String)
+"""The reason of a cell that can always be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cast:
@@ -101,16 +104,18 @@ def _reason(text: Expr, bad: Expr, name: str) -> Expr:
 
 def _text(text: Expr, rule: FieldRule) -> Cast:
     value = _mapped(text, rule)
-    bad = value.is_null()
-    return Cast(_with_fallback(value, text, rule.fallback, pl.String()), _reason(text, bad, "unknown_value"))
+    reason = NEVER if rule.map is None else _reason(text, value.is_null(), "unknown_value")
+    return Cast(_with_fallback(value, text, rule.fallback, pl.String()), reason)
 
 
 def _enum(text: Expr, spec: FieldSpec, rule: FieldRule) -> Cast:
     if rule.map is not None:
         value = _mapped(text, rule)
     else:
-        word = text.str.to_lowercase().str.replace_all(r"[\s-]+", "_")
-        value = pl.when(word.is_in(list(spec.values))).then(word)
+        # Most cells hold a word of the model as it is; only the others are looked at closely.
+        known = text.is_in(list(spec.values))
+        word = pl.when(~known).then(text).str.to_lowercase().str.replace_all(r"[\s-]+", "_")
+        value = pl.when(known).then(text).when(word.is_in(list(spec.values))).then(word)
     bad = value.is_null()
     return Cast(_with_fallback(value, text, rule.fallback, pl.String()), _reason(text, bad, "unknown_value"))
 

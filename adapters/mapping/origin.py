@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingType
 
 import polars as pl
 
-from adapters.mapping.casting import Cast, cast_field, trimmed
+from adapters.mapping.casting import NEVER, Cast, cast_field, trimmed
 from adapters.mapping.model import FieldRule, Lookup, Mapping
 from adapters.mapping.rows import column_text, holds, lookup
 from engine.canonical.kinds import DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
@@ -88,10 +88,9 @@ def adjusted(cast: Cast, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame, 
 def typed_cast(column: str, dtype: pl.DataType, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -> Cast:
     """Return the cast of a column that the export typed; floats go through their shortest text."""
     source = pl.col(column)
-    nothing = pl.lit(None, dtype=pl.String)
     plain = rule.unit is None and rule.sign is None and not rule.reciprocal and not rule.exclusive_end and rule.map is None
     if plain and dtype == spec.dtype and spec.kind is not Kind.ENUM:
-        return Cast(source, nothing)
+        return Cast(source, NEVER)
     if plain and spec.kind in DECIMAL_SCALE and isinstance(dtype, pl.Decimal):
         value = source.cast(spec.dtype, strict=False)
         bad = source.is_not_null() & value.is_null()
@@ -100,7 +99,7 @@ def typed_cast(column: str, dtype: pl.DataType, spec: FieldSpec, rule: FieldRule
         return Cast(value, named)
     if plain and spec.kind is Kind.TIME and isinstance(dtype, pl.Datetime):
         zoned = source if dtype.time_zone else source.dt.replace_time_zone(mapping.zone)
-        return Cast(zoned.dt.convert_time_zone("UTC").dt.cast_time_unit("us"), nothing)
+        return Cast(zoned.dt.convert_time_zone("UTC").dt.cast_time_unit("us"), NEVER)
     if plain and spec.kind is Kind.DATE and isinstance(dtype, pl.Datetime):
         midnight = source.dt.time() == pl.time(0, 0, 0)
         reason = pl.when(source.is_not_null() & ~midnight).then(pl.lit("not_a_date"))

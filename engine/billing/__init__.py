@@ -13,6 +13,7 @@ from engine.billing.findings import billing_findings
 from engine.billing.fired import billing_fired, billing_held
 from engine.billing.funding import apply_funding
 from engine.billing.gate import stopped_lines
+from engine.billing.ledger import with_links
 from engine.billing.reached import billing_reach
 from engine.billing.references import golden_frames
 from engine.billing.tax import tax_findings
@@ -42,10 +43,11 @@ def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> Stage
     not billed. Policies whose items no source supplies are reported as not applicable.
     """
     result = StageResult()
-    frames = golden_frames(facts)
+    by_item = _by_item(policies)
+    frames = with_links(golden_frames(facts), by_item)
     decided: list[pl.DataFrame] = []
     unfunded: dict[str, str] = {}
-    for item, by_id in _by_item(policies).items():
+    for item, by_id in by_item.items():
         versions = [each for group in by_id for each in group]
         reason = _why_not(item, frames)
         if reason is not None:

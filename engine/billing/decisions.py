@@ -12,6 +12,7 @@ from engine.billing.dated import dated_table
 from engine.billing.money import HOURS, MONEY, PRICE, product, rounded
 from engine.billing.references import frame_of
 from engine.decision.versions import NO_VERSION
+from engine.order import sorted_by
 
 DECISION_SCHEMA: Final[dict[str, pl.DataType]] = {
     "item_type": pl.String(),
@@ -136,7 +137,9 @@ def published(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.Data
         pl.when(pl.col("eligibility") == "billable").then("item.ready").alias("earliest_bill_date"), "funding_source_id", "policy",
         pl.col("fingerprint").alias("policy_fingerprint"), "evidence",
     )  # fmt: skip
-    return made.select(pl.col(name).cast(dtype) for name, dtype in DECISION_SCHEMA.items()).sort(KEY).collect()
+    whole = made.select(pl.col(name).cast(dtype) for name, dtype in DECISION_SCHEMA.items()).collect()
+    kinds = whole["item_type"].unique().sort()
+    return pl.concat([sorted_by(whole.filter(pl.col("item_type") == kind), KEY[1:]) for kind in kinds] or [whole])
 
 
 def _by_amount() -> pl.Expr:

@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.billing.ledger import counted_lines
 from engine.billing.references import frame_of
-from engine.billing.telling import plain
+from engine.billing.telling import first_parts, plain
 from engine.policy.kinds.billing import BillingCheck
 
 # More entries of one person on one project and day than this are compared by key alone.
@@ -24,9 +24,12 @@ def duplicate_time_entries(rows: pl.DataFrame, check: BillingCheck) -> pl.DataFr
     The same person, project and day give 50 points, the same hours 30, the same note 20; notes that
     differ take up to 20 away, a note beside none 5. From `threshold` points on it is a finding.
     """
-    entries = rows.filter(pl.col("part") == pl.col("part").min().over("item.id"), pl.col("field.status").fill_null("") != "rejected")
-    key = pl.struct(_SAME_WORK)
-    known = entries.filter(pl.all_horizontal([pl.col(name).is_not_null() for name in _SAME_WORK]) & key.is_duplicated())
+    entries = first_parts(rows).filter(pl.col("field.status").fill_null("") != "rejected")
+    # What stands twice has a hash that stands twice, and few others have.
+    hashed = entries.select(pl.struct(_SAME_WORK).hash().alias("hash"))["hash"]
+    known = entries.filter(hashed.is_duplicated()).filter(
+        pl.all_horizontal([pl.col(name).is_not_null() for name in _SAME_WORK]) & pl.struct(_SAME_WORK).is_duplicated()
+    )
     if not known.height:
         return _no_pairs()
     note = pl.col("field.note").str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars()

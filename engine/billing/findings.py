@@ -37,7 +37,11 @@ class Checked:
     @property
     def mine(self) -> pl.DataFrame:
         """Return the rows that the check's condition admits; earlier versions of the policy may not know the check."""
-        return self.rows.filter(pl.col(f"check.{self.check.id}").fill_null(value=True))
+        return self.mine_where(pl.lit(value=True))
+
+    def mine_where(self, condition: pl.Expr) -> pl.DataFrame:
+        """Return the rows that the check's condition admits and that meet another, without copying those that do not."""
+        return self.rows.filter(pl.col(f"check.{self.check.id}").fill_null(value=True) & condition)
 
 
 def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, context: Context, result: StageResult) -> list[pl.DataFrame]:
@@ -166,7 +170,7 @@ def _too_old(checked: Checked) -> pl.Expr:
 
 def _not_billed(checked: Checked) -> pl.DataFrame:
     unbilled = pl.col("item.amount") - pl.col("ledger.amount")
-    late = checked.mine.filter(
+    late = checked.mine_where(
         pl.col("decision").is_in(_OPEN) & (_age(checked, "item.ready") if checked.check.after else pl.lit(value=True)) & ~_too_old(checked)
     )
     return per_item(late, unbilled.alias("→open")).select(
@@ -181,7 +185,7 @@ def _not_billed(checked: Checked) -> pl.DataFrame:
 def _stale(checked: Checked) -> pl.DataFrame:
     unbilled = pl.col("item.amount") - pl.col("ledger.amount")
     held = (pl.col("eligibility") == "on_hold") & (pl.col("decision") == "on_hold") & (pl.col("table.decision") == "on_hold")
-    old = checked.mine.filter((pl.col("decision").is_in(_OPEN) | held) & (unbilled.fill_null(1) > 0) & _age(checked, "item.date"))
+    old = checked.mine_where((pl.col("decision").is_in(_OPEN) | held) & (unbilled.fill_null(1) > 0) & _age(checked, "item.date"))
     days = (pl.lit(checked.context.as_of) - pl.col("item.date")).dt.total_days()
     return per_item(old, unbilled.alias("→open")).select(
         *_subject(), pl.col("→open").alias("amount_at_risk"),
@@ -193,7 +197,7 @@ def _stale(checked: Checked) -> pl.DataFrame:
 
 
 def _billed_against(checked: Checked, wrong: pl.Expr, words: pl.Expr) -> pl.DataFrame:
-    rows = per_item(checked.mine.filter((pl.col("billed") != "none") & wrong))
+    rows = per_item(checked.mine_where((pl.col("billed") != "none") & wrong))
     return last_invoices(rows, checked.frames, checked.policy.item).select(
         *_subject(), pl.col("ledger.amount").alias("amount_at_risk"), pl.lit("invoice").alias("related_entity"),
         pl.col("invoice.last").alias("related_id"),
@@ -220,7 +224,7 @@ def _no_receipt(checked: Checked) -> pl.DataFrame:
 
 
 def _rate_missing(checked: Checked) -> pl.DataFrame:
-    unpriced = checked.mine.filter(
+    unpriced = checked.mine_where(
         pl.col("item.rate").is_null() & (pl.col("eligibility") == "on_hold") & (pl.col("field.status") == "approved")
         & (pl.col("table.reason") == "no rate")
     )  # fmt: skip

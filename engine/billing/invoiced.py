@@ -10,7 +10,7 @@ from engine.billing.caps import scope_columns
 from engine.billing.ledger import item_links, last_invoices
 from engine.billing.money import MONEY, product
 from engine.billing.rates import CARD, CARD_CURRENCY
-from engine.billing.telling import item_words, per_item, plain
+from engine.billing.telling import first_parts, item_words, per_item, plain
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 
 _PLACES = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id", "period": "item.line_id"}
@@ -24,11 +24,11 @@ def billed_too_much(
     `billed_twice` where several lines bill an item, `over_billed` where one line bills too much of
     it, or the lines of a contract more than its fees.
     """
-    items = per_item(rows.filter(pl.col("billed") == "all"))
     hourly = policy.item == "time_entry"
     done, whole = ("ledger.quantity", "item.quantity") if hourly else ("ledger.amount", "item.amount")
     excess = pl.col(done) - pl.col(whole)
-    beyond = items.filter((excess > pl.lit(check.tolerance, dtype=MONEY)) & (pl.col(whole) >= 0))
+    too_much = (excess > pl.lit(check.tolerance, dtype=MONEY)) & (pl.col(whole) >= 0)
+    beyond = per_item(rows.filter(pl.col("billed") == "all"), where=too_much)
     amount = product(excess, pl.coalesce("item.rate", pl.lit(0))).round(2, mode="half_away_from_zero").cast(MONEY) if hourly else excess
     several = (pl.col("ledger.lines") > 1) & pl.lit(policy.item != "fee")
     told = (
@@ -52,12 +52,16 @@ def over_cap(rows: pl.DataFrame, policy: BillingPolicy, check: BillingCheck, fra
         scope = scope_columns(cap.scope)
         capped = rows.filter(pl.col(f"cap.{index}.limit").is_not_null() & (pl.col("billed") != "none"))
         names = [f"→scope.{number}" for number in range(len(scope))]
-        grouped = capped.with_columns(each.alias(name) for each, name in zip(scope, names, strict=True)).group_by(names).agg(
-            pl.col(measure).sum().alias("→billed"), pl.col(f"cap.{index}.limit").max().cast(rows.schema[measure]).alias("→limit"),
+        scoped = capped.with_columns(each.alias(name) for each, name in zip(scope, names, strict=True))
+        sums = scoped.group_by(names).agg(
+            pl.col(measure).sum().alias("→billed"), pl.col(f"cap.{index}.limit").max().cast(rows.schema[measure]).alias("→limit")
+        )
+        over_limit = sums.filter(pl.col("→billed") - pl.col("→limit") > pl.lit(check.tolerance, dtype=MONEY))
+        told = scoped.join(over_limit, on=names, how="semi", nulls_equal=True).group_by(names).agg(
             pl.col("item.currency").sort().first(), pl.col("item.contract_id").sort().first(),
             *(pl.col(name).sort_by("ledger.first_date", "item.id").last() for name in ("item.id", "item.type", "evidence")),
         )  # fmt: skip
-        beyond = grouped.filter(pl.col("→billed") - pl.col("→limit") > pl.lit(check.tolerance, dtype=MONEY)).sort(names)
+        beyond = over_limit.join(told, on=names, how="left", nulls_equal=True).sort(names)
         entity = next((word for word in cap.scope if word != "period"), "contract_line")
         unit = pl.concat_str(pl.lit(" "), pl.col("item.currency")) if measure == "ledger.amount" else pl.lit(" h")
         over = (pl.col("→billed") - pl.col("→limit")).alias("→over")
@@ -78,7 +82,7 @@ def over_cap(rows: pl.DataFrame, policy: BillingPolicy, check: BillingCheck, fra
 
 def rates_below_card(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], check: BillingCheck) -> pl.DataFrame:
     """Return the invoice lines priced below the rate card, and unbilled time whose own rate is below it."""
-    priced = rows.filter(pl.col(f"field.{CARD}").is_not_null() & (pl.col("part") == pl.col("part").min().over("item.id")))
+    priced = first_parts(rows).filter(pl.col(f"field.{CARD}").is_not_null())
     cards = priced.select("item.id", "item.contract_id", pl.col(f"field.{CARD}").alias("→card"), _card_currency())
     lines = item_links(frames, "time_entry").filter(pl.col("quantity") > 0).join(cards.lazy(), on="item.id", how="left")
     due = product(pl.col("quantity"), pl.col("→card"))

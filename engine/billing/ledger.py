@@ -6,7 +6,7 @@ where they name no item, its share of everything the corrected invoice billed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import polars as pl
@@ -18,6 +18,9 @@ from engine.billing.summaries import NOT_TOLD, summary_lines, summary_links
 LINKS: Final = {
     "time_entry": "time_entry_id", "expense": "expense_id", "milestone": "milestone_id",
 }  # fmt: skip
+
+# Links that were made already stand among the frames under this and their kind of item.
+_MADE: Final = "→links."
 
 _TOLD: Final = ("invoice_id", "invoice_date", "invoice_line_id", "evidence")
 
@@ -47,6 +50,12 @@ def names_items(frames: Mapping[str, pl.LazyFrame], item: str) -> bool | None:
     return pairs > 0 or summary_lines(counted_lines(frames), frames).height > 0
 
 
+def with_links(frames: Mapping[str, pl.LazyFrame], items: Iterable[str]) -> dict[str, pl.LazyFrame]:
+    """Return the frames with what `item_links` gives for these kinds of items, made once for all who ask."""
+    made = {f"{_MADE}{item}": item_links(frames, item).collect().lazy() for item in items if item in LINKS}
+    return {**frames, **made}
+
+
 def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
     """Return what each invoice line bills of each item: item.id, line, quantity (hours, else 1) and amount.
 
@@ -54,6 +63,8 @@ def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
     line exactly. A line that bills a project's hours of a period in one sum bills the entries that
     `summary_links` can tell.
     """
+    if f"{_MADE}{item}" in frames:
+        return frames[f"{_MADE}{item}"]
     lines = counted_lines(frames)
     direct = lines.filter(pl.col(LINKS[item]).is_not_null())
     sign = pl.when(pl.col("net_amount") < 0).then(-1).otherwise(1)
@@ -188,6 +199,8 @@ def _filled(owed: pl.LazyFrame, group: list[str]) -> pl.LazyFrame:
 
 def last_invoices(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], item: str) -> pl.DataFrame:
     """Add to a few items `invoice.last`, the last invoice that bills each, and the lines' source rows to `evidence`."""
+    if not rows.height:
+        return rows.with_columns(pl.lit(None, dtype=pl.String).alias("invoice.last"))
     if item == "fee":
         lines = counted_lines(frames).select(pl.coalesce("contract_line_id", "invoice.contract_id").alias("item.id"), *_TOLD)
         key = pl.coalesce("item.line_id", "item.contract_id")

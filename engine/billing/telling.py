@@ -33,12 +33,25 @@ def plain(value: pl.Expr) -> pl.Expr:
     return value.round(2, mode="half_away_from_zero").cast(pl.Decimal(38, 2)).cast(pl.String)
 
 
-def per_item(rows: pl.DataFrame, *summed: pl.Expr) -> pl.DataFrame:
-    """Return one row an item: quantities, amounts and `summed` over its parts, the rest of its first part."""
+def is_split(rows: pl.DataFrame) -> bool:
+    """Say whether some item has several rows."""
+    return bool(rows.height) and rows["part"].max() != 0
+
+
+def first_parts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the first row of each item."""
+    return rows.filter(pl.col("part") == pl.col("part").min().over("item.id")) if is_split(rows) else rows
+
+
+def per_item(rows: pl.DataFrame, *summed: pl.Expr, where: pl.Expr | None = None) -> pl.DataFrame:
+    """Return one row an item: quantities, amounts and `summed` over its parts, the rest of its first part; those of `where`, sorted."""
+    if where is not None:
+        # Rows that are no parts are sorted once they are few.
+        return per_item(rows, *summed).filter(where) if is_split(rows) else per_item(rows.filter(where), *summed)
     rows = rows.with_columns(summed) if summed else rows
     totals = [name for name in ("item.quantity", "item.amount", "ledger.quantity", "ledger.amount", "→open") if name in rows.columns]
     key = ["item.type", "item.id"]
-    if not rows.height or rows["part"].max() == 0:
+    if not is_split(rows):
         return rows.sort(key)
     whole = pl.when(pl.all_horizontal([pl.col(name).is_not_null().all().over(key) for name in totals])).then
     added = rows.with_columns(whole(pl.col(name).sum().over(key)).otherwise(pl.col(name)).alias(name) for name in totals)

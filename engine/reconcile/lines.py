@@ -14,7 +14,17 @@ from engine.policy.kinds.sides import Side, default_path, side_scope
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS, READABLE
 from engine.policy.source import Location
-from engine.reconcile.sources import EVIDENCE, base_records, gathered, referenced, stated_fields, uses_decisions, why_absent, with_extras
+from engine.reconcile.sources import (
+    EVIDENCE,
+    base_records,
+    gathered,
+    has_split_items,
+    referenced,
+    stated_fields,
+    uses_decisions,
+    why_absent,
+    with_extras,
+)
 from engine.reconcile.tolerance import WIDE
 from engine.stage import Context, Facts
 
@@ -121,7 +131,7 @@ def part_lines(part: Part, wanted: Wanted) -> pl.LazyFrame:
         return _summed(lines, side, part)
     if uses_decisions(side.entity, paths):
         # Several decisions about one item (a part over the cap) are one line.
-        return _joined_items(lines)
+        return _joined_items(lines, is_split=has_split_items(side.entity, part.facts))
     return lines
 
 
@@ -158,7 +168,9 @@ def _add_plain(part: Part, wanted: Wanted) -> None:
             wanted.add(name, compiled, compiled.expression.cast(dtype))
 
 
-def _joined_items(lines: pl.LazyFrame) -> pl.LazyFrame:
+def _joined_items(lines: pl.LazyFrame, *, is_split: bool) -> pl.LazyFrame:
+    if not is_split:
+        return lines.with_columns(pl.col("amount").fill_null(0))
     names = [name for name in lines.collect_schema().names() if name not in ("id", "amount", EVIDENCE)]
     return lines.group_by("id").agg(pl.col("amount").sum(), pl.col(names).first(), pl.col(EVIDENCE).first())
 

@@ -177,6 +177,14 @@ def uses_decisions(entity: str, paths: Iterable[str]) -> bool:
     return entity in ITEM_ENTITIES and bool(set(paths) & set(DECISION_COLUMNS) - set(READABLE[entity].fields))
 
 
+def has_split_items(entity: str, facts: Facts) -> bool:
+    """Say whether some item of a kind has several decisions."""
+    decisions = facts.frame("billing_decisions")
+    assert decisions is not None, "a policy that speaks of decisions applies only where there are some"
+    last = decisions.filter(pl.col("item_type") == entity).select(pl.col("part").max()).collect().item()
+    return last is not None and last > 1
+
+
 def _with_decisions(frame: pl.LazyFrame, entity: str, facts: Facts) -> pl.LazyFrame:
     decisions = facts.frame("billing_decisions")
     assert decisions is not None, "a policy that speaks of decisions applies only where there are some"
@@ -185,7 +193,9 @@ def _with_decisions(frame: pl.LazyFrame, entity: str, facts: Facts) -> pl.LazyFr
     present = frame.collect_schema().names()
     currency = [pl.col("currency").alias("_currency")]
     of_items = decisions.filter(pl.col("item_type") == entity).select(pl.col("item_id").alias(READABLE[entity].keys[0]), *added, *currency)
-    joined = frame.drop([name for name in added if name in present]).join(of_items, on=READABLE[entity].keys[0], how="left")
+    joined = frame.drop([name for name in added if name in present]).join(
+        of_items, on=READABLE[entity].keys[0], how="left", maintain_order="left"
+    )
     # What may be billed is in the currency of the decision, which an item without a rate does not state.
     own = [pl.col("currency")] if "currency" in present else []
     return joined.with_columns(pl.coalesce(pl.col("_currency"), *own).alias("currency")).drop("_currency")

@@ -103,14 +103,15 @@ def expectation_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPo
     """Return what every left line lets one expect on the right: met, expected, late, breached or waived."""
     if policy.expect is None:
         return None
-    confirmed = matched.matches.filter(pl.col("status") == "confirmed").select("match")
-    members = matched.members.join(confirmed, on="match", how="semi")
-    arrived = (
-        members.filter(pl.col("side") == 1).join(sides.right.select("row", "date"), on="row", how="left")
-        .group_by("match").agg(pl.col("date").max().alias("met_on"))
-    )  # fmt: skip
+    # Matches and lines are found by their place, which is their number.
+    members = matched.members.filter((matched.matches["status"] == "confirmed").gather(matched.members["match"]))
+    rights = members.filter(pl.col("side") == 1)
+    arrived = rights.with_columns(sides.right["date"].gather(rights["row"]).alias("date")).group_by("match").agg(
+        pl.col("date").max().alias("met_on")
+    )
     met = members.filter(pl.col("side") == LEFT).select("row", "match").join(arrived, on="match", how="inner")
-    lines = sides.left.join(met, on="row", how="left", maintain_order="left")
+    told = ("row", "entity", "id", "contract_id", "due", "breach", "waived", "amount", "currency")
+    lines = sides.left.select(told).join(met, on="row", how="left", maintain_order="left")
     status = pl.when(pl.col("match").is_not_null()).then(pl.lit("met")).otherwise(expectation_status(context))
     return lines.with_columns(status.alias("status")).select(
         pl.lit(policy.id).alias("reconciliation"), "entity", pl.col("id").alias("entity_id"), "contract_id",
