@@ -74,14 +74,26 @@ def show(
 
 
 @policy_app.command("schema")
-def schema(kind: Annotated[str, typer.Argument(help="Kind of policy, as in `policy:`.")] = "ownership") -> None:
-    """Print the JSON Schema of a kind of policy, for editors."""
+def schema(
+    kind: Annotated[str | None, typer.Argument(help="Kind of policy, as in `policy:`.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Write the schemas of every kind into this folder.")] = None,
+    editor: Annotated[Path | None, typer.Option(help="With --to: write a .vscode that leads to them into this folder.")] = None,
+    policies: Annotated[Path | None, typer.Option(help="With --editor: the policy folder they are for.")] = None,
+) -> None:
+    """Print the JSON Schema of a kind of policy, or write those of every kind, for editors."""
+    from adapters.authoring.editor import write_editor_setup, write_schemas
     from engine.errors import UsageError
     from engine.policy.kinds.registry import KINDS
+    from engine.policy.schema import kind_schema
 
-    if kind not in KINDS:
-        raise UsageError(f"There is no kind of policy '{kind}'.", f"The kinds are {', '.join(KINDS)}.")
-    typer.echo(json.dumps(KINDS[kind].model.model_json_schema(), indent=2))
+    if to is not None:
+        names = write_schemas(to) if editor is None else write_editor_setup(editor, to, policies_folder(policies))
+        typer.echo(f"{len(names)} files are written.")
+    elif kind not in KINDS:
+        wrong = "A kind of policy is missing." if kind is None else f"There is no kind of policy '{kind}'."
+        raise UsageError(wrong, f"The kinds are {', '.join(KINDS)}; --to writes the schemas of all.")
+    else:
+        typer.echo(json.dumps(kind_schema(kind), indent=2))
 
 
 @policy_app.command("test")
