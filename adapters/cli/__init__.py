@@ -28,6 +28,7 @@ def _load_commands() -> None:
         adapters_commands,
         alert_commands,
         authoring_commands,
+        bundle_commands,
         case_commands,
         close_commands,
         decision_commands,

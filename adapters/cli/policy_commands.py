@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli import policy_app
-from adapters.cli.run_commands import policies_folder
+from adapters.cli.run_commands import mappings_beside, policies_folder
 
 if TYPE_CHECKING:
     from adapters.policy_tests import Coverage, TestOutcome
@@ -28,9 +28,10 @@ def check(
     from adapters.policy_folder import check_policies
     from engine.diagnostics import Level, render_diagnostic
 
-    policies, diagnostics = check_policies(policies_folder(folder))
+    chosen = policies_folder(folder)
+    policies, diagnostics = check_policies(chosen)
     is_sound = not any(each.is_error for each in diagnostics)
-    weights = weigh_folder(policies_folder(folder), snapshot, mappings) if snapshot is not None and is_sound else None
+    weights = weigh_folder(chosen, snapshot, mappings or mappings_beside(chosen)) if snapshot is not None and is_sound else None
     if as_json:
         body = [
             {"code": each.code.name, "level": str(each.code.level), "file": each.span.file, "line": each.span.line,
