@@ -35,6 +35,7 @@ def _load_commands() -> None:
         gate_commands,
         governance_commands,
         history_commands,
+        mapping_commands,
         policy_commands,
         remedy_commands,
         retention_commands,
