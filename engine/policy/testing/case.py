@@ -152,10 +152,21 @@ class _Reader:
     def _frames(self, rows: list[tuple[str, Location, dict[str, Any]]]) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
         agreed: dict[str, list[dict[str, Any]]] = {}
         sources: dict[str, list[dict[str, Any]]] = {}
+        seen: dict[tuple[str, ...], int] = {}
         for entity, place, row in rows:
             record = self._record(ENTITIES[entity], row, place)
+            if record[_SOURCE] is None:
+                self._once(ENTITIES[entity], record, place, seen)
             (sources if record[_SOURCE] is not None else agreed).setdefault(entity, []).append(record)
         return _typed(agreed), _typed(sources)
+
+    def _once(self, spec: EntitySpec, record: dict[str, Any], place: Location, seen: dict[tuple[str, ...], int]) -> None:
+        """Report an agreed record that is given twice: ownership leaves one of each key, and so must a test."""
+        key = (spec.name, *(str(record.get(name)) for name in spec.keys))
+        if key in seen:
+            message = f"the {spec.name} '{'|'.join(key[1:])}' is given twice (first in line {seen[key]}); agreed records have one row a key"
+            self.report(codes.INVALID_VALUE, place, message)
+        seen.setdefault(key, record["source_row"])
 
     def _record(self, spec: EntitySpec, row: dict[str, Any], place: Location) -> dict[str, Any]:
         fields = {**spec.fields, **PROVENANCE}

@@ -93,3 +93,21 @@ given:
         "9: 'status' cannot be 'sined': it is one of draft, signed, active, completed, terminated, did you mean 'signed'?",
         "10: the key 'contract_id' is missing",
     ]
+
+
+def test_an_agreed_record_is_given_once_and_a_source_record_by_each_system() -> None:
+    text = """test: Twice
+as_of: 2026-01-31
+given:
+  contract:
+    - {contract_id: C1, currency: USD}
+    - {contract_id: C2, currency: USD}
+    - {contract_id: C1, currency: EUR}
+  project:
+    - {project_id: P1, source_system: crm}
+    - {project_id: P1, source_system: psa}
+expect: {findings: none}
+"""
+    tests, told = read(text)
+    assert tests == []
+    assert told == ["7: the contract 'C1' is given twice (first in line 5); agreed records have one row a key"]
