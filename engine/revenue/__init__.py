@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.policy.loaded import PolicySet
+from engine.revenue.blocks import each_block
 from engine.revenue.books import performance, sorted_performance, tell_books
 from engine.revenue.bounds import bounded
 from engine.revenue.contracts import contract_frame
@@ -80,7 +81,8 @@ def _book(records: Records, versions: Versions, context: Context) -> StageResult
     for room in ROOMS:
         books, made = room(books, records, context)
         result.add(made)
-    result.frames["revenue_schedule"] = revenue_schedule(books.extra["translated"]).lazy()
+    translated = books.extra["translated"]
+    result.frames["revenue_schedule"] = pl.concat(each_block(books, lambda block: revenue_schedule(block.cut(translated)))).lazy()
     return result
 
 

@@ -20,8 +20,8 @@ def latest(points: pl.DataFrame, history: pl.DataFrame, *, by: Sequence[str], on
     asked = _asked(history.select(*by, on, *columns), points, by)
     if points.is_empty() or asked.is_empty():
         return points.with_columns(pl.lit(None, dtype=history.schema[name]).alias(name) for name in columns)
-    rows = asked.filter(pl.col(on).is_not_null()).sort(on, maintain_order=True)
-    return _joined(points, rows.unique([*by, on], keep="last", maintain_order=True), by, on)
+    # Of several rows of a day the join takes the last.
+    return _joined(points, asked.filter(pl.col(on).is_not_null()).sort(on, maintain_order=True), by, on)
 
 
 def running(points: pl.DataFrame, flows: pl.DataFrame, *, by: Sequence[str], on: str, columns: Sequence[str]) -> pl.DataFrame:

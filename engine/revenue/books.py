@@ -23,6 +23,7 @@ from engine.revenue.frames import (
     shaped,
 )
 from engine.revenue.measured import with_progress
+from engine.revenue.runs import joined
 from engine.revenue.settings import Versions, accounts_frame
 from engine.revenue.shares import by_line, line_weights
 
@@ -187,9 +188,9 @@ def performance(core: Core) -> pl.DataFrame:
         "evidence",
         "group_id",
     )
-    rows = atoms.join(about, on="okey", how="left")
+    rows = joined(atoms, about, "okey")
     owner = core.lines.select("contract_line_id", "contract_id")
-    rows = rows.join(owner, on="contract_line_id", how="left")
+    rows = joined(rows, owner, "contract_line_id")
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
     rows = _money_rows(rows)
     rows = _gross(rows).with_columns(

@@ -9,7 +9,8 @@ line: a right only as far as performed). Amounts are MONEY in the contract's cur
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import polars as pl
@@ -54,6 +55,10 @@ class Claims:
     plan: pl.DataFrame
     unplaced: pl.DataFrame
     unvalued: pl.DataFrame
+
+    def of(self, own: Callable[[pl.DataFrame], pl.DataFrame]) -> Claims:
+        """Return the claims of the contracts that `own` leaves in a frame."""
+        return replace(self, billed=own(self.billed), cash=own(self.cash), plan=own(self.plan))
 
 
 def read_claims(books: Books, records: Agreed, rates: pl.DataFrame, as_of: dt.date) -> Claims:

@@ -95,7 +95,8 @@ def old_asset_findings(balances: pl.DataFrame, limits: pl.DataFrame, as_of: pl.E
     `balances`: contract_id, end_date, contract_asset, recognized (of the period), currency. `limits`: contract_id, days. The
     earliest revenue is invoiced first: what is left of the asset beyond the revenue of those days is older than they are.
     """
-    held = balances.join(limits, on="contract_id", how="inner").filter(pl.col("end_date") <= as_of)
+    held = balances.select("contract_id", "end_date", "contract_asset", "recognized", "currency")
+    held = held.join(limits, on="contract_id", how="inner").filter(pl.col("end_date") <= as_of)
     since = as_of - pl.duration(days=pl.col("days"))
     # The last position on or before the day counts: what stood there when the time began.
     begun = held.filter(pl.col("end_date") <= since).group_by("contract_id").agg(pl.col("end_date").max().alias("begun"))
@@ -118,7 +119,8 @@ def old_asset_findings(balances: pl.DataFrame, limits: pl.DataFrame, as_of: pl.E
 
 def negative_backlog_findings(balances: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return findings of contracts of which more is recognized than promised: a remaining obligation below zero."""
-    last = balances.filter(pl.col("end_date") <= as_of).sort("end_date").group_by("contract_id").agg(
+    last = balances.select("contract_id", "end_date", "remaining_obligation", "currency").filter(pl.col("end_date") <= as_of)
+    last = last.sort("end_date").group_by("contract_id").agg(
         pl.col("remaining_obligation", "currency").last()
     )
     message = pl.format(

@@ -20,6 +20,7 @@ from engine.revenue.layers import with_layers
 from engine.revenue.rates import translated, with_rate
 from engine.revenue.rights import POSITION, sequenced
 from engine.revenue.rounding import MONEY, minor_digits, round_share, units
+from engine.revenue.runs import joined
 
 MONETARY: Final = ("receivable", "contract_asset", "refund_liability", "deposit_liability", "payable")
 
@@ -57,7 +58,7 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
         minor_digits(pl.col("functional_currency")).alias("functional_digits"), setting("fx.advance_rate").alias("advance_rate"),
         setting("fx.layers").alias("layers"), setting("fx.revenue_rate").alias("revenue_rate"),
     )  # fmt: skip
-    changed = _with_changes(steps).join(contracts, on="contract_id", how="left", maintain_order="left")
+    changed = joined(_with_changes(steps), contracts, "contract_id")
     rows = in_period(changed, books.periods)
     done = books.performance.with_row_index("place").filter(~pl.col("is_planned"))
     own = (pl.col("currency") == pl.col("functional_currency")).fill_null(value=False)
@@ -74,7 +75,7 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
 
 def _with_opening(rows: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
     terms = opened.select("contract_id", "opened_on", "liability_rate")
-    return rows.join(terms, on="contract_id", how="left", maintain_order="left")
+    return joined(rows, terms, "contract_id")
 
 
 def _at_par(rows: pl.DataFrame, done: pl.DataFrame) -> Translated:

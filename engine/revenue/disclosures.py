@@ -48,22 +48,22 @@ def disclosures(
 ) -> pl.DataFrame:  # fmt: skip
     """Return the output `disclosures` at as_of.
 
-    `balances`: contract_balances (contract_id, period, contract_asset, contract_liability, currency). `costs`: contract_costs.
+    `balances`: contract_balances (contract_id, end_date, contract_asset, contract_liability, currency). `costs`: contract_costs.
     `amortization`: contract_id, date, amount of cost assets to come (`costs.amortization_ahead`).
     `golden`: golden records by entity (customer, legal_entity, project, invoice, payment, billing_plan_line, …).
     """
     contracts = _with_fiscal_year(books.contracts, golden.get("legal_entity"))
     years = year_to_date(contracts, as_of)
-    dated = dated_balances(balances, contracts, books.periods, as_of)
-    closing = dated.sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
+    names = ("contract_id", "end_date", "contract_asset", "contract_liability", "currency")
+    closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     parts = [
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), _records(golden, "contract_line"), as_of
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
-        opening_liability_recognized(years, books.performance, dated),
+        opening_liability_recognized(years, books.performance, balances),
         prior_period_performance(years, books.performance, books.periods),
         disaggregated(years, contracts, books.performance, {**golden, "contract": golden.get("contract", books.contracts)}),
-        roll_forward(years, books.performance, dated, _moves(books)),
+        roll_forward(years, books.performance, balances, _moves(books)),
         current_portions(_closing(closing, costs), _realized(books, amortization, golden), as_of.dt.offset_by(_CYCLE), as_of),
         waterfall(closing, books.performance, as_of),
         credit_exposures(_records(golden, "invoice"), _received(golden), closing, as_of),
@@ -74,20 +74,18 @@ def disclosures(
     return to_unit(rows, contracts).select(list(DISCLOSURES)).sort(order, nulls_last=True)
 
 
+def joined(blocks: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the disclosures of blocks of contracts, which stand in the order of their contracts, as one output."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return pl.concat(block.filter(pl.col("disclosure") == name) for name in sorted(_RULES) for block in blocks)
+
+
 def _with_fiscal_year(contracts: pl.DataFrame, entities: pl.DataFrame | None) -> pl.DataFrame:
     if entities is None:
         return contracts.with_columns(pl.lit(None, dtype=pl.String).alias("fiscal_year_start"))
     years = entities.select("legal_entity_id", "fiscal_year_start").unique("legal_entity_id", keep="first")
     return contracts.join(years, on="legal_entity_id", how="left", maintain_order="left")
-
-
-def dated_balances(balances: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Add to contract_balances the day they are for: the period's last, or as_of in the running one."""
-    days = periods.filter(pl.col("start_date") <= as_of).select(
-        "calendar", "period", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date")
-    )
-    calendars = contracts.select("contract_id", "calendar")
-    return balances.join(calendars, on="contract_id", how="inner").join(days, on=["calendar", "period"], how="inner")
 
 
 def _moves(books: Books) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from engine.revenue.frames import DAY, MONEY, TEXT, TEXTS, Books
 from engine.revenue.rates import translated, with_rate
 from engine.revenue.rights import POSITION, sequenced
 from engine.revenue.rounding import WIDE, minor_digits, round_share, units
+from engine.revenue.runs import begins, joined
 
 JOURNAL: Final[dict[str, pl.DataType]] = {
     "journal_id": TEXT, "batch_id": TEXT, "line": pl.Int64(), "posting_date": DAY, "period": TEXT, "legal_entity_id": TEXT,
@@ -48,10 +49,16 @@ _RULES: Final = {
     "contract_cost_expense": "340-40-35-1",
 }  # fmt: skip
 
+# In the order of their names: as whole numbers they sort as their texts do.
+_ROLE: Final = pl.Enum(sorted({*_RULES, "revenue"}))
+
 _LINE: Final[dict[str, pl.DataType]] = {
-    "contract_id": TEXT, "date": DAY, "order": pl.Int32(), "account_role": TEXT, "contract_line_id": TEXT, "amount": MONEY,
-    "functional": MONEY, "reason": TEXT, "rule": TEXT, "evidence": TEXTS,
+    "contract": pl.UInt32(), "date": DAY, "order": pl.Int32(), "account_role": _ROLE, "contract_line_id": TEXT, "place": pl.UInt32(),
+    "amount": MONEY, "functional": MONEY, "reason": TEXT, "rule": TEXT, "evidence": TEXTS,
 }  # fmt: skip
+
+# A contract, its day and the payment within it as one whole number.
+_STEP_KEY: Final = (pl.col("contract").cast(WIDE) * 2**20 + pl.col("date").to_physical() + 2**19) * 2**24 + pl.col("seq")
 
 # After payments of the day: what concerns cost and provisions posts last.
 _COSTS: Final = 2_000_000
@@ -62,71 +69,81 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
 
     Through the day of an opening position nothing is proposed: the ledger holds it already.
     """
-    lines = pl.concat([_revenue_lines(figures.atoms), _step_lines(figures.steps, claims, figures.atoms), _cost_lines(books)])
+    names = ["contract_id", "legal_entity_id", "calendar", "currency", "functional_currency"]
+    contracts = books.contracts.select(*names, pl.col("evidence").alias("own")).sort("contract_id").with_row_index("contract")
+    parts = [_revenue_lines(figures.atoms, books.lines, contracts), _step_lines(figures, claims, contracts), _cost_lines(books, contracts)]
+    lines = pl.concat(parts).filter(pl.col("contract").is_not_null())
     lines = lines.filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
     if opened.height:
-        lines = lines.join(opened.select("contract_id", "opened_on"), on="contract_id", how="left")
+        since = opened.select("contract_id", "opened_on").join(contracts, on="contract_id", how="inner").select("contract", "opened_on")
+        lines = lines.join(since, on="contract", how="left")
         lines = lines.filter((pl.col("date") > pl.col("opened_on")).fill_null(value=True)).drop("opened_on")
-    lines = in_period(_in_order(lines, books), books.periods)
-    lines = _with_accounts(_numbered(_with_cost_values(lines, rates)), books.accounts, books.contracts.height)
-    days = lines.select("date").unique().with_columns(pl.col("date").dt.strftime("%Y-%m-%d").alias("day"))
-    lines = lines.join(days, on="date", how="left", maintain_order="left")
-    entity = pl.col("legal_entity_id").fill_null("")
+    lines = _numbered(joined(_in_order(lines), contracts, "contract"), books.periods)
+    lines = _with_accounts(_with_cost_values(lines, rates), books.accounts, books.contracts.height)
     known = pl.col("evidence").list.len().fill_null(0) > 0
     return lines.select(
-        pl.concat_str("contract_id", "day", pl.col("number").cast(pl.String), separator="|").alias("journal_id"),
-        pl.concat_str(entity, pl.col("period"), separator="|").alias("batch_id"), "line",
-        pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account", "account_role",
-        *_sides("amount", "debit", "credit"), "currency", *_sides("functional", "functional_debit", "functional_credit"),
-        "functional_currency", "contract_id", "contract_line_id", "reason", pl.coalesce("rule", _rule()).alias("rule"),
+        "journal_id", "batch_id", "line", pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account",
+        pl.col("account_role").cast(TEXT), *_sides("amount", "debit", "credit"), "currency",
+        *_sides("functional", "functional_debit", "functional_credit"), "functional_currency", "contract_id", "contract_line_id",
+        "reason", pl.coalesce("rule", _of_role([_RULES.get(role, "606-10-45-1") for role in _ROLE.categories])).alias("rule"),
         pl.lit("draft").alias("status"), pl.when(known).then("evidence").otherwise("own").alias("evidence"),
     )  # fmt: skip
 
 
-def _in_order(lines: pl.DataFrame, books: Books) -> pl.DataFrame:
-    """Return lines of known contracts by contract, day, order, side, role and contract line, with what their contract says.
+def _in_order(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return lines by contract, day, order, side, role and contract line.
 
     One whole number a line stands for all of that: sorting by it is much quicker than by texts.
     """
-    names = ["contract_id", "legal_entity_id", "calendar", "currency", "functional_currency"]
-    contracts = books.contracts.select(*names, pl.col("evidence").alias("own")).sort("contract_id").with_row_index("contract")
-    known = books.lines.select("contract_line_id").unique().sort("contract_line_id").with_row_index("place")
-    roles = {role: place for place, role in enumerate(lines["account_role"].unique().sort())}
-    placed = lines.join(contracts.select("contract_id", "contract"), on="contract_id", how="inner").join(
-        known, on="contract_line_id", how="left"
-    )
     side = (pl.coalesce(pl.when(pl.col("amount") != 0).then("amount"), "functional") < 0).cast(WIDE).fill_null(2)
     day = pl.col("contract").cast(WIDE) * 2**20 + pl.col("date").to_physical().cast(WIDE) + 2**19
     entry = day * 2**22 + pl.col("order").cast(WIDE)
-    role = pl.col("account_role").replace_strict(roles, return_dtype=pl.Int64).cast(WIDE)
+    role = pl.col("account_role").to_physical().cast(WIDE)
     key = ((entry * 4 + side) * 64 + role) * 2**32 + pl.col("place").cast(WIDE).fill_null(2**32 - 1)
-    ordered = placed.with_columns(key.alias("key"), entry.alias("entry"), day.alias("entries_of")).sort("key").drop("key", "place")
-    return ordered.join(contracts.drop("contract_id"), on="contract", how="left", maintain_order="left")
+    return lines.sort(key, maintain_order=True).drop("place")
 
 
-def _numbered(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add the number of each entry within its contract's day, and of each line within its entry; lines stand in order."""
+def _numbered(lines: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """Add period, journal and batch of each entry, told once an entry, and the number of each line in it; lines stand in order."""
+    names = ("calendar", "contract", "contract_id", "legal_entity_id", "date")
+    starts = lines.select(*names, begins("contract", "date", "order").alias("new"))
+    place = starts["new"].cum_sum() - 1
+    entries = in_period(starts.filter("new").drop("new"), periods).with_row_index("count")
+    before = pl.when(begins("contract", "date")).then("count").forward_fill()
+    days = entries.select("date").unique().with_columns(pl.col("date").dt.strftime("%Y-%m-%d").alias("day"))
+    entries = entries.with_columns((pl.col("count") - before + 1).alias("number")).join(days, on="date", how="left", maintain_order="left")
+    entity = pl.col("legal_entity_id").fill_null("")
+    told = entries.select(
+        pl.concat_str("contract_id", "day", pl.col("number").cast(pl.String), separator="|").alias("journal_id"),
+        pl.concat_str(entity, pl.col("period"), separator="|").alias("batch_id"), "period", "period_end",
+    )  # fmt: skip
     row = pl.int_range(pl.len(), dtype=pl.Int64)
-    is_first = [(pl.col(name) != pl.col(name).shift(1)).fill_null(value=True).alias(f"new_{name}") for name in ("entry", "entries_of")]
-    counted = lines.with_columns(is_first).with_columns(pl.col("new_entry").cum_sum().cast(pl.Int64).alias("count"))
-    begun = pl.when("new_entry").then(row).forward_fill()
-    before = pl.when("new_entries_of").then("count").forward_fill()
-    return counted.with_columns((row - begun + 1).alias("line"), (pl.col("count") - before + 1).alias("number"))
+    begun = pl.when(starts["new"]).then(row).forward_fill()
+    return lines.with_columns((row - begun + 1).alias("line"), *told[place].get_columns())
+
+
+def _of_role(values: list[str | None]) -> pl.Expr:
+    """Return the value of each line's role; `values` stand in the order of the roles."""
+    return pl.lit(pl.Series(values, dtype=TEXT)).gather(pl.col("account_role").to_physical())
 
 
 def _with_accounts(lines: pl.DataFrame, accounts: pl.DataFrame, contracts: int) -> pl.DataFrame:
     """Add each line's account; roles that every contract posts to the same account are looked up by role alone."""
-    asked = accounts.filter(pl.col("account_role").is_in(lines["account_role"].unique().implode()))
+    asked = accounts.filter(pl.col("account_role").is_in(lines["account_role"].unique().cast(TEXT).implode()))
     by_role = asked.group_by("account_role").agg(pl.col("account").first(), pl.col("account").n_unique().alias("of"), pl.len())
     if by_role.filter((pl.col("of") > 1) | (pl.col("len") != contracts)).is_empty():
-        return lines.join(by_role.drop("of", "len"), on="account_role", how="left", maintain_order="left")
+        known = dict(by_role.select("account_role", "account").iter_rows())
+        return lines.with_columns(_of_role([known.get(role) for role in _ROLE.categories]).alias("account"))
+    asked = asked.with_columns(pl.col("account_role").cast(_ROLE))
     return lines.join(asked, on=["contract_id", "account_role"], how="left", maintain_order="left")
 
 
 def batches(entries: pl.DataFrame) -> pl.DataFrame:
     """Return the control totals of every batch by currency; functional totals are in the legal entity's currency."""
-    totals = entries.group_by("batch_id", "legal_entity_id", "period", "currency").agg(
-        pl.col("journal_id").n_unique().cast(pl.Int64).alias("journals"), pl.len().cast(pl.Int64).alias("lines"),
+    totals = entries.group_by("batch_id", "currency").agg(
+        pl.col("legal_entity_id", "period").first(),
+        # Every entry has one first line.
+        (pl.col("line") == 1).sum().cast(pl.Int64).alias("journals"), pl.len().cast(pl.Int64).alias("lines"),
         pl.col("debit", "credit", "functional_debit", "functional_credit").sum(), pl.col("status").first(),
     )  # fmt: skip
     return totals.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items()).sort("batch_id", "currency")
@@ -139,10 +156,6 @@ def _sides(amount: str, debit: str, credit: str) -> list[pl.Expr]:
     ]
 
 
-def _rule() -> pl.Expr:
-    return pl.col("account_role").replace_strict(_RULES, default="606-10-45-1")
-
-
 def _line(frame: pl.DataFrame) -> pl.DataFrame:
     given = [
         pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in _LINE.items()
@@ -150,69 +163,73 @@ def _line(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(given)
 
 
-def _revenue_lines(atoms: pl.DataFrame) -> pl.DataFrame:
+def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return revenue by contract line and day; what is negative of the whole day is a debit."""
-    keys = ["contract_id", "contract_line_id", "posting_date"]
-    daily = atoms.group_by(keys).agg(
-        (pl.col("amount").sum() * -1).alias("amount"), (pl.col("functional_amount").sum() * -1).alias("functional"),
-        pl.col("rule", "evidence").first(), pl.col("nature").first().alias("natures"), pl.len().alias("atoms"),
+    known = lines.select("contract_line_id").unique().sort("contract_line_id").with_row_index("place")
+    numbered = joined(joined(atoms, contracts.select("contract_id", "contract"), "contract_id"), known, "contract_line_id")
+    # The number of a line and the day are one whole number, quicker to compare than texts.
+    line = pl.coalesce(pl.col("place").cast(pl.Int64), pl.col("contract").cast(pl.Int64) + 2**32)
+    daily = numbered.select(
+        "contract", "place", "contract_line_id", pl.col("posting_date").alias("date"), (pl.col("amount") * -1).alias("amount"),
+        (pl.col("functional_amount") * -1).fill_null(ZERO).alias("functional"), "rule", "evidence", pl.col("nature").alias("natures"),
+        (line * 2**20 + pl.col("posting_date").to_physical().cast(pl.Int64)).alias("key"),
     )  # fmt: skip
     # Mostly a day has one atom of a line with one source: only the others have something to put together.
-    single = (pl.col("atoms") == 1) & (pl.col("evidence").list.len() == 1) & pl.col("evidence").list.first().is_not_null()
-    several = daily.filter(~single.fill_null(value=False)).drop("rule", "evidence", "natures")
-    told = atoms.join(several, on=keys, how="semi", nulls_equal=True).group_by(keys).agg(
+    of_one = (pl.col("evidence").list.len() == 1) & pl.col("evidence").list.first().is_not_null()
+    single = ~pl.col("key").is_duplicated() & of_one.fill_null(value=False)
+    several = daily.filter(~single).group_by("key").agg(
+        pl.col("contract", "place", "contract_line_id", "date").first(), pl.col("amount", "functional").sum(),
         pl.col("rule").drop_nulls().first(), pl.col("evidence").explode().drop_nulls().unique().sort(),
-        pl.col("nature").unique().sort().str.join(", ").alias("natures"),
+        pl.col("natures").unique().sort().str.join(", "),
     )  # fmt: skip
-    several = several.join(told, on=keys, how="left", nulls_equal=True)
-    daily = pl.concat([daily.filter(single), several.select(daily.columns)]).rename({"posting_date": "date"})
+    whole = pl.concat([daily.filter(single), several.select(daily.columns)])
+    reasons = {each: f"revenue: {each.replace('_', ' ')}" for each in whole["natures"].unique()}
     return _line(
-        daily.with_columns(
+        whole.with_columns(
             pl.lit(PERFORMED, dtype=pl.Int32).alias("order"), pl.lit("revenue").alias("account_role"),
-            pl.format("revenue: {}", pl.col("natures").str.replace_all("_", " ", literal=True)).alias("reason"),
+            pl.col("natures").replace_strict(reasons, return_dtype=TEXT).alias("reason"),
         )
     )  # fmt: skip
 
 
-def _step_lines(steps: pl.DataFrame, claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
+def _step_lines(figures: Translated, claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of balances, cash, interest, goods and exchange differences, step by step."""
-    steps = _with_unbilled(steps)
-    performed = pl.col("order") == PERFORMED
+    steps = joined(_with_unbilled(figures.steps), contracts.select("contract_id", "contract"), "contract_id")
+    sources = _sources(claims, figures.atoms, contracts)
+    steps = steps.with_columns(_STEP_KEY.alias("key")).join(sources, on="key", how="left", maintain_order="left")
+    performed, moving = pl.col("order") == PERFORMED, pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
     signs = {role: 1 if role in _ASSETS else -1 for role in POSITION if role not in _ROLES}
-    parts: list[tuple[str, pl.Expr, pl.Expr]] = [
-        (role, _with_members("delta", role) * sign, _with_members("change", role) * sign) for role, sign in signs.items()
-    ]
-    parts += [
-        ("receivable", pl.col("delta_unbilled") * -1, pl.col("change_unbilled") * -1),
-        ("unbilled_receivable", pl.col("delta_unbilled"), pl.col("change_unbilled")),
-        ("cash", pl.col("delta_received") - pl.col("delta_paid_out"), pl.col("functional_cash")),
-        ("interest_income", pl.col("delta_income") * -1, pl.col("functional_income") * -1),
-        ("interest_expense", pl.col("delta_expense"), pl.col("functional_expense")),
-        ("inventory", pl.col("delta_goods_cost") * -1, pl.col("functional_goods") * -1),
-        (
-            "cost_of_revenue", pl.col("delta_goods_cost") - pl.col("delta_return_asset"),
-            pl.col("functional_goods") - pl.col("change_return_asset"),
+    parts: dict[str, tuple[pl.Expr, pl.Expr]] = {
+        role: (_with_members("delta", role) * sign, _with_members("change", role) * sign) for role, sign in signs.items()
+    }
+    owed, value = parts["receivable"]
+    parts |= {
+        "receivable": (owed - pl.col("delta_unbilled"), value.fill_null(ZERO) - pl.col("change_unbilled").fill_null(ZERO)),
+        "unbilled_receivable": (pl.col("delta_unbilled"), pl.col("change_unbilled")),
+        "cash": (pl.col("delta_received") - pl.col("delta_paid_out"), pl.col("functional_cash")),
+        "interest_income": (pl.col("delta_income") * -1, pl.col("functional_income") * -1),
+        "interest_expense": (pl.col("delta_expense"), pl.col("functional_expense")),
+        "inventory": (pl.col("delta_goods_cost") * -1, pl.col("functional_goods") * -1),
+        "cost_of_revenue": (
+            pl.col("delta_goods_cost") - pl.col("delta_return_asset"), pl.col("functional_goods") - pl.col("change_return_asset")
         ),
-        ("fx", ZERO, pl.col("fx_difference") * -1),
-    ]
+        "fx": (ZERO, pl.col("fx_difference") * -1),
+    }  # fmt: skip
     reason = (
         pl.when(performed).then(pl.lit("performance, rights and estimates"))
         .when(pl.col("order") == CLOSED).then(pl.lit("remeasurement at closing"))
         .when(pl.col("order") < 10).then(pl.lit("remeasurement at the day's rate"))
         .otherwise(pl.lit("payment"))
     )  # fmt: skip
+    steps = steps.with_columns(reason.alias("reason"), pl.when(~moving).then("sources").alias("evidence"))
+    about = ("contract", "date", "order", "reason", "evidence")
     lines = [
-        steps.select(
-            "contract_id", "date", "seq", "order", pl.lit(role).alias("account_role"), amount.cast(MONEY).alias("amount"),
-            functional.cast(MONEY).alias("functional"), reason.alias("reason"),
-        ).filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
-        for role, amount, functional in parts
+        steps.lazy().filter((amount != 0) | (functional.fill_null(ZERO) != 0)).select(
+            *about, pl.lit(role).alias("account_role"), amount.alias("amount"), functional.fill_null(ZERO).alias("functional")
+        )
+        for role, (amount, functional) in parts.items()
     ]  # fmt: skip
-    named = ["contract_id", "date", "seq", "order", "account_role", "reason"]
-    summed = pl.concat(lines).group_by(named).agg(pl.col("amount", "functional").sum())
-    moving = pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
-    sourced = summed.filter(~moving).join(_sources(claims, atoms), on=["contract_id", "date", "seq"], how="left")
-    return pl.concat([_line(sourced.rename({"sources": "evidence"})), _line(summed.filter(moving))])
+    return pl.concat(_line(each) for each in pl.collect_all(lines))
 
 
 def _with_unbilled(steps: pl.DataFrame) -> pl.DataFrame:
@@ -239,40 +256,50 @@ def _with_members(kind: str, role: str) -> pl.Expr:
     return pl.sum_horizontal(pl.col(f"{kind}_{each}") for each in members)
 
 
-def _sources(claims: Claims, atoms: pl.DataFrame) -> pl.DataFrame:
-    """Return the source rows of each step: invoices, plan lines and performance of a day, or the payment."""
-    zero = pl.lit(0, dtype=pl.Int32).alias("seq")
+def _sources(claims: Claims, atoms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return the source rows of each step (`_STEP_KEY`): invoices, plan lines and performance of a day, or the payment."""
+    # Atoms of one promise stand together and rest on the same rows: these are looked at once.
+    begun = begins("contract_id", "contract_line_id", "evidence")
+    zero, none = pl.lit(0, dtype=pl.Int32).alias("seq"), pl.lit(None, dtype=pl.UInt32).alias("promise")
+    done = atoms.select(pl.col("posting_date").alias("date"), begun.cum_sum().alias("promise"))
+    heads = atoms.lazy().filter(begun).select("contract_id", "evidence").with_row_index("promise", offset=1).collect()
     rows = [
-        claims.billed.select("contract_id", "date", zero, "evidence"),
-        claims.plan.select("contract_id", pl.col("due_date").alias("date"), zero, "evidence"),
-        sequenced(claims.cash).select("contract_id", "date", "seq", "evidence"),
-        atoms.select("contract_id", pl.col("posting_date").alias("date"), zero, "evidence"),
+        claims.billed.select("contract_id", none, "date", zero, "evidence"),
+        claims.plan.select("contract_id", none, pl.col("due_date").alias("date"), zero, "evidence"),
+        sequenced(claims.cash).select("contract_id", none, "date", "seq", "evidence"),
+        heads.select("contract_id", "promise", pl.lit(None, dtype=DAY).alias("date"), zero, "evidence"),
     ]
-    whole = pl.concat(rows).filter(pl.col("evidence").list.len() > 0).explode("evidence").drop_nulls()
-    # In the order of the sources first: what then comes together step by step needs no sorting of its own.
-    once = whole.unique().sort("evidence")
-    return once.group_by("contract_id", "date", "seq").agg(pl.col("evidence").alias("sources"))
+    whole = pl.concat(rows).filter(pl.col("evidence").list.len() > 0).explode("evidence").filter(pl.col("evidence").is_not_null())
+    texts = whole.select(pl.col("evidence").unique().sort()).with_row_index("text")
+    whole = whole.join(texts, on="evidence", how="left").join(contracts.select("contract_id", "contract"), on="contract_id", how="inner")
+    of_promise = whole.filter(pl.col("promise").is_not_null()).drop("date").join(done, on="promise", how="inner")
+    # In the order of steps and sources, each once: what comes together needs no sorting of its own.
+    key = (_STEP_KEY * 2**32 + pl.col("text")).alias("key")
+    keys = pl.concat([whole.filter(pl.col("promise").is_null()).select(key), of_promise.select(key)]).drop_nulls()["key"].sort()
+    once = keys.to_frame().filter(begins("key")).select(pl.col("key") // 2**32, (pl.col("key") % 2**32).alias("text"))
+    found = once.select(pl.col("key").set_sorted(), pl.lit(texts["evidence"]).gather(pl.col("text")).alias("sources"))
+    return found.group_by("key", maintain_order=True).agg("sources")
 
 
-def _cost_lines(books: Books) -> pl.DataFrame:
+def _cost_lines(books: Books, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return entries of loss provisions and contract costs, from the frames that their rooms put into the books."""
-    found = [pl.DataFrame(schema=_LINE)]
+    found = []
     provisions = books.extra.get("loss_provisions")
     if provisions is not None:
         dated = provisions.filter(pl.col("change") != 0).select(
             "contract_id", pl.col("end_date").alias("date"), pl.lit(_COSTS).alias("order"), "change", "rule",
             pl.lit("expected loss").alias("reason"),
         )  # fmt: skip
-        found += [_pair(dated, "change", "cost_of_revenue", "loss_provision")]
+        found += [_pair(dated, contracts, "change", "cost_of_revenue", "loss_provision")]
     costs = books.extra.get("contract_costs")
     if costs is not None:
         dated = costs.select("contract_id", pl.col("end_date").alias("date"), pl.lit(_COSTS + 1).alias("order"), "rule", "evidence",
                              "capitalized", (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).alias("expense"))  # fmt: skip
         capitalized = dated.with_columns(pl.lit("cost capitalized").alias("reason"))
         expense = dated.with_columns(pl.lit("cost amortized or written down").alias("reason"))
-        found += [_pair(capitalized, "capitalized", "contract_cost_asset", "payable")]
-        found += [_pair(expense, "expense", "contract_cost_expense", "contract_cost_asset")]
-    return pl.concat(found)
+        found += [_pair(capitalized, contracts, "capitalized", "contract_cost_asset", "payable")]
+        found += [_pair(expense, contracts, "expense", "contract_cost_expense", "contract_cost_asset")]
+    return pl.concat([pl.DataFrame(schema=_LINE), *found])
 
 
 def _with_cost_values(lines: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
@@ -285,8 +312,9 @@ def _with_cost_values(lines: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
     return valued.with_columns(pl.when(pl.col("order") >= _COSTS).then(value).otherwise(pl.col("functional")).alias("functional"))
 
 
-def _pair(rows: pl.DataFrame, amount: str, debit: str, credit: str) -> pl.DataFrame:
+def _pair(rows: pl.DataFrame, contracts: pl.DataFrame, amount: str, debit: str, credit: str) -> pl.DataFrame:
     """Return a debit and a credit line of each row's amount; a negative amount turns them round."""
+    rows = rows.join(contracts.select("contract_id", "contract"), on="contract_id", how="left", maintain_order="left")
     both = [
         rows.with_columns(pl.lit(role).alias("account_role"), (pl.col(amount) * sign).cast(MONEY).alias("amount"))
         for role, sign in ((debit, 1), (credit, -1))

@@ -53,8 +53,8 @@ def money_units(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
 
 def minor_money(minor: pl.Expr, digits: pl.Expr) -> pl.Expr:
     """Return whole minor units as MONEY."""
-    micros = minor.cast(WIDE) * _of_digits(digits, _MICROS_PER_MINOR)
-    return micros.cast(pl.Decimal(38, 0)).cast(_MONEY) / pl.lit(10**6, dtype=_MONEY)
+    # A decimal of six places is a count of millionths.
+    return (minor.cast(WIDE) * _of_digits(digits, _MICROS_PER_MINOR)).reinterpret(dtype=_MONEY)
 
 
 def units_money(units: pl.Expr, digits: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
@@ -117,7 +117,7 @@ def fraction(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     # Twelve places of a large measure: cut both alike first.
     scale = pl.when(below >= 10**24).then(wide(10**6)).otherwise(wide(1))
     digits = (rest // scale * 10**12 + below // scale // 2) // (below // scale)
-    return (whole * 10**12 + digits).cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 12)) / pl.lit(10**12, dtype=pl.Decimal(38, 12))
+    return (whole * 10**12 + digits).reinterpret(dtype=pl.Decimal(38, 12))
 
 
 def with_cumulative(

@@ -12,10 +12,17 @@ from engine.canonical.schema import ENTITIES
 from engine.revenue.asof import latest, running
 from engine.revenue.bands import fiscal_year_start
 from engine.revenue.rounding import round_share, units
+from engine.revenue.runs import joined
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 _ZERO: Final = pl.lit(0, dtype=MONEY)
 _FRACTION_SCALE: Final = 12
+
+# What is asked of the revenue of a year.
+_ASKED: Final = (
+    "contract_id", "contract_line_id", "obligation_id", "posting_date", "relates_to_period", "nature", "timing", "amount",
+    "catch_up_amount", "progress",
+)  # fmt: skip
 
 NAMES: Final = ("disclosure", "contract_id", "band_start", "band_end", "dimension", "dimension_value", "amount", "currency")
 """Columns of the frames made here."""
@@ -145,8 +152,8 @@ def _looked_up(rows: pl.DataFrame, records: pl.DataFrame | None, key: str, field
 def _of_year(performance: pl.DataFrame, years: pl.DataFrame) -> pl.DataFrame:
     first = pl.lit(years["band_start"].min(), dtype=pl.Date)
     in_year = ~pl.col("is_planned") & (pl.col("posting_date") >= first)
-    done = performance.lazy().filter(in_year).drop("currency", "evidence", "rule").collect()
-    rows = done.join(years, on="contract_id", how="inner")
+    done = performance.lazy().filter(in_year).select([name for name in performance.columns if name in _ASKED]).collect()
+    rows = joined(done, years, "contract_id")
     return rows.filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from engine.revenue.exact import money_units, wide
-from engine.revenue.observed import MONEY, OBSERVED, QTY, WHOLE_PERCENT, of_measure, physical, summed
+from engine.revenue.observed import MONEY, OBSERVED, QTY, WHOLE_PERCENT, delivered, of_measure, physical, summed
 from engine.revenue.records import Records
 
 
@@ -142,11 +142,4 @@ def committed_use(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         .sort("contract_line_id", "date")
         .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
     )
-    daily = summed(rows, ["done", "total"])
-    return daily.with_columns(
-        pl.col("done").alias("to_date"),
-        pl.max_horizontal("total", "done", wide(1)).alias("total"),
-        wide(0).alias("at_cost"),
-        pl.lit("usage").alias("basis"),
-        pl.lit(value=False).alias("is_reestimate"),
-    )
+    return delivered(rows, "usage")

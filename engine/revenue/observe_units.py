@@ -7,7 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.revenue.exact import wide
-from engine.revenue.observed import MONEY, OBSERVED, QTY, of_measure, physical, reestimated, summed
+from engine.revenue.observed import MONEY, OBSERVED, QTY, delivered, of_measure, physical, reestimated
 from engine.revenue.records import Records
 from engine.revenue.variable import expected_quantities, tier_value
 
@@ -70,15 +70,9 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
     )
     # A delivery whose quantity nobody stated is the whole line.
     rows, lapses = _lapsed(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), as_of)
-    daily = summed(rows, ["done", "total"])
-    made = daily.with_columns(
-        pl.col("done").alias("to_date"),
-        pl.max_horizontal("total", "done", wide(1)).alias("total"),
-        wide(0).alias("at_cost"),
-        reestimated("total").alias("is_reestimate"),
-    )
+    made = delivered(rows, "units", is_reestimate=reestimated("total"))
     made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
-        pl.when("lapses").then(pl.lit("expiry")).otherwise(pl.lit("units")).alias("basis")
+        pl.when("lapses").then(pl.lit("expiry")).otherwise("basis").alias("basis")
     )
     return _expired(made.drop("lapses"), chosen, as_of)
 
@@ -148,15 +142,8 @@ def tiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
             pl.col("evidence").explode().drop_nulls().unique().sort(),
         )
     )
-    daily = summed(wide_rows, ["done", "total"])
-    return daily.with_columns(
-        pl.col("done").alias("to_date"),
-        pl.max_horizontal("total", "done", wide(1)).alias("total"),
-        wide(0).alias("at_cost"),
-        # The price moves with the expected quantity in one step, so the change is one of price.
-        pl.lit("units").alias("basis"),
-        pl.lit(value=False).alias("is_reestimate"),
-    )
+    # The price moves with the expected quantity in one step, so the change is one of price.
+    return delivered(wide_rows, "units")
 
 
 def rights(records: Records, lines: pl.DataFrame) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.exact import wide
 
 OBSERVED: Final[dict[str, pl.DataType]] = {
     "okey": pl.String(),
@@ -45,6 +46,17 @@ def summed(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         *(pl.col(name).sum() for name in names), pl.col("evidence").explode().drop_nulls().unique().sort()
     )
     return daily.sort("okey", "date").with_columns(pl.col(name).cum_sum().over("okey", order_by="date") for name in names)
+
+
+def delivered(rows: pl.DataFrame, basis: str, *, is_reestimate: pl.Expr | None = None) -> pl.DataFrame:
+    """Return per obligation and day what its lines have `done` of their `total` (columns as for `summed`), never more than all of it."""
+    return summed(rows, ["done", "total"]).with_columns(
+        pl.col("done").alias("to_date"),
+        pl.max_horizontal("total", "done", wide(1)).alias("total"),
+        wide(0).alias("at_cost"),
+        pl.lit(basis).alias("basis"),
+        (pl.lit(value=False) if is_reestimate is None else is_reestimate).alias("is_reestimate"),
+    )
 
 
 def reestimated(total: str) -> pl.Expr:

@@ -9,6 +9,7 @@ import polars as pl
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.asof import latest
 from engine.revenue.rounding import round_share
+from engine.revenue.runs import begins
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 _ZERO: Final = pl.lit(0, dtype=MONEY)
@@ -27,9 +28,10 @@ def roll_forward(years: pl.DataFrame, performance: pl.DataFrame, balances: pl.Da
     opening = _position(years, net, pl.col("band_start") - pl.duration(days=1)).rename({"net": "opening"})
     both = _position(opening, net, pl.col("band_end")).rename({"net": "closing"})
     moved = both.filter((pl.col("opening") != 0) | (pl.col("closing") != 0))
-    done = performance.lazy().filter(~pl.col("is_planned")).select(
+    first = pl.lit(years["band_start"].min(), dtype=pl.Date)
+    done = performance.lazy().filter(~pl.col("is_planned") & (pl.col("posting_date") >= first)).select(
         "contract_id", "posting_date", pl.col("nature").alias("cause"), "amount"
-    ).collect()
+    ).collect()  # fmt: skip
     flows = pl.concat([done, entries.select(done.columns)]).join(
         moved.select("contract_id", "band_start", "band_end"), on="contract_id", how="inner"
     ).filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))  # fmt: skip
@@ -92,9 +94,12 @@ def waterfall(closing: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) 
     months; what no plan reaches stands without a month. dimension `waterfall`: recognized | deferred | deferred_undated.
     """
     monthly = pl.col("posting_date").dt.month_start()
-    by_month = performance.lazy().filter(pl.col("amount") != 0).group_by(
-        "contract_id", monthly.alias("band_start"), "currency", "is_planned"
-    ).agg(pl.col("amount").sum()).collect()
+    # Performance stands by contract: its number among them is quicker to group by than its id.
+    by_month = performance.lazy().with_columns(begins("contract_id", "currency").cum_sum().alias("place")).filter(
+        pl.col("amount") != 0
+    ).group_by("place", monthly.alias("band_start"), "is_planned").agg(
+        pl.col("contract_id", "currency").first(), pl.col("amount").sum()
+    ).drop("place").collect()  # fmt: skip
     past = by_month.filter(~pl.col("is_planned")).with_columns(pl.lit("recognized").alias("dimension_value"))
     ahead = by_month.filter(pl.col("is_planned") & (pl.col("amount") > 0)).join(
         closing.filter(pl.col("contract_liability") > 0).select("contract_id", "contract_liability"), on="contract_id", how="inner"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from engine.revenue.approved import left_to_post
-from engine.revenue.balances import contract_balances
+from engine.revenue.balances import CONTRACT_BALANCES, contract_balances, costs_of_delivery
+from engine.revenue.blocks import Block, each_block
 from engine.revenue.claims import ZERO, Agreed, Claims, read_claims
 from engine.revenue.currency import Translated, translate
 from engine.revenue.entries import JOURNAL, batches, journal
@@ -20,26 +23,47 @@ from engine.stage import Context, StageResult
 def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageResult]:
     """Derive every contract's position, step by step, and from it balances and entries.
 
-    Frames: contract_balances, journal, journal_batches. The books gain `contract_balances`, and `translated`:
-    the performance with `functional_amount`. Interest, loss provisions and contract costs are taken from
+    Frames: contract_balances, journal, journal_batches. The books gain `contract_balances` with `end_date`,
+    and `translated`: the performance with `functional_amount`. Interest, loss provisions and contract costs are taken from
     the books (`interest`, `loss_provisions`, `contract_costs`) where earlier rooms put them. Entries of
     earlier approved batches come as the output `approved_entries`; only what is left of them is proposed.
     """
-    opened = openings(books, records, context.as_of)
+    as_of = context.as_of
+    opened = openings(books, records, as_of)
     rates = rate_table(records.frame("exchange_rate"))
-    claims = after_opening(read_claims(books, records, rates, context.as_of), opened)
-    steps = positions(books, claims, moves(books, records, context.as_of), context.as_of)
-    translated = translate(books, steps, claims, rates, opened, context.as_of)
-    balances = contract_balances(books, records, translated, opened, context.as_of)
-    entries = journal(books, translated, claims, rates, opened)
+    claims = after_opening(read_claims(books, records, rates, as_of), opened)
+    further, costs, promised = moves(books, records, as_of), costs_of_delivery(books, records), records.frame("contract_line")
+
+    def of_block(block: Block) -> _Posted:
+        own, owed, begun = block.books(books), claims.of(block.of), block.of(opened)
+        steps = positions(own, owed, block.of(further), as_of)
+        translated = translate(own, steps, owed, rates, begun, as_of)
+        balances = contract_balances(own, promised, block.of(costs), translated, begun, as_of)
+        return _Posted(balances, journal(own, translated, owed, rates, begun), _whole(own, translated), _missing_rates(own, translated))
+
+    made = each_block(books, of_block)
+    balances, entries, translated, unrated = (
+        pl.concat([getattr(each, name) for each in made]) for name in ("balances", "entries", "translated", "unrated")
+    )
     approved = records.output("approved_entries")
     if approved is not None:
         calendars = books.contracts.select("contract_id", "calendar")
         entries = left_to_post(entries, shaped(approved, JOURNAL), books.periods, calendars)
     result = StageResult()
-    result.frames = {"contract_balances": balances.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
-    result.findings = [frame for frame in (_missing_rates(books, translated), _unvalued(claims), _unplaced(claims)) if frame.height]
-    return books.with_extra(contract_balances=balances, translated=_whole(books, translated)), result
+    told = balances.select(list(CONTRACT_BALANCES))
+    result.frames = {"contract_balances": told.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
+    result.findings = [frame for frame in (unrated, _unvalued(claims), _unplaced(claims)) if frame.height]
+    return books.with_extra(contract_balances=balances, translated=translated), result
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """Hold what was derived for a block of contracts."""
+
+    balances: pl.DataFrame
+    entries: pl.DataFrame
+    translated: pl.DataFrame
+    unrated: pl.DataFrame
 
 
 def _whole(books: Books, translated: Translated) -> pl.DataFrame:
@@ -51,7 +75,8 @@ def _whole(books: Books, translated: Translated) -> pl.DataFrame:
             each.alias(name) for each, name in zip(told, ("functional_amount", "functional_gross"), strict=True)
         )
     planned = books.performance.with_row_index("place").filter("is_planned")
-    return pl.concat([translated.atoms, planned], how="diagonal").sort("place").drop("place")
+    whole = pl.concat([translated.atoms, planned], how="diagonal").sort("place")
+    return whole.select(*books.performance.columns, "functional_amount", "functional_gross")
 
 
 def _missing_rates(books: Books, translated: Translated) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.blocks import Block, each_block
 from engine.revenue.controls import (
     allocation_findings,
     material_right_findings,
@@ -25,7 +26,7 @@ from engine.revenue.costs import (
     cost_findings,
     with_opened_costs,
 )
-from engine.revenue.disclosures import dated_balances, disclosures
+from engine.revenue.disclosures import disclosures, joined
 from engine.revenue.estimates import estimate_findings, look_back, look_back_findings
 from engine.revenue.financing import interest_entries
 from engine.revenue.frames import Books, empty
@@ -87,9 +88,14 @@ def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[
 def disclosed(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
     """Put out disclosures; the balances are those in the books (`contract_balances`)."""
     golden = {name: records.frame(name) for name in _ENTITIES}
-    balances, costs = books.extra["contract_balances"], books.extra["contract_costs"]
-    told = disclosures(books, balances, costs, books.extra["cost_amortization"], golden, pl.lit(context.as_of))
-    return books, StageResult(frames={"disclosures": told.lazy()})
+
+    def of_block(block: Block) -> pl.DataFrame:
+        own = block.books(books)
+        balances, costs, ahead = (own.extra[name] for name in ("contract_balances", "contract_costs", "cost_amortization"))
+        known = golden | {name: block.of(golden[name]) for name in ("invoice", "billing_plan_line")}
+        return disclosures(own, balances, costs, ahead, known, pl.lit(context.as_of))
+
+    return books, StageResult(frames={"disclosures": joined(each_block(books, of_block)).lazy()})
 
 
 def controlled(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
@@ -167,7 +173,7 @@ def _line_prices(books: Books) -> pl.DataFrame:
 
 
 def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl.DataFrame]:
-    balances = dated_balances(books.extra["contract_balances"], books.contracts, books.periods, as_of)
+    balances = books.extra["contract_balances"]
     days = books.contracts.select("contract_id", pl.col("setting.controls.contract_asset_days").alias("days"))
     account = books.accounts.filter(pl.col("account_role") == "loss_provision").select("contract_id", "account")
     zero = pl.lit(0, dtype=MONEY)

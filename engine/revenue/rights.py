@@ -20,6 +20,7 @@ import polars as pl
 from engine.revenue.claims import ZERO, Claims
 from engine.revenue.frames import Books
 from engine.revenue.rounding import MONEY, round_share, units
+from engine.revenue.runs import begins, joined
 
 STEP: Final = ("contract_id", "date", "seq")
 
@@ -65,16 +66,18 @@ def sequenced(cash: pl.DataFrame) -> pl.DataFrame:
 
 
 def _performance(books: Books) -> pl.DataFrame:
-    done = books.performance.lazy().filter(~pl.col("is_planned"))
     is_as_invoiced = pl.col("timing") == "as_invoiced"
     gross = pl.coalesce("gross_amount", "amount")
-    flows = done.select(
-        "contract_id", pl.col("posting_date").alias("date"), pl.lit(0).alias("seq"),
+    flows = books.performance.lazy().select(
+        "contract_id", "is_planned", pl.col("posting_date").alias("date"), pl.lit(0).alias("seq"),
         pl.when(is_as_invoiced).then(ZERO).otherwise(gross).alias("earned_gross"),
         pl.when(is_as_invoiced).then(gross).otherwise(ZERO).alias("earned_as_invoiced"),
         pl.col("amount").alias("recognized"), (gross - pl.col("amount")).alias("payable"),
+        # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
+        (begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()).alias("key"),
     )  # fmt: skip
-    return flows.group_by(STEP).agg(pl.all().sum()).collect()
+    once, sums = ("contract_id", "date", "seq"), ("earned_gross", "earned_as_invoiced", "recognized", "payable")
+    return flows.filter(~pl.col("is_planned")).group_by("key").agg(pl.col(once).first(), pl.col(sums).sum()).drop("key").collect()
 
 
 def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
@@ -132,9 +135,11 @@ def _plan_steps(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
     whole = shared.select("contract_id", pl.col("due_date").alias("date"), pl.lit(0).alias("seq"), pl.col("amount").alias("due"))
     keys = ["contract_id", "contract_line_id"]
     totals = own.group_by(keys).agg(pl.col("amount").sum().alias("planned"))
-    done = books.performance.filter(~pl.col("is_planned")).join(totals, on=keys, how="semi")
     gross = pl.coalesce("gross_amount", "amount")
-    earned = done.select(*keys, pl.col("posting_date").alias("date"), gross.alias("earned"), ZERO.alias("fallen"))
+    done = books.performance.lazy().filter(~pl.col("is_planned")) if totals.height else books.performance.lazy().clear()
+    earned = done.join(totals.lazy(), on=keys, how="semi").select(
+        *keys, pl.col("posting_date").alias("date"), gross.alias("earned"), ZERO.alias("fallen")
+    ).collect()  # fmt: skip
     fallen = own.select(*keys, pl.col("due_date").alias("date"), ZERO.alias("earned"), pl.col("amount").alias("fallen"))
     rows = pl.concat([earned, fallen]).drop_nulls("date").group_by(*keys, "date").agg(pl.col("earned", "fallen").sum()).sort(*keys, "date")
     rows = rows.join(totals, on=keys, how="left", maintain_order="left").with_columns(
@@ -169,9 +174,8 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
     )
     own = _line_plans(books, claims.plan)
     contracts = books.contracts.select("contract_id", "minor_digits", "gate", "gate_date", "terminated_date", "group_id")
-    known = known.join(contracts, on="contract_id", how="left", maintain_order="left")
-    for frame in (totals, own):
-        known = known.join(frame, on="contract_id", how="left", maintain_order="left")
+    for frame in (contracts, totals, own):
+        known = joined(known, frame, "contract_id")
     known = known.with_columns(pl.col("transaction_price", "promised", "planned", "planned_due", "planned_lines").fill_null(ZERO))
     known = _with_lowered(known, books)
     highest = pl.col("promised").cum_max().over("contract_id")

@@ -7,7 +7,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.frames import FRACTION, MONEY, TEXT, TEXTS, Books, shaped
+from engine.revenue.frames import FRACTION, MONEY, TEXT, TEXTS, Books
+from engine.revenue.runs import begins
 
 SCHEDULE: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,
@@ -46,31 +47,46 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
 
     `performance` with `functional_amount`, as the posting room translated it.
     """
-    planned = pl.when("is_planned").then(pl.col("amount")).otherwise(pl.lit(0, dtype=MONEY))
-    done = pl.when("is_planned").then(pl.lit(0, dtype=MONEY)).otherwise(pl.col("amount"))
-    caught = pl.when("is_planned").then(pl.lit(0, dtype=MONEY)).otherwise(pl.col("catch_up_amount"))
     # By what it changed revenue is split in `modifications`; here a change is one row.
     basis = pl.when(pl.col("nature").is_in(["modification", "estimate_change"])).then(pl.lit("catch_up")).otherwise(pl.col("basis"))
-    made = performance.with_columns(
-        planned.alias("planned_amount"), done.alias("recognized_amount"), caught.alias("catch_up_amount"), basis.alias("basis")
+    atoms = performance.with_columns(basis.alias("basis"))
+    atoms = atoms.with_columns(_code(atoms).alias("→key"))
+    # Mostly a row is one atom: only the others take what their atoms sum to.
+    summed = _summed(_told(atoms.lazy().filter(pl.col("→key").is_duplicated())).collect())
+    rows = _told(atoms.lazy().filter(pl.col("→key").is_first_distinct())).join(
+        summed.lazy(), on="→key", how="left", maintain_order="left", suffix=".sum"
     )
-    keyed = shaped(made.with_columns(_code(made).alias("→key")), SCHEDULE, keep=["→key", "is_planned"])
-    shared = pl.col("→key").is_duplicated()
-    # Mostly a row is one atom: only the others have something to sum.
-    alone = keyed.filter(~shared).with_columns(pl.when(~pl.col("is_planned")).then(pl.col("progress")).alias("progress"))
-    summed = (
-        keyed.filter(shared)
-        .group_by("→key", maintain_order=True)
-        .agg(
-            pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
-            # The sum of nothing is not an amount: planned revenue is not translated.
-            pl.when(pl.col("functional_amount").count() > 0).then(pl.col("functional_amount").sum()).alias("functional_amount"),
-            pl.col(*_KEY, "currency", "rule", "evidence").first(),
-            pl.col("progress").filter(~pl.col("is_planned")).last(),
-        )
+    is_sum = pl.col("recognized_amount.sum").is_not_null()
+    taken = [pl.when(is_sum).then(pl.col(f"{name}.sum")).otherwise(pl.col(name)).alias(name) for name in summed.columns if name != "→key"]
+    made = rows.with_columns(taken).select("→key", *SCHEDULE).collect()
+    # The atoms stand by their days; where the names of periods stand in the order of time so does the schedule.
+    return (made if made["→key"].is_sorted() else made.sort("→key")).drop("→key")
+
+
+def _told(atoms: pl.LazyFrame) -> pl.LazyFrame:
+    """Return atoms in the columns of the schedule, what is recognized apart from what is planned."""
+    is_planned, none = pl.col("is_planned"), pl.lit(0, dtype=MONEY)
+    return atoms.select(
+        "→key",
+        *_KEY,
+        pl.when(is_planned).then(pl.col("amount")).otherwise(none).alias("planned_amount"),
+        pl.when(is_planned).then(none).otherwise(pl.col("amount")).alias("recognized_amount"),
+        pl.when(is_planned).then(none).otherwise(pl.col("catch_up_amount")).alias("catch_up_amount"),
+        "functional_amount",
+        pl.when(~is_planned).then(pl.col("progress")).alias("progress"),
+        "is_planned",
+        *("currency", "rule", "evidence"),
     )
-    names = ["→key", *SCHEDULE]
-    return pl.concat([alone.select(names), summed.select(names)]).sort("→key").drop("→key")
+
+
+def _summed(atoms: pl.DataFrame) -> pl.DataFrame:
+    """Return the sums of atoms that are one row of the schedule, by key."""
+    return atoms.group_by("→key", maintain_order=True).agg(
+        pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
+        # The sum of nothing is not an amount: planned revenue is not translated.
+        pl.when(pl.col("functional_amount").count() > 0).then(pl.col("functional_amount").sum()).alias("functional_amount"),
+        pl.col("progress").filter(~pl.col("is_planned")).last(),
+    )
 
 
 def _code(rows: pl.DataFrame) -> pl.Expr:
@@ -79,8 +95,7 @@ def _code(rows: pl.DataFrame) -> pl.Expr:
     The atoms stand in the order of contract, line and obligation (`frames.PERFORMANCE`): where one of them changes the
     next begins.
     """
-    begins = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in _KEY[:3])
-    code = begins.cum_sum().cast(pl.Int64)
+    code = begins(*_KEY[:3]).cum_sum().cast(pl.Int64)
     for name in _KEY[3:]:
         values = rows[name].drop_nulls().unique().sort()
         place = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int64) + 1

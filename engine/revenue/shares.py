@@ -7,6 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.revenue.exact import part_units, wide
+from engine.revenue.runs import joined
 
 _EARLY = dt.date(1900, 1, 1)
 
@@ -39,9 +40,11 @@ def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame
 
     A change of price goes to the lines whose price it is. `first_line`: okey, line_id (of obligations with one line).
     """
-    shared = atoms.join(weights.select("okey").unique(), on="okey", how="semi")
-    single = atoms.join(weights.select("okey").unique(), on="okey", how="anti").join(first_line, on="okey", how="left")
-    single = single.rename({"line_id": "contract_line_id"})
+    single = joined(atoms, first_line.rename({"line_id": "contract_line_id"}), "okey")
+    if weights.is_empty():
+        return single
+    several = weights.select("okey").unique()
+    shared, single = atoms.join(several, on="okey", how="semi"), single.join(several, on="okey", how="anti")
     if not shared.height:
         return single
     members = weights.select("okey", "contract_line_id").unique()

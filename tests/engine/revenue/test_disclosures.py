@@ -267,8 +267,9 @@ def test_the_whole_output_has_its_columns_whatever_is_missing(
         performance({"posting_date": DAY(2026, 8, 31), "amount": 40}), frames.empty(frames.PRICE), months(2026, 2027),
         frames.empty(frames.OBSERVATIONS), frames.empty(frames.MODIFICATIONS), pl.DataFrame(),
     )  # fmt: skip
-    balance = {"contract_id": "C1", "period": "2026-09", "contract_asset": Decimal(40), "contract_liability": Decimal(0), "currency": "USD"}
-    balances = pl.DataFrame([balance], schema_overrides={"contract_asset": frames.MONEY, "contract_liability": frames.MONEY})
+    balance = {"contract_id": "C1", "end_date": DAY(2026, 9, 30), "contract_asset": Decimal(40), "contract_liability": Decimal(0)}
+    kinds = {"contract_asset": frames.MONEY, "contract_liability": frames.MONEY}
+    balances = pl.DataFrame([balance], schema_overrides=kinds).with_columns(pl.lit("USD").alias("currency"))
     costs = pl.DataFrame(
         schema={"cost_id": pl.String, "contract_id": pl.String, "end_date": pl.Date, "closing": frames.MONEY, "currency": pl.String}
     )

@@ -1,4 +1,4 @@
-"""Rounding against sums done by hand: signs, ties, minor units, splits that add up."""
+"""Rounding against sums done by hand: signs, ties, minor units."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from engine.revenue.rounding import (
     MONEY,
-    give_residue,
-    largest_remainder,
     minor_digits,
     money,
-    post_schedule,
     round_money,
     round_quotient,
     round_share,
@@ -82,76 +79,3 @@ def test_a_share_is_rounded_once() -> None:
 def test_millionths_and_money_are_the_same_amount() -> None:
     rows = pl.DataFrame({"m": [Decimal("99999999999999.999999"), Decimal("-0.000001"), None]}, schema={"m": MONEY})
     assert rows.select(money(units(pl.col("m"))).alias("m")).equals(rows)
-
-
-SCHEDULES = {
-    # 200.00 over three: 66.666… each.
-    "cumulative": [6667, 6666, 6667],
-    "last_period_plug": [6667, 6667, 6666],
-    "largest_remainder": [6667, 6667, 6666],
-}
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_schedule_posts_differences_a_plug_or_remainders(schedule: str, sign: int) -> None:
-    rows = pl.DataFrame({"g": ["A"] * 3, "p": ["2027-01", "2027-02", "2027-03"], "n": [sign * n for n in (20000, 40000, 60000)]})
-    posted = post_schedule(pl.col("n"), pl.lit(3), order=["p"], group=["g"], schedule=schedule)
-    assert rows.select(posted.alias("x"))["x"].to_list() == [sign * amount for amount in SCHEDULES[schedule]]
-
-
-def test_each_group_follows_its_own_schedule_whatever_the_order_of_rows() -> None:
-    rows = pl.DataFrame(
-        {
-            "g": ["A", "A", "A", "B", "B", "B"], "p": ["1", "2", "3"] * 2, "n": [10000, 20000, 30000] * 2, "d": [3] * 6,
-            "s": ["cumulative"] * 3 + ["last_period_plug"] * 3,
-        }
-    )  # fmt: skip
-    posted = post_schedule(pl.col("n"), pl.col("d"), order=["p"], group=["g"], schedule=pl.col("s"))
-    backwards = rows.reverse().with_columns(posted.alias("x")).sort("g", "p")
-    assert backwards["x"].to_list() == [3333, 3334, 3333, 3333, 3333, 3334]
-
-
-def test_a_schedule_whose_whole_changes_is_rounded_cumulatively() -> None:
-    rows = pl.DataFrame({"g": ["A"] * 2, "p": ["1", "2"], "n": [100, 200], "d": [3, 6]})
-    posted = post_schedule(pl.col("n"), pl.col("d"), order=["p"], group=["g"], schedule="last_period_plug")
-    assert rows.select(posted.alias("x"))["x"].to_list() == [33, 0]
-
-
-groups = st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=12)
-
-
-@given(groups, st.integers(1, 97), st.sampled_from(list(SCHEDULES)))
-def test_every_schedule_adds_up_to_the_rounded_whole(periods: list[int], denominator: int, schedule: str) -> None:
-    cumulative = [sum(periods[: index + 1]) for index in range(len(periods))]
-    rows = pl.DataFrame({"p": range(len(periods)), "n": cumulative, "d": [denominator] * len(periods), "g": ["A"] * len(periods)})
-    posted = rows.select(post_schedule(pl.col("n"), pl.col("d"), order=["p"], group=["g"], schedule=schedule).alias("x"))["x"].to_list()
-    assert sum(posted) == quotients([(cumulative[-1], denominator)])[0]
-
-
-@given(groups, st.integers(1, 97))
-def test_largest_remainders_keep_the_sum_and_mirror_the_sign(shares: list[int], denominator: int) -> None:
-    rows = pl.DataFrame({"k": range(len(shares)), "n": shares, "d": [denominator] * len(shares), "g": ["A"] * len(shares)})
-    both = pl.concat([rows, rows.with_columns(pl.col("n") * -1, g=pl.lit("B"))])
-    parts = both.select(largest_remainder(pl.col("n"), pl.col("d"), ["k"], ["g"]).alias("x"))["x"].to_list()
-    split, mirrored = parts[: len(shares)], parts[len(shares) :]
-    assert sum(split) == quotients([(sum(shares), denominator)])[0]
-    assert mirrored == [-share for share in split]
-    assert all(abs(Decimal(part) - Decimal(exact) / denominator) <= 1 for part, exact in zip(split, shares, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("residual_to", "expected"),
-    [
-        ("largest", ["33.33", "33.34", "33.33"]), ("first", ["33.34", "33.33", "33.33"]), ("last", ["33.33", "33.33", "33.34"]),
-        ("named(C)", ["33.33", "33.33", "33.34"]), ("named(Z)", ["33.34", "33.33", "33.33"]),
-    ],
-)  # fmt: skip
-def test_the_residue_goes_to_the_owner_the_policy_names(residual_to: str, expected: list[str]) -> None:
-    shares = [Decimal("33.33"), Decimal("33.33"), Decimal("33.33")]
-    if residual_to == "largest":
-        shares[1], expected = Decimal("33.34"), ["33.33", "33.33", "33.33"]
-    rows = pl.DataFrame({"k": ["A", "B", "C"], "g": ["G"] * 3, "m": shares}, schema_overrides={"m": MONEY})
-    total = pl.lit(Decimal("99.99") if residual_to == "largest" else Decimal(100), dtype=MONEY)
-    given_ = rows.select(give_residue(pl.col("m"), total, key="k", group=["g"], residual_to=pl.lit(residual_to)).alias("m"))
-    assert given_["m"].to_list() == [Decimal(amount) for amount in expected]

@@ -1,0 +1,71 @@
+"""Contracts in blocks: what concerns each contract alone is derived for so many rows at a time, so that memory does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from typing import Final, TypeVar
+
+import polars as pl
+
+from engine.revenue.frames import Books
+
+ROWS: Final = 600_000
+"""So many rows of performance make a block."""
+
+# Two blocks go through at a time: what one does alone leaves a processor to the other.
+_AT_ONCE: Final = 2
+
+# Frames of the books that stand in the order of contract_id.
+_SORTED: Final = ("contracts", "obligations", "performance", "price", "observations", "modifications", "contract_balances", "translated")
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Hold the contracts from one id (null: from the beginning) to before another (null: to the end)."""
+
+    first: str | None = None
+    after: str | None = None
+
+    def of(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of the block's contracts."""
+        if "contract_id" not in frame.columns or (self.first is None and self.after is None):
+            return frame
+        own = pl.lit(value=True) if self.first is None else pl.col("contract_id") >= self.first
+        return frame.filter(own if self.after is None else own & (pl.col("contract_id") < self.after))
+
+    def cut(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of the block's contracts of a frame sorted by contract_id, without a copy."""
+        ids = frame["contract_id"]
+        begin = 0 if self.first is None else ids.search_sorted(self.first)
+        end = frame.height if self.after is None else ids.search_sorted(self.after)
+        return frame.slice(begin, end - begin)
+
+    def books(self, books: Books) -> Books:
+        """Return the books of the block's contracts alone."""
+        own = {each.name: getattr(books, each.name) for each in fields(books) if each.name not in ("extra", "periods")}
+        own, extra = (
+            {name: (self.cut if name in _SORTED else self.of)(frame) for name, frame in frames.items()} for frames in (own, books.extra)
+        )
+        return replace(books, **own, extra=extra)
+
+
+def blocks(books: Books) -> list[Block]:
+    """Return all contracts in blocks, in the order of their ids; contracts that are combined stay together."""
+    begun = books.performance["contract_id"].gather_every(ROWS)[1:].unique()
+    spans = books.contracts.group_by("group_id").agg(pl.col("contract_id").min().alias("from"), pl.col("contract_id").max().alias("to"))
+    torn = begun.to_frame("at").join_where(spans, pl.col("at") > pl.col("from"), pl.col("at") <= pl.col("to"))
+    cuts: list[str] = begun.filter(~begun.is_in(torn["at"].implode())).sort().to_list()
+    return [Block(first, after) for first, after in zip([None, *cuts], [*cuts, None], strict=True)]
+
+
+def each_block(books: Books, make: Callable[[Block], Made]) -> list[Made]:
+    """Return what `make` gives for every block of contracts, in their order."""
+    found = blocks(books)
+    if len(found) == 1:
+        return [make(found[0])]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(make, found))
