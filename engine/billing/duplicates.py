@@ -24,10 +24,11 @@ def duplicate_time_entries(rows: pl.DataFrame, check: BillingCheck) -> pl.DataFr
     The same person, project and day give 50 points, the same hours 30, the same note 20; notes that
     differ take up to 20 away, a note beside none 5. From `threshold` points on it is a finding.
     """
-    entries = first_parts(rows).filter(pl.col("field.status").fill_null("") != "rejected")
+    entries = first_parts(rows)
     # What stands twice has a hash that stands twice, and few others have.
-    hashed = entries.select(pl.struct(_SAME_WORK).hash().alias("hash"))["hash"]
-    known = entries.filter(hashed.is_duplicated()).filter(
+    stands = pl.col("field.status").fill_null("") != "rejected"
+    hashed = entries.select(pl.when(stands).then(pl.struct(_SAME_WORK).hash()).alias("hash"))["hash"]
+    known = entries.filter(hashed.is_duplicated() & hashed.is_not_null()).filter(
         pl.all_horizontal([pl.col(name).is_not_null() for name in _SAME_WORK]) & pl.struct(_SAME_WORK).is_duplicated()
     )
     if not known.height:

@@ -10,7 +10,7 @@ from engine.billing.caps import scope_columns
 from engine.billing.ledger import item_links, last_invoices
 from engine.billing.money import MONEY, product
 from engine.billing.rates import CARD, CARD_CURRENCY
-from engine.billing.telling import first_parts, item_words, per_item, plain
+from engine.billing.telling import first_parts, item_words, items_where, plain
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 
 _PLACES = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id", "period": "item.line_id"}
@@ -28,7 +28,7 @@ def billed_too_much(
     done, whole = ("ledger.quantity", "item.quantity") if hourly else ("ledger.amount", "item.amount")
     excess = pl.col(done) - pl.col(whole)
     too_much = (excess > pl.lit(check.tolerance, dtype=MONEY)) & (pl.col(whole) >= 0)
-    beyond = per_item(rows.filter(pl.col("billed") == "all"), where=too_much)
+    beyond = items_where(rows, pl.col("billed") == "all", too_much)
     amount = product(excess, pl.coalesce("item.rate", pl.lit(0))).round(2, mode="half_away_from_zero").cast(MONEY) if hourly else excess
     several = (pl.col("ledger.lines") > 1) & pl.lit(policy.item != "fee")
     told = (
@@ -82,8 +82,8 @@ def over_cap(rows: pl.DataFrame, policy: BillingPolicy, check: BillingCheck, fra
 
 def rates_below_card(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], check: BillingCheck) -> pl.DataFrame:
     """Return the invoice lines priced below the rate card, and unbilled time whose own rate is below it."""
-    priced = first_parts(rows).filter(pl.col(f"field.{CARD}").is_not_null())
-    cards = priced.select("item.id", "item.contract_id", pl.col(f"field.{CARD}").alias("→card"), _card_currency())
+    priced = first_parts(rows)
+    cards = priced.select("item.id", "item.contract_id", pl.col(f"field.{CARD}").alias("→card"), _card_currency()).drop_nulls("→card")
     lines = item_links(frames, "time_entry").filter(pl.col("quantity") > 0).join(cards.lazy(), on="item.id", how="left")
     due = product(pl.col("quantity"), pl.col("→card"))
     totals = lines.group_by("invoice_line_id").agg(

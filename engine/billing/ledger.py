@@ -101,8 +101,10 @@ def _columns(lines: pl.LazyFrame, key: str, quantity: pl.Expr, amount: pl.Expr) 
 
 def _pairs(lines: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
     settled = frame_of(frames, "invoice_line_time").select("invoice_line_id", pl.col("time_entry_id").alias("→entry"), "hours")
-    joined = settled.join(lines, on="invoice_line_id", how="inner")
-    share = cumulative_share(pl.col("net_amount"), pl.col("hours"), ["→entry"], "invoice_line_id")
+    # Whole numbers stand for the texts by which the shares are grouped and ordered.
+    numbered = settled.with_columns(pl.col("→entry").rank("ordinal").alias("→nth"))
+    joined = numbered.join(lines.with_row_index("→line"), on="invoice_line_id", how="inner")
+    share = cumulative_share(pl.col("net_amount"), pl.col("hours"), ["→nth"], "→line")
     return _columns(joined, "→entry", pl.col("hours"), share)
 
 

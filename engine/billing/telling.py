@@ -43,11 +43,16 @@ def first_parts(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("part") == pl.col("part").min().over("item.id")) if is_split(rows) else rows
 
 
-def per_item(rows: pl.DataFrame, *summed: pl.Expr, where: pl.Expr | None = None) -> pl.DataFrame:
-    """Return one row an item: quantities, amounts and `summed` over its parts, the rest of its first part; those of `where`, sorted."""
-    if where is not None:
-        # Rows that are no parts are sorted once they are few.
-        return per_item(rows, *summed).filter(where) if is_split(rows) else per_item(rows.filter(where), *summed)
+def items_where(rows: pl.DataFrame, counts: pl.Expr, whole: pl.Expr) -> pl.DataFrame:
+    """Return one row an item of the rows that count, of which as a whole a condition holds."""
+    if is_split(rows):
+        return per_item(rows.filter(counts)).filter(whole)
+    # Rows that are no parts are looked at where they stand, and taken and sorted once they are few.
+    return per_item(rows.filter(counts & whole))
+
+
+def per_item(rows: pl.DataFrame, *summed: pl.Expr) -> pl.DataFrame:
+    """Return one row an item: quantities, amounts and `summed` over its parts, the rest of its first part."""
     rows = rows.with_columns(summed) if summed else rows
     totals = [name for name in ("item.quantity", "item.amount", "ledger.quantity", "ledger.amount", "→open") if name in rows.columns]
     key = ["item.type", "item.id"]

@@ -166,7 +166,8 @@ def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> 
         frames.append(lines.drop([f"sum:{by}" for by in part.side.sum]))
     if len(frames) == 1:
         return frames[0]
-    return pl.concat([as_list(each) for each in frames], how="diagonal")
+    kinds = {each.collect_schema()[EVIDENCE] for each in frames}
+    return pl.concat(frames if len(kinds) == 1 else [as_list(each) for each in frames], how="diagonal")
 
 
 def _add_window(part: Part, each: Pass, place: int, name: Name, wanted: Wanted) -> None:

@@ -43,13 +43,7 @@ def match_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) 
 
 
 def _side_rows(lines: pl.DataFrame, side: int, matched: Matched, head: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:
-    members = matched.members.filter(pl.col("side") == side)
-    # A match's number is its place in the head, a line's row its place in the lines: no join is needed.
-    match = np.full(lines.height, -1, dtype=np.int64)
-    match[members["row"].to_numpy()] = members["match"].to_numpy()
-    at = pl.Series("match", match)
-    place_in_head = pl.select(pl.when(at >= 0).then(at)).to_series()
-    of_match = head.select(pl.all().gather(place_in_head))
+    of_match = head.select(pl.all().gather(_match_of_lines(matched.members, side, lines.height)))
     key = pl.lit(None, dtype=pl.String)
     for place in matched.matches["pass"].unique().sort():
         # What a person decided has no key.
@@ -69,6 +63,15 @@ def _side_rows(lines: pl.DataFrame, side: int, matched: Matched, head: pl.DataFr
         pl.col("status").fill_null("unmatched"), key.alias("key"),
     )  # fmt: skip
     return told.select(pl.col(name).cast(dtype) for name, dtype in MATCH_SCHEMA.items())
+
+
+def _match_of_lines(members: pl.DataFrame, side: int, count: int) -> pl.Series:
+    """Return the number of each line's match, which is its place among the matches; missing where a line has none."""
+    own = members.filter(pl.col("side") == side)
+    match = np.full(count, -1, dtype=np.int64)
+    match[own["row"].to_numpy()] = own["match"].to_numpy()
+    at = pl.Series("match", match)
+    return pl.select(pl.when(at >= 0).then(at)).to_series()
 
 
 def _match_ids(matched: Matched, sides: TwoSides) -> pl.Series:
@@ -106,16 +109,17 @@ def expectation_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPo
     # Matches and lines are found by their place, which is their number.
     members = matched.members.filter((matched.matches["status"] == "confirmed").gather(matched.members["match"]))
     rights = members.filter(pl.col("side") == 1)
-    arrived = rights.with_columns(sides.right["date"].gather(rights["row"]).alias("date")).group_by("match").agg(
-        pl.col("date").max().alias("met_on")
-    )
-    met = members.filter(pl.col("side") == LEFT).select("row", "match").join(arrived, on="match", how="inner")
-    told = ("row", "entity", "id", "contract_id", "due", "breach", "waived", "amount", "currency")
-    lines = sides.left.select(told).join(met, on="row", how="left", maintain_order="left")
-    status = pl.when(pl.col("match").is_not_null()).then(pl.lit("met")).otherwise(expectation_status(context))
-    return lines.with_columns(status.alias("status")).select(
+    arrived = rights.with_columns(sides.right["date"].gather(rights["row"]).alias("date")).group_by("match").agg(pl.col("date").max())
+    count = matched.matches.height
+    is_met = np.zeros(count, dtype=bool)
+    is_met[arrived["match"].to_numpy()] = True
+    dates = pl.Series("met_on", [None], dtype=pl.Date).new_from_index(0, count).scatter(arrived["match"], arrived["date"])
+    at = _match_of_lines(members, LEFT, sides.left.height)
+    status = pl.when(pl.Series(is_met).gather(at).fill_null(value=False)).then(pl.lit("met")).otherwise(expectation_status(context))
+    return sides.left.select(
         pl.lit(policy.id).alias("reconciliation"), "entity", pl.col("id").alias("entity_id"), "contract_id",
-        pl.col("due").alias("due_date"), "met_on", "status", pl.col("amount").cast(MONEY), "currency",
+        pl.col("due").alias("due_date"), dates.gather(at).alias("met_on"), status.alias("status"), pl.col("amount").cast(MONEY),
+        "currency",
     )  # fmt: skip
 
 
