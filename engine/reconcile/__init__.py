@@ -14,6 +14,7 @@ from engine.policy.kinds.reconciliation import PER, Pass, ReconciliationPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.reconcile.breaks import find_breaks, with_causes
 from engine.reconcile.checks import CHECK_SCHEMA, run_check_policy
+from engine.reconcile.coverage import with_coverage
 from engine.reconcile.decided import decided_of
 from engine.reconcile.flows import FLOW_SCHEMA, run_flow_policy
 from engine.reconcile.frames import PassSpec
@@ -21,7 +22,15 @@ from engine.reconcile.passes import match_lines
 from engine.reconcile.sides import TwoSides, applicable_parts, read_sides, system_name
 from engine.reconcile.sources import period_of
 from engine.reconcile.tieouts import NOT_COMPARABLE, TIEOUT_SCHEMA, matrix, tie_out
-from engine.reconcile.told import Told, bias_findings, break_findings, total_findings, uncovered_findings, unknown_findings
+from engine.reconcile.told import (
+    Told,
+    bias_findings,
+    break_findings,
+    coverage_findings,
+    total_findings,
+    uncovered_findings,
+    unknown_findings,
+)
 from engine.reconcile.tolerance import Budget, Tolerance
 from engine.reconcile.written import EXPECTATION_SCHEMA, MATCH_SCHEMA, adjustment_rows, expectation_rows, match_rows
 from engine.stage import Context, Facts, StageResult
@@ -98,7 +107,8 @@ def _tie_out(
     matched = match_lines(sides.left, sides.right, passes, by_currency=sides.by_currency, decided=decided)
     systems = system_name(parts[0]), system_name(parts[1])
     told = Told(loaded, policy, systems, period, context)
-    breaks = with_causes(find_breaks(sides, matched, policy, context), policy, known)
+    breaks = with_coverage(find_breaks(sides, matched, policy, context), sides, parts, policy)
+    breaks = with_causes(breaks, policy, known)
     tieouts = tie_out(sides, matched, breaks, policy, systems, period)
     written.tieouts.append(tieouts)
     result.findings += unknown_findings(sides, told)
@@ -115,7 +125,7 @@ def _tie_out(
     ):
         if rows is not None:
             kept.append(rows)
-    result.findings += break_findings(breaks, told) + bias_findings(sides, matched, told)
+    result.findings += break_findings(breaks, told) + coverage_findings(breaks, told) + bias_findings(sides, matched, told)
     return None
 
 

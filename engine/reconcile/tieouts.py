@@ -41,7 +41,10 @@ NOT_COMPARABLE: Final = "not_comparable"
 """The status of a tie-out of which one side supplies nothing."""
 
 # Fewer lines than these, without a counterpart of their scope, are told one by one.
-_NOT_FEW: Final = 5
+NOT_FEW: Final = 5
+
+UNCOVERED: Final = "uncovered"
+"""The column of breaks that says why the other side cannot have a line; empty for those it can."""
 
 # So many places are numbered without gaps.
 _FEW_PLACES: Final = 1 << 20
@@ -114,7 +117,7 @@ def _uncovered(policy: ReconciliationPolicy) -> pl.Expr:
     found = pl.lit(value=False)
     for side, other in (("left", "right"), ("right", "left")):
         of_scope, named = pl.col(f"{side}_lines").sum().over("scope"), pl.col(f"{side}_lines").filter(pl.col("scope").is_not_null()).sum()
-        many = pl.col(f"{other}_lines").sum().over("scope") >= _NOT_FEW
+        many = pl.col(f"{other}_lines").sum().over("scope") >= NOT_FEW
         found = found | (pl.col("scope").is_not_null() & (of_scope == 0) & (named > 0) & many & (pl.col("unexplained") != 0))
     return found
 
@@ -259,7 +262,7 @@ def _contributions(
 def _break_lines(lines: tuple[pl.DataFrame, pl.DataFrame], breaks: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of breaks with the sort of explanation the break has."""
     sort = (
-        pl.when(pl.col("expectation").is_in(["expected", "waived"])).then(pl.lit("timing"))
+        pl.when(pl.col("expectation").is_in(["expected", "waived"]) | pl.col(UNCOVERED).is_not_null()).then(pl.lit("timing"))
         .when(pl.col("cause").is_not_null()).then(pl.lit("known_cause"))
         .when("by_exchange").then(pl.lit("fx")).otherwise(pl.lit("open"))
     )  # fmt: skip

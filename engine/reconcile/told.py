@@ -15,12 +15,14 @@ from engine.reconcile.breaks import DIFFERS, MISSING_LEFT, MISSING_RIGHT
 from engine.reconcile.frames import LEFT
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import TwoSides
-from engine.reconcile.tieouts import ALL, MONEY, NOT_COMPARABLE, rounded
+from engine.reconcile.tieouts import ALL, MONEY, NOT_COMPARABLE, UNCOVERED, rounded
 from engine.reconcile.tolerance import WIDE, Drift, biased
 from engine.stage import Context
 
 _KINDS: Final[Mapping[str, str]] = {DIFFERS: "amounts_differ", MISSING_RIGHT: "no_counterpart", MISSING_LEFT: "no_source_record"}
 _SEVERITY: Final = "medium"
+# Evidence of a part of a side names its first records, not thousands.
+_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def break_findings(breaks: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
     if breaks.height == 0:
         return []
     due = ~pl.col("expectation").is_in(["expected", "waived"]).fill_null(value=False)
-    standing = breaks.filter(due & pl.col("cause").is_null())
+    standing = breaks.filter(due & pl.col("cause").is_null() & pl.col(UNCOVERED).is_null())
     found: list[pl.DataFrame] = []
     for sort in (DIFFERS, MISSING_RIGHT, MISSING_LEFT):
         case = told.policy.breaks.case(sort)
@@ -199,6 +201,37 @@ def uncovered_findings(tieouts: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
         ).alias("message"),
         pl.lit("Have the missing side exported, or say in the policy that it does not belong there.").alias("remedy"),
         pl.lit(case.owner or told.policy.owner).alias("owner"),
+    )  # fmt: skip
+    return [told.frame(frame)]
+
+
+def coverage_findings(breaks: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
+    """Return a finding for each part of a side that lies beyond the days of the other: how many lines, and how much."""
+    rows = breaks.filter(pl.col(UNCOVERED).is_not_null())
+    if rows.height == 0:
+        return []
+    parts = rows.group_by("break", UNCOVERED, "reach", "currency").agg(
+        pl.len().alias("n"), pl.col("difference").sum().abs().alias("total"), pl.col("date").min().alias("since"),
+        pl.col("date").max().alias("until"), pl.col("evidence").explode().drop_nulls().head(_SHOWN),
+    )  # fmt: skip
+    of_left = pl.col("break") == MISSING_RIGHT
+    full, empty = (
+        pl.when(of_left == is_left).then(pl.lit(told.systems[0])).otherwise(pl.lit(told.systems[1])) for is_left in (True, False)
+    )
+    day = pl.col("reach").cast(pl.String)
+    words = {"exported": " was exported on ", "after": " supplies nothing after ", "before": " supplies nothing before "}
+    frame = parts.sort("break", UNCOVERED, "currency", nulls_last=True).select(
+        pl.lit("not_comparable").alias("kind"),
+        pl.when(pl.col(UNCOVERED) == "exported").then(pl.lit("medium")).otherwise(pl.lit("high")).alias("severity"),
+        pl.lit("tie_out").alias("entity"), "since", "evidence", pl.col("total").alias("amount_at_risk"), "currency",
+        pl.concat_str(pl.lit(told.policy.id), "break", UNCOVERED, pl.col("currency").fill_null(""), separator="|").alias("entity_id"),
+        pl.concat_str(
+            pl.lit(f"{told.policy.title}: "), empty, pl.col(UNCOVERED).replace_strict(words, return_dtype=pl.String), day,
+            pl.lit(", so that "), pl.col("n").cast(pl.String), pl.lit(" lines of "), full, pl.lit(" from "),
+            pl.col("since").cast(pl.String), pl.lit(" to "), pl.col("until").cast(pl.String), pl.lit(", "), shown(pl.col("total")),
+            pl.lit(" in all, cannot be compared."),
+        ).alias("message"),
+        pl.lit("Have both sides exported for the same days.").alias("remedy"), pl.lit(told.policy.owner).alias("owner"),
     )  # fmt: skip
     return [told.frame(frame)]
 

@@ -196,7 +196,8 @@ class ReconciliationPolicy(PolicyFile):
     table; a total is rounded once. `rounding` is what each converted line may be off (half a minor
     unit); `within` what a total may be off before it is a break. With `count` a line counts 1, however
     many records it joins. The policy does not apply when an entity of `needs` is not supplied, or one
-    of `unless_supplied` is.
+    of `unless_supplied` is. `dated_alike: false` says that the two sides' dates mean different days, so that a month of which
+    one side has no lines may still have them on the other.
     """
 
     policy: Literal["reconciliation"]
@@ -208,6 +209,7 @@ class ReconciliationPolicy(PolicyFile):
     passes: tuple[Pass, ...] = ()
     by_period: bool = False
     count: bool = False
+    dated_alike: bool = True
     within: Decimal = Decimal(0)
     rounding: Decimal = Decimal("0.005")
     expect: Expectation | None = None
