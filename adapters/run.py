@@ -24,7 +24,7 @@ from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.remedies import draft_files
 from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
 from adapters.store.database import open_store, store_url
-from adapters.store.policy_versions import require_approved
+from adapters.store.policy_versions import require_approved, require_approved_mappings
 from adapters.store.runs import enter_run, scope_of
 from engine.canonical.schema import SCHEMA_VERSION
 from engine.errors import StoreError
@@ -76,24 +76,35 @@ def run_snapshot(
     The run's folder comes first, then its entry in the store, where its findings move the cases; a
     crash between the two is made good by running again.
 
-    Where the run policy asks for approved policies, others are refused (`check_approval`: a run performed again is not asked).
+    Where the run policy asks for approved policies or mappings, others are refused (`check_approval`: a run performed
+    again is not asked).
 
     Raises TieoutError subclasses: wrong usage, policies with mistakes, results that cannot be written.
     """
     policy_set = require_policies(policies)
-    demand = policy_set.run_policy()
-    if check_approval and demand is not None and demand.approved_policies is not None:
+    demand = policy_set.run_policy() if check_approval else None
+    if demand is not None and (demand.approved_policies or demand.approved_adapters):
+        # The store that says what is approved may stand in a folder that no run has made yet.
+        out.mkdir(parents=True, exist_ok=True)
+    if demand is not None and demand.approved_policies is not None:
         require_approved(store_url(out, store), policy_set, signed_in=demand.approved_policies == "signed_in")
     with data_docs(policy_set) as docs:
-        return _run(snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, decided, docs, progress)
+        return _run(
+            snapshot, policies, policy_set, mappings, as_of, previous, out, store, known_on, decided, docs, progress,
+            mappings_approved=None if demand is None else demand.approved_adapters,
+        )  # fmt: skip
 
 
 def _run(
     snapshot: Path, policies: Path, policy_set: PolicySet, mappings: Path | None, as_of: dt.date | None, previous: Path | None, out: Path,
     store: str | None, known_on: dt.date | None, decided: Decided | None, docs: DocsWriter | None, progress: Progress,
+    *, mappings_approved: str | None,
 ) -> RunOutcome:  # fmt: skip
     progress("Reading the snapshot")
     read = read_snapshot(snapshot, mappings)
+    if mappings_approved is not None:
+        used = {name: each.fingerprint for name, each in read.mappings.items()}
+        require_approved_mappings(store_url(out, store), used, signed_in=mappings_approved == "signed_in")
     before = None if previous is None else read_snapshot(previous, mappings)
     calendar = policy_set.calendar()
     context = Context(as_of or read.file.as_of, known_on, () if calendar is None else calendar.holidays)

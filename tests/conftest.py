@@ -15,6 +15,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).parent.parent
 
+# Tests are shared out over the cores already, a process each; Polars reads this when it is first imported.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
 # Making Data Docs takes seconds a run; the tests of them switch it on.
 os.environ.setdefault("TIEOUT_DATA_DOCS", "off")
 

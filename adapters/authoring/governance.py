@@ -48,7 +48,7 @@ def propose_folder(
         None if moved is None else {currency: f"{amount:.2f}" for currency, amount in moved.items()},
         None if current is None else current.subject, kind_of_change, transition, rollback_of, comment,
     )  # fmt: skip
-    return propose(session, actor, made, _approver(rights, largest)), difference
+    return propose(session, actor, made, approver_of(rights, largest)), difference
 
 
 def _require_kind(difference: PolicyDifference, kind_of_change: str | None) -> None:
@@ -70,21 +70,26 @@ def money_moved(difference: PolicyDifference | None) -> dict[str, Decimal] | Non
     return moved
 
 
-def _approver(policies: PolicySet, moved: Decimal | None) -> str:
+def approver_of(policies: PolicySet, moved: Decimal | None) -> str:
+    """Return the role that approves a change which moves so much money (None: nobody knows), by the access policy of a folder."""
     found = policies.of_kind(AccessPolicy)
     return found[-1][1].policy_approver(moved) if found else "approver"
+
+
+def rights_of(session: Session, folder: Path) -> PolicySet:
+    """Return the policies that say who may what: those approved last, else the folder's."""
+    current = approved_version(session)
+    if current is None:
+        return require_policies(folder)
+    with as_folder(files_of(current)) as base:
+        return require_policies(base)
 
 
 def roles_in(session: Session, folder: Path, name: str) -> frozenset[str]:
     """Return a person's roles by the access policy approved last, else by the folder's; every role where neither has one."""
     from adapters.store.permissions import ROLES
 
-    current = approved_version(session)
-    if current is None:
-        found = require_policies(folder).of_kind(AccessPolicy)
-    else:
-        with as_folder(files_of(current)) as base:
-            found = require_policies(base).of_kind(AccessPolicy)
+    found = rights_of(session, folder).of_kind(AccessPolicy)
     return found[-1][1].roles_of(name) if found else frozenset(ROLES)
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from adapters.authoring.editor import FOLDER, write_editor_setup
 from adapters.policy_folder import SHIPPED
 from engine.errors import UsageError
 from engine.policy.kinds.registry import KINDS
@@ -62,7 +63,9 @@ def new_policy(kind: str, name: str, folder: Path, day: dt.date) -> Path:
 
 
 def init_folder(folder: Path, day: dt.date) -> list[str]:
-    """Write the shipped policies with their tests, a snapshot to fill and a guide into a new folder; return what was written.
+    """Write the shipped policies with their tests, a snapshot to fill, a guide and an editor's settings into a new folder.
+
+    Return what was written.
 
     Raises UsageError when the folder holds something already.
     """
@@ -73,7 +76,6 @@ def init_folder(folder: Path, day: dt.date) -> list[str]:
         (folder / "snapshot" / system).mkdir(parents=True)
     (folder / "snapshot" / "snapshot.yaml").write_text(SNAPSHOT.format(name=folder.name, day=day), encoding="utf-8")
     (folder / "README.md").write_text(GUIDE, encoding="utf-8")
-    settings = folder / ".vscode"
-    settings.mkdir()
-    (settings / "extensions.json").write_text('{"recommendations": ["redhat.vscode-yaml"]}\n', encoding="utf-8")
-    return ["policies/", "snapshot/snapshot.yaml", "README.md", ".vscode/extensions.json"]
+    write_editor_setup(folder, folder / FOLDER / "schemas", folder / "policies")
+    settings = [f"{FOLDER}/{each}" for each in ("settings.json", "extensions.json", "schemas/")]
+    return ["policies/", "snapshot/snapshot.yaml", "README.md", *settings]

@@ -10,7 +10,7 @@ import typer
 
 from adapters.cli import app, policy_app
 from adapters.cli.history_commands import Json
-from adapters.cli.run_commands import parse_date, policies_folder
+from adapters.cli.run_commands import folder_to_write, parse_date, policies_folder
 from engine.errors import UsageError
 
 _RUNS = Path("runs")
@@ -83,7 +83,7 @@ def import_command(
 
     if not file.is_file():
         raise UsageError(f"There is no workbook {file}.", "Give the file that `tieout policy export` wrote.")
-    told, may_write = import_workbook(file.read_bytes(), policies_folder(folder), snapshot, out, write=write)
+    told, may_write = import_workbook(file.read_bytes(), folder_to_write(folder), snapshot, out, write=write)
     typer.echo(told)
     raise typer.Exit(0 if may_write else 1)
 
@@ -132,7 +132,7 @@ def fmt(
     """Align the tables of policies; everything else stays as it is written."""
     from adapters.authoring.formatting import format_folder
 
-    found = format_folder(policies_folder(folder), write=not check_only)
+    found = format_folder(folder_to_write(folder), write=not check_only)
     for each in found:
         typer.echo(f"{'not aligned' if check_only else 'aligned'}  {each}")
     raise typer.Exit(1 if check_only and found else 0)

@@ -34,7 +34,7 @@ Transition = Annotated[str | None, typer.Option(help="How a change of a revenue 
 
 
 @contextlib.contextmanager
-def _store(out: Path, address: str | None) -> Iterator[Store]:
+def opened_store(out: Path, address: str | None) -> Iterator[Store]:
     """Open the store, a new one where there is none: the first policies may be approved before the first run."""
     from adapters.store.database import open_store, store_url
 
@@ -46,7 +46,8 @@ def _store(out: Path, address: str | None) -> Iterator[Store]:
         store.close()
 
 
-def _actor(session: Session, folder: Path, name: str | None) -> Actor:
+def proposing_actor(session: Session, folder: Path, name: str | None) -> Actor:
+    """Return who acts, with their roles by the access policy approved last, else the folder's."""
     from adapters.authoring.governance import roles_in
     from adapters.store.audit import Actor
 
@@ -71,8 +72,8 @@ def propose_command(
 
     chosen = policies_folder(folder)
     against = None if snapshot is None else Against(snapshot, out=out)
-    with _store(out, store) as opened, opened.write() as session:
-        actor = _actor(session, chosen, who)
+    with opened_store(out, store) as opened, opened.write() as session:
+        actor = proposing_actor(session, chosen, who)
         request, difference = propose_folder(
             session, actor, chosen, against, kind_of_change=change, transition=transition, comment=comment
         )  # fmt: skip
@@ -112,24 +113,38 @@ def reject_command(
 
 def _decide(name: str, text: str, who: str | None, policies: Path | None, out: Path, store: str | None, *, approve: bool) -> None:
     from adapters.authoring.governance import as_folder
-    from adapters.store.policy_versions import decide, files_of, find_proposal
+    from adapters.store.policy_versions import files_of, find_proposal
 
-    with _store(out, store) as opened, opened.write() as session:
+    with opened_store(out, store) as opened, opened.write() as session:
         request = find_proposal(session, name)
         with as_folder(files_of(request)) as proposed:
-            actor = _actor(session, policies or proposed, who)
-        decide(session, actor, request, approve=approve, text=text)
-        typer.echo(f"Proposal {request.approval_id} ({request.subject[:12]}) is {request.state} by {actor.name}, {actor.identity}.")
+            actor = proposing_actor(session, policies or proposed, who)
+        decide_proposal(session, request, actor, text, approve=approve)
+
+
+def decide_proposal(session: Session, request: Approval, actor: Actor, text: str, *, approve: bool) -> None:
+    """Approve or reject a proposal and say so."""
+    from adapters.store.policy_versions import decide
+
+    decide(session, actor, request, approve=approve, text=text)
+    typer.echo(f"Proposal {request.approval_id} ({request.subject[:12]}) is {request.state} by {actor.name}, {actor.identity}.")
 
 
 @policy_app.command("log")
 def log_command(out: Out = _RUNS, store: Address = None, as_json: Json = False) -> None:
     """Show every step of every proposal, and whether the log is whole; exit 1 when it is not."""
+    from adapters.store.policy_versions import CHANGE
+
+    print_log(CHANGE, out, store, as_json=as_json)
+
+
+def print_log(action: str, out: Path, store: str | None, *, as_json: bool) -> None:
+    """Print the steps of the proposals of policies or mappings; exit 1 when the log is not whole."""
     from adapters.store.audit import verify
     from adapters.store.policy_versions import history
 
-    with _store(out, store) as opened, opened.read() as session:
-        steps = history(session)
+    with opened_store(out, store) as opened, opened.read() as session:
+        steps = history(session, action)
         _, problem = verify(session)
     if as_json:
         told = [{**each, "body": json.loads(each["body"])} for each in steps]
@@ -138,7 +153,7 @@ def log_command(out: Out = _RUNS, store: Address = None, as_json: Json = False) 
     for each in steps:
         body = json.loads(each["body"])
         typer.echo(
-            f"{each['at'][:16]}  proposal {body['proposal']}  {each['fingerprint'][:12]}  {each['action'].removeprefix('policy.')}"
+            f"{each['at'][:16]}  proposal {body['proposal']}  {each['fingerprint'][:12]}  {each['action'].partition('.')[2]}"
             f" by {each['actor']} ({each['identity'].replace('_', ' ')})" + (f": {body['comment']}" if body.get("comment") else "")
         )
     typer.echo("The log is whole." if problem is None else f"The log is broken: {problem}.")
@@ -159,11 +174,11 @@ def rollback_command(
     from engine.errors import UsageError
 
     against = None if snapshot is None else Against(snapshot, out=out)
-    with _store(out, store) as opened, opened.write() as session:
+    with opened_store(out, store) as opened, opened.write() as session:
         version = find_proposal(session, proposal)
         if version.state != "approved":
             raise UsageError(f"Proposal {version.approval_id} was never approved.", "`tieout policy log` shows those that were.")
-        actor = _actor(session, folder, who)
+        actor = proposing_actor(session, folder, who)
         with as_folder(files_of(version)) as kept:
             request, difference = propose_folder(
                 session, actor, kept, against, kind_of_change=change, transition=transition,
@@ -185,7 +200,7 @@ def at_command(
     from engine.errors import UsageError
 
     on = parse_date(day)
-    with _store(out, store) as opened, opened.read() as session:
+    with opened_store(out, store) as opened, opened.read() as session:
         version = approved_version(session, on)
         if version is None:
             raise UsageError(f"No policies were approved by {day}.", "`tieout policy log` shows when which were.")

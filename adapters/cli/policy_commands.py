@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli import policy_app
-from adapters.cli.run_commands import policies_folder
+from adapters.cli.run_commands import mappings_beside, policies_folder
 
 if TYPE_CHECKING:
     from adapters.policy_tests import Coverage, TestOutcome
@@ -28,9 +28,10 @@ def check(
     from adapters.policy_folder import check_policies
     from engine.diagnostics import Level, render_diagnostic
 
-    policies, diagnostics = check_policies(policies_folder(folder))
+    chosen = policies_folder(folder)
+    policies, diagnostics = check_policies(chosen)
     is_sound = not any(each.is_error for each in diagnostics)
-    weights = weigh_folder(policies_folder(folder), snapshot, mappings) if snapshot is not None and is_sound else None
+    weights = weigh_folder(chosen, snapshot, mappings or mappings_beside(chosen)) if snapshot is not None and is_sound else None
     if as_json:
         body = [
             {"code": each.code.name, "level": str(each.code.level), "file": each.span.file, "line": each.span.line,
@@ -74,14 +75,26 @@ def show(
 
 
 @policy_app.command("schema")
-def schema(kind: Annotated[str, typer.Argument(help="Kind of policy, as in `policy:`.")] = "ownership") -> None:
-    """Print the JSON Schema of a kind of policy, for editors."""
+def schema(
+    kind: Annotated[str | None, typer.Argument(help="Kind of policy, as in `policy:`.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Write the schemas of every kind into this folder.")] = None,
+    editor: Annotated[Path | None, typer.Option(help="With --to: write a .vscode that leads to them into this folder.")] = None,
+    policies: Annotated[Path | None, typer.Option(help="With --editor: the policy folder they are for.")] = None,
+) -> None:
+    """Print the JSON Schema of a kind of policy, or write those of every kind, for editors."""
+    from adapters.authoring.editor import write_editor_setup, write_schemas
     from engine.errors import UsageError
     from engine.policy.kinds.registry import KINDS
+    from engine.policy.schema import kind_schema
 
-    if kind not in KINDS:
-        raise UsageError(f"There is no kind of policy '{kind}'.", f"The kinds are {', '.join(KINDS)}.")
-    typer.echo(json.dumps(KINDS[kind].model.model_json_schema(), indent=2))
+    if to is not None:
+        names = write_schemas(to) if editor is None else write_editor_setup(editor, to, policies_folder(policies))
+        typer.echo(f"{len(names)} files are written.")
+    elif kind not in KINDS:
+        wrong = "A kind of policy is missing." if kind is None else f"There is no kind of policy '{kind}'."
+        raise UsageError(wrong, f"The kinds are {', '.join(KINDS)}; --to writes the schemas of all.")
+    else:
+        typer.echo(json.dumps(kind_schema(kind), indent=2))
 
 
 @policy_app.command("test")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -20,12 +22,44 @@ _POLICIES = Path("policies")
 
 
 def policies_folder(given: Path | None) -> Path:
-    """Return the policy folder: the one given, else ./policies, else the shipped one."""
+    """Return the policy folder: the one given, else ./policies, else the shipped one; a signed bundle is verified and unpacked.
+
+    Raises UsageError for a bundle that nobody trusted signed, or that was altered since.
+    """
     from adapters.policy_folder import SHIPPED
 
     if given is not None:
-        return given
+        return _unpacked(given) if given.is_file() else given
     return _POLICIES if _POLICIES.is_dir() else SHIPPED
+
+
+# Bundles that commands were given, unpacked until the program ends.
+_UNPACKED: dict[Path, tempfile.TemporaryDirectory[str]] = {}
+
+
+def _unpacked(file: Path) -> Path:
+    from adapters.authoring.bundle import open_bundle
+    from adapters.authoring.keys import TRUSTED_VARIABLE, trusted_keys
+
+    bundle = open_bundle(file, trusted_keys(_POLICIES, {}, os.environ.get(TRUSTED_VARIABLE, "")))
+    made = tempfile.TemporaryDirectory(prefix="bundle-")
+    folder = bundle.unpack(Path(made.name))
+    _UNPACKED[folder] = made
+    typer.echo(f"The policies are those of {file}, signed by {bundle.signed_by}.", err=True)
+    return folder
+
+
+def folder_to_write(given: Path | None) -> Path:
+    """Return the policy folder of a command that changes it; raises UsageError for a bundle."""
+    if given is not None and given.is_file():
+        raise UsageError(f"The bundle {given} cannot be changed.", "Unpack it: `tieout policy bundle FILE --unpack FOLDER`.")
+    return policies_folder(given)
+
+
+def mappings_beside(policies: Path) -> Path | None:
+    """Return the folder of mappings that came in the same bundle as policies, None for a policy folder."""
+    folder = policies.parent / "mappings"
+    return folder if policies in _UNPACKED and folder.is_dir() else None
 
 
 def parse_date(text: str | None) -> dt.date | None:
@@ -58,8 +92,8 @@ def run(
         raise UsageError("The policies are given twice.", "Give either --policies or --policies-as-of.")
     with _policies_of(policies, parse_date(policies_as_of), out, store) as folder:
         outcome = run_snapshot(
-            snapshot, policies=folder, mappings=mappings, as_of=parse_date(as_of), previous=previous, out=out, store=store,
-            known_on=parse_date(known_on), check_approval=policies_as_of is None, progress=_progress(as_json),
+            snapshot, policies=folder, mappings=mappings or mappings_beside(folder), as_of=parse_date(as_of), previous=previous,
+            out=out, store=store, known_on=parse_date(known_on), check_approval=policies_as_of is None, progress=_progress(as_json),
         )  # fmt: skip
     if as_json:
         body = {

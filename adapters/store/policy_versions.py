@@ -20,13 +20,26 @@ from engine.errors import UsageError
 from engine.policy.loaded import PolicySet
 
 CHANGE: Final = "policy.change"
+MAPPINGS: Final = "mapping.change"
+"""What is approved: a policy folder, or the set of adapter mappings; each has versions of its own."""
+
 KINDS_OF_CHANGE: Final = ("new_facts", "estimate", "principle", "error")
 """What a change of a revenue policy is (ASC 250-10-45): for new facts alone, of an estimate, of a principle, or of an error."""
 
 
 @dataclass(frozen=True, slots=True)
+class _Things:
+    name: str
+    command: str
+    log: str
+
+
+_THINGS: Final = {CHANGE: _Things("policies", "policy", "policy"), MAPPINGS: _Things("mappings", "adapter", "mapping")}
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
-    """Hold what is proposed: the folder's files, what changes in words, and the money it moves by currency (None: not known)."""
+    """Hold what is proposed: the files, what changes in words, and the money it moves by currency (None: not known)."""
 
     fingerprint: str
     files: Mapping[str, bytes]
@@ -40,18 +53,19 @@ class Proposal:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def propose(session: Session, actor: Actor, proposal: Proposal, role: str) -> Approval:
-    """Ask that a policy folder be approved by somebody of a role.
+def propose(session: Session, actor: Actor, proposal: Proposal, role: str, action: str = CHANGE) -> Approval:
+    """Ask that a policy folder, or a set of mappings, be approved by somebody of a role.
 
     Raises UsageError when the actor may not, or the same folder waits or is the approved one already.
     """
     require(actor, "change a policy")
-    known = session.execute(sa.select(Approval).where(Approval.action == CHANGE, Approval.subject == proposal.fingerprint)).scalars()
+    things = _THINGS[action]
+    known = session.execute(sa.select(Approval).where(Approval.action == action, Approval.subject == proposal.fingerprint)).scalars()
     if any(each.state == WAITING for each in known):
-        raise UsageError("The same policies wait for their approval already.", "`tieout policy log` shows the proposal.")
-    current = approved_version(session)
+        raise UsageError(f"The same {things.name} wait for their approval already.", f"`tieout {things.command} log` shows the proposal.")
+    current = approved_version(session, action=action)
     if current is not None and current.subject == proposal.fingerprint:
-        raise UsageError("These policies are the approved ones already.", "There is nothing to propose.")
+        raise UsageError(f"These {things.name} are the approved ones already.", "There is nothing to propose.")
     body = {
         "base": proposal.base, "changes": list(proposal.changes), "money": None if proposal.money is None else dict(proposal.money),
         "kind_of_change": proposal.kind_of_change, "transition": proposal.transition, "rollback_of": proposal.rollback_of,
@@ -59,12 +73,12 @@ def propose(session: Session, actor: Actor, proposal: Proposal, role: str) -> Ap
     }  # fmt: skip
     files = {name: base64.b64encode(content).decode() for name, content in sorted(proposal.files.items())}
     request = Approval(
-        action=CHANGE, subject=proposal.fingerprint, needs_role=role, requested_by=actor.name, requested_at=now(),
+        action=action, subject=proposal.fingerprint, needs_role=role, requested_by=actor.name, requested_at=now(),
         body={**body, "files": files}, state=WAITING,
     )  # fmt: skip
     session.add(request)
     session.flush()
-    record(session, actor, "policy.proposed", proposal.fingerprint, {"proposal": request.approval_id, "needs_role": role, **body})
+    record(session, actor, f"{things.log}.proposed", proposal.fingerprint, {"proposal": request.approval_id, "needs_role": role, **body})
     return request
 
 
@@ -84,12 +98,12 @@ def decide(session: Session, actor: Actor, request: Approval, *, approve: bool, 
     request.decided_by, request.decided_at, request.comment = actor.name, now(), text
     request.body = {**request.body, "identity": actor.identity}
     body = {"proposal": request.approval_id, "comment": text}
-    record(session, actor, f"policy.{request.state}", request.subject, body)
+    record(session, actor, f"{_THINGS[request.action].log}.{request.state}", request.subject, body)
 
 
-def find_proposal(session: Session, name: str) -> Approval:
+def find_proposal(session: Session, name: str, action: str = CHANGE) -> Approval:
     """Return a proposal by its number or the first characters of its fingerprint, the latest of the same folder; raises UsageError."""
-    query = sa.select(Approval).where(Approval.action == CHANGE)
+    query = sa.select(Approval).where(Approval.action == action)
     by_number = query.where(Approval.approval_id == int(name)) if name.isdigit() and len(name) < 10 else None
     found = [] if by_number is None else list(session.execute(by_number).scalars())
     if not found:
@@ -97,14 +111,15 @@ def find_proposal(session: Session, name: str) -> Approval:
         found = list(session.execute(ordered).scalars())
     if not found or len({each.subject for each in found}) > 1:
         raise UsageError(
-            f"Several proposals begin with {name}." if found else f"There is no proposal {name}.", "`tieout policy log` lists them."
+            f"Several proposals begin with {name}." if found else f"There is no proposal {name}.",
+            f"`tieout {_THINGS[action].command} log` lists them.",
         )
     return found[-1]
 
 
-def approved_version(session: Session, on: dt.date | None = None) -> Approval | None:
-    """Return the version of the policies that was approved last, or as the folder stood at the end of a day."""
-    query = sa.select(Approval).where(Approval.action == CHANGE, Approval.state == "approved")
+def approved_version(session: Session, on: dt.date | None = None, action: str = CHANGE) -> Approval | None:
+    """Return the version of the policies, or of the mappings, that was approved last, or as the folder stood at the end of a day."""
+    query = sa.select(Approval).where(Approval.action == action, Approval.state == "approved")
     rows = session.execute(query).scalars()
     then = [each for each in rows if on is None or (each.decided_at is not None and each.decided_at.date() <= on)]
     return max(then, key=lambda each: (str(each.decided_at), each.approval_id), default=None)
@@ -127,14 +142,38 @@ def require_approved(url: str, policies: PolicySet, *, signed_in: bool) -> None:
         raise UsageError(message, "The run policy asks for an approval by a person who is signed in to the dashboard.")
 
 
+def require_approved_mappings(url: str, used: Mapping[str, str], *, signed_in: bool) -> None:
+    """Raise UsageError, naming each, when a mapping that a snapshot is read with is not as it was approved last."""
+    store = open_store(url)
+    try:
+        with store.read() as session:
+            version = approved_version(session, action=MAPPINGS)
+            known = {} if version is None else dict(version.body["fingerprints"])
+            number, identity = (None, None) if version is None else (version.approval_id, version.body.get("identity"))
+    finally:
+        store.close()
+    if number is None:
+        raise UsageError("No adapter mappings are approved yet.", "Propose them: `tieout adapter propose`.")
+    changed = [
+        f"{name} ({(known[name][:12] + ' is approved') if name in known else 'none is approved'}, {each[:12]} is used)"
+        for name, each in sorted(used.items()) if known.get(name) != each
+    ]  # fmt: skip
+    if changed:
+        verb = "mapping is" if len(changed) == 1 else "mappings are"
+        raise UsageError(f"{len(changed)} {verb} not as approved in proposal {number}: {', '.join(changed)}.", "`tieout adapter propose`.")
+    if signed_in and identity != "signed_in":
+        message = f"Who approved the mappings in proposal {number} only said who they are."
+        raise UsageError(message, "The run policy asks for an approval by a person who is signed in to the dashboard.")
+
+
 def files_of(request: Approval) -> dict[str, bytes]:
-    """Return the files of a proposed folder by their path."""
+    """Return the files of a proposal by their path."""
     return {name: base64.b64decode(text) for name, text in request.body["files"].items()}
 
 
-def history(session: Session) -> list[dict[str, Any]]:
+def history(session: Session, action: str = CHANGE) -> list[dict[str, Any]]:
     """Return every step of every proposal from the audit log, the earliest first."""
-    query = sa.select(AuditEntry).where(AuditEntry.action.startswith("policy.")).order_by(AuditEntry.sequence)
+    query = sa.select(AuditEntry).where(AuditEntry.action.startswith(f"{_THINGS[action].log}.")).order_by(AuditEntry.sequence)
     return [
         {"sequence": each.sequence, "at": each.at, "actor": each.actor, "identity": each.identity, "action": each.action,
          "fingerprint": each.subject, "body": each.body, "hash": each.hash}

@@ -129,3 +129,39 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
         pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
+
+
+def hourly_rate_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every change of the rate of hours whose price is rate × expected hours: it is not in the price.
+
+    Whether the hours still to come are distinct decides how such a change counts, and the price bears no date of its
+    own; work as invoiced follows its rate from the day on.
+    """
+    by_hours = pl.col("pricing").is_in(["hours", "capped"]) & (pl.col("action") == "change")
+    hit = terms.filter(by_hours & (pl.col("unit_price") != pl.col("before.unit_price"))).join(
+        contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left"
+    )
+    text = "{} changes the hourly rate of {} from {} to {}; its price stays its expected hours at the rate of before."
+    return hit.sort("amendment_id", "contract_line_id").select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("hourly_rate_change_not_priced").alias("kind"),
+        pl.lit("hourly_rate_change_not_priced").alias("rule"),
+        pl.lit("high").alias("severity"),
+        pl.lit("amendment_line").alias("entity"),
+        pl.col("amendment_line_id").alias("entity_id"),
+        "contract_id",
+        ((pl.col("unit_price") - pl.col("before.unit_price")).abs() * pl.coalesce("estimated_hours", pl.lit(0)))
+        .cast(pl.Decimal(38, 6))
+        .alias("amount_at_risk"),
+        "currency",
+        pl.format(text, "amendment_id", "contract_line_id", _plain("before.unit_price"), _plain("unit_price")).alias("message"),
+        pl.lit("Enter the hours at the new rate as a line of their own that the amendment adds, and lower the old line's hours.").alias(
+            "remedy"
+        ),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
+
+
+def _plain(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")

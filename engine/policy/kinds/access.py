@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 import pydantic
 
@@ -44,6 +44,17 @@ class PolicyApproval(Strict):
     up_to: Decimal | None = None
 
 
+KEY_PREFIX: Final = "ed25519:"
+"""What a public key begins with."""
+
+
+class TrustedKey(Strict):
+    """Name whose public key (`ed25519:…`) bundles of policies may be signed with."""
+
+    name: str = pydantic.Field(min_length=1)
+    key: str = pydantic.Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")
+
+
 class AccessPolicy(PolicyFile):
     """Who has which roles; a person who is not listed and signs in has those of `everyone`."""
 
@@ -54,6 +65,8 @@ class AccessPolicy(PolicyFile):
     """Who approves changes of policies, the first that suffices; money that nobody told takes the last."""
     cost_rates: tuple[Role, ...] = ("preparer", "approver", "admin")
     """Roles that see what people cost."""
+    trusted_keys: tuple[TrustedKey, ...] = ()
+    """Whose bundles of policies are used on this machine."""
 
     @pydantic.field_validator("everyone")
     @classmethod

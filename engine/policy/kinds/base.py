@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
@@ -27,6 +27,9 @@ class Lag(pydantic.BaseModel):
     """A permitted delay: so many workdays, or calendar days."""
 
     model_config = pydantic.ConfigDict(frozen=True)
+
+    WRITTEN: ClassVar[tuple[dict[str, Any], ...]] = ({"type": "string", "pattern": r"^\s*\d+\s+(workdays?|days?)\s*$"},)
+    """The short forms an author may write, as JSON Schemas."""
 
     count: int
     unit: Literal["workdays", "days"]

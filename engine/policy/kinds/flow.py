@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
@@ -23,6 +23,11 @@ class Latency(pydantic.BaseModel):
     """How long a fact may take from one system to the other."""
 
     model_config = pydantic.ConfigDict(frozen=True)
+
+    WRITTEN: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"type": "string", "pattern": r"^\s*\d+\s+(seconds?|minutes?|hours?|days?)\s*$"},
+    )  # fmt: skip
+    """The short forms an author may write, as JSON Schemas."""
 
     seconds: int
 

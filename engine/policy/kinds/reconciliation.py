@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
 
@@ -38,6 +38,16 @@ class Key(Strict):
     digits only, without case. `pattern_left` and `pattern_right` find the key in free text: the
     first group of the pattern, or the whole of what it finds.
     """
+
+    WRITTEN: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"type": "string"},
+        {
+            "type": "object", "required": ["key"], "additionalProperties": False,
+            "properties": {"key": {"type": "string"}, "normalized": {"type": "boolean"},
+                           "pattern_left": {"type": "string"}, "pattern_right": {"type": "string"}},
+        },
+    )  # fmt: skip
+    """The short forms an author may write, as JSON Schemas: the name of a key both sides have, alone or with its settings."""
 
     left: str
     right: str
@@ -178,6 +188,9 @@ class Adjustment(Strict):
 
 class Cause(Strict):
     """Name a kind of finding that explains a break of the same record, or of the same contract."""
+
+    WRITTEN: ClassVar[tuple[dict[str, Any], ...]] = ({"type": "string"},)
+    """The short forms an author may write, as JSON Schemas."""
 
     kind: str
     by: Literal["record", "contract"] = "record"

@@ -23,7 +23,9 @@ class Freshness(Strict):
 class RunPolicy(PolicyFile):
     """What a run demands: when it fails, which sources it needs, how fresh they are.
 
-    `approved_policies` demands that the folder is the one approved last, by anybody of the role or by a person who was signed in.
+    `approved_policies` demands that the folder is the one approved last, by anybody of the role or by a person who was signed in;
+    `approved_adapters` demands the same of the mappings that the snapshot is read with. `approved_mappings` gives fingerprints by
+    adapter that are held against those used, without anybody's approval.
     `minimum_coverage` gives by folder the percentage of table rules that tests must make decide.
     """
 
@@ -35,6 +37,7 @@ class RunPolicy(PolicyFile):
     mapping_changed_severity: Severity = "medium"
     approved_mappings: dict[str, str] = pydantic.Field(default_factory=dict)
     approved_policies: Literal["any", "signed_in"] | None = None
+    approved_adapters: Literal["any", "signed_in"] | None = None
     minimum_coverage: dict[str, Annotated[int, pydantic.Field(ge=0, le=100)]] = pydantic.Field(default_factory=dict)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_a_folder_to_begin_with_has_sound_policies_and_is_never_written_over(tmp
     assert "as_of: 2026-04-01" in (made / "snapshot" / "snapshot.yaml").read_text()
     with pytest.raises(UsageError, match="not empty"):
         init_folder(made, DAY)
+
+
+def test_a_folder_to_begin_with_tells_the_editor_where_the_schemas_are(tmp_path: Path) -> None:
+    made = tmp_path / "firm"
+    init_folder(made, DAY)
+    (path, patterns), *_ = json.loads((made / ".vscode" / "settings.json").read_text())["yaml.schemas"].items()
+    assert (made / path).is_file() and patterns == ["policies/**/*.yaml", "!policies/**/*_test.yaml"]
 
 
 def test_tables_are_aligned_and_nothing_else_changes(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""Keys that sign bundles of policies: made in pairs, kept in files, trusted by name (Ed25519)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from adapters.policy_folder import check_policies
+from engine.errors import UsageError
+from engine.policy.kinds.access import KEY_PREFIX, AccessPolicy
+
+TRUSTED_VARIABLE: Final = "TIEOUT_TRUSTED_KEYS"
+"""Names files of public keys, as `PATH` lists folders."""
+
+_PUBLIC_MODE: Final = 0o644
+_PRIVATE_MODE: Final = 0o600
+
+
+def make_keys(file: Path) -> str:
+    """Write a new private key into a file only its owner reads, the public one beside it (`.pub`); return the public key.
+
+    Raises UsageError when either file is there already, or cannot be written.
+    """
+    private = Ed25519PrivateKey.generate()
+    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    public = public_text(private.public_key())
+    beside = file.with_name(file.name + ".pub")
+    if file.exists() or beside.exists():
+        raise UsageError(f"{file} or {beside} is there already.", "Choose another name; a key is never written over.")
+    for path, content, mode in ((file, pem, _PRIVATE_MODE), (beside, f"{public}\n".encode(), _PUBLIC_MODE)):
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:
+                handle.write(content)
+        except OSError as error:
+            raise UsageError(f"The key {path} cannot be written.", "Choose a folder that exists and that you may write to.") from error
+    return public
+
+
+def read_private_key(file: Path) -> Ed25519PrivateKey:
+    """Return a private key; raises UsageError when the file holds none."""
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError(f"{file} holds no private key.", "`tieout policy key FILE` makes one.") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(f"The key {file} is not of Ed25519.", "`tieout policy key FILE` makes one that is.")
+    return key
+
+
+def public_text(key: Ed25519PublicKey) -> str:
+    """Return a public key as it is written in policies: `ed25519:` and 44 letters."""
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return KEY_PREFIX + base64.b64encode(raw).decode()
+
+
+def is_signed(public: str, signature: str, content: bytes) -> bool:
+    """Say whether a signature of some content was made with the private half of a public key."""
+    try:
+        raw = base64.b64decode(public.removeprefix(KEY_PREFIX), validate=True)
+        Ed25519PublicKey.from_public_bytes(raw).verify(base64.b64decode(signature, validate=True), content)
+    except (InvalidSignature, ValueError, binascii.Error):
+        return False
+    return True
+
+
+def trusted_keys(policies: Path | None, more: Mapping[str, str], files: str = "") -> dict[str, str]:
+    """Return the trusted public keys with the name of each: of a folder's access policy, of files in a list of paths, and `more`.
+
+    Raises UsageError for a file that holds no public key.
+    """
+    found: dict[str, str] = {}
+    if policies is not None and policies.is_dir():
+        found |= {each.key: each.name for _, policy in check_policies(policies)[0].of_kind(AccessPolicy) for each in policy.trusted_keys}
+    for name in filter(None, files.split(os.pathsep)):
+        found[read_public_key(Path(name))] = Path(name).name
+    return found | dict(more)
+
+
+def read_public_key(file: Path) -> str:
+    """Return the public key in a file; raises UsageError when it holds none."""
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+        if not text.startswith(KEY_PREFIX) or len(base64.b64decode(text.removeprefix(KEY_PREFIX), validate=True)) != 32:
+            raise ValueError(text[:20])
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} holds no public key.", "Give the .pub file that `tieout policy key` wrote.") from error
+    return text
