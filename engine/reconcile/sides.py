@@ -21,6 +21,12 @@ from engine.stage import Context, Facts
 
 Name = Literal["left", "right"]
 
+MOVED: Final = "moved_by_rates"
+"""The column with what remeasurement at the closing rate makes of a line's functional amount, more than it was."""
+
+BOOKED: Final = "books_remeasurement"
+"""The column that says whether a line books remeasurement."""
+
 PAIR: Final = "pair"
 """The column of the key by which what is left over on both sides is one break; see `pair_column`."""
 
@@ -98,7 +104,7 @@ def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Par
     unknown: list[pl.DataFrame] = []
     for side, frame in enumerate(frames):
         # Lines are picked by their place from here on, which is slow where a column stands in pieces.
-        converted = _in_policy_currency(frame.rechunk(), policy, facts, home)
+        converted = _in_policy_currency(frame.rechunk(), policy, facts, home, lefts[0].context)
         if policy.count:
             one = pl.lit(Decimal(1), dtype=WIDE).alias("amount")
             converted = converted.with_columns(one, pl.lit(None, dtype=pl.String).alias("currency"))
@@ -158,6 +164,8 @@ def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> 
             if part.side.original is not None and not part.side.sum:
                 compiled = part.compiled(part.side.original)
                 wanted.add("original", compiled, compiled.expression.cast(WIDE))
+        if policy.remeasured_at is not None:
+            _add_remeasures(part, wanted)
         if name == "left":
             _add_expectation(part, policy, wanted)
         lines = part_lines(part, wanted).with_columns(
@@ -168,6 +176,13 @@ def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> 
         return frames[0]
     kinds = {each.collect_schema()[EVIDENCE] for each in frames}
     return pl.concat(frames if len(kinds) == 1 else [as_list(each) for each in frames], how="diagonal")
+
+
+def _add_remeasures(part: Part, wanted: Wanted) -> None:
+    wanted.expressions[BOOKED] = pl.lit(value=False).alias(BOOKED)
+    if part.side.remeasures is not None:
+        compiled = part.compiled(part.side.remeasures, (*part.place, "remeasures"), is_condition=True)
+        wanted.add(BOOKED, compiled, compiled.expression.fill_null(value=False))
 
 
 def _add_window(part: Part, each: Pass, place: int, name: Name, wanted: Wanted) -> None:
@@ -198,7 +213,9 @@ def _add_expectation(part: Part, policy: ReconciliationPolicy, wanted: Wanted) -
         wanted.add("waived", waived, waived.expression.fill_null(value=False))
 
 
-def _in_policy_currency(frame: pl.DataFrame, policy: ReconciliationPolicy, facts: Facts, home: str | None) -> pl.DataFrame:
+def _in_policy_currency(
+    frame: pl.DataFrame, policy: ReconciliationPolicy, facts: Facts, home: str | None, context: Context
+) -> pl.DataFrame:
     """Convert, unrounded, where the policy compares in functional currency; `converted` says which lines were."""
     if policy.currency == "contract":
         return frame
@@ -212,10 +229,17 @@ def _in_policy_currency(frame: pl.DataFrame, policy: ReconciliationPolicy, facts
         frame = frame.join(named, on="legal_entity_id", how="left", maintain_order="left")
         functional = pl.coalesce("functional", functional)
     frame = frame.with_columns(functional.alias("functional"))
+    if policy.remeasured_at is not None:
+        dated = rate_on(frame.with_columns(pl.lit(context.as_of).alias("date")), facts, policy.remeasured_at, policy.rate_days)
+        frame = frame.with_columns(dated["rate"].alias("_remeasured_at"))
     if policy.rate_type != "own":
         frame = rate_on(frame, facts, policy.rate_type, policy.rate_days)
     same = pl.col("is_functional") | (pl.col("currency") == pl.col("functional")).fill_null(value=False)
     rate = pl.when(same).then(pl.lit(1, dtype=pl.Int64).cast(pl.Decimal(38, 12))).otherwise(pl.col("rate"))
+    if policy.remeasured_at is not None:
+        # What the line is worth at the later rate more than at its own; without a rate it is not remeasured.
+        moved = pl.when(~same).then((pl.col("amount") * pl.col("_remeasured_at") - pl.col("amount") * rate).cast(WIDE))
+        frame = frame.with_columns(moved.fill_null(0).alias(MOVED)).drop("_remeasured_at")
     return frame.with_columns(
         (pl.col("amount") * rate).cast(WIDE).alias("amount"), (~same & (rate != 1)).fill_null(value=False).alias("converted"),
         pl.col("functional").alias("currency"),

@@ -11,7 +11,7 @@ import polars as pl
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.passes import Matched, first_rows
-from engine.reconcile.sides import TwoSides
+from engine.reconcile.sides import BOOKED, MOVED, TwoSides
 from engine.reconcile.tolerance import WIDE
 
 MONEY: Final = polars_dtype(Kind.MONEY)
@@ -128,6 +128,7 @@ def _totals(lines: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
         own.group_by(PLACE).agg(
             pl.col("signed").sum().alias(f"{name}_total"), pl.len().cast(pl.Int64).alias(f"{name}_lines"),
             pl.col("converted").sum().cast(pl.Int64).alias(f"_{name}_converted"),
+            *_moved(own, name),
         )
         for name, own in zip(("left", "right"), lines, strict=True)
     ]  # fmt: skip
@@ -138,16 +139,26 @@ def _totals(lines: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
     ).with_columns((pl.col("_left_converted") + pl.col("_right_converted")).alias("converted"))  # fmt: skip
 
 
+def _moved(lines: pl.DataFrame, name: str) -> list[pl.Expr]:
+    if MOVED not in lines.columns:
+        return []
+    return [pl.col(MOVED).sum().alias(f"_{name}_moved"), pl.col(BOOKED).any().alias(f"_{name}_booked")]
+
+
 def _signed_lines(sides: TwoSides, policy: ReconciliationPolicy, period: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return each side's lines in their order; the right side's amounts with the opposite sign."""
     left, right = (
         lines.select(
-            "row", (pl.col("amount") if side == 0 else -pl.col("amount")).alias("signed"), "scope", "currency", "converted",
-            line_period(policy, period),
+            "row", _signed("amount", side).alias("signed"), "scope", "currency", "converted",
+            line_period(policy, period), *([] if MOVED not in lines.columns else [_signed(MOVED, side), pl.col(BOOKED)]),
         )
         for side, lines in ((0, sides.left), (1, sides.right))
     )  # fmt: skip
     return left, right
+
+
+def _signed(name: str, side: int) -> pl.Expr:
+    return -pl.col(name) if side else pl.col(name)
 
 
 def _scoped(lines: tuple[pl.DataFrame, pl.DataFrame], matched: Matched) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -290,21 +301,38 @@ def _explained(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _explained_total(rows: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:
-    """Explain a difference of two totals: by rounding of what was converted, or by what the policy lets pass."""
-    size = pl.col("difference").abs()
+    """Explain a difference of two totals: by remeasurement, by rounding of what was converted, or by what the policy lets pass."""
+    rows = rows.with_columns(_remeasured(rows, policy).alias("explained_fx"))
+    rest = pl.col("difference") - pl.col("explained_fx")
+    size = rest.abs()
     rounding = size <= rounded(pl.col("converted").cast(WIDE) * pl.lit(policy.rounding, dtype=WIDE))
     passed = size <= pl.lit(policy.within, dtype=WIDE)
     zero = pl.lit(0, dtype=pl.Int64).cast(WIDE)
     shown = rows.with_columns(
-        pl.when(rounding).then(pl.col("difference")).otherwise(zero).alias("explained_rounding"),
-        pl.when(passed & ~rounding).then(pl.col("difference")).otherwise(zero).alias("explained_tolerance"),
+        pl.when(rounding).then(rest).otherwise(zero).alias("explained_rounding"),
+        pl.when(passed & ~rounding).then(rest).otherwise(zero).alias("explained_tolerance"),
         (~rounding & ~passed).cast(pl.Int64).alias("breaks"), (rounding | passed).cast(pl.Int64).alias("matched"),
     )  # fmt: skip
-    explained = pl.col("explained_rounding") + pl.col("explained_tolerance")
+    explained = pl.col("explained_fx") + pl.col("explained_rounding") + pl.col("explained_tolerance")
     return shown.with_columns(
         explained.alias("explained"), (pl.col("difference") - explained).alias("unexplained"),
         pl.when(pl.col("breaks") > 0).then(size).otherwise(zero).alias("break_amount"),
     )  # fmt: skip
+
+
+def _remeasured(rows: pl.DataFrame, policy: ReconciliationPolicy) -> pl.Expr:
+    """Return how much of a difference of totals is remeasurement: what the rates make of the lines, if the ledger took it in.
+
+    It did where it holds lines that book it, or where nothing but that is left of the difference.
+    """
+    nothing = pl.lit(0, dtype=pl.Int64).cast(WIDE)
+    if "_left_moved" not in rows.columns:
+        return nothing
+    moved = -rounded(pl.col("_left_moved").fill_null(0) + pl.col("_right_moved").fill_null(0)).cast(WIDE)
+    booked = pl.col("_left_booked").fill_null(value=False) | pl.col("_right_booked").fill_null(value=False)
+    allowed = rounded(pl.col("converted").cast(WIDE) * pl.lit(policy.rounding, dtype=WIDE))
+    alone = ((pl.col("difference") - moved).abs() <= allowed) & (pl.col("difference").abs() > allowed)
+    return pl.when(booked | alone).then(moved).otherwise(nothing)
 
 
 def matrix(tieouts: pl.DataFrame) -> pl.DataFrame:

@@ -210,7 +210,9 @@ class ReconciliationPolicy(PolicyFile):
     unit); `within` what a total may be off before it is a break. With `count` a line counts 1, however
     many records it joins. The policy does not apply when an entity of `needs` is not supplied, or one
     of `unless_supplied` is. `dated_alike: false` says that the two sides' dates mean different days, so that a month of which
-    one side has no lines may still have them on the other.
+    one side has no lines may still have them on the other. `remeasured_at` says that a ledger may carry what is compared at a
+    rate of the as-of date (`closing`): what that changes is exchange (ASC 830-20-35-1, IAS 21.28). It is so where it explains the
+    whole difference of two totals, or where the ledger holds lines that a side's `remeasures` names.
     """
 
     policy: Literal["reconciliation"]
@@ -219,6 +221,7 @@ class ReconciliationPolicy(PolicyFile):
     currency: Literal["contract", "functional"] = "contract"
     rate_type: Literal["own", "spot", "average", "closing"] = "own"
     rate_days: int = pydantic.Field(default=31, ge=0)
+    remeasured_at: Literal["spot", "average", "closing"] | None = None
     passes: tuple[Pass, ...] = ()
     by_period: bool = False
     count: bool = False
@@ -238,6 +241,9 @@ class ReconciliationPolicy(PolicyFile):
 def check_reconciliation(policy: ReconciliationPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
     """Check the sides, the passes' keys and windows, the expectation and the severities."""
     found = refuse_where(policy, document)
+    if policy.remeasured_at is not None and (policy.passes or policy.currency != "functional"):
+        message = "totals are remeasured where they are compared in functional currency and without passes"
+        found.append(document.diagnostic(codes.INVALID_VALUE, ("remeasured_at",), message))
     sides = [("left", policy.left), ("right", policy.right)]
     placed = {name: side_places(document, name, each) for name, each in sides}
     for parts in placed.values():

@@ -64,7 +64,7 @@ class Side(Strict):
     record's currency, so that a difference of rates is known for one. `sum` joins lines that share these keys
     into one; `called` names what a joined line is. A key that is `null` has no value on this side: its
     lines do not meet by it. Totals are told by `scope`, by default the legal
-    entity.
+    entity. `remeasures` says which lines of a ledger book its remeasurement at the closing rate.
     """
 
     entity: str
@@ -81,6 +81,7 @@ class Side(Strict):
     scope: str | None = None
     contract: str | None = None
     customer: str | None = None
+    remeasures: str | None = None
     keys: dict[str, str | None] = pydantic.Field(default_factory=dict)
     with_sums: dict[str, Lookup] = pydantic.Field(default_factory=dict, alias="with")
     sum: Words = ()
@@ -139,6 +140,8 @@ def check_side(side: Side, document: Document, place: Location) -> list[Diagnost
     found = check_lookups(side.entity, side.with_sums, document, (*place, "with"))
     if side.where is not None:
         found += compile_side(side, side.where, document, (*place, "where"), is_condition=True).diagnostics
+    if side.remeasures is not None:
+        found += compile_side(side, side.remeasures, document, (*place, "remeasures"), is_condition=True).diagnostics
     found += _of_category(side, side.amount, document, (*place, "amount"), Category.NUMBER)
     for name in ("original", "currency", "rate", "legal_entity", "scope", "contract", "customer"):
         text = getattr(side, name)

@@ -118,6 +118,26 @@ def test_contract_balances_are_rolled_forward_to_the_ledger(name: str, side: str
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("name", "side"), [("liability", "credit"), ("asset", "debit")])
+def test_a_contract_balance_that_the_ledger_carries_at_another_rate_differs_by_exchange_only(name: str, side: str) -> None:
+    balance = {"contract_id": "C1", "period": "2026-03", "currency": "USD", f"contract_{name}": "100", f"functional_contract_{name}": "90"}
+    ledger = [
+        {"journal_line_id": "J1", "contract_id": "C1", "posting_date": AS_OF, "account": "2400", "status": "posted", "currency": "USD",
+         "legal_entity_id": "LE1", side: "100", f"functional_{side}": "90"},
+        {"journal_line_id": "J2", "contract_id": "C1", "posting_date": AS_OF, "account": "2400", "status": "posted", "currency": "USD",
+         "legal_entity_id": "LE1", f"functional_{side}": "5"},
+    ]  # fmt: skip
+    sources = {
+        ("journal_line", "erp"): ledger, ("account", "erp"): [{"account": "2400", "control_for": f"contract_{name}"}],
+        ("legal_entity", "erp"): [{"legal_entity_id": "LE1", "functional_currency": "EUR"}],
+        ("contract", "crm"): [{"contract_id": "C1", "legal_entity_id": "LE1"}],
+    }  # fmt: skip
+    result = reconcile(f"rec-contract-{name}-gl", {"contract_balances": [balance]}, sources)
+    rows = result.frames["reconciliations"].collect()
+    assert (rows["difference"].sum(), rows["explained_fx"].sum(), rows["unexplained"].sum()) == (-5, -5, 0)
+    assert [kind for kind, _ in kinds(result)] == ["exchange_differs"]
+
+
 def test_a_known_cause_of_the_contract_explains_its_schedule() -> None:
     ours, theirs = [schedule("C1-1", "2026-02", "50.00")], [held_by_engine("C1-1", "2026-02", "60.00")]
     found = pl.DataFrame({"kind": ["missed_amendment"], "rule": ["x"], "entity": ["amendment"], "entity_id": ["A1"], "contract_id": ["C1"]})
