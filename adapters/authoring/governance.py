@@ -19,6 +19,7 @@ from adapters.store.policy_versions import KINDS_OF_CHANGE, Proposal, approved_v
 from adapters.store.tables import Approval
 from engine.errors import UsageError
 from engine.policy.kinds.access import AccessPolicy
+from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.loaded import PolicySet
 
 
@@ -40,6 +41,8 @@ def propose_folder(
             rights = require_policies(base)
             difference = policy_difference(base, folder, against)
         _require_kind(difference, kind_of_change)
+        if kind_of_change is not None and rollback_of is None:
+            _require_written(rights, proposed, kind_of_change, transition)
     moved = money_moved(difference)
     largest = None if moved is None else max((abs(each) for each in moved.values()), default=Decimal(0))
     changes = ["The first version."] if difference is None else [each.sentence() for each in difference.changes]
@@ -57,6 +60,25 @@ def _require_kind(difference: PolicyDifference, kind_of_change: str | None) -> N
     if kind_of_change is None and any(each.kind == "revenue" and each.matters for each in difference.changes):
         remedy = "Say with --change whether it is for new_facts, a change of an estimate, of a principle, or of an error (ASC 250)."
         raise UsageError("The revenue policy changes, and the proposal does not say as what.", remedy)
+
+
+def _require_written(before: PolicySet, after: PolicySet, kind_of_change: str, transition: str | None) -> None:
+    """Raise UsageError when the folder does not say what the proposal says: the run applies what the folder says.
+
+    A change is a new version of the revenue policy, with `change`: what is altered in place would hold as if it had always been so.
+    """
+    known = {(policy.id, policy.effective_from) for _, policy in before.of_kind(RevenuePolicy)}
+    added = [policy for _, policy in after.of_kind(RevenuePolicy) if (policy.id, policy.effective_from) not in known]
+    said = [("new_facts", None) if each.change is None else (each.change.kind, each.change.transition) for each in added]
+    if any(kind == kind_of_change and transition in (None, own) for kind, own in said):
+        return
+    shape = {"new_facts": "", "principle": f" with `change: {{kind: principle, transition: {transition or 'retrospective'}}}`"}
+    how = shape.get(kind_of_change, f" with `change: {{kind: {kind_of_change}}}`")
+    raise UsageError(
+        f"The proposal says {kind_of_change}{f', {transition}' if transition else ''}, and the revenue policy does not: "
+        + (", ".join(filter(None, (kind for kind, _ in said))) if said else "it is altered in place, as if it had always been so") + ".",
+        f"End the version in force by `effective_to`, and write what changes as a new version from its first day on{how}.",
+    )  # fmt: skip
 
 
 def money_moved(difference: PolicyDifference | None) -> dict[str, Decimal] | None:

@@ -16,6 +16,7 @@ from engine.diagnostics import Diagnostic, Span, sort_diagnostics
 from engine.policy import codes
 from engine.policy.kinds.base import PolicyFile
 from engine.policy.kinds.registry import KINDS
+from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.kinds.triage import TriagePolicy
 from engine.policy.kinds.triage_proof import prove_triage
 from engine.policy.loaded import LoadedPolicy, PolicySet
@@ -63,6 +64,7 @@ def load_policies(
             loaded.append(policy)
     loaded.sort(key=lambda each: (each.policy.policy, each.policy.id, each.policy.effective_from))
     found += _repeated_ids(loaded)
+    found += _changes_of_nothing(loaded)
     found += prove_triage([(each, each.policy) for each in loaded if isinstance(each.policy, TriagePolicy)])
     if overrides:
         texts["overrides"] = repr(sorted(overrides.items()))
@@ -174,6 +176,18 @@ def _meaning(loaded: LoadedPolicy) -> list[Diagnostic]:
     if policy.reference is None:
         found.append(document.diagnostic(codes.MISSING_REFERENCE, ("id",), f"'{policy.id}' names no reference"))
     return found + KINDS[policy.policy].check(policy, document, loaded.sheet)
+
+
+def _changes_of_nothing(loaded: list[LoadedPolicy]) -> list[Diagnostic]:
+    """Tell revenue policies that change what was before although the folder holds no version before them."""
+    found: list[Diagnostic] = []
+    for before, each in itertools.pairwise([None, *(each for each in loaded if isinstance(each.policy, RevenuePolicy))]):
+        assert each is not None and isinstance(each.policy, RevenuePolicy)
+        is_first = before is None or before.policy.id != each.policy.id
+        if is_first and each.policy.change is not None and each.policy.change.kind != "new_facts":
+            message = f"no version of '{each.policy.id}' stands before it: what it changes is not known"
+            found.append(each.document.diagnostic(codes.INVALID_VALUE, ("change",), message, prefer_key=True))
+    return found
 
 
 def _repeated_ids(loaded: list[LoadedPolicy]) -> list[Diagnostic]:

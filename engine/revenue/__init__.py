@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.policy.loaded import PolicySet
+from engine.revenue.adopted import adopted, earned, worlds
 from engine.revenue.blocks import each_block
 from engine.revenue.books import performance, sorted_performance, tell_books
 from engine.revenue.bounds import bounded
@@ -70,20 +71,40 @@ def _standards(records: Records, first: Versions, second: Versions) -> pl.DataFr
 def _book(records: Records, versions: Versions, context: Context) -> StageResult:
     """Return one book's outputs and findings: the core, then every room."""
     result = StageResult()
-    core = run_core(records, versions, context.as_of)
-    books = tell_books(core, _posted(core, records, versions, context), versions, context.as_of)
+    core, posted, restated, versions = _adopted(records, versions, context)
+    books = tell_books(core, posted, versions, context.as_of)
     result.frames = {
         "obligations": obligations_output(books).lazy(),
         "modifications": books.modifications.lazy(),
-        "time_revenue": time_revenue(books.performance, core.worked, core.lines, core.contracts, core.periods).lazy(),
+        "time_revenue": time_revenue(earned(books.performance), core.worked, core.lines, core.contracts, core.periods).lazy(),
     }
     result.findings = [frame for frame in core.findings if frame.height]
     for room in ROOMS:
         books, made = room(books, records, context)
         result.add(made)
-    translated = books.extra["translated"]
+    translated = earned(books.extra["translated"])
     result.frames["revenue_schedule"] = pl.concat(each_block(books, lambda block: revenue_schedule(block.cut(translated)))).lazy()
+    if restated is not None:
+        result.frames["restatements"] = restated.lazy()
     return result
+
+
+def _adopted(records: Records, versions: Versions, context: Context) -> tuple[Core, pl.DataFrame, pl.DataFrame | None, Versions]:
+    """Return the core by the policy as it stands, performance with every change of the policy adopted, what they restate.
+
+    The last are the versions that decide now.
+    """
+    known = worlds(versions, context.as_of)
+    core = run_core(records, known[0].versions, context.as_of)
+    posted, restated = _posted(core, records, known[0].versions, context), []
+    for world in known[1:]:
+        core = run_core(records, world.versions, context.as_of)
+        after = _posted(core, records, world.versions, context)
+        posted, told = adopted(posted, after, world, core.contracts, core.periods)
+        restated.append(told)
+    if not restated:
+        return core, posted, None, versions
+    return core, sorted_performance(posted), pl.concat(restated), known[-1].versions
 
 
 def _posted(core: Core, records: Records, versions: Versions, context: Context) -> pl.DataFrame:

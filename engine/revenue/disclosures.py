@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.canonical.schema import empty_frame
+from engine.revenue.adopted import earned
 from engine.revenue.backlog import remaining_obligations
 from engine.revenue.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
 from engine.revenue.frames import Books
@@ -60,9 +61,9 @@ def disclosures(
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), _records(golden, "contract_line"), as_of
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
-        opening_liability_recognized(years, books.performance, balances),
-        prior_period_performance(years, books.performance, books.periods),
-        disaggregated(years, contracts, books.performance, {**golden, "contract": golden.get("contract", books.contracts)}),
+        opening_liability_recognized(years, earned(books.performance), balances),
+        prior_period_performance(years, earned(books.performance), books.periods),
+        disaggregated(years, contracts, earned(books.performance), {**golden, "contract": golden.get("contract", books.contracts)}),
         roll_forward(years, books.performance, balances, _moves(books)),
         current_portions(_closing(closing, costs), _realized(books, amortization, golden), as_of.dt.offset_by(_CYCLE), as_of),
         waterfall(closing, books.performance, as_of),

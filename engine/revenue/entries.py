@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.adopted import PRINCIPLE
 from engine.revenue.claims import ZERO, Claims
 from engine.revenue.currency import CLOSED, PERFORMED, Translated, in_period
 from engine.revenue.frames import DAY, MONEY, TEXT, TEXTS, Books
@@ -46,7 +47,7 @@ _RULES: Final = {
     "fx": "830-20-35-1",
     "return_asset": "606-10-55-27", "inventory": "606-10-55-27", "cost_of_revenue": "606-10-55-27", "interest_income": "606-10-32-20",
     "interest_expense": "606-10-32-20", "loss_provision": "605-35-25-45", "contract_cost_asset": "340-40-25-1",
-    "contract_cost_expense": "340-40-35-1",
+    "contract_cost_expense": "340-40-35-1", "opening_equity": "250-10-45-5",
 }  # fmt: skip
 
 # In the order of their names: as whole numbers they sort as their texts do.
@@ -164,7 +165,10 @@ def _line(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Return revenue by contract line and day; what is negative of the whole day is a debit."""
+    """Return revenue by contract line and day, and what a change of principle moved, through opening equity.
+
+    What is negative of the whole day is a debit.
+    """
     known = lines.select("contract_line_id").unique().sort("contract_line_id").with_row_index("place")
     numbered = joined(joined(atoms, contracts.select("contract_id", "contract"), "contract_id"), known, "contract_line_id")
     # The number of a line and the day are one whole number, quicker to compare than texts.
@@ -172,7 +176,7 @@ def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataF
     daily = numbered.select(
         "contract", "place", "contract_line_id", pl.col("posting_date").alias("date"), (pl.col("amount") * -1).alias("amount"),
         (pl.col("functional_amount") * -1).fill_null(ZERO).alias("functional"), "rule", "evidence", pl.col("nature").alias("natures"),
-        (line * 2**20 + pl.col("posting_date").to_physical().cast(pl.Int64)).alias("key"),
+        ((line * 2**20 + pl.col("posting_date").to_physical().cast(pl.Int64)) * 2 + (pl.col("nature") == PRINCIPLE)).alias("key"),
     )  # fmt: skip
     # Mostly a day has one atom of a line with one source: only the others have something to put together.
     of_one = (pl.col("evidence").list.len() == 1) & pl.col("evidence").list.first().is_not_null()
@@ -184,9 +188,11 @@ def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataF
     )  # fmt: skip
     whole = pl.concat([daily.filter(single), several.select(daily.columns)])
     reasons = {each: f"revenue: {each.replace('_', ' ')}" for each in whole["natures"].unique()}
+    reasons |= {PRINCIPLE: "change of a principle, of earlier periods"} if PRINCIPLE in reasons else {}
+    role = pl.when(pl.col("natures") == PRINCIPLE).then(pl.lit("opening_equity")).otherwise(pl.lit("revenue"))
     return _line(
         whole.with_columns(
-            pl.lit(PERFORMED, dtype=pl.Int32).alias("order"), pl.lit("revenue").alias("account_role"),
+            pl.lit(PERFORMED, dtype=pl.Int32).alias("order"), role.alias("account_role"),
             pl.col("natures").replace_strict(reasons, return_dtype=TEXT).alias("reason"),
         )
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.policy.loaded import PolicySet
+from engine.revenue.adopted import worlds
 from engine.revenue.amendments import amended_lines, counted_amendments
 from engine.revenue.contracts import contract_frame
 from engine.revenue.lines import line_frame
@@ -30,8 +31,12 @@ def revenue_reach(facts: Facts, old: PolicySet, new: PolicySet, context: Context
     if not before or not after or any(policy.second_book for _, policy in (*before, *after)):
         return None
     records = read_records(facts, context)
-    sides = [_treated(records, versions, context) for versions in (before, after)]
-    found = [_different(one, other, keys) for (one, keys), (other, _) in zip(*sides, strict=True)]
+    earlier, later = worlds(before, context.as_of), worlds(after, context.as_of)
+    one, other = ([_treated(records, world.versions, context) for world in side] for side in (earlier, later))
+    # Changes adopted on other days, or as something else, reach whatever they treat differently from before.
+    alike = [(each.day, each.change) for each in earlier] == [(each.day, each.change) for each in later]
+    pairs = list(zip(one, other, strict=True)) if alike else [(one[0], each) for each in (*one[1:], *other)]
+    found = [_different(left, right, keys) for first, second in pairs for (left, keys), (right, _) in zip(first, second, strict=True)]
     return pl.concat(found)["contract_id"].drop_nulls().unique().sort().to_list()
 
 

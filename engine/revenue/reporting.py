@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.adopted import earned
 from engine.revenue.frames import MONEY, TEXT, Books, shaped
 from engine.revenue.rates import RATE, rate_table, translated, with_rate
 from engine.revenue.records import Records
@@ -57,7 +58,7 @@ def told_to_the_group(books: Books, records: Records, context: Context) -> tuple
 def _in_functional(books: Books, asked: pl.DataFrame, context: Context) -> pl.DataFrame:
     """Return contract × period in the functional currency: revenue of the period, balances at its end, the period's last day."""
     revenue = (
-        books.extra["translated"]
+        earned(books.extra["translated"])
         .filter(~pl.col("is_planned"))
         .group_by("contract_id", "period")
         .agg(pl.col("functional_amount").sum().alias("earned"))

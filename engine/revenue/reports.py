@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.adopted import earned
 from engine.revenue.blocks import Block, each_block
 from engine.revenue.controls import (
     allocation_findings,
@@ -105,7 +106,7 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     theirs, posted = records.frame("revenue_schedule_line"), posted_revenue(records.frame("journal_line"), records.frame("account"))
     if theirs.height:
         amendments = _amendments(records)
-        judged = explained(compared(theirs, books.performance, books.lines, books.periods), amendments, as_of)
+        judged = explained(compared(theirs, earned(books.performance), books.lines, books.periods), amendments, as_of)
         result.frames["revenue_shadow"] = shadow_rows(judged).lazy()
         result.findings += _some(*shadow_findings(judged, amendments))
         whole_cause = judged.filter(pl.col("cause").is_in(["missed_amendment", "ssp_version"])).select("contract_line_id")
@@ -119,7 +120,7 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     result.frames["out_of_period"] = register.lazy()
     result.findings += _some(register_findings(register))
     if posted.height:
-        differing = posted_differences(posted, books.performance, judged)
+        differing = posted_differences(posted, earned(books.performance), judged)
         result.frames["posted_shadow"] = differing.lazy()
         running = books.periods.filter((pl.col("start_date") <= as_of) & (pl.col("end_date") > as_of))["period"].unique()
         awaited = pl.col("period").is_in(running.implode()) & (pl.col("posted") == 0)

@@ -23,7 +23,7 @@ ACCOUNT_ROLES: Final = (
     "revenue", "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability",
     "loss_provision", "cost_of_revenue", "unbilled_receivable", "tax_payable", "allowance", "credit_loss_expense",
     "intercompany", "rounding", "contract_cost_asset", "contract_cost_expense", "return_asset", "inventory", "payable",
-    "interest_income", "interest_expense", "fx", "cash", "customer_payment_asset",
+    "interest_income", "interest_expense", "fx", "cash", "customer_payment_asset", "opening_equity",
 )  # fmt: skip
 """Roles of ledger accounts; `cost_asset` is another word for `contract_cost_asset`."""
 
@@ -40,8 +40,30 @@ class Assignment(Strict):
     nature: Literal["right_to_access", "right_to_use"] | None = None
 
 
+class PolicyChange(Strict):
+    """What a version changes for contracts signed before it (ASC 250): nothing (`new_facts`), or all of them from its first day.
+
+    A change in an estimate is caught up in the period of the change (250-10-45-17). A change of principle goes through opening
+    equity, with the periods before restated (`retrospective`) or not (`modified_retrospective`; 250-10-45-5 to 45-8). The
+    correction of an error restates the periods it is of (250-10-45-23).
+    """
+
+    kind: Literal["new_facts", "estimate", "principle", "error"]
+    transition: Literal["retrospective", "modified_retrospective"] | None = None
+    reason: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _has_its_transition(self) -> PolicyChange:
+        if (self.kind == "principle") != (self.transition is not None):
+            raise ValueError("a change of principle names its transition, and only that does")
+        return self
+
+
 class RevenuePolicy(TablePolicy):
-    """How each promise is recognized: a table giving timing, measure and convention; settings; accounts."""
+    """How each promise is recognized: a table giving timing, measure and convention; settings; accounts.
+
+    `change` says what a later version of the policy is for contracts signed before its first day.
+    """
 
     policy: Literal["revenue"]
     item: Literal["obligation"] = "obligation"
@@ -49,6 +71,7 @@ class RevenuePolicy(TablePolicy):
     accounts: dict[str, str] = pydantic.Field(default_factory=dict)
     assign: dict[str, Assignment] = pydantic.Field(default_factory=dict)
     second_book: dict[str, Any] = pydantic.Field(default_factory=dict)
+    change: PolicyChange | None = None
 
     def settings_of(self, key: str) -> RevenueSettings:
         """Return the settings of a contract or line that has overrides; raises pydantic.ValidationError when they are wrong."""

@@ -94,7 +94,25 @@ def test_a_revenue_change_says_as_what(policy: Any, folder: Path) -> None:
     approved(policy, folder)
     (folder / "rev.yaml").write_text(REVENUE.replace("collectible: presumed}", "collectible: presumed}\n  proration: monthly_even"))
     assert "does not say as what" in str(policy("propose", str(folder), "--as", "Ada").exception)
-    assert policy("propose", str(folder), "--as", "Ada", "--change", "estimate").exit_code == 0
+    refused = policy("propose", str(folder), "--as", "Ada", "--change", "estimate").exception
+    assert "says estimate, and the revenue policy does not: it is altered in place, as if it had always been so." in str(refused)
+
+
+def test_what_a_revenue_change_is_said_to_be_stands_in_the_policy(policy: Any, folder: Path) -> None:
+    (folder / "rev.yaml").write_text(REVENUE)
+    approved(policy, folder)
+    (folder / "rev.yaml").write_text(REVENUE.replace("item: obligation", "item: obligation\neffective_to: 2026-06-30"))
+    later = REVENUE.replace("effective_from: 1900-01-01", "effective_from: 2026-07-01")
+    (folder / "rev-2.yaml").write_text(later.replace("presumed}\n", "presumed}\n  proration: monthly_even\n"))
+
+    def propose(*more: str) -> Any:
+        return policy("propose", str(folder), "--as", "Ada", *more)
+
+    assert "says error, and the revenue policy does not: new_facts." in str(propose("--change", "error").exception)
+    (folder / "rev-2.yaml").write_text((folder / "rev-2.yaml").read_text() + "change: {kind: principle, transition: retrospective}\n")
+    wrong = propose("--change", "principle", "--transition", "modified_retrospective").exception
+    assert "says principle, modified_retrospective, and the revenue policy does not: principle." in str(wrong)
+    assert propose("--change", "principle", "--transition", "retrospective").exit_code == 0
 
 
 def test_a_run_may_demand_the_version_approved_last(policy: Any, folder: Path, tmp_path: Path) -> None:
