@@ -52,10 +52,18 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def _findings(earlier: Path, later: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    before, after = (_read(each / "findings.parquet").select(_FINDING) for each in (earlier, later))
-    opened = after.join(before, on="finding_id", how="anti").sort("rule", "entity_id", nulls_last=True)
-    closed = before.join(after, on="finding_id", how="anti").sort("rule", "entity_id", nulls_last=True)
+    before, after = (pl.scan_parquet(each / "findings.parquet") for each in (earlier, later))
+    try:
+        opened, closed = pl.collect_all([_without(after, before), _without(before, after)])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"The findings of {earlier.name} or {later.name} cannot be read.", "Run the snapshot again.") from error
     return opened.to_dicts(), closed.to_dicts()
+
+
+def _without(these: pl.LazyFrame, those: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the findings of one run that another does not have; of the others only the id is read."""
+    own = these.select("finding_id").join(those.select("finding_id"), on="finding_id", how="anti").collect()["finding_id"]
+    return these.filter(pl.col("finding_id").is_in(own.implode())).select(_FINDING).sort("rule", "entity_id", nulls_last=True)
 
 
 def _kpis(earlier: Path, later: Path) -> list[dict[str, Any]]:

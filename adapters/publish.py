@@ -25,6 +25,9 @@ from engine.errors import StoreError
 
 MANIFEST = "manifest.json"
 INPUTS = "inputs"
+SUMMARIES = ".summaries"
+"""Where sums over runs are kept beside them, by run; they can be made again at any time."""
+
 _PARTIAL = ".partial-"
 
 # Fixed, so that the bytes do not depend on how many threads wrote them.

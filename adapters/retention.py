@@ -11,13 +11,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.publish import MANIFEST
+from adapters.publish import MANIFEST, SUMMARIES
 from adapters.snapshot import SNAPSHOT_FILE
 from adapters.store.attachments import forget_attachments, remove_files
 from adapters.store.audit import Actor, now, record
 from adapters.store.database import Store
 from adapters.store.permissions import require
-from adapters.store.tables import Approval, Case, CaseEvent, LegalHold, PeriodClose, Purging, Run
+from adapters.store.tables import Approval, Case, CaseEvent, CaseText, LegalHold, PeriodClose, Purging, Run
 from engine.errors import StoreError, UsageError
 from engine.policy.kinds.retention import RetentionPolicy
 from engine.policy.loaded import PolicySet
@@ -152,6 +152,7 @@ def _forget_case(session: Session, case_id: str) -> dict[str, object]:
     session.execute(sa.insert(Purging).values(case_id=case_id))
     session.execute(sa.delete(CaseEvent).where(CaseEvent.case_id == case_id))
     session.execute(sa.delete(Approval).where(Approval.subject == case_id))
+    session.execute(sa.delete(CaseText).where(CaseText.case_id == case_id))
     session.execute(sa.delete(Case).where(Case.case_id == case_id))
     session.execute(sa.delete(Purging).where(Purging.case_id == case_id))
     return kept
@@ -161,6 +162,7 @@ def _folders(runs: Sequence[Run], out: Path) -> list[Path]:
     """Return the folders of what was purged that are still there; only those that are a run's or a snapshot's."""
     found = [out / each.run_id for each in runs if each.purged_at is not None and (out / each.run_id / MANIFEST).is_file()]
     snapshots = {str(each.came_from["snapshot"]) for each in runs if each.evidence_purged_at is not None and each.came_from.get("snapshot")}
+    found += [each for run in runs if run.purged_at is not None and (each := out / SUMMARIES / run.run_id).is_dir()]
     return [*found, *(Path(each) for each in sorted(snapshots) if (Path(each) / SNAPSHOT_FILE).is_file())]
 
 

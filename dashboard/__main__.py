@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 from adapters.store.database import STORE_VARIABLE
-from dashboard.views.workspace import OUT_VARIABLE, POLICIES_VARIABLE
+from dashboard.views.summaries import prepare
+from dashboard.views.workspace import OUT_VARIABLE, POLICIES_VARIABLE, Workspace, find_runs
 from engine.errors import TieoutError
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +26,13 @@ def run_nights(folder: Path, out: Path) -> None:
         outcome = run_snapshot(night, previous=previous, out=out)
         print(f"{night.name}  run {outcome.run_id}  {'made' if outcome.is_new else 'stands already'}", flush=True)
         previous = night
+
+
+def _prepare() -> None:
+    """Make the sums of the latest run, so that nobody waits for them; a run or store that fails tells so on its page."""
+    with contextlib.suppress(TieoutError):
+        for run in find_runs(Workspace.from_environment())[:1]:
+            prepare(run)
 
 
 def command(port: int, address: str) -> list[str]:
@@ -62,6 +71,7 @@ def main() -> int:
     os.environ[OUT_VARIABLE] = str(given.out.resolve())
     if given.policies:
         os.environ[POLICIES_VARIABLE] = str(given.policies.resolve())
+    _prepare()
     print(f"The dashboard is at http://{given.address}:{given.port} (Ctrl+C ends it).", flush=True)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     # The server takes this process's place, so that whoever ends it ends the server.

@@ -27,13 +27,13 @@ class BoardLine:
     blocks: bool
 
 
-def output(run_dir: Path, name: str) -> pl.DataFrame | None:
-    """Return an output of a run, or None when the run has none of that name."""
+def output(run_dir: Path, name: str, *columns: str) -> pl.DataFrame | None:
+    """Return an output of a run, or some columns of it, or None when the run has none of that name."""
     path = run_dir / f"{name}.parquet"
     if not path.is_file():
         return None
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, columns=list(columns) or None)
     except pl.exceptions.PolarsError as error:
         raise StoreError(f"The file {name}.parquet of the run {run_dir.name} is damaged.", "Run its snapshot again.") from error
 
@@ -45,7 +45,7 @@ def board(session: Session, run_dir: Path, scope: str, period: str, policy: Clos
     lines += _sources(manifest)
     lines.append(_freshness(manifest, period, policy))
     lines.append(_tie_outs(output(run_dir, "reconciliations"), period, policy))
-    lines.append(_entries(output(run_dir, "journal"), period))
+    lines.append(_entries(output(run_dir, "journal", "period", "batch_id"), period))
     held = output(run_dir, "held")
     count = 0 if held is None else held.select("file", "row").unique().height
     lines.append(BoardLine("rows held", f"{count:,}" if count else "none", count > 0))

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from adapters.sight import shows_cost
 from adapters.store.audit import RUNNER, now
+from adapters.store.case_search import count_values, write_texts
 from adapters.store.tables import Case, CaseEvent, Run
 from engine.findings import SEVERITIES
 from engine.hashing import ID_LENGTH, hash_columns
@@ -30,7 +31,7 @@ _OWN: Final = ("tieout", "agreed")
 
 _STATE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "case_id": pl.String(), "state": pl.String(), "severity": pl.String(), "amount": pl.Decimal(38, 6), "rule": pl.String(),
-    "kind": pl.String(), "systems": pl.String(), "expires_on": pl.Date(),
+    "kind": pl.String(), "systems": pl.String(), "expires_on": pl.Date(), "assignee": pl.String(),
 }  # fmt: skip
 
 # Rows that are held at a time: a large run's findings do not stand in memory a second time.
@@ -65,6 +66,7 @@ def move_cases(session: Session, run: Run, manifest: Mapping[str, Any], findings
         events = []
         counts["resolved"] += _resolve(session, run, part.to_dicts(), manifest, events)
         _note(session, events)
+    count_values(session, run.scope, told)
     return {name: count for name, count in counts.items() if count}
 
 
@@ -74,7 +76,7 @@ def _note(session: Session, events: Rows) -> None:
 
 
 def _known(session: Session, scope: str) -> pl.DataFrame:
-    columns = [Case.case_id, Case.state, Case.severity, Case.amount, Case.rule, Case.kind, Case.systems, Case.expires_on]
+    columns = [Case.case_id, Case.state, Case.severity, Case.amount, Case.rule, Case.kind, Case.systems, Case.expires_on, Case.assignee]
     rows = session.execute(sa.select(*columns).where(Case.scope == scope)).all()
     return pl.DataFrame([tuple(row) for row in rows], schema=_STATE_SCHEMA, orient="row")
 
@@ -105,11 +107,13 @@ def _open(session: Session, run: Run, rows: Rows, events: Rows) -> int:
         events.append(_event(run, row["case_id"], "opened", None, {"state": state, "severity": row["severity"]}))
     if made:
         session.execute(sa.insert(Case), made)
+        write_texts(session, made, known=False)
     return len(made)
 
 
 def _see_again(session: Session, run: Run, rows: Rows, counts: dict[str, int], events: Rows) -> None:
     changes: Rows = []
+    texts: Rows = []
     for row in rows:
         change = _told(run, row) | {"case_id": row["case_id"]}
         before = row["state"]
@@ -127,6 +131,7 @@ def _see_again(session: Session, run: Run, rows: Rows, counts: dict[str, int], e
             shown = {"severity": row["severity_before"], "amount": _text(row["amount"])}
             now_shown = {"severity": row["severity"], "amount": _text(row["amount_at_risk"])}
             events.append(_event(run, row["case_id"], "worsened", shown, now_shown))
+        texts.append(change | {"entity_id": row["entity_id"], "assignee": row["assignee"]})
         changes.append(change | {"is_reopened": int(after == OPEN and before in ("resolved", *CLOSED_BY_PEOPLE))})
     if not changes:
         return
@@ -137,6 +142,7 @@ def _see_again(session: Session, run: Run, rows: Rows, counts: dict[str, int], e
     update = sa.update(table).where(table.c.case_id == sa.bindparam("b_case_id")).values(
         **values, reopened=table.c.reopened + sa.bindparam("b_is_reopened"), resolved_on=None
     )  # fmt: skip
+    write_texts(session, texts, known=True)
     session.execute(update, [{f"b_{name}": value for name, value in each.items()} for each in changes])
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from adapters.store.audit import Actor, now, record
+from adapters.store.case_search import write_text
 from adapters.store.permissions import require
 from adapters.store.tables import Approval, Case, CaseEvent
 from engine.errors import UsageError
@@ -175,6 +176,8 @@ def _change(session: Session, actor: Actor, case: Case, action: str, changes: di
     before = {name: _text(getattr(case, name)) for name in changes}
     for name, value in changes.items():
         setattr(case, name, value)
+    if "assignee" in changes:
+        write_text(session, case)
     after = {name: _text(getattr(case, name)) for name in changes}
     event = CaseEvent(case_id=case.case_id, at=now(), actor=actor.name, identity=actor.identity, action=action, run_id=None)
     event.before, event.after, event.comment = before, after, text

@@ -171,6 +171,26 @@ class Approval(Base):
     comment: Mapped[str | None] = mapped_column(sa.Text)
 
 
+class CaseText(Base):
+    """What a case is searched by, in small letters; narrow, so that a search reads little."""
+
+    __tablename__ = "case_text"
+
+    case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    text: Mapped[str] = mapped_column(sa.Text)
+
+
+class CaseValue(Base):
+    """A value that a filter of the queue offers, and how many findings of the last night had it."""
+
+    __tablename__ = "case_value"
+
+    scope: Mapped[str] = mapped_column(sa.String(200), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
+    count: Mapped[int]
+
+
 class Attachment(Base):
     """A file that belongs to a case; its bytes lie beside the runs under their hash."""
 

@@ -8,6 +8,7 @@ import polars as pl
 import streamlit as st
 
 from adapters.publish import read_manifest
+from dashboard.components.policy_approval import show_weights
 from dashboard.components.policy_edit import show_changes_of, show_editor
 from dashboard.components.shell import Here, empty
 from dashboard.components.tables import small_table
@@ -15,6 +16,7 @@ from dashboard.views.plain import plain
 from dashboard.views.policies import RULES, find_policy, rules_of, table_of, text_of
 from dashboard.views.policy_edit import grid_of
 from dashboard.views.tables import Column
+from engine.policy.kinds.table import TablePolicy
 from engine.policy.loaded import PolicySet
 
 
@@ -52,6 +54,8 @@ def show_policy(here: Here, policies: PolicySet, file: str) -> None:
         with rules:
             found = rules_of(loaded)
             small_table(pl.DataFrame(found, infer_schema_length=None), RULES, "This policy has settings only.")
+            if found and isinstance(loaded.policy, TablePolicy) and here.person.sight.is_whole:
+                show_weights(here, file, found)
         with table:
             cells = table_of(loaded)
             cells = grid_of(text_of(loaded)) if cells is None else cells

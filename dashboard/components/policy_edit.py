@@ -9,10 +9,12 @@ import streamlit as st
 
 from adapters.policy_edit import digest, read_text
 from dashboard.components.acts import act, tell
+from dashboard.components.policy_approval import asked_once, show_sections
 from dashboard.components.shell import RUN, Here, empty
 from dashboard.components.tables import small_table
 from dashboard.views import actions
 from dashboard.views.plain import plain
+from dashboard.views.policy_approval import money_of_draft
 from dashboard.views.policy_edit import changes, checked_text, grid_of, run_again, save, tests_beside, text_with
 from dashboard.views.tables import Column
 from engine.errors import TieoutError
@@ -86,6 +88,14 @@ def _acts(here: Here, file: str, draft: str, basis: str, *, blocked: bool) -> No
     if rerun.button("Run again", disabled=not may_run, key=f"policy:{file}:run", width="stretch", help="The shown run's snapshot, with the policies as they are saved."):  # noqa: E501
         _run_again(here)
     undo.button("Undo", key=f"policy:{file}:undo", width="stretch", on_click=_forget, args=(draft, basis))
+    if not blocked and here.person.sight.is_whole:
+        text = str(st.session_state[draft])
+        moved = asked_once(
+            f"policy:{file}:money:{digest(text)[:12]}", "See the money", lambda: money_of_draft(here.workspace, here.run, file, text),
+            "Deciding by both texts…",
+        )  # fmt: skip
+        if moved:
+            show_sections(moved)
     found = st.session_state.get(f"policy:{file}:tests")
     if found is not None:
         if found:

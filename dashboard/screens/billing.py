@@ -9,6 +9,7 @@ from dashboard.components.charts import bars
 from dashboard.components.decision import show_decision
 from dashboard.components.shell import empty, page
 from dashboard.components.tables import opened_tabs, small_table
+from dashboard.components.unblock import show_unblock
 from dashboard.views.billing import AGES, ALL, HELD, READY, ageing, decisions, is_held, is_ready, items, reasons
 from dashboard.views.tables import Column, Query
 
@@ -27,7 +28,10 @@ with page("Billing", "What the policies let us invoice, what they hold and why."
         small_table(reasons(frame), labels, "Nothing is held.")
     largest = Query(sort="amount_unbilled", descending=True)
     tabs = {"Ready": (is_ready(), READY), "Held": (is_held(), HELD), "All items": (None, ALL)}
-    for title in opened_tabs(list(tabs), "billing:tab"):
+    for title in opened_tabs([*tabs, "Unblock"], "billing:tab"):
+        if title == "Unblock":
+            show_unblock(here)
+            continue
         where, columns = tabs[title]
         name = title.split(" ", maxsplit=1)[0].lower()
         chosen = browse(items(here.run, frame, columns, where), name, usual=largest, key="key", nothing=f"{title}: nothing.")

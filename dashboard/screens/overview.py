@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.baseline import show_baseline
 from dashboard.components.changes import show_changes
 from dashboard.components.figures import show_figure, show_figures
 from dashboard.components.queue import show_queue
@@ -21,6 +22,7 @@ with page("Overview") as here:
     else:
         chosen = show_figures(found)
         show_figure(here, [each for each in found if each.kpi == chosen])
+    show_baseline(here)
     st.subheader("Since the last run")
     before = run_before(here.runs, here.run)
     if before is None:

@@ -17,10 +17,11 @@ from adapters.safe_cells import safe_csv
 from adapters.sight import EVERYTHING, Sight
 from adapters.store.attachments import attachments_of, read_attachment
 from adapters.store.audit import Actor
+from adapters.store.case_search import OFFERED, values_of
 from adapters.store.case_work import find_case, history
 from adapters.store.database import Store
 from adapters.store.permissions import require_seen
-from adapters.store.tables import Approval, Case, Money, Run
+from adapters.store.tables import Approval, Case, CaseText, Money, Run
 from dashboard.views.formats import is_currency
 from dashboard.views.policies import load_policies
 from dashboard.views.record import shows_cost_rates
@@ -87,6 +88,7 @@ class CaseRows:
     ) -> None:  # fmt: skip
         """Take the store, whose cases, the policy that tells their SLA, and what the person sees."""
         self._store, self._policy, self._holidays = store, policy, holidays
+        self._sees_all = sight == EVERYTHING
         self._scope, self._mine = scope, (Case.scope == scope, *_seen(sight))
 
     @property
@@ -105,6 +107,10 @@ class CaseRows:
 
     def options(self, name: str) -> list[str]:
         """Return the values of a column that a filter offers."""
+        # Who sees all is offered what stands ready; of people's words there are few, of the others' sight the cases are asked.
+        if self._sees_all and name in OFFERED:
+            with self._store.read() as session:
+                return [each or BLANK for each in values_of(session, self._scope, name, MAX_OPTIONS)]
         column = getattr(Case, name)
         query = sa.select(column, sa.func.count().label("count")).where(*self._mine).group_by(column)
         with self._store.read() as session:
@@ -119,13 +125,15 @@ class CaseRows:
     def _found(self, query: Query) -> sa.Select[Any]:
         found = sa.select(Case).where(*self._mine)
         for name, values in query.filters.items():
-            column = getattr(Case, name)
+            column: Any = getattr(Case, name)
             held = column.in_([each for each in values if each != BLANK])
+            if name == "severity":
+                # As the index of the queue has it.
+                held = Case.gravity.in_([GRAVEST.index(each) for each in values if each in GRAVEST])
             found = found.where(sa.or_(held, column.is_(None), column == "") if BLANK in values else held)
         text = query.search.strip().lower()
         if text:
-            searched = [getattr(Case, each.name) for each in self.columns if each.searched]
-            found = found.where(sa.or_(*(sa.func.lower(each).contains(text, autoescape=True) for each in searched)))
+            found = found.where(Case.case_id.in_(sa.select(CaseText.case_id).where(CaseText.text.contains(text, autoescape=True))))
         return found
 
     def _ordered(self, found: sa.Select[Any], query: Query) -> sa.Select[Any]:
@@ -196,7 +204,7 @@ def case_rows(workspace: Workspace, store: Store, scope: str, sight: Sight = EVE
 def queue_summary(store: Store, scope: str, sight: Sight = EVERYTHING) -> list[dict[str, Any]]:
     """Return by severity, the gravest first, how many cases are open and their money by currency."""
     # Sums of amounts are whole millionths, as they are stored.
-    total_at_risk = sa.type_coerce(sa.func.sum(sa.func.abs(Case.amount)), Money())
+    total_at_risk = sa.type_coerce(sa.func.sum(Case.weight), Money())
     query = sa.select(Case.severity, Case.currency, sa.func.count(), total_at_risk)
     with store.read() as session:
         mine = (Case.scope == scope, Case.state == "open", *_seen(sight))

@@ -59,6 +59,8 @@ def cell(value: Any, kind: str, currency: str | None = None) -> str:
         return "" if kind in ("text", "code", "list") else MISSING
     if kind == "money":
         return money(value, currency) if currency is None or is_currency(currency) else measure(value, currency)
+    if kind in ("number", "count") and isinstance(value, str):
+        return value  # a figure told in its unit
     if kind in ("number", "count"):
         return number(value)
     if kind == "code":

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from adapters.policy_folder import check_policies, policy_files, require_policies
+from adapters.policy_folder import check_policies, policy_files
 from dashboard.views.tables import Column
 from engine.diagnostics import Diagnostic
+from engine.errors import PolicyError
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import LoadedPolicy, PolicySet
 
@@ -32,24 +33,22 @@ def _stamps(folder: Path) -> tuple[tuple[str, int], ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _loaded(folder: Path, _: tuple[tuple[str, int], ...]) -> PolicySet:
-    return require_policies(folder)
-
-
-@functools.lru_cache(maxsize=8)
-def _checked(folder: Path, _: tuple[tuple[str, int], ...]) -> tuple[PolicySet, list[dict[str, Any]]]:
-    policies, diagnostics = check_policies(folder)
-    return policies, [told_diagnostic(each) for each in diagnostics]
+def _checked(folder: Path, _: tuple[tuple[str, int], ...]) -> tuple[PolicySet, list[Diagnostic]]:
+    return check_policies(folder)
 
 
 def load_policies(folder: Path) -> PolicySet:
     """Return the policies of a folder, read again only when a file of it changed. Raises PolicyError when they have mistakes."""
-    return _loaded(folder, _stamps(folder))
+    policies, diagnostics = _checked(folder, _stamps(folder))
+    if any(each.is_error for each in diagnostics):
+        raise PolicyError(f"The policies in {folder} have mistakes.", diagnostics, "Correct them and run again.")
+    return policies
 
 
 def checked_policies(folder: Path) -> tuple[PolicySet, list[dict[str, Any]]]:
     """Return what could be loaded, and every diagnostic with its place and remedy."""
-    return _checked(folder, _stamps(folder))
+    policies, diagnostics = _checked(folder, _stamps(folder))
+    return policies, [told_diagnostic(each) for each in diagnostics]
 
 
 def policies_frame(policies: PolicySet) -> pl.LazyFrame:

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from dashboard.views.summaries import kept
 from dashboard.views.tables import Column
 from dashboard.views.workspace import RunEntry, output
 
@@ -21,9 +22,12 @@ COLUMNS: Final = (
 
 def projects(run: RunEntry) -> pl.LazyFrame | None:
     """Return the projects with their hours and money, in each currency they have."""
+    return None if output(run, "golden/project") is None else kept(run, "projects", _projects).lazy()
+
+
+def _projects(run: RunEntry) -> pl.DataFrame:
     frame = output(run, "golden/project")
-    if frame is None:
-        return None
+    assert frame is not None, "asked before"
     wanted = ["project_id", "name", "manager", "status", "service_line", "budget_hours"]
     frame = frame.select(wanted)
     resources = output(run, "golden/resource")
@@ -35,7 +39,7 @@ def projects(run: RunEntry) -> pl.LazyFrame | None:
     for more in (_hours(run), _money(run)):
         if more is not None:
             frame = frame.join(more, on="project_id", how="left")
-    return _recognized(run, frame).sort("project_id")
+    return _recognized(run, frame).sort("project_id").collect()
 
 
 def _hours(run: RunEntry) -> pl.LazyFrame | None:

@@ -28,6 +28,7 @@ _TOLD: Final = {
 }  # fmt: skip
 
 
+@functools.lru_cache(maxsize=32)
 def find_records(run: RunEntry, identity: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the agreed records whose key is an id, each with its entity.
 
@@ -105,6 +106,7 @@ def _cost_files(folder: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+@functools.lru_cache(maxsize=32)
 def told_of(run: RunEntry, identity: str) -> dict[str, pl.LazyFrame]:
     """Return by output the rows that speak of a record; outputs without any are left out."""
     found: dict[str, pl.LazyFrame] = {}

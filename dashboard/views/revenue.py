@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from dashboard.views.names import names_beside
+from dashboard.views.summaries import kept
 from dashboard.views.tables import Column, FrameRows
 from dashboard.views.workspace import RunEntry, lies, output
 
@@ -61,6 +62,10 @@ def table(run: RunEntry, name: str, columns: Sequence[Column], key: Sequence[str
 
 def waterfall(run: RunEntry) -> pl.DataFrame:
     """Return by currency and period what was recognized and what is planned."""
+    return kept(run, "waterfall", _waterfall)
+
+
+def _waterfall(run: RunEntry) -> pl.DataFrame:
     frame = output(run, "revenue_schedule")
     if frame is None:
         return pl.DataFrame()
@@ -70,6 +75,10 @@ def waterfall(run: RunEntry) -> pl.DataFrame:
 
 def closing_balances(run: RunEntry) -> pl.DataFrame:
     """Return by balance and currency what stands at the end of the last period the run has."""
+    return kept(run, "closing-balances", _closing_balances)
+
+
+def _closing_balances(run: RunEntry) -> pl.DataFrame:
     frame = output(run, "contract_balances")
     if frame is None:
         return pl.DataFrame()

@@ -125,11 +125,12 @@ class Names:
             frame = frame.join(named, on=key, how="left", maintain_order="left").with_columns(pl.coalesce(shown_as, key).alias(shown_as))
         return frame
 
-    def where(self, shown_as: str, holds: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
-        """Return whether what is shown of a row holds: the names are asked, not the rows."""
+    def where(self, shown_as: str, holds: Callable[[pl.Expr], pl.Expr], asked: Sequence[str] = ()) -> pl.Expr:
+        """Return whether what is shown of a row holds: the names are asked, not the rows; nor the ids, where these are `asked` already."""
         key, names = self.of[shown_as]
         ids = _collect(names.filter(holds(pl.col("name"))).select("id"))["id"]
-        return pl.col(key).is_in(ids.implode()) | holds(pl.col(key))
+        named = pl.col(key).is_in(ids.implode()).fill_null(value=False) if ids.len() else pl.lit(value=False)
+        return named if key in asked else named | holds(pl.col(key))
 
 
 class FrameRows:
@@ -220,7 +221,7 @@ class FrameRows:
         if query.search.strip():
             holds = functools.partial(_holds, text=query.search.strip())
             searched = [each.name for each in self.columns if each.searched]
-            held = [self._names.where(each, holds) if each in self._names.of else holds(pl.col(each)) for each in searched]
+            held = [self._names.where(each, holds, searched) if each in self._names.of else holds(pl.col(each)) for each in searched]
             frame = frame.filter(pl.any_horizontal(*held) if held else pl.lit(value=False))
         return frame
 

@@ -35,6 +35,19 @@ class Settlement(Strict):
     holds_days: int | None = pydantic.Field(default=None, ge=1)
 
 
+class Baseline(Strict):
+    """Name the month that later ones are compared with: the time before the tool, or its first month.
+
+    What is stated of it goes before what the store and the KPIs know of it.
+    """
+
+    period: str = pydantic.Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    manual_acts: int | None = pydantic.Field(default=None, ge=0)
+    invoice_days: Decimal | None = pydantic.Field(default=None, ge=0)
+    close_workdays: int | None = pydantic.Field(default=None, ge=0)
+    exceptions: int | None = pydantic.Field(default=None, ge=0)
+
+
 class CasesPolicy(PolicyFile):
     """How cases are worked across nights."""
 
@@ -44,6 +57,7 @@ class CasesPolicy(PolicyFile):
     reason_codes: Words = ("timing", "immaterial", "agreed_with_customer", "duplicate", "system_error", "other")
     waive: Settlement = Settlement()
     write_off: Settlement = Settlement()
+    baseline: Baseline | None = None
 
     def promise(self, severity: str, amount: Decimal | None) -> Promise | None:
         """Return the promise for a case: of those for its severity, the one with the largest amount it reaches."""
