@@ -48,6 +48,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.reconcile $(if $(DATACOMPY),--datacompy $(DATACOMPY))
 	$(BIN)/python -m benchmarks.triage
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.dashboard
 
 clean:
 	rm -rf $(VENV) runs build dist

@@ -70,14 +70,14 @@ def save_text(session: Session, actor: Actor, folder: Path, file: str, text: str
     lines = difflib.unified_diff(before.splitlines(), text.splitlines(), "before", "after", lineterm="", n=1)
     body = {"before": read_as, "after": digest(text), "difference": "\n".join(lines), "text": text}
     record(session, actor, CHANGED, file, body)
-    _write(folder / file, text)
+    write_whole(folder / file, text.encode())
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step: who reads it meanwhile sees the old text or the new one."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a policy file in one step: who reads it meanwhile sees the old content or the new one. Raises UsageError when it cannot."""
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=path.parent, suffix=".partial", delete=False) as handle:
-            handle.write(text)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as handle:
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         Path(handle.name).chmod(path.stat().st_mode)

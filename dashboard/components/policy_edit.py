@@ -8,6 +8,7 @@ import polars as pl
 import streamlit as st
 
 from adapters.policy_edit import digest, read_text
+from adapters.policy_sheet import kept_table
 from dashboard.components.acts import act, tell
 from dashboard.components.policy_approval import asked_once, show_sections
 from dashboard.components.shell import RUN, Here, empty
@@ -15,7 +16,19 @@ from dashboard.components.tables import small_table
 from dashboard.views import actions
 from dashboard.views.plain import plain
 from dashboard.views.policy_approval import money_of_draft
-from dashboard.views.policy_edit import changes, checked_text, grid_of, run_again, save, tests_beside, text_with
+from dashboard.views.policy_edit import (
+    changes,
+    checked_table,
+    checked_text,
+    grid_of,
+    run_again,
+    save,
+    save_rows,
+    table_frame,
+    table_of_frame,
+    tests_beside,
+    text_with,
+)
 from dashboard.views.tables import Column
 from engine.errors import TieoutError
 
@@ -29,6 +42,7 @@ def show_editor(here: Here, file: str) -> None:
     if basis not in st.session_state or draft not in st.session_state:
         st.session_state[draft], st.session_state[basis] = written, digest(written)
     tell()
+    _kept_table(here, file)
     _grid(file, draft)
     st.text_area("Text", key=draft, height=420)
     text = str(st.session_state[draft])
@@ -40,6 +54,31 @@ def show_editor(here: Here, file: str) -> None:
         mistakes = checked_text(here.workspace.policies, file, text)
         _show_mistakes(mistakes)
     _acts(here, file, draft, basis, blocked=text == written or any(each["severity"] == "error" for each in mistakes))
+
+
+def _kept_table(here: Here, file: str) -> None:
+    """Show the table that a policy keeps in a file beside it, to edit and save by itself."""
+    table = kept_table(here.workspace.policies, file)
+    if table is None:
+        return
+    st.markdown(f"**Table in {plain(table.file)}**")
+    config = {name: st.column_config.TextColumn(name, width="medium") for name in table.rows[0]}
+    key = f"policy:{table.file}:sheet:{table.read_as[:12]}"
+    edited = st.data_editor(table_frame(table), num_rows="dynamic", hide_index=True, column_config=config, key=key)
+    rows = table_of_frame(edited)
+    if rows == table.rows:
+        st.caption("As it is saved.")
+        return
+    mistakes = checked_table(here.workspace.policies, table, rows)
+    _show_mistakes(mistakes)
+    wrong = any(each["severity"] == "error" for each in mistakes)
+    may = actions.may(here.person, "change a policy")
+    if st.button("Save the table", type="primary", disabled=wrong or not may, key=f"{key}:save"):
+        store = here.workspace.open_store()
+        try:
+            act(lambda: save_rows(store, here.person, here.workspace.policies, table, rows))
+        finally:
+            store.close()
 
 
 def _grid(file: str, draft: str) -> None:

@@ -212,7 +212,7 @@ def queue_summary(store: Store, scope: str, sight: Sight = EVERYTHING) -> list[d
     found: dict[str, dict[str, Any]] = {name: {"severity": name, "count": 0, "money": {}} for name in GRAVEST}
     for severity, currency, count, total in rows:
         found[severity]["count"] += int(count)
-        if total is not None and is_currency(currency):
+        if total and is_currency(currency):
             found[severity]["money"][currency] = total
     return [each | {"money": dict(sorted(each["money"].items()))} for each in found.values()]
 

@@ -21,11 +21,13 @@ def names_beside(run: RunEntry, frame: pl.LazyFrame) -> Names:
     """Return the names to show as `project`, `customer`, `legal_entity` and `contract` beside the ids a frame has."""
     there = frame.collect_schema().names()
     wanted = {key: named for key, named in _NAMED.items() if key in there and named[0] not in there}
-    return Names({entity: (key, _names(run, key, entity, name)) for key, (entity, name) in wanted.items()})
+    return Names({entity: (key, names_of(run, key, entity, name)) for key, (entity, name) in wanted.items()})
 
 
-def _names(run: RunEntry, key: str, entity: str, name: str) -> pl.LazyFrame:
+def names_of(run: RunEntry, key: str, entity: str, name: str = "name") -> pl.LazyFrame:
+    """Return the names of an entity's records by id (`id`, `name`); the records' own id column where `key` is another."""
     records = output(run, f"golden/{entity}")
+    key = key if key in _NAMED else f"{entity}_id"
     if records is None or name not in records.collect_schema().names():
         return pl.LazyFrame(schema={"id": pl.String(), "name": pl.String()})
     return records.select(pl.col(key).alias("id"), pl.col(name).alias("name")).drop_nulls().unique("id", keep="first", maintain_order=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import tempfile
@@ -45,6 +44,10 @@ LOG: Final = (
     Column("at", "When (UTC)"), Column("proposal", "Proposal", "count"), Column("did", "What"), Column("who", "Who"),
     Column("comment", "Why", width=320), Column("fingerprint", "Version"),
 )  # fmt: skip
+
+
+_KEPT: Final = 8
+_weighed: dict[tuple[Path, str], tuple[RuleWeight, ...]] = {}
 
 
 def actor_of(store: Store, workspace: Workspace, person: Person) -> Actor:
@@ -205,10 +208,15 @@ def log(store: Store) -> tuple[list[dict[str, Any]], str | None]:
     return rows, problem
 
 
-@functools.lru_cache(maxsize=8)
 def _weights(run_folder: Path, policies: PolicySet) -> tuple[RuleWeight, ...]:
-    manifest = read_manifest(run_folder)
-    return tuple(weigh_rules(golden_of(run_folder, manifest), policies, run_context(manifest, policies)))
+    """Return what every rule decides of a run's records, weighed once for each text of the policies."""
+    asked = (run_folder, policies.fingerprint)
+    if asked not in _weighed:
+        manifest = read_manifest(run_folder)
+        while len(_weighed) >= _KEPT:
+            _weighed.pop(next(iter(_weighed)))
+        _weighed[asked] = tuple(weigh_rules(golden_of(run_folder, manifest), policies, run_context(manifest, policies)))
+    return _weighed[asked]
 
 
 def weighed(workspace: Workspace, run: RunEntry, file: str, rules: Sequence[dict[str, Any]]) -> tuple[pl.DataFrame, pl.DataFrame]:

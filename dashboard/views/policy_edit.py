@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from adapters.policy_edit import changes_of, check_text, save_text, table_rows, with_table
+from adapters.policy_sheet import KeptTable, check_table, save_table
 from adapters.policy_tests import TestOutcome, find_test_files, run_tests
 from adapters.run import run_snapshot
 from adapters.store.database import Store
@@ -44,6 +45,29 @@ def save(store: Store, person: Person, folder: Path, file: str, text: str, read_
     with store.write() as session:
         save_text(session, person.actor(), folder, file, text, read_as)
     return f"{file} is saved. The shown run was made before; run again to see what changes."
+
+
+def table_frame(table: KeptTable) -> pl.DataFrame:
+    """Return the rows of a table beside its policy as a grid to edit."""
+    return pl.DataFrame(table.rows[1:], schema=dict.fromkeys(table.rows[0], pl.String), orient="row")
+
+
+def table_of_frame(grid: pl.DataFrame) -> list[list[str]]:
+    """Return an edited grid as rows with the header first; rows that were left empty are left out."""
+    rows = [[(cell or "").strip() for cell in row] for row in grid.rows()]
+    return [grid.columns, *(row for row in rows if any(row))]
+
+
+def checked_table(folder: Path, table: KeptTable, rows: list[list[str]]) -> list[dict[str, Any]]:
+    """Return the diagnostics that other rows of a table would bring, each with its place."""
+    return [told_diagnostic(each) for each in check_table(folder, table, rows)]
+
+
+def save_rows(store: Store, person: Person, folder: Path, table: KeptTable, rows: list[list[str]]) -> str:
+    """Write a table beside its policy; returns what was done. Who may not, a mistake, or a change by another refuses it."""
+    with store.write() as session:
+        save_table(session, person.actor(), folder, table, rows)
+    return f"{table.file} is saved. The shown run was made before; run again to see what changes."
 
 
 def changes(store: Store, file: str) -> list[dict[str, Any]]:

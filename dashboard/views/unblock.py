@@ -9,16 +9,16 @@ import polars as pl
 
 from adapters.sight import seen_contracts
 from adapters.unblock import unblock
-from dashboard.views.names import names_beside
-from dashboard.views.tables import Column
+from dashboard.views.names import names_beside, names_of
+from dashboard.views.tables import Column, Names
 from dashboard.views.workspace import RunEntry
 
 MOST: Final = 50
 
 COLUMNS: Final = (
-    Column("amount", "Releases", "money"), Column("action", "What to do", width=330), Column("project", "Project"),
+    Column("amount", "Releases", "money"), Column("action", "What to do", width=220), Column("project", "Project", width=230),
     Column("contract", "Contract"),
-    Column("manager", "For"), Column("items", "Items", "count"), Column("held_by", "Held by", "list"), Column("such_as", "Such as", "list"),
+    Column("who", "For"), Column("items", "Items", "count"), Column("held_by", "Held by", "list"), Column("such_as", "Such as", "list"),
 )  # fmt: skip
 
 
@@ -35,4 +35,5 @@ def actions_of(run: RunEntry) -> pl.DataFrame:
     if not rows:
         return pl.DataFrame()
     frame = pl.DataFrame(rows[:MOST], infer_schema_length=None, schema_overrides={"project_id": pl.String, "contract_id": pl.String})
-    return names_beside(run, frame.lazy()).beside(frame.lazy()).collect()
+    names = names_beside(run, frame.lazy()).of | {"who": ("manager", names_of(run, "manager", "resource"))}
+    return Names(names).beside(frame.lazy().with_columns(pl.col("manager").cast(pl.String))).collect()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import sqlalchemy as sa
 
-from adapters.store.audit import verify
+from adapters.authoring.governance import propose_folder
+from adapters.store.audit import Actor, verify
 from adapters.store.case_work import history
+from adapters.store.policy_versions import decide
 from adapters.store.tables import Case
 from dashboard.views.workspace import Workspace, find_runs
 from tests.journeys.conftest import ANNA, BEN, Visit
@@ -46,31 +50,72 @@ def test_a_cause_is_triaged_assigned_and_waived_with_approval(firm: Workspace, v
     store.close()
 
 
-def test_a_rule_is_edited_its_mistakes_are_seen_saved_and_run_again(firm: Workspace, visit: Visit) -> None:
-    before = len(find_runs(firm))
-    path = firm.policies / "ownership" / "contract.yaml"
+def approve_as_they_stand(firm: Workspace) -> int:
+    """Have the policies approved as they stand, and return the number of that version."""
+    store = firm.open_store()
+    with store.write() as session:
+        anna, ben = (Actor(name, "signed_in", frozenset({role})) for name, role in ((ANNA, "preparer"), (BEN, "approver")))
+        request, _ = propose_folder(session, anna, firm.policies, None, kind_of_change=None, transition=None, comment="As we began")
+        decide(session, ben, request, approve=True, text="As we began")
+        number = request.approval_id
+    store.close()
+    return number
+
+
+def test_a_rule_is_edited_weighed_proposed_approved_by_another_run_and_rolled_back(firm: Workspace, visit: Visit) -> None:
+    first, before = approve_as_they_stand(firm), len(find_runs(firm))
+    path = firm.policies / "billing" / "bill-time.yaml"
     text = path.read_text(encoding="utf-8")
     anna = visit(ANNA)
-    anna.opens("policies?record=ownership/contract.yaml")
+    anna.opens("policies?record=billing/bill-time.yaml")
     anna.turns_to("Edit")
     box = anna.page.get_by_label("Text", exact=True)
     assert not anna.page.get_by_role("button", name="Save").is_enabled()
-    box.fill(text.replace("entity: contract", "entity: contrakt"))
+    box.fill(text.replace("not(approved), null |", "-                   |", 1))
     box.press("Control+Enter")
-    anna.sees("contrakt")
-    anna.page.get_by_text("Line ").first.wait_for()
-    anna.keeps("rule-with-a-mistake")
+    # The witness: a record that shows what the table would do.
+    anna.sees("never decides: earlier rules take each of its records; a record with status")
+    anna.keeps("rule-with-a-witness")
+    box.fill(text.replace("decision: [billable,", "decisions: [billable,", 1))
+    box.press("Control+Enter")
+    anna.sees(re.compile(r"^Line [0-9]+, column"))
     assert not anna.page.get_by_role("button", name="Save").is_enabled()
-    box.fill(text.replace("owner: ", "owner: the ", 1))
+    box.fill(text.replace("> 120", "> 10", 1))
     box.press("Control+Enter")
     anna.sees("No mistake.")
+    anna.presses("See the money")
+    anna.sees(re.compile(r"Moves [0-9,]+\.[0-9]{2} EUR"))
+    anna.keeps("rule-with-its-money")
     anna.presses("Save")
     anna.sees("is saved")
-    assert "owner: the " in path.read_text(encoding="utf-8")
+    anna.turns_to("Propose")
+    anna.sees("is not approved")
+    anna.page.get_by_label("Why").fill("Old time is looked at sooner")
+    anna.presses("Propose")
+    anna.sees("who is not anna@firm.example")
+    anna.turns_to("To approve")
+    anna.sees("Old time is looked at sooner")
+    assert not anna.page.get_by_role("button", name="Approve").is_enabled()
+    ben = visit(BEN)
+    ben.opens("policies")
+    ben.turns_to("To approve")
+    ben.sees(re.compile(r"Moves [0-9,]+\.[0-9]{2} EUR"))
+    ben.keeps("proposal-waits")
+    ben.presses("Approve")
+    ben.sees(f"Proposal {first + 1} is approved.")
+    anna.opens("policies?record=billing/bill-time.yaml")
+    anna.turns_to("Edit")
     anna.presses("Run again")
     anna.page.get_by_text("as the shown run used it").wait_for()
-    anna.keeps("rule-run-again")
     assert len(find_runs(firm)) == before + 1
+    anna.turns_to("Log")
+    anna.sees("The log is whole.")
+    anna.page.get_by_role("combobox", name="Version").click()
+    anna.page.get_by_role("option", name=f"Proposal {first},").click()
+    anna.presses("Roll back")
+    anna.sees(f"is as of proposal {first} again")
+    anna.keeps("rolled-back")
+    assert path.read_text(encoding="utf-8") == text
 
 
 def test_a_journal_line_is_traced_to_a_row_of_a_timesheet(firm: Workspace, visit: Visit) -> None:
