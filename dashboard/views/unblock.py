@@ -35,5 +35,5 @@ def actions_of(run: RunEntry) -> pl.DataFrame:
     if not rows:
         return pl.DataFrame()
     frame = pl.DataFrame(rows[:MOST], infer_schema_length=None, schema_overrides={"project_id": pl.String, "contract_id": pl.String})
-    names = names_beside(run, frame.lazy()).of | {"who": ("manager", names_of(run, "manager", "resource"))}
+    names = {**names_beside(run, frame.lazy()).of, "who": ("manager", names_of(run, "manager", "resource"))}
     return Names(names).beside(frame.lazy().with_columns(pl.col("manager").cast(pl.String))).collect()
