@@ -9,12 +9,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 from sqlalchemy.orm import Session
 
 from adapters.policy_edit import CHANGED, write_whole
 from adapters.policy_folder import check_policies, read_policy_texts, read_sheets
+from adapters.reading.workbook import sheet_with_rows
 from adapters.store.audit import Actor, record
 from adapters.store.permissions import require
 from engine.diagnostics import Diagnostic
@@ -93,29 +93,8 @@ def save_table(session: Session, actor: Actor, folder: Path, table: KeptTable, r
     diagnostics = check_table(folder, table, rows)
     if any(each.is_error for each in diagnostics):
         raise PolicyError(f"{table.file} would have mistakes.", diagnostics, "Correct them first; nothing was changed.")
-    made = after.encode() if path.suffix == ".csv" else _workbook_with(content, table, rows)
+    made = after.encode() if path.suffix == ".csv" else sheet_with_rows(content, table.sheet, rows)
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1)
     body = {"before": table.read_as, "after": hashlib.sha256(made).hexdigest(), "difference": "\n".join(lines), "text": after}
     record(session, actor, CHANGED, table.file, body)
     write_whole(path, made)
-
-
-def _workbook_with(content: bytes, table: KeptTable, rows: Table) -> bytes:
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(content))
-        sheet = book[table.sheet]
-    except (KeyError, BadZipFile, ValueError, OSError) as error:
-        raise UsageError(f"The workbook {table.file} cannot be written.", "Save it anew in its own program.") from error
-    for place in range(1, max(sheet.max_row, len(rows)) + 1):
-        row = rows[place - 1] if place <= len(rows) else [""] * len(rows[0])
-        for column, text in enumerate(row, start=1):
-            cell = sheet.cell(place, column)
-            cell.value = text or None
-            if text:
-                # A text stays a text, whatever it begins with.
-                cell.data_type = "s"
-    target = io.BytesIO()
-    book.save(target)
-    return target.getvalue()

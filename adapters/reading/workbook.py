@@ -18,6 +18,7 @@ import polars as pl
 
 from adapters.reading.header import MAX_COLUMNS, column_names, duplicate_name
 from adapters.reading.table import ROW, HeldRow, RawTable, Reading, ReadOptions, failed, file_failure, held_row, limited
+from engine.errors import UsageError
 
 MAX_UNPACKED: Final = 2_000_000_000
 """Bytes a workbook may have when unpacked; a small file that unpacks to more is made to fill memory."""
@@ -332,6 +333,26 @@ def write_tables(sheets: Sequence[TableSheet], hidden: Sequence[Sequence[str]] =
         for column, text in enumerate(hidden_row, start=1):
             cell = kept.cell(number, column)
             cell.value, cell.data_type = text, "s"
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def sheet_with_rows(data: bytes, name: str, rows: Sequence[Sequence[str]]) -> bytes:
+    """Return a workbook with other rows of text in one sheet; everything else of it stays. Raises UsageError when it has no such sheet."""
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(data))
+        sheet = book[name]
+    except (KeyError, zipfile.BadZipFile, ValueError, OSError) as error:
+        raise UsageError(f"The workbook has no sheet {name} that can be written.", "Save it anew in its own program.") from error
+    for place in range(1, max(sheet.max_row, len(rows)) + 1):
+        row = rows[place - 1] if place <= len(rows) else [""] * len(rows[0])
+        for column, text in enumerate(row, start=1):
+            cell = sheet.cell(place, column)
+            cell.value = text or None
+            if text:
+                # A text stays a text, whatever it begins with.
+                cell.data_type = "s"
     target = io.BytesIO()
     book.save(target)
     return target.getvalue()
