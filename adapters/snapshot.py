@@ -96,10 +96,12 @@ def load_snapshot_file(root: Path) -> SnapshotFile:
     try:
         snapshot = SnapshotFile.model_validate(document.value)
     except pydantic.ValidationError as error:
-        each = error.errors()[0]
-        place = ".".join(map(str, each["loc"]))
-        line = document.span_of(list(each["loc"])).line
-        raise SnapshotError(f"{path}:{line}: '{place}': {each['msg']}.", "Correct this setting.") from error
+        mistakes = sorted(
+            (document.span_of(list(each["loc"])).line, ".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()
+        )
+        told = "; ".join(f"{path}:{line}: '{place}': {message}" for line, place, message in mistakes)
+        remedy = "Correct this setting." if len(mistakes) == 1 else "Correct these settings."
+        raise SnapshotError(f"{told}.", remedy) from error
     problem = check_schema_version(snapshot.schema_version)
     if problem is not None:
         raise SnapshotError(f"{path}: {problem}.", "Use a version of Tieout that knows it, or export again.")
