@@ -20,7 +20,7 @@ def left_to_post(entries: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFr
     `entries`: what the positions of today give (entries.JOURNAL). `posted`: the same columns of earlier approved
     batches, empty when there are none. An entry of an approved batch is not proposed again; where the sum of a contract's
     approved batches by account differs today, the difference posts on the first day of the first open period after them.
-    `periods`: PERIODS; `calendars`: contract_id, calendar.
+    `periods`: PERIODS; `calendars`: contract_id, calendar, head_id (the contract that its entries are named by).
     """
     if not posted.height:
         return entries
@@ -57,7 +57,8 @@ def _dated(moved: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFrame, cal
     first = ahead.filter(pl.col("end_date") > pl.col("last")).sort("start_date").unique("calendar", keep="first", maintain_order=True)
     first = first.select("calendar", "period", pl.max_horizontal("start_date", pl.col("last").dt.offset_by("1d")).alias("posting_date"))
     rows = moved.join(calendars, on="contract_id", how="left").with_columns(known).join(first, on="calendar", how="inner")
-    rows = rows.sort("contract_id", "account_role", "contract_line_id", nulls_last=True)
+    head = pl.coalesce("head_id", "contract_id").alias("head_id")
+    rows = rows.with_columns(head).sort("head_id", "contract_id", "account_role", "contract_line_id", nulls_last=True)
     day = pl.col("posting_date").dt.strftime("%Y-%m-%d")
     entity = pl.col("legal_entity_id").fill_null("")
     sides = [
@@ -66,9 +67,9 @@ def _dated(moved: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFrame, cal
         for name, sign in ((debit, 1), (credit, -1))
     ]
     return rows.with_columns(
-        pl.concat_str("contract_id", day, pl.lit("difference"), separator="|").alias("journal_id"),
+        pl.concat_str("head_id", day, pl.lit("difference"), separator="|").alias("journal_id"),
         pl.lit("difference to approved batches").alias("reason"),
-        (pl.int_range(pl.len()).over("contract_id") + 1).cast(pl.Int64).alias("line"),
+        (pl.int_range(pl.len()).over("head_id") + 1).cast(pl.Int64).alias("line"),
         pl.concat_str(entity, pl.col("period"), separator="|").alias("batch_id"),
         pl.lit("draft").alias("status"), pl.lit([], dtype=pl.List(pl.String)).alias("evidence"), *sides,
     )  # fmt: skip

@@ -54,7 +54,7 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
     `opened`: opening positions by contract; their liability keeps its stated rate.
     """
     contracts = books.contracts.select(
-        "contract_id", "calendar", "currency", "functional_currency",
+        "contract_id", "group_id", "calendar", "currency", "functional_currency",
         minor_digits(pl.col("functional_currency")).alias("functional_digits"), setting("fx.advance_rate").alias("advance_rate"),
         setting("fx.layers").alias("layers"), setting("fx.revenue_rate").alias("revenue_rate"),
     )  # fmt: skip
@@ -87,7 +87,7 @@ def _at_par(rows: pl.DataFrame, done: pl.DataFrame) -> Translated:
         (pl.col("delta_received") - pl.col("delta_paid_out")).cast(MONEY).alias("functional_cash"),
         pl.col("delta_goods_cost").alias("functional_goods"), pl.lit(value=False).alias("rate_missing"),
     )  # fmt: skip
-    steps = plain.with_columns(_difference(pl.col("delta_recognized")).alias("fx_difference"))
+    steps = _of_combined(plain.with_columns(_difference(pl.col("delta_recognized")).alias("fx_difference")))
     atoms = done.with_columns(
         pl.col("amount").alias("functional_amount"), pl.coalesce("gross_amount", "amount").alias("functional_gross")
     )
@@ -294,10 +294,24 @@ def _with_difference(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the exchange difference of each step: what its functional changes do not balance by; and running balances."""
     changed = [f"change_{role}" for role in POSITION]
     difference = _difference(pl.col("revenue_value"))
-    rows = rows.with_columns(difference.alias("fx_difference"), *(pl.col(name).cast(MONEY) for name in changed))
+    rows = _of_combined(rows.with_columns(difference.alias("fx_difference"), *(pl.col(name).cast(MONEY) for name in changed)))
     return rows.with_columns(
         *(pl.col(f"change_{role}").cum_sum().over("contract_id").cast(MONEY).alias(f"functional_{role}") for role in POSITION),
     )
+
+
+def _of_combined(rows: pl.DataFrame) -> pl.DataFrame:
+    """Tell the exchange difference of combined contracts once a step, at the first of them.
+
+    One's asset is netted against another's liability (606-10-45-1): what moves between them balances together only.
+    """
+    combined = pl.col("contract_id").n_unique().over("group_id") > 1
+    if rows.is_empty() or rows["group_id"].n_unique() == rows["contract_id"].n_unique():
+        return rows
+    step = ["group_id", "functional_currency", "date", "order"]
+    is_first = pl.col("contract_id") == pl.col("contract_id").min().over(step)
+    whole = pl.when(is_first).then(pl.col("fx_difference").sum().over(step)).otherwise(ZERO)
+    return rows.with_columns(pl.when(combined).then(whole).otherwise(pl.col("fx_difference")).cast(MONEY).alias("fx_difference"))
 
 
 def _difference(revenue: pl.Expr) -> pl.Expr:

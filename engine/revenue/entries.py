@@ -3,6 +3,8 @@
 Entries of a contract's day post in this order, each netted within itself: performance, rights and
 estimates; remeasurement of foreign currency; each payment; remeasurement at closing. They are drafts,
 in one batch per legal entity and period, until a second person approves the batch.
+Contracts combined into one (606-10-25-9) have one position and so one entry; where they belong to
+several legal entities each has its own, and what one holds for the other is owed between them.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ _RULES: Final = {
     "fx": "830-20-35-1",
     "return_asset": "606-10-55-27", "inventory": "606-10-55-27", "cost_of_revenue": "606-10-55-27", "interest_income": "606-10-32-20",
     "interest_expense": "606-10-32-20", "loss_provision": "605-35-25-45", "contract_cost_asset": "340-40-25-1",
-    "contract_cost_expense": "340-40-35-1", "opening_equity": "250-10-45-5",
+    "contract_cost_expense": "340-40-35-1", "opening_equity": "250-10-45-5", "intercompany": "810-10-45-1",
 }  # fmt: skip
 
 # In the order of their names: as whole numbers they sort as their texts do.
@@ -71,7 +73,7 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     Through the day of an opening position nothing is proposed: the ledger holds it already.
     """
     names = ["contract_id", "legal_entity_id", "calendar", "currency", "functional_currency"]
-    contracts = books.contracts.select(*names, pl.col("evidence").alias("own")).sort("contract_id").with_row_index("contract")
+    contracts = entry_heads(books.contracts).select("contract", *names, "group_id", "head", "head_id", pl.col("evidence").alias("own"))
     parts = [_revenue_lines(figures.atoms, books.lines, contracts), _step_lines(figures, claims, contracts), _cost_lines(books, contracts)]
     lines = pl.concat(parts).filter(pl.col("contract").is_not_null())
     lines = lines.filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
@@ -79,7 +81,7 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
         since = opened.select("contract_id", "opened_on").join(contracts, on="contract_id", how="inner").select("contract", "opened_on")
         lines = lines.join(since, on="contract", how="left")
         lines = lines.filter((pl.col("date") > pl.col("opened_on")).fill_null(value=True)).drop("opened_on")
-    lines = _numbered(joined(_in_order(lines), contracts, "contract"), books.periods)
+    lines = _numbered(_owed_within(_in_order(lines, contracts), contracts), books.periods)
     lines = _with_accounts(_with_cost_values(lines, rates), books.accounts, books.contracts.height)
     known = pl.col("evidence").list.len().fill_null(0) > 0
     return lines.select(
@@ -91,31 +93,70 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     )  # fmt: skip
 
 
-def _in_order(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return lines by contract, day, order, side, role and contract line.
+def entry_heads(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return contracts numbered in the order of their ids, with the first contract of the entries each stands in.
+
+    `head`, `head_id`: the contract itself, or the first of those combined with it in its legal entity and currency.
+    """
+    numbered = contracts.sort("contract_id").with_row_index("contract")
+    together = ("group_id", "legal_entity_id", "currency")
+    return numbered.with_columns(
+        pl.col("contract").min().over(together).alias("head"), pl.col("contract_id").min().over(together).alias("head_id")
+    )
+
+
+def _in_order(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return lines with their contracts, by head of entry, day, order, side, role and contract line.
 
     One whole number a line stands for all of that: sorting by it is much quicker than by texts.
     """
+    if (contracts["head"] != contracts["contract"]).any():
+        # Lines of combined contracts that are alike in all of that stand in the order of their contracts.
+        lines = lines.sort("contract", maintain_order=True)
     side = (pl.coalesce(pl.when(pl.col("amount") != 0).then("amount"), "functional") < 0).cast(WIDE).fill_null(2)
-    day = pl.col("contract").cast(WIDE) * 2**20 + pl.col("date").to_physical().cast(WIDE) + 2**19
+    head = pl.lit(contracts["head"]).gather(pl.col("contract"))
+    day = head.cast(WIDE) * 2**20 + pl.col("date").to_physical().cast(WIDE) + 2**19
     entry = day * 2**22 + pl.col("order").cast(WIDE)
     role = pl.col("account_role").to_physical().cast(WIDE)
     key = ((entry * 4 + side) * 64 + role) * 2**32 + pl.col("place").cast(WIDE).fill_null(2**32 - 1)
-    return lines.sort(key, maintain_order=True).drop("place")
+    return joined(lines.sort(key, maintain_order=True).drop("place"), contracts, "contract")
+
+
+def _owed_within(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add what a legal entity's entry holds for another's contract: combined contracts of two entities have one position."""
+    several = contracts.group_by("group_id").agg(pl.col("head").n_unique().alias("heads")).filter(pl.col("heads") > 1)
+    shared = contracts.join(several, on="group_id", how="semi")["contract"]
+    if not len(shared):
+        return lines
+    entry = ["head", "date", "order"]
+    owed = (
+        lines.filter(pl.col("contract").is_in(shared.implode()))
+        .group_by(entry, maintain_order=True)
+        .agg((pl.col("amount").sum() * -1).cast(MONEY), (pl.col("functional").sum() * -1).cast(MONEY))
+        .filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
+        .with_columns(
+            pl.col("head").alias("contract"),
+            pl.lit("intercompany").alias("account_role"),
+            pl.lit("owed within the group").alias("reason"),
+        )
+    )
+    more = _line(owed).drop("place").join(contracts, on="contract", how="left", maintain_order="left")
+    whole = pl.concat([lines, more.select(lines.columns)])
+    return whole.sort(entry, maintain_order=True)
 
 
 def _numbered(lines: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Add period, journal and batch of each entry, told once an entry, and the number of each line in it; lines stand in order."""
-    names = ("calendar", "contract", "contract_id", "legal_entity_id", "date")
-    starts = lines.select(*names, begins("contract", "date", "order").alias("new"))
+    names = ("calendar", "head", "head_id", "legal_entity_id", "date")
+    starts = lines.select(*names, begins("head", "date", "order").alias("new"))
     place = starts["new"].cum_sum() - 1
     entries = in_period(starts.filter("new").drop("new"), periods).with_row_index("count")
-    before = pl.when(begins("contract", "date")).then("count").forward_fill()
+    before = pl.when(begins("head", "date")).then("count").forward_fill()
     days = entries.select("date").unique().with_columns(pl.col("date").dt.strftime("%Y-%m-%d").alias("day"))
     entries = entries.with_columns((pl.col("count") - before + 1).alias("number")).join(days, on="date", how="left", maintain_order="left")
     entity = pl.col("legal_entity_id").fill_null("")
     told = entries.select(
-        pl.concat_str("contract_id", "day", pl.col("number").cast(pl.String), separator="|").alias("journal_id"),
+        pl.concat_str("head_id", "day", pl.col("number").cast(pl.String), separator="|").alias("journal_id"),
         pl.concat_str(entity, pl.col("period"), separator="|").alias("batch_id"), "period", "period_end",
     )  # fmt: skip
     row = pl.int_range(pl.len(), dtype=pl.Int64)

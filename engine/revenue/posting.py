@@ -11,7 +11,7 @@ from engine.revenue.balances import CONTRACT_BALANCES, contract_balances, costs_
 from engine.revenue.blocks import Block, each_block
 from engine.revenue.claims import ZERO, Agreed, Claims, read_claims
 from engine.revenue.currency import Translated, translate
-from engine.revenue.entries import JOURNAL, batches, journal
+from engine.revenue.entries import JOURNAL, batches, entry_heads, journal
 from engine.revenue.frames import Books, shaped
 from engine.revenue.moves import moves
 from engine.revenue.rates import rate_table
@@ -47,7 +47,7 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     )
     approved = records.output("approved_entries")
     if approved is not None:
-        calendars = books.contracts.select("contract_id", "calendar")
+        calendars = entry_heads(books.contracts).select("contract_id", "calendar", "head_id")
         entries = left_to_post(entries, shaped(approved, JOURNAL), books.periods, calendars)
     result = StageResult()
     told = balances.select(list(CONTRACT_BALANCES))
