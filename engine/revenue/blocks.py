@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import Final, TypeVar
@@ -13,6 +13,9 @@ from engine.revenue.frames import Books
 
 ROWS: Final = 600_000
 """So many rows of performance make a block."""
+
+PROMISES: Final = 25_000
+"""So many obligations make a block, where performance is still to be found."""
 
 # Two blocks go through at a time: what one does alone leaves a processor to the other.
 _AT_ONCE: Final = 2
@@ -53,19 +56,26 @@ class Block:
         return replace(books, **own, extra=extra)
 
 
-def blocks(books: Books) -> list[Block]:
-    """Return all contracts in blocks, in the order of their ids; contracts that are combined stay together."""
-    begun = books.performance["contract_id"].gather_every(ROWS)[1:].unique()
-    spans = books.contracts.group_by("group_id").agg(pl.col("contract_id").min().alias("from"), pl.col("contract_id").max().alias("to"))
+def blocks(contracts: pl.DataFrame, ids: pl.Series, rows: int) -> list[Block]:
+    """Return all contracts in blocks, in the order of their ids; contracts that are combined stay together.
+
+    `ids`: the contract of each row of what makes the blocks large, sorted; so many `rows` make a block.
+    """
+    begun = ids.gather_every(rows)[1:].unique()
+    spans = contracts.group_by("group_id").agg(pl.col("contract_id").min().alias("from"), pl.col("contract_id").max().alias("to"))
     torn = begun.to_frame("at").join_where(spans, pl.col("at") > pl.col("from"), pl.col("at") <= pl.col("to"))
     cuts: list[str] = begun.filter(~begun.is_in(torn["at"].implode())).sort().to_list()
     return [Block(first, after) for first, after in zip([None, *cuts], [*cuts, None], strict=True)]
 
 
-def each_block(books: Books, make: Callable[[Block], Made]) -> list[Made]:
-    """Return what `make` gives for every block of contracts, in their order."""
-    found = blocks(books)
+def in_blocks(found: Sequence[Block], make: Callable[[Block], Made]) -> list[Made]:
+    """Return what `make` gives for each block, in their order."""
     if len(found) == 1:
         return [make(found[0])]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(make, found))
+
+
+def each_block(books: Books, make: Callable[[Block], Made]) -> list[Made]:
+    """Return what `make` gives for every block of contracts of the books, in their order."""
+    return in_blocks(blocks(books.contracts, books.performance["contract_id"], ROWS), make)

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks
 from engine.revenue.core import Core
 from engine.revenue.exact import GUARD, fraction, minor_money, units_money, units_to_minor, wide
 from engine.revenue.frames import (
@@ -23,6 +24,7 @@ from engine.revenue.frames import (
     shaped,
 )
 from engine.revenue.measured import with_progress
+from engine.revenue.recognize import recognized
 from engine.revenue.runs import joined
 from engine.revenue.settings import Versions, accounts_frame
 from engine.revenue.shares import by_line, line_weights
@@ -170,45 +172,44 @@ def _money_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def performance(core: Core) -> pl.DataFrame:
-    """Return the atoms of revenue by contract line (`frames.PERFORMANCE`)."""
-    weights = line_weights(core.terms, core.start, core.later, core.lines)
-    facts = _facts(core)
-    first = core.obligations.select("okey", "line_id")
-    atoms = by_line(core.atoms.drop("timing", "calendar", "gate_date", strict=False), weights, first)
-    about = facts.select(
-        "okey",
-        "obligation_id",
-        "minor_digits",
-        pl.col("timing"),
-        "role",
-        "rule",
-        "currency",
-        "commission_pct",
-        "measure",
-        "evidence",
-        "group_id",
+    """Return the atoms of revenue by contract line (`frames.PERFORMANCE`); contracts go through in blocks, in the order of their ids."""
+    facts = _facts(core).select(
+        "okey", "obligation_id", "minor_digits", "timing", "role", "rule", "currency", "commission_pct", "measure", "evidence", "group_id"
     )
-    rows = joined(atoms, about, "okey")
-    owner = core.lines.select("contract_line_id", "contract_id")
-    rows = joined(rows, owner, "contract_line_id")
+    weights = line_weights(core.terms, core.start, core.later, core.lines)
+    outside, segments, jumps = _outside(core), pl.concat(core.evolved.segments), core.evolved.every_jump()
+
+    def of_block(block: Block) -> pl.DataFrame:
+        obligations = block.of(core.obligations)
+        atoms = recognized(segments, jumps, core.measures, obligations, core.periods, core.as_of)
+        rows = _by_contract_line(by_line(atoms, weights, obligations.select("okey", "line_id")), facts, core.lines)
+        return sorted_performance(pl.concat([rows, block.of(outside)]))
+
+    return pl.concat(in_blocks(blocks(core.contracts, core.obligations["contract_id"].sort(), PROMISES), of_block))
+
+
+def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    rows = joined(joined(atoms, facts, "okey"), lines.select("contract_line_id", "contract_id"), "contract_line_id")
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
-    rows = _money_rows(rows)
-    rows = _gross(rows).with_columns(
-        pl.col("period").alias("relates_to_period") if "relates_to_period" not in rows.columns else pl.col("relates_to_period"),
+    rows = _gross(_money_rows(rows)).with_columns(
+        pl.col("period").alias("relates_to_period"),
         fraction(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1))).alias("progress"),
     )
-    outside = core.outside.join(core.lines.select("contract_line_id", "currency", "rule"), on="contract_line_id", how="left").with_columns(
-        minor_money(pl.col("minor"), pl.col("minor_digits")).alias("amount"),
+    return shaped(rows, PERFORMANCE)
+
+
+def _outside(core: Core) -> pl.DataFrame:
+    """Return what lines outside the pool earned."""
+    about = core.lines.select("contract_line_id", "currency", "rule")
+    amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
+    rows = core.outside.join(about, on="contract_line_id", how="left").with_columns(
+        amount.alias("amount"),
         minor_money(pl.col("gross"), pl.col("minor_digits")).alias("gross_amount"),
-        pl.when(pl.col("nature") == "current")
-        .then(pl.lit(0, dtype=MONEY))
-        .otherwise(minor_money(pl.col("minor"), pl.col("minor_digits")))
-        .alias("catch_up_amount"),
+        pl.when(pl.col("nature") == "current").then(pl.lit(0, dtype=MONEY)).otherwise(amount).alias("catch_up_amount"),
         pl.lit(value=False).alias("is_planned"),
         pl.col("period").alias("relates_to_period"),
     )
-    both = pl.concat([shaped(rows, PERFORMANCE), shaped(outside, PERFORMANCE)])
-    return sorted_performance(both)
+    return shaped(rows, PERFORMANCE)
 
 
 def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
@@ -227,7 +228,7 @@ def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
         "progress",
         "amount",
     )
-    return shaped(rows, PERFORMANCE).sort(keys)
+    return shaped(rows, PERFORMANCE).sort(keys, maintain_order=True)
 
 
 def _gross(rows: pl.DataFrame) -> pl.DataFrame:

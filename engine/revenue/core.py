@@ -40,7 +40,6 @@ from engine.revenue.options import option_prices
 from engine.revenue.outside import earned_outside, rounded
 from engine.revenue.periods import period_frame
 from engine.revenue.pricing import with_pooled, with_pricing
-from engine.revenue.recognize import recognized
 from engine.revenue.records import Records
 from engine.revenue.renewals import with_renewals
 from engine.revenue.settings import Versions
@@ -81,7 +80,6 @@ class Core:
     obligations: pl.DataFrame
     evolved: Evolved
     measures: Measures
-    atoms: pl.DataFrame
     outside: pl.DataFrame
     conceded: pl.DataFrame
     lowered: pl.DataFrame
@@ -89,6 +87,7 @@ class Core:
     periods: pl.DataFrame
     financing: Financing
     findings: tuple[pl.DataFrame, ...]
+    as_of: dt.date
 
 
 def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
@@ -139,7 +138,6 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     happenings = Happenings(events, deltas_of(later, events), touched, added)
     evolved = evolve(states.drop("opened_on", "opened"), happenings, measures)
     about = _about(states, added, contracts)
-    atoms = recognized(pl.concat(evolved.segments), _joined(evolved.jumps), measures, about, periods, as_of)
     first_lines = _obligation_terms(lines).select("okey", "line_id")
     outside = earned_outside(records, lines, worked, prices, allocated.obligations, first_lines, observed, contracts, periods, as_of)
     outside, conceded = with_concessions(outside, of_work, expected_totals(records, lines, terms), periods, as_of)
@@ -167,7 +165,6 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         about,
         evolved,
         measures,
-        atoms,
         outside,
         conceded,
         lowered(records, contracts, lines),
@@ -175,23 +172,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         periods,
         financing,
         findings,
-    )
-
-
-def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    if frames:
-        return pl.concat(frames)
-    return pl.DataFrame(
-        schema={
-            "okey": pl.String(),
-            "date": pl.Date(),
-            "ordinal": pl.Int32(),
-            "step": pl.Int32(),
-            "minor": pl.Int128(),
-            "nature": pl.String(),
-            "basis": pl.String(),
-            "moves_total": pl.Boolean(),
-        }
+        as_of,
     )
 
 

@@ -23,6 +23,12 @@ CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation"
 NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated")
 
 
+_JUMPS: Final[dict[str, pl.DataType]] = {
+    "okey": pl.String(), "date": pl.Date(), "ordinal": pl.Int32(), "step": pl.Int32(), "minor": pl.Int128(), "nature": pl.String(),
+    "basis": pl.String(), "moves_total": pl.Boolean(),
+}  # fmt: skip
+
+
 @dataclass(slots=True)
 class Evolved:
     """Hold what the events made, as lists of frames to be joined.
@@ -36,6 +42,10 @@ class Evolved:
     jumps: list[pl.DataFrame] = field(default_factory=list)
     versions: list[pl.DataFrame] = field(default_factory=list)
     modifications: list[pl.DataFrame] = field(default_factory=list)
+
+    def every_jump(self) -> pl.DataFrame:
+        """Return the jumps in one frame, one without rows where nothing happened."""
+        return pl.concat([pl.DataFrame(schema=_JUMPS), *self.jumps])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from engine.revenue.exact import GUARD, cumulative_minor, minor_money, split, un
 from engine.revenue.frames import MONEY
 from engine.revenue.measured import BY_TIME, TERM, Measures, told_roughly, with_progress
 from engine.revenue.periods import with_period
+from engine.revenue.runs import joined
 from engine.revenue.segments import with_revenue
 
 _EARLY: Final = dt.date(1900, 1, 1)
@@ -33,9 +34,6 @@ _POINTS: Final[dict[str, pl.DataType]] = {
     "period_end": pl.Date(),
 }
 
-# So many obligations go through at a time.
-_BLOCK: Final = 60_000
-
 
 def recognized(
     segments: pl.DataFrame, jumps: pl.DataFrame, measures: Measures, about: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date
@@ -44,7 +42,7 @@ def recognized(
 
     `about`: per okey timing, calendar, gate_date (null: nothing is recognized), lost_date (nothing after), schedule, half_even, opened_on,
     opened. Rows that move nothing are left out. `minor` is the amount in whole minor units; m and mt tell the
-    progress then. Obligations go through in blocks, so that memory does not grow with their number.
+    progress then.
     """
     open_keys = about.filter(pl.col("gate_date").is_not_null()).sort("okey").with_row_index("id")
     keyed = open_keys.select("okey", "id")
@@ -70,19 +68,11 @@ def recognized(
     changed = (
         jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).join(keyed, on="okey").select("id", "date").unique()
     )
-    made = []
-    for first in range(0, max(open_keys.height, 1), _BLOCK):
-        inside = pl.col("id").is_between(first, first + _BLOCK - 1)
-        block, own = parts.filter(inside), seen.filter(inside)
-        points = [
-            _timed(block, measures, periods, as_of),
-            *(
-                with_period(each.join(open_keys.select("id", "calendar"), on="id", how="left"), periods, "date").select(list(_POINTS))
-                for each in (_seen(block, own, periods, as_of), *_reestimates(block, own, changed), _shaped(events.filter(inside)))
-            ),
-        ]
-        made.append(_differences(pl.concat(points), open_keys, as_of))
-    return pl.concat(made).join(keyed, on="id", how="left").drop("id")
+    others = (_seen(parts, seen, periods, as_of), *_reestimates(parts, seen, changed), _shaped(events))
+    calendars = open_keys.select("id", "calendar")
+    dated = (with_period(each.join(calendars, on="id", how="left"), periods, "date").select(list(_POINTS)) for each in others)
+    made = _differences(pl.concat([_timed(parts, measures, periods, as_of), *dated]), open_keys, as_of)
+    return joined(made, keyed, "id").drop("id")
 
 
 def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
@@ -96,7 +86,7 @@ def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _differences(points: pl.DataFrame, open_keys: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return what every point adds to the one before it, with the day it is posted on."""
-    rows = points.join(open_keys.select("id", "timing", "gate_date", "lost_date", "opened_on", "opened"), on="id", how="left")
+    rows = joined(points, open_keys.select("id", "timing", "gate_date", "lost_date", "opened_on", "opened"), "id")
     rows = rows.filter(_in_time())
     begun = pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     # By obligation, what is done before what is planned, day and order: one whole number, much quicker to sort than four columns.
