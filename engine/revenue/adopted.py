@@ -135,4 +135,7 @@ def _restated(moved: pl.DataFrame, world: World) -> pl.DataFrame:
 
 def earned(performance: pl.DataFrame) -> pl.DataFrame:
     """Return performance without what a change of principle moved through equity: that is revenue of no period."""
+    # Nearly always there is none: one look tells, and nothing is copied.
+    if not performance.select((pl.col("nature") == PRINCIPLE).any()).item():
+        return performance
     return performance.filter(pl.col("nature") != PRINCIPLE)
