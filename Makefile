@@ -44,6 +44,7 @@ conformance: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.whole
+	$(BIN)/python -m benchmarks.difference
 	$(BIN)/python -m benchmarks.revenue
 	$(BIN)/python -m benchmarks.reconcile $(if $(DATACOMPY),--datacompy $(DATACOMPY))
 	$(BIN)/python -m benchmarks.triage

@@ -10,14 +10,13 @@ import polars as pl
 
 from engine.billing import billing_reach, decide_billing
 from engine.findings import finish_findings
-from engine.impact.reach import TYING, Reach, caused_policies, only_tying, reading_policies
+from engine.impact.reach import TYING, Reach, caused_policies, explaining_policies, only_tying, reading_policies, reads_of
 from engine.impact.restrict import of_contracts
 from engine.ownership import decide_ownership
 from engine.pipeline import DECISIONS, GOLDEN
-from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.policy.loaded import PolicySet
 from engine.reconcile import decide_reconciliation
-from engine.revenue import decide_revenue, revenue_reach
+from engine.revenue import decide_revenue, decided_reach, revenue_reach
 from engine.stage import Context, Facts, StageResult
 
 REVENUE_OUTPUTS: Final = (
@@ -126,7 +125,10 @@ class _Work:
         if not self.reach.revenue and billed is not None and not billed:
             return []
         own = revenue_reach(self.facts, self.old, self.new, self.context) if self.reach.revenue else []
-        contracts = None if own is None or billed is None else sorted({*own, *billed})
+        worked: list[str] | None = None if billed is None else []
+        if billed:
+            worked = decided_reach(self.left.frames["billing_decisions"], self.right.frames["billing_decisions"])
+        contracts = None if own is None or worked is None else sorted({*own, *worked})
         self.contracts["revenue"] = contracts
         if contracts is not None and not contracts:
             return []
@@ -159,15 +161,17 @@ class _Work:
         return {kind for each in both for kind in each["kind"].to_list()}
 
     def _tie(self, names: set[str]) -> None:
-        outputs = ["billing_decisions", *REVENUE_OUTPUTS]
+        asks = False
+        if "findings" in self.published:
+            self.left.findings.append(self._published_ties(names))
+        else:
+            sides = [explaining_policies(each, names) for each in (self.old, self.new)]
+            names, asks = set().union(*(each for each, _ in sides)), any(each for _, each in sides)
+        reads = any(reads_of(each, names)[1] for each in (self.old, self.new))
+        outputs = ["billing_decisions", *(REVENUE_OUTPUTS if asks or reads else ())]
         for name in outputs:
             self._complete(name)
         stage = {name: "billing" if name == "billing_decisions" else "revenue" for name in outputs}
-        if "findings" in self.published:
-            self.left.findings.append(self._published_ties(names))
-        elif any(each.known_causes for _, each in self.old.of_kind(ReconciliationPolicy) if each.id in names):
-            # What explains a difference may be found by any other policy.
-            names = {each.policy.id for set_ in (self.old, self.new) for each in set_.policies if isinstance(each.policy, TYING)}
         for index, (side, policies) in enumerate(((self.left, self.old), (self.right, self.new))):
             if side is self.left and "findings" in self.published:
                 continue

@@ -19,7 +19,7 @@ from engine.revenue.frames import Books
 from engine.revenue.late import composed, copied_records, late_facts
 from engine.revenue.posting import post
 from engine.revenue.pushdown import time_revenue
-from engine.revenue.reached import revenue_reach
+from engine.revenue.reached import decided_reach, revenue_reach
 from engine.revenue.records import Records, read_records
 from engine.revenue.reporting import told_to_the_group
 from engine.revenue.reports import controlled, costs_and_losses, disclosed, financed
@@ -28,7 +28,7 @@ from engine.revenue.second_book import KEPT, book_differences, second_versions
 from engine.revenue.settings import Versions, revenue_versions
 from engine.stage import Context, Facts, StageResult
 
-__all__ = ["decide_revenue", "revenue_fired", "revenue_held", "revenue_reach"]
+__all__ = ["decide_revenue", "decided_reach", "revenue_fired", "revenue_held", "revenue_reach"]
 
 Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
 

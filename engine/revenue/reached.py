@@ -40,6 +40,24 @@ def revenue_reach(facts: Facts, old: PolicySet, new: PolicySet, context: Context
     return pl.concat(found)["contract_id"].drop_nulls().unique().sort().to_list()
 
 
+def decided_reach(old: pl.DataFrame, new: pl.DataFrame) -> list[str] | None:
+    """Return the contracts whose revenue can follow from what billing decides differently, sorted; None for every contract.
+
+    `old` and `new`: billing decisions of the same items. Revenue takes from them the rate of work, its currency, and that work
+    is never billed; whether it waits or goes out changes no revenue.
+    """
+    sides = [
+        each.filter(pl.col("item_type") == "time_entry").group_by("contract_id", "item_id").agg(
+            pl.col("rate", "currency").drop_nulls().first(), pl.col("decision").is_in(["not_billable", "billed_otherwise"]).all()
+        )
+        for each in (old, new)
+    ]  # fmt: skip
+    both = sides[0].join(sides[1], on=["contract_id", "item_id"], how="full", coalesce=True, nulls_equal=True, suffix=".new")
+    differs = pl.any_horizontal(~pl.col(name).eq_missing(pl.col(f"{name}.new")) for name in ("rate", "currency", "decision"))
+    found = both.filter(differs)["contract_id"].unique().sort()
+    return None if found.null_count() else found.to_list()
+
+
 def _treated(records: Records, versions: Versions, context: Context) -> list[tuple[pl.DataFrame, list[str]]]:
     """Return contracts with their settings, lines with their treatment and accounts by role, each with its keys."""
     contracts = contract_frame(records, versions, context.as_of)
