@@ -134,7 +134,7 @@ def show_several(here: Here, store: Store, chosen: list[str]) -> None:
 def _acts(here: Here, store: Store, chosen: list[str], case: dict[str, Any] | None) -> None:
     """Show what may be done to exceptions; `case` is the one that is shown, None for several."""
     person, scope = here.person, here.run.scope
-    names = ["Assign", "Comment", "Reason", "Snooze", "Waive", *([] if case is None else ["Attach"])]
+    names = ["Assign", "Comment", "Reason", "Snooze", "Waive", *([] if case is None else ["File"])]
     assign, comment, reason, rest, settle, *attach = st.tabs(names)
     with assign, st.form("assign", border=False):
         assignee = st.text_input("With", (case or {}).get("assignee") or "", placeholder="name; empty for nobody")
