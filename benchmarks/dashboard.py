@@ -123,7 +123,7 @@ class Visitor:
 
     def searches(self, text: str) -> Took:
         """Search in the page's table."""
-        box = self.page.get_by_label("Search").first
+        box = self.page.get_by_role("textbox", name="Search").locator("visible=true").first
         box.fill(text)
         return self.answered(lambda: box.press("Enter"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import streamlit as st
@@ -10,11 +10,14 @@ import streamlit as st
 from dashboard.components.shell import empty
 from dashboard.views.formats import measure, money, number
 from dashboard.views.tables import Column, shown
+from engine.findings import severity_rank
 
 _FINDINGS = (
     Column("severity", "Severity", "code"), Column("amount_at_risk", "At risk", "money"), Column("message", "What is wrong"),
     Column("rule", "Rule"),
 )  # fmt: skip
+_BRIEFLY: Final = 25
+_AT_MOST: Final = 1_000
 _RIGHT = st.column_config.TextColumn
 
 
@@ -33,7 +36,7 @@ def show_changes(found: dict[str, Any], *, brief: bool = False) -> None:
     for name, title in (("opened", "New exceptions"), ("closed", "Gone exceptions")):
         if found[name]:
             st.markdown(f"**{title}**")
-            _findings(found[name])
+            _findings(found[name], _BRIEFLY if brief else _AT_MOST)
     if brief:
         return
     _kpis(found["kpis"])
@@ -44,8 +47,12 @@ def show_changes(found: dict[str, Any], *, brief: bool = False) -> None:
         st.dataframe(rows, hide_index=True, column_config=_labels(output="Output", before="Before", after="After"))
 
 
-def _findings(rows: list[dict[str, Any]]) -> None:
-    frame = pl.DataFrame(rows, infer_schema_length=None)
+def _findings(rows: list[dict[str, Any]], most: int) -> None:
+    """Show findings, of many the gravest with the most money."""
+    if len(rows) > most:
+        st.caption(f"The {most:,} gravest of {len(rows):,}, with the most money first; Exceptions has them all.")
+        rows = sorted(rows, key=lambda each: (-severity_rank(each["severity"]), -abs(each["amount_at_risk"] or 0), each["finding_id"]))
+    frame = pl.DataFrame(rows[:most], infer_schema_length=None)
     config = {each.name: _RIGHT(each.label, alignment="right" if each.kind == "money" else "left") for each in _FINDINGS}
     st.dataframe(shown(frame, _FINDINGS), hide_index=True, column_config=config)
 

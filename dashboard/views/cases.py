@@ -64,6 +64,7 @@ _EFFECT: Final = aliased(Case)
 """A case as another one's symptom."""
 
 _AT_ONCE: Final = 500
+_FEW: Final = 5_000
 SYMPTOMS_SHOWN: Final = 50
 
 _TOLD: Final = ("sla", "age", "symptoms")
@@ -98,8 +99,8 @@ class CaseRows:
 
     def page(self, query: Query) -> Page:
         """Return the page a query asks for."""
-        found = self._found(query)
         with self._store.read() as session:
+            found = self._found(session, query)
             total = int(session.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one())
             query = query.turned(min(query.page, max(1, math.ceil(total / query.size))))
             wanted = self._ordered(found, query).offset((query.page - 1) * query.size).limit(query.size)
@@ -120,9 +121,9 @@ class CaseRows:
     def export(self, query: Query) -> pl.DataFrame:
         """Return every case a query finds."""
         with self._store.read() as session:
-            return self._frame(session, list(session.execute(self._ordered(self._found(query), query)).scalars()))
+            return self._frame(session, list(session.execute(self._ordered(self._found(session, query), query)).scalars()))
 
-    def _found(self, query: Query) -> sa.Select[Any]:
+    def _found(self, session: Session, query: Query) -> sa.Select[Any]:
         found = sa.select(Case).where(*self._mine)
         for name, values in query.filters.items():
             column: Any = getattr(Case, name)
@@ -133,7 +134,10 @@ class CaseRows:
             found = found.where(sa.or_(held, column.is_(None), column == "") if BLANK in values else held)
         text = query.search.strip().lower()
         if text:
-            found = found.where(Case.case_id.in_(sa.select(CaseText.case_id).where(CaseText.text.contains(text, autoescape=True))))
+            holding = sa.select(CaseText.case_id).where(CaseText.text.contains(text, autoescape=True))
+            # The texts are read once where few hold it; both the count and the page ask for them.
+            ids = list(session.execute(holding.limit(_FEW + 1)).scalars())
+            found = found.where(Case.case_id.in_(ids if len(ids) <= _FEW else holding))
         return found
 
     def _ordered(self, found: sa.Select[Any], query: Query) -> sa.Select[Any]:

@@ -124,3 +124,17 @@ def test_no_page_can_be_served_past_the_entry() -> None:
     assert not (ROOT / "dashboard" / "pages").exists()
     served = (ROOT / "dashboard" / "app.py").read_text(encoding="utf-8")
     assert not [page for page in PAGES if f'("{page}", ' not in served]
+
+
+@pytest.mark.parametrize(("page", "tab", "says"), [
+    ("policies", "Propose", "No version was approved yet"), ("policies", "To approve", "No proposal waits"),
+    ("policies", "Log", "Nothing was proposed yet"), ("runs", "Compare two", "changed."),
+])  # fmt: skip
+def test_what_stands_in_a_tab_is_shown_when_it_is_opened(workspace: Workspace, page: str, tab: str, says: str) -> None:
+    app = opened(page)
+    assert says not in texts(app)
+    app.session_state[f"{page}:tab"] = tab
+    app.run()
+    assert not app.exception
+    assert not [each.value for each in app.error]
+    assert says in texts(app)
