@@ -79,17 +79,23 @@ def show_proposing(here: Here, store: Store) -> None:
         show_sections(found)
     with st.form("propose"):
         comment = st.text_input("Why", placeholder="For the one who approves, and the auditor")
-        kind = st.selectbox(
-            "A change of the revenue policy is",
-            KINDS_OF_CHANGE,
-            None,
-            format_func=words,
-            placeholder="not a change of it",
-            help="ASC 250-10-45",
-        )
+        kind = _kind_of_change("propose:kind")
         transition = st.text_input("Transition, as disclosed", placeholder="only for a change of a principle")
         if st.form_submit_button("Propose", type="primary", disabled=not actions.may(here.person, "change a policy")):
             act(lambda: policy_approval.propose(here.workspace, store, here.person, here.run, comment, kind, transition.strip() or None))
+
+
+def _kind_of_change(key: str) -> str | None:
+    """Ask what a change of the revenue policy is; None where it is no change of it."""
+    return st.selectbox(
+        "A change of the revenue policy is",
+        KINDS_OF_CHANGE,
+        None,
+        format_func=words,
+        placeholder="not a change of it",
+        help="ASC 250-10-45",
+        key=key,
+    )
 
 
 def show_waiting(here: Here, store: Store) -> None:
@@ -156,14 +162,7 @@ def show_log(here: Here, store: Store) -> None:
         st.markdown("**Go back to an approved version.** The folder is set to it and proposed as a new version.")
         chosen = st.selectbox("Version", list(names), format_func=names.__getitem__)
         comment = st.text_input("Why", key="roll-back:why")
-        kind = st.selectbox(
-            "A change of the revenue policy is",
-            KINDS_OF_CHANGE,
-            None,
-            format_func=words,
-            placeholder="not a change of it",
-            key="roll-back:kind",
-        )
+        kind = _kind_of_change("roll-back:kind")
         if st.form_submit_button("Roll back", disabled=not actions.may(here.person, "change a policy")):
             act(lambda: policy_approval.roll_back(here.workspace, store, here.person, here.run, int(str(chosen)), comment, kind))
 
