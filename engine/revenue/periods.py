@@ -52,8 +52,7 @@ def with_period(frame: pl.DataFrame, periods: pl.DataFrame, day: str, prefix: st
         pl.col("end_date").alias(f"{prefix}period_end"),
         pl.col("closed_at").alias(f"{prefix}closed_at"),
     ).sort("→start")
-    numbered = frame.with_row_index("→row").sort(day, nulls_last=True)
-    known = numbered.filter(pl.col(day).is_not_null())
-    found = known.join_asof(starts, left_on=day, right_on="→start", by="calendar", strategy="backward", check_sortedness=False)
-    missing = numbered.filter(pl.col(day).is_null())
-    return pl.concat([found.drop("→start", strict=False), missing], how="diagonal").sort("→row").drop("→row")
+    # Each day of a calendar is looked up once, however many rows are of it.
+    days = frame.select("calendar", day).unique().filter(pl.col(day).is_not_null()).sort(day)
+    found = days.join_asof(starts, left_on=day, right_on="→start", by="calendar", strategy="backward", check_sortedness=False)
+    return frame.join(found.drop("→start", strict=False), on=["calendar", day], how="left", maintain_order="left", validate="m:1")

@@ -21,28 +21,39 @@ def time_revenue(
     order of their ids, so that every prefix is right to half a minor unit. Columns: `schedule.TIME_REVENUE`.
     """
     by = contracts.select("contract_id", pl.col("setting.pushdown.by").alias("by"), "minor_digits", "currency")
-    about = lines.select("contract_line_id", "contract_id", "calendar").join(by, on="contract_id", how="inner")
-    known = worked.join(about, on="contract_line_id", how="inner")
+    about = lines.select("contract_line_id", "contract_id", "calendar").join(by, on="contract_id", how="inner").drop("contract_id")
+    own = worked.select("contract_line_id", "date", "time_entry_id", "hours", "value", "cost")
+    known = own.join(about, on="contract_line_id", how="inner")
     if known.is_empty():
         return empty(TIME_REVENUE)
-    entries = with_period(known, periods, "date")
-    weight = (
+    # Put in the order of their ids once; from then on whole numbers tell that order and the period of a line.
+    entries = with_period(known.sort("time_entry_id", "date"), periods, "date").with_row_index("place")
+    earned = performance.filter(~pl.col("is_planned")).group_by("contract_line_id", "relates_to_period").agg(pl.col("amount").sum())
+    earned = earned.rename({"relates_to_period": "period"}).sort("contract_line_id", "period").with_row_index("group")
+    rows = entries.join(earned, on=["contract_line_id", "period"], how="inner").sort(
+        pl.col("group").cast(pl.UInt64) * 2**32 + pl.col("place")
+    )
+    made = _shared(rows.with_columns(_weight().fill_null(0).alias("weight"))).with_columns(pl.lit(RULE).alias("rule"))
+    return shaped(made.sort("place"), TIME_REVENUE)
+
+
+def _weight() -> pl.Expr:
+    return (
         pl.when(pl.col("by") == "amount")
         .then(pl.col("value"))
         .when(pl.col("by") == "cost")
         .then(pl.col("cost").cast(pl.Decimal(38, 6)).to_physical().cast(pl.Int128))
         .otherwise(pl.col("hours").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128))
     )
-    earned = performance.filter(~pl.col("is_planned")).group_by("contract_line_id", "relates_to_period").agg(pl.col("amount").sum())
-    rows = entries.with_columns(weight.fill_null(0).alias("weight")).join(
-        earned.rename({"relates_to_period": "period"}), on=["contract_line_id", "period"], how="inner"
-    )
-    key = ["contract_line_id", "period"]
-    rows = rows.sort("contract_line_id", "period", "time_entry_id")
-    whole = pl.col("weight").sum().over(key)
+
+
+def _shared(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return entries that weigh something with their share; rows stand by group (a line's period) and in the order of their ids."""
+    rows = rows.with_columns(
+        pl.col("weight").sum().over("group").alias("whole"), pl.col("weight").cum_sum().over("group").alias("so_far")
+    ).filter(pl.col("whole") > 0)
     minor = units_to_minor(money_units(pl.col("amount"), pl.col("minor_digits")))
-    through = part_units(minor, pl.col("weight").cum_sum().over(key), pl.when(whole > 0).then(whole))
-    before = part_units(minor, pl.col("weight").cum_sum().over(key) - pl.col("weight"), pl.when(whole > 0).then(whole))
-    share = (through - before).fill_null(wide(0))
-    made = rows.with_columns(minor_money(share, pl.col("minor_digits")).alias("recognized_amount"), pl.lit(RULE).alias("rule"))
-    return shaped(made.filter(whole > 0), TIME_REVENUE).sort("time_entry_id", "period")
+    rows = rows.with_columns(part_units(minor, pl.col("so_far"), pl.col("whole")).alias("through"))
+    # What the entry before it reaches is where an entry begins.
+    before = pl.when(pl.col("group") == pl.col("group").shift(1)).then(pl.col("through").shift(1)).otherwise(wide(0))
+    return rows.with_columns(minor_money(pl.col("through") - before, pl.col("minor_digits")).alias("recognized_amount"))
