@@ -87,6 +87,13 @@ class Case(Base):
     """A finding as people work it: one row for as long as its identity lives."""
 
     __tablename__ = "case"
+    # What the queue is ordered, summed and grouped by; a database reads these from an index alone.
+    __table_args__ = (
+        sa.Index("ix_case_queue", "scope", "state", "gravity", sa.text("weight DESC"), "opened_on", "case_id"),
+        sa.Index("ix_case_cause", "scope", "cause_id", "state"),
+        sa.Index("ix_case_totals", "scope", "state", "severity", "currency", "weight"),
+        sa.Index("ix_case_scope_assignee", "scope", "assignee"),
+    )
 
     case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     """Hash of scope and finding_id: two firms in one store may have findings of one identity."""

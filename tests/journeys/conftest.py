@@ -147,6 +147,10 @@ class Visitor:
         self.page.get_by_role("button", name=name, exact=True).first.click()
         self.settled()
 
+    def may_not(self, name: str) -> None:
+        """Wait until a button can no longer be pressed: a page draws it after what stands above it."""
+        self.page.get_by_role("button", name=name, exact=True, disabled=True).first.wait_for()
+
     def turns_to(self, tab: str) -> None:
         self.page.get_by_role("tab", name=tab, exact=True).first.click()
 
@@ -178,5 +182,3 @@ def visit(server: str, browser: Any) -> Iterator[Visit]:
     yield signed_in
     for each in windows:
         each.close()
-
-

@@ -17,8 +17,11 @@ from sqlalchemy.orm import Session
 from adapters.close import period as closing
 from adapters.sight import Sight
 from adapters.store import case_work, remedies
+from adapters.store.attachments import attach
+from adapters.store.attestations import attest
 from adapters.store.audit import Actor, now
 from adapters.store.database import Store, open_store
+from adapters.store.match_decisions import Suggestion, decide_match
 from adapters.store.permissions import PERMITTED, ROLES, may, require
 from adapters.store.tables import Approval, AuditEntry, Case, CloseSignature, PeriodClose, Run
 from engine.errors import UsageError
@@ -86,11 +89,17 @@ def close_of(session: Session, period: str) -> PeriodClose:
     return found
 
 
-def started(session: Session, actor: Actor) -> None:
-    run = session.get(Run, "r")
-    assert run is not None
-    closing.start_close(session, actor, run, Path("none"), "2026-02", CLOSE)
+def run_of(session: Session) -> Run:
+    found = session.get(Run, "r")
+    assert found is not None
+    return found
 
+
+def started(session: Session, actor: Actor) -> None:
+    closing.start_close(session, actor, run_of(session), Path("none"), "2026-02", CLOSE)
+
+
+SUGGESTED = Suggestion("rec-test", "L:I1", Decimal(0), [{"side": "left", "entity": "invoice", "entity_id": "I1"}])
 
 Act = Callable[[Session, Actor, Case], object]
 
@@ -102,6 +111,7 @@ ON_A_CASE: dict[str, Act] = {
     "waive": lambda session, actor, case: case_work.settle(session, actor, case, CASES, "waive", "timing", "x"),
     "write off": lambda session, actor, case: case_work.settle(session, actor, case, CASES, "write_off", "timing", "x"),
     "reopen": lambda session, actor, case: case_work.reopen(session, actor, case, "x"),
+    "attach a file": lambda session, actor, case: attach(session, actor, case, Path("nowhere"), "note.txt", b"x"),
     "decide": lambda session, actor, case: case_work.decide(
         session, actor, CASES, asked(session, "waive", case.case_id), approve=True, text="x"
     ),
@@ -111,6 +121,10 @@ OF_THE_FIRM: dict[str, Act] = {
     "release a remedy": lambda session, actor, _: remedies.decide_release(
         session, actor, asked(session, remedies.RELEASE, "batch-1"), approve=True, text="x"
     ),
+    "attest an estimate": lambda session, actor, _: attest(
+        session, actor, run_of(session), "L1", Decimal(5), "EUR", amount=Decimal(5)
+    ),
+    "decide a match": lambda session, actor, _: decide_match(session, actor, run_of(session), SUGGESTED, "confirmed", "seen"),
     "start a close": lambda session, actor, _: started(session, actor),
     "sign a close": lambda session, actor, _: closing.sign_close(session, actor, close_of(session, "2026-01"), "preparer", CLOSE, []),
     "lock a close": lambda session, actor, _: closing.lock_close(session, actor, close_of(session, "2026-01"), [], CLOSE, []),
@@ -122,6 +136,8 @@ OF_THE_FIRM: dict[str, Act] = {
         for name in ("change a policy", "run again", "share a view", "purge", "place a hold", "release a hold")
     },
 }  # fmt: skip
+# A manager of some projects shares views, and attests what is seen of them.
+OF_A_PART = {"share a view", "attest an estimate"}
 ALL = {**ON_A_CASE, **OF_THE_FIRM}
 
 
@@ -134,7 +150,7 @@ def tries() -> Iterator[tuple[str, Actor, str, str]]:
         actor = signed_in(role, sight=EU)
         mine = [name for name in ALL if role in PERMITTED[name]]
         yield from ((f"{role} of the EU, abroad", actor, name, "c-us") for name in mine if name in ON_A_CASE)
-        yield from ((f"{role} of the EU, for the firm", actor, name, "c-eu") for name in mine if name in {*OF_THE_FIRM} - {"share a view"})
+        yield from ((f"{role} of the EU, for the firm", actor, name, "c-eu") for name in mine if name in {*OF_THE_FIRM} - OF_A_PART)
         blind = signed_in(role, sight=NO_COST)
         yield from ((f"{role} who sees no cost", blind, name, "c-cost") for name in mine if name in ON_A_CASE)
     manager = signed_in("project_manager", sight=OWN)
