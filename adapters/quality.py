@@ -7,14 +7,16 @@ the end. It makes no data context, so nothing is sent anywhere and no project fo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from engine.errors import StoreError
 
@@ -34,6 +36,7 @@ class DocsWriter:
         environment = {**os.environ, "GX_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(Path(__file__).parent.parent)}
         command = [sys.executable, "-m", "adapters.quality"]
         pipe = subprocess.PIPE
+        self._writer: threading.Thread | None = None
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
 
     def __enter__(self) -> DocsWriter:
@@ -42,17 +45,38 @@ class DocsWriter:
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.kill()
-        self._process.communicate()
+        self._writer.join() if self._writer is not None else _close(self._process.stdin)
+        _close(self._process.stdout)
+        self._process.wait()
 
-    def pages(self, suites: Suites) -> dict[str, bytes]:
+    def tell(self, suites: Suites) -> None:
+        """Hand over the verdicts; the pages are made while the run goes on."""
+        self._writer = threading.Thread(target=self._write, args=(json.dumps(list(suites)).encode(),), daemon=True)
+        self._writer.start()
+
+    def _write(self, content: bytes) -> None:
+        assert self._process.stdin is not None
+        # A process that has ended reads nothing; asking for its pages says so.
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(content)
+        _close(self._process.stdin)
+
+    def pages(self) -> dict[str, bytes]:
         """Return every page by its path in the run's folder; raises StoreError when they cannot be made."""
-        out, _ = self._process.communicate(json.dumps(list(suites)).encode())
+        assert self._process.stdout is not None
+        out = self._process.stdout.read()
         try:
             found = json.loads(out)
         except json.JSONDecodeError as error:
             remedy = "Check that great-expectations is installed as the lock file says, and run again."
             raise StoreError("The pages of the quality gate could not be made.", remedy) from error
         return {f"{DOCS}/{name}": text.encode() for name, text in found.items()}
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 def suites_of(

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,8 @@ def _run(
     found = [found_while_reading(read, before, policy_set, context)]
     gated = through_gate(read, policy_set, context)
     read = gated.read
+    if docs is not None:
+        docs.tell(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
     progress("Deciding")
     found += gated.result.findings
     said = {name: frame.lazy() for name, frame in decided.items()}
@@ -135,7 +138,7 @@ def _run(
     }  # fmt: skip
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
     pages = draft_files(remedies, read)
-    pages |= {} if docs is None else docs.pages(docs_suites(policy_set, gated.checks, run_id, str(context.as_of)))
+    pages |= {} if docs is None else docs.pages()
     run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read) | as_inputs(decided), pages)
     enter_run(store_url(out, store), run_dir, came_from)
     for problem in _tell(store_url(out, store), out, run_id, policy_set):
@@ -204,8 +207,14 @@ def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
 
 def _outputs(result: StageResult) -> dict[str, pl.DataFrame]:
     """Return every output of the stages; agreed records get their hash and stand sorted by key."""
-    made = {name: frame.collect() for name, frame in result.frames.items()}
-    return {name: agreed_output(frame, name.removeprefix(GOLDEN)) if name.startswith(GOLDEN) else frame for name, frame in made.items()}
+
+    def output(name: str) -> pl.DataFrame:
+        made = result.frames[name].collect()
+        return agreed_output(made, name.removeprefix(GOLDEN)) if name.startswith(GOLDEN) else made
+
+    # What one output does alone leaves a processor to the next.
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(result.frames, pool.map(output, result.frames), strict=True))
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import polars as pl
 
@@ -50,6 +52,19 @@ class _Written:
     flows: list[pl.DataFrame] = field(default_factory=list)
 
 
+# Two tie-outs go through at a time: what one does alone leaves a processor to the other.
+_AT_ONCE: Final = 2
+
+
+@dataclass(slots=True)
+class _Made:
+    """Hold what one policy makes: rows to write, findings, or why it does not apply."""
+
+    written: _Written = field(default_factory=_Written)
+    findings: list[pl.DataFrame] = field(default_factory=list)
+    not_applicable: str | None = None
+
+
 def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
     """Tie systems out by every reconciliation policy in force on the as-of date.
 
@@ -59,23 +74,27 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
     where the facts hold no source records (a test of the stages before).
     """
     result = StageResult()
+    if not facts.sources:
+        return result
     written = _Written()
     period = period_of(facts, context)
     earlier = facts.frame("findings")
     before = [] if earlier is None else [earlier.collect().drop("finding_id")]
-    if facts.sources:
-        _check(facts, policies, context, written, result)
-    # A tie-out that names causes is judged after those that find them.
-    ordered = sorted(policies.of_kind(ReconciliationPolicy), key=lambda each: bool(each[1].known_causes))
-    for loaded, policy in ordered:
-        if not facts.sources or not _in_force(policy, context):
-            continue
-        known = finish_findings(*before, *result.findings) if policy.known_causes else None
-        reason = _tie_out(loaded, policy, facts, context, period, known, written, result)
-        if reason is not None:
-            result.not_applicable.append((policy.id, reason))
-    if facts.sources:
-        _publish(written, result)
+    _check(facts, policies, context, written, result)
+    in_force = [each for each in policies.of_kind(ReconciliationPolicy) if _in_force(each[1], context)]
+    # A tie-out that names causes is judged after those that find them; the others know nothing of each other.
+    alone, caused = ([each for each in in_force if bool(each[1].known_causes) is named] for named in (False, True))
+
+    def tied(each: tuple[LoadedPolicy, ReconciliationPolicy]) -> _Made:
+        return _tie_out(*each, facts, context, period, None)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for (_, policy), made in zip(alone, pool.map(tied, alone), strict=True):
+            _add(made, policy, written, result)
+    for loaded, policy in caused:
+        known = finish_findings(*before, *result.findings)
+        _add(_tie_out(loaded, policy, facts, context, period, known), policy, written, result)
+    _publish(written, result)
     return result
 
 
@@ -94,13 +113,14 @@ def _in_force(policy: PolicyFile, context: Context) -> bool:
 
 
 def _tie_out(
-    loaded: LoadedPolicy, policy: ReconciliationPolicy, facts: Facts, context: Context, period: str, known: pl.DataFrame | None,
-    written: _Written, result: StageResult,
-) -> str | None:  # fmt: skip
-    """Reconcile by one policy; return why it does not apply, or None."""
+    loaded: LoadedPolicy, policy: ReconciliationPolicy, facts: Facts, context: Context, period: str, known: pl.DataFrame | None
+) -> _Made:  # fmt: skip
+    """Reconcile by one policy."""
+    made = _Made()
     parts = applicable_parts(loaded, policy, facts, context)
     if isinstance(parts, str):
-        return parts
+        made.not_applicable = parts
+        return made
     sides = _with_budget_groups(read_sides(policy, *parts, facts), policy)
     passes = [_spec(place, each) for place, each in enumerate(policy.passes)]
     decided = decided_of(facts, policy.id, sides.left, sides.right)
@@ -110,23 +130,31 @@ def _tie_out(
     breaks = with_coverage(find_breaks(sides, matched, policy, context), sides, parts, policy)
     breaks = with_causes(breaks, policy, known)
     tieouts = tie_out(sides, matched, breaks, policy, systems, period)
-    written.tieouts.append(tieouts)
-    result.findings += unknown_findings(sides, told)
-    result.findings += uncovered_findings(tieouts, told)
+    made.written.tieouts.append(tieouts)
+    made.findings += unknown_findings(sides, told)
+    made.findings += uncovered_findings(tieouts, told)
     if not policy.passes:
-        result.findings += total_findings(tieouts, told)
-        return None
+        made.findings += total_findings(tieouts, told)
+        return made
     uncovered = tieouts.filter(pl.col("status") == NOT_COMPARABLE)["scope"].unique()
     breaks = breaks.filter(~pl.col("legal_entity_id").is_in(uncovered.implode()).fill_null(value=False))
-    written.matches.append(match_rows(sides, matched, policy))
+    made.written.matches.append(match_rows(sides, matched, policy))
     for rows, kept in (
-        (expectation_rows(sides, matched, policy, context), written.expectations),
-        (adjustment_rows(sides, matched, policy, context, period), written.entries),
+        (expectation_rows(sides, matched, policy, context), made.written.expectations),
+        (adjustment_rows(sides, matched, policy, context, period), made.written.entries),
     ):
         if rows is not None:
             kept.append(rows)
-    result.findings += break_findings(breaks, told) + coverage_findings(breaks, told) + bias_findings(sides, matched, told)
-    return None
+    made.findings += break_findings(breaks, told) + coverage_findings(breaks, told) + bias_findings(sides, matched, told)
+    return made
+
+
+def _add(made: _Made, policy: ReconciliationPolicy, written: _Written, result: StageResult) -> None:
+    if made.not_applicable is not None:
+        result.not_applicable.append((policy.id, made.not_applicable))
+    for each in ("tieouts", "matches", "expectations", "entries"):
+        getattr(written, each).extend(getattr(made.written, each))
+    result.findings += made.findings
 
 
 def _spec(place: int, each: Pass) -> PassSpec:
