@@ -26,7 +26,9 @@ def show_diagnostics(diagnostics: list[dict[str, Any]]) -> None:
         st.success("No mistake in any policy.", icon=":material/check:")
         return
     errors = sum(each["severity"] == "error" for each in diagnostics)
-    st.warning(f"{errors} errors and {len(diagnostics) - errors} warnings.", icon=":material/rule:")
+    others = len(diagnostics) - errors
+    told = f"{errors} error{'' if errors == 1 else 's'} and {others} other remark{'' if others == 1 else 's'}."
+    st.warning(told, icon=":material/rule:")
     labels = (
         Column("severity", ""), Column("place", "Where"), Column("message", "What is wrong", width=420), Column("remedy", "What to do"),
     )  # fmt: skip

@@ -131,3 +131,13 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, dtype=steps.schema[name]).alias(f"before.{name}") for name in TERM_FIELDS
     )
     return pl.concat([alone, after])
+
+
+def stated_estimates(terms: pl.DataFrame, lines: pl.DataFrame, field: str, name: str) -> pl.DataFrame:
+    """Return what the steps of some lines themselves say of an estimate: contract_line_id, date, `name`, evidence.
+
+    `field`: one of ESTIMATED_FIELDS. `lines`: contract_line_id, signed_date (the day of what a line was signed with).
+    """
+    return terms.join(lines.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
+        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col(f"stated.{field}").alias(name), "evidence"
+    )

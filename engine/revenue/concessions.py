@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import money_units, part_units, units_money, wide
 from engine.revenue.periods import with_period
 from engine.revenue.pricing import OUTSIDE
@@ -158,9 +159,7 @@ def expected_totals(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) 
     """Return what work as invoiced is expected to come to, from a day on: contract_line_id, date, total (units)."""
     chosen = lines.filter(pl.col("is_as_invoiced") & pl.col("unit_price").is_not_null())
     about = chosen.select("contract_line_id", "signed_date", "unit_price", "cap_amount", "minor_digits")
-    stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id", pl.coalesce("event_date", "signed_date").alias("date"), pl.col("stated.estimated_hours").alias("hours")
-    )
+    stated = stated_estimates(terms, about, "estimated_hours", "hours").drop("evidence")
     told = records.frame("progress").join(about, on="contract_line_id", how="semi").select(
         "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("hours")
     )  # fmt: skip

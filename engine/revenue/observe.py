@@ -9,6 +9,7 @@ import datetime as dt
 
 import polars as pl
 
+from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import money_units, wide
 from engine.revenue.observe_outputs import committed_use, milestones, observed_percent
 from engine.revenue.observe_units import rights, tiered, units
@@ -42,16 +43,8 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     """Return cost to date over cost expected, both without uninstalled materials and wasted cost (55-21)."""
     chosen = of_measure(lines, "cost_to_cost")
     about = chosen.select("contract_line_id", "okey", "minor_digits", "signed_date", "when_unmeasurable")
-    stated = (
-        terms.join(about, on="contract_line_id", how="inner", suffix=".line")
-        .filter(pl.col("stated.estimated_cost").is_not_null())
-        .select(
-            "contract_line_id",
-            pl.coalesce("event_date", "signed_date").alias("date"),
-            physical("stated.estimated_cost", MONEY).alias("expected"),
-            "evidence",
-        )
-    )
+    stated = stated_estimates(terms, about, "estimated_cost", "expected").drop_nulls("expected")
+    stated = stated.with_columns(physical("expected", MONEY))
     seen = (
         records.frame("progress")
         .join(about, on="contract_line_id", how="semi")
@@ -114,12 +107,7 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     """Return hours to date over hours expected; under a cap the value of the hours over the value expected."""
     chosen = of_measure(lines, "hours")
     about = chosen.select("contract_line_id", "okey", "signed_date", "unit_price", "pricing", "minor_digits", "cap_amount", "overrun")
-    stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id",
-        pl.coalesce("event_date", "signed_date").alias("date"),
-        physical("stated.estimated_hours", HOURS).alias("expected"),
-        "evidence",
-    )
+    stated = stated_estimates(terms, about, "estimated_hours", "expected").with_columns(physical("expected", HOURS))
     progress = records.frame("progress").join(about, on="contract_line_id", how="semi")
     seen = progress.select(
         "contract_line_id",

@@ -6,6 +6,7 @@ import datetime as dt
 
 import polars as pl
 
+from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import wide
 from engine.revenue.observed import MONEY, OBSERVED, QTY, delivered, of_measure, physical, reestimated
 from engine.revenue.records import Records
@@ -16,12 +17,7 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
     """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
     chosen = of_measure(lines, "units").filter(pl.col("pricing") != "tiers")
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
-    stated = terms.join(about.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id",
-        pl.coalesce("event_date", "signed_date").alias("date"),
-        physical("stated.quantity", QTY).alias("promised"),
-        "evidence",
-    )
+    stated = stated_estimates(terms, about, "quantity", "promised").with_columns(physical("promised", QTY))
     progress = (
         records.frame("progress")
         .join(about, on="contract_line_id", how="semi")

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import money_units, part_units, wide
 from engine.revenue.frames import empty
 from engine.revenue.records import Records
@@ -124,12 +125,7 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
     if chosen.is_empty():
         return empty(LEVELS)
-    stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id",
-        pl.coalesce("event_date", "signed_date").alias("date"),
-        pl.col("stated.estimated_hours").alias("estimated_hours"),
-        "evidence",
-    )
+    stated = stated_estimates(terms, chosen, "estimated_hours", "estimated_hours")
     told = records.frame("progress").join(chosen, on="contract_line_id", how="semi")
     timed = worked.join(chosen, on="contract_line_id", how="semi").select("contract_line_id", "date", "hours", "evidence")
     reported = told.join(timed, on="contract_line_id", how="anti")
@@ -261,12 +257,7 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     )
     if chosen.is_empty():
         return empty(LEVELS)
-    stated = terms.join(chosen.select("contract_line_id", "signed_date"), on="contract_line_id", how="inner").select(
-        "contract_line_id",
-        pl.coalesce("event_date", "signed_date").alias("date"),
-        pl.col("stated.estimated_cost").alias("cost"),
-        "evidence",
-    )
+    stated = stated_estimates(terms, chosen, "estimated_cost", "cost")
     observed = (
         records.frame("progress")
         .join(chosen, on="contract_line_id", how="semi")
