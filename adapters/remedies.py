@@ -6,17 +6,21 @@ that a spreadsheet would run as a formula are written as text.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping as MappingType
 from typing import Final
 
 import polars as pl
 
-from adapters.mapping.model import FieldRule, Mapping
+from adapters.entry_drafts import JOURNAL, Ledger, entry_lines, own_entries
+from adapters.mapping.library import CANONICAL
+from adapters.mapping.model import EntityRule, FieldRule, Mapping
 from adapters.mapping.reverse import carried_fields, write_streams
-from adapters.snapshot import SnapshotRead
+from adapters.snapshot import SnapshotRead, Source, has_stream, read_stream
 from engine.canonical.schema import ENTITIES, EntitySpec
 from engine.errors import UsageError
+from engine.exchange import home_currency
 
 FOLDER: Final = "remedies"
 
@@ -43,26 +47,61 @@ def draft_files(remedies: pl.DataFrame, read: SnapshotRead) -> dict[str, bytes]:
         table = None
         if action == "correct_field" and system in adapters and field is not None and entity is not None and entity in ENTITIES:
             table = _in_own_columns(plain, adapters[system], system, ENTITIES[entity], field, read.facts.records)
+        place = f"{FOLDER}/{_UNSAFE.sub('_', system or 'unknown')}/{name}"
         if action == "journal_entry":
-            table = entry_lines(plain)
-        found[f"{FOLDER}/{_UNSAFE.sub('_', system or 'unknown')}/{name}.csv"] = _csv(plain.select(_SHOWN) if table is None else table)
+            found |= _entry_files(plain, place, system or "unknown", read)
+            continue
+        found[f"{place}.csv"] = _csv(plain.select(_SHOWN) if table is None else table)
     return found
 
 
-def entry_lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each entry as two lines, debit and credit of one amount; its key is its number, so that it is posted once."""
-    amount = pl.col("amount").cast(pl.Decimal(38, 3)).cast(pl.String).str.replace(r"(\.\d\d)0$", "${1}")
-    none = pl.lit(None, dtype=pl.String)
-    sides = [
-        rows.select(
-            "remedy_key", pl.concat_str(pl.lit("TIEOUT-"), pl.col("remedy_key")).alias("journal_number"), pl.lit(line).alias("line"),
-            "posting_date", "legal_entity_id", pl.col(f"{name}_account").alias("account"),
-            (amount if name == "debit" else none).alias("debit"), (none if name == "debit" else amount).alias("credit"), "currency",
-            "contract_id", pl.col("instruction").alias("memo"), "finding_id",
-        )
-        for line, name in ((1, "debit"), (2, "credit"))
-    ]  # fmt: skip
-    return pl.concat(sides).sort("remedy_key", "line")
+def _entry_files(rows: pl.DataFrame, place: str, system: str, read: SnapshotRead) -> dict[str, bytes]:
+    """Return journal entries in the ledger's own columns with their note; under canonical names what those cannot say."""
+    lines = entry_lines(rows)
+    ledger = _ledger(system, read)
+    own = None if ledger is None else own_entries(lines, ledger)
+    if own is None:
+        return {f"{place}.csv": _csv(lines)}
+    files = {f"{place}.md": own.note.encode()}
+    if own.table.height:
+        files[f"{place}.csv"] = _csv(own.table)
+    if own.left_out:
+        files[f"{place}-other_currency.csv"] = _csv(lines.filter(pl.col("remedy_key").is_in(own.left_out)))
+    return files
+
+
+def _ledger(system: str, read: SnapshotRead) -> Ledger | None:
+    """Return what the snapshot tells of a system that entries go to; None where none of its sources has journals."""
+    sources = [each for each in read.file.sources if each.system == system and each.adapter in read.mappings]
+    # A vendor's export says what its ledger looks like; canonical files beside it add to it.
+    known = [(each, rule) for each in sorted(sources, key=lambda each: each.adapter == CANONICAL) for rule in _journal_rules(read, each)]
+    if not known:
+        return None
+    source, rule = known[0]
+    columns = frozenset(name for each in read.files if each.source == system for name in each.columns)
+    accounts = read.facts.records.get("account")
+    chart = None
+    if accounts is not None:
+        own = accounts.filter(pl.col("source_system") == system).select("account").collect()["account"]
+        chart = frozenset(own.drop_nulls()) or None
+    rows = functools.cache(lambda name: read_stream(read, source, name))
+    return Ledger(system, read.mappings[source.adapter].mapping, rule, columns, rows, _functional(read), chart)
+
+
+def _journal_rules(read: SnapshotRead, source: Source) -> list[EntityRule]:
+    """Return how a source's journals are read: the ways its export has files for, else the first way its mapping knows."""
+    rules = [each for each in read.mappings[source.adapter].mapping.entities if each.entity == JOURNAL and each.unpivot is None]
+    return [each for each in rules if has_stream(read, source, each.stream)] or rules[:1]
+
+
+def _functional(read: SnapshotRead) -> dict[str, str]:
+    """Return the functional currency by legal entity; under "" that of books which name none: of documents at the rate 1."""
+    found: dict[str, str] = {}
+    entities = read.facts.records.get("legal_entity")
+    if entities is not None:
+        found |= dict(entities.select("legal_entity_id", "functional_currency").drop_nulls().unique().sort(pl.all()).collect().iter_rows())
+    home = home_currency(read.facts)
+    return found if home is None else {**found, "": home}
 
 
 def _in_own_columns(

@@ -16,6 +16,7 @@ import polars as pl
 
 from adapters.agreed import agreed_output
 from adapters.alerts import alerts_policy, tell_news
+from adapters.approved import APPROVED
 from adapters.decided import Decided, as_inputs, decided_before, fingerprint
 from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, policy_files, require_policies
@@ -131,7 +132,10 @@ def _run(
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
     journal = result.frames.get("journal")
-    remedies = propose_remedies(findings, policy_set, context, None if journal is None else journal.collect())
+    periods = result.frames.get(f"{GOLDEN}fiscal_period")
+    signed = frozenset(decided[APPROVED]["contract_id"].drop_nulls()) if APPROVED in decided else frozenset()
+    entries, calendars = (None if each is None else each.collect() for each in (journal, periods))
+    remedies = propose_remedies(findings, policy_set, context, entries, calendars, signed)
     progress("Writing the results")
     frames = {
         "findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies, **_outputs(result),

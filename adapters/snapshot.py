@@ -139,6 +139,23 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
     return SnapshotRead(folder, snapshot, facts, pl.concat(held), files, mappings, expectations, empty)
 
 
+def has_stream(read: SnapshotRead, source: Source, name: str) -> bool:
+    """Say whether a source has a file of a stream, or of the one it is a list in."""
+    streams = read.mappings[source.adapter].mapping.streams
+    owner = next((each for each in streams if name == each or name.startswith(f"{each}.")), None)
+    return owner is not None and bool(find_files(_source_root(read.root, source), streams[owner].files))
+
+
+def read_stream(read: SnapshotRead, source: Source, name: str) -> pl.DataFrame | None:
+    """Read one stream of a source again, as text; None where the source has no file of it."""
+    mapping = read.mappings[source.adapter].mapping
+    if name not in mapping.streams:
+        return None
+    alone = mapping.model_copy(update={"streams": {name: mapping.streams[name]}})
+    found = _streams(_read_files(read.root, _source_root(read.root, source), alone))[0].get(name)
+    return None if found is None else found.frame
+
+
 def _read_source(
     folder: Path, source: Source, mapping: Mapping
 ) -> tuple[list[EntityRecords], list[pl.DataFrame], list[FileAccount]]:
@@ -385,4 +402,4 @@ def _compared(
             "found": found, "equal": equal}  # fmt: skip
 
 
-__all__ = ["FileAccount", "SnapshotFile", "SnapshotRead", "Source", "load_snapshot_file", "read_snapshot"]
+__all__ = ["FileAccount", "SnapshotFile", "SnapshotRead", "Source", "has_stream", "load_snapshot_file", "read_snapshot", "read_stream"]

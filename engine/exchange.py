@@ -1,4 +1,4 @@
-"""Exchange rates of one day into one currency, joined to rows by their own currency."""
+"""Exchange rates of one day into one currency, joined to rows by their own currency; the currency of the books."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.stage import Facts
 
 RATE: Final = polars_dtype(Kind.RATE)
 
@@ -32,3 +33,14 @@ def with_rate(
     )
     joined = frame.join(into, on="currency", how="left", maintain_order="left")
     return joined.with_columns(pl.when(pl.col("currency") == target).then(one).otherwise(pl.col(name)).alias(name))
+
+
+def home_currency(facts: Facts) -> str | None:
+    """Return the functional currency where no legal entity says it: that of documents at the rate 1."""
+    found: set[str] = set()
+    for entity in ("invoice", "bill"):
+        frame = facts.frame(entity)
+        if frame is not None:
+            at_par = frame.filter(pl.col("exchange_rate") == 1).select(pl.col("currency").drop_nulls().unique()).collect()
+            found |= set(at_par.to_series().to_list())
+    return found.pop() if len(found) == 1 else None

@@ -26,6 +26,7 @@ FINDING_SCHEMA: Final[dict[str, pl.DataType]] = {
     "related_entity": pl.String(),
     "related_id": pl.String(),
     "contract_id": pl.String(),
+    "legal_entity_id": pl.String(),
     "systems": pl.List(pl.String()),
     "field": pl.String(),
     "period": pl.String(),
@@ -43,8 +44,8 @@ FINDING_SCHEMA: Final[dict[str, pl.DataType]] = {
     "cause_rule": pl.String(),
 }
 """Columns of `findings.parquet`, in order. `field`, `owner_value`, `consumer_value`, `since` are
-filled where a finding is about one field of a record. `cause_id` is the finding that explains it
-(its own id where it stands alone or is the cause), `cause_rule` the triage rule that said so."""
+filled where a finding is about one field of a record, `legal_entity_id` where a break is in its books. `cause_id` is the
+finding that explains it (its own id where it stands alone or is the cause), `cause_rule` the triage rule that said so."""
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 

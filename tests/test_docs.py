@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters.policy_folder import SHIPPED, require_policies
 from engine.canonical.schema import canonical_document
 from engine.policy.catalogue import CATALOGUE, diagnostics_document
 from engine.policy.facts import facts_document
+from engine.policy.kinds.remedy import RemedyPolicy
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,6 +75,15 @@ def test_every_kind_of_finding_is_in_the_catalogue_of_findings() -> None:
     named |= {"row_count_differs", "control_total_differs"}
     assert len(named) >= 10
     assert not [name for name in named if f"`{name}`" not in page]
+
+
+def test_every_kind_of_finding_has_a_remedy_in_the_shipped_policy() -> None:
+    catalogue = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    kinds = set(re.findall(r"^\| `([a-z_]+)` \| (?!triage)", catalogue, re.MULTILINE))
+    remedied = {kind for _, policy in require_policies(SHIPPED).of_kind(RemedyPolicy) for each in policy.remedies for kind in each.kinds}
+    # What triage gathers is mended one by one.
+    assert len(kinds) > 100
+    assert kinds - remedied == set()
 
 
 def test_every_reason_a_cell_is_held_for_is_documented() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,12 +30,14 @@ def list_command(
     import polars as pl
 
     from adapters.publish import find_run
-    from adapters.store.remedies import batch_states
+    from adapters.store.remedies import batch_states, posted_entries
 
     folder = find_run(out, run)
     remedies, findings = (pl.read_parquet(folder / f"{name}.parquet") for name in ("remedies", "findings"))
+    journals = folder / "golden" / "journal_line.parquet"
+    ledger = posted_entries(pl.scan_parquet(journals)) if journals.is_file() else None
     with opened_store(out, store) as opened, opened.read() as session:
-        states = batch_states(session, remedies, findings, folder.name)
+        states = batch_states(session, remedies, findings, folder.name, ledger)
     if as_json:
         body = [{"batch": each.batch, "state": each.state, "rows": each.rows, "compensation": each.compensation} for each in states]
         typer.echo(json.dumps(body, indent=2, default=str))
@@ -46,8 +48,15 @@ def list_command(
         what = f"{first['action'].replace('_', ' ')} of {first['entity']} {first['entity_id']}" + (f": {fields}" if fields else "")
         typer.echo(f"{each.batch[:8]}  {each.state.replace('_', ' '):<12}  {first['system']:<10}  {what}")
         for back in each.compensation:
-            typer.echo(f"          take back: {back['field']} to {back['value']}")
+            typer.echo(f"          take back: {_taken_back(back)}")
     typer.echo(f"{len(states)} remedies.")
+
+
+def _taken_back(row: dict[str, Any]) -> str:
+    if row["action"] != "journal_entry":
+        return f"{row['field']} to {row['value']}"
+    sides = [f"{side} {row[f'{side}_account']}" for side in ("debit", "credit") if row[f"{side}_account"]]
+    return f"{', '.join(sides)}: {row['amount']} {row['currency']}"
 
 
 @remedy_app.command("release")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
@@ -14,8 +15,11 @@ from adapters.store.case_work import WAITING, refuse_approver
 from adapters.store.permissions import require
 from adapters.store.tables import Approval
 from engine.errors import UsageError
+from engine.remedies.entries import NUMBERED, number_of
 
 RELEASE: Final = "remedy.release"
+
+ENTRY: Final = "journal_entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,15 @@ def decide_release(session: Session, actor: Actor, request: Approval, *, approve
     record(session, actor, f"{RELEASE}.{request.state}", request.subject, {"request": request.approval_id, "comment": text})
 
 
-def batch_states(session: Session, remedies: pl.DataFrame, findings: pl.DataFrame, run_id: str) -> list[BatchState]:
+def batch_states(
+    session: Session, remedies: pl.DataFrame, findings: pl.DataFrame, run_id: str, ledger: pl.DataFrame | None = None
+) -> list[BatchState]:
     """Return every batch of a run, and every released one of earlier runs with what this run tells of it.
 
     A released remedy whose finding is gone was applied; one whose finding is still there failed; a batch
-    of both is half applied. The run it was released from tells nothing yet.
+    of both is half applied. The run it was released from tells nothing yet. `ledger` (`posted_entries`) knows better of
+    journal entries: one that stands there in whole was applied, one that stands there in part is half applied. A batch whose
+    released remedy was applied and which the run drafts anew, with another key, is told twice: as draft and as applied.
     """
     # An entry for a tolerated residual mends no finding: it stands while the run proposes it again.
     here = set(findings["finding_id"]) | set(remedies.filter(pl.col("finding_id").is_null())["remedy_key"])
@@ -83,18 +91,62 @@ def batch_states(session: Session, remedies: pl.DataFrame, findings: pl.DataFram
             state = "waiting" if request.state == WAITING else "released"
             found.append(BatchState(batch, state, drafts.get(batch) or tuple(request.body["rows"])))
         else:
-            found.append(_outcome(batch, tuple(request.body["rows"]), here))
+            rows = tuple(request.body["rows"])
+            outcome = _outcome(batch, rows, here, {} if ledger is None else _standing(ledger))
+            released = {row["remedy_key"] for row in rows}
+            anew = tuple(row for row in drafts.get(batch, ()) if row["remedy_key"] not in released)
+            found += [BatchState(batch, "draft", anew)] if anew and outcome.state == "applied" else []
+            found.append(outcome)
     return found
 
 
-def _outcome(batch: str, rows: tuple[dict[str, Any], ...], here: set[str]) -> BatchState:
-    done = [row for row in rows if (row["finding_id"] or row["remedy_key"]) not in here]
+def posted_entries(journal_lines: pl.LazyFrame) -> pl.DataFrame:
+    """Return by number and account what the ledger holds of entries that were drafted here, debit positive."""
+    net = pl.col("debit").fill_null(0) - pl.col("credit").fill_null(0)
+    is_posted = (pl.col("status") == "posted").fill_null(value=True)
+    numbered = journal_lines.filter(pl.col("journal_number").str.starts_with(NUMBERED) & is_posted)
+    return numbered.group_by("journal_number", "account").agg(net.sum().alias("net")).sort("journal_number", "account").collect()
+
+
+def _standing(ledger: pl.DataFrame) -> dict[str, dict[str, Decimal]]:
+    found: dict[str, dict[str, Decimal]] = {}
+    for number, account, net in ledger.iter_rows():
+        found.setdefault(number, {})[account] = net
+    return found
+
+
+def _outcome(batch: str, rows: tuple[dict[str, Any], ...], here: set[str], standing: dict[str, dict[str, Decimal]]) -> BatchState:
+    done: list[dict[str, Any]] = []
+    back: list[dict[str, Any]] = []
+    for row in rows:
+        there = standing.get(number_of(row["remedy_key"])) if row["action"] == ENTRY else None
+        is_done = (row["finding_id"] or row["remedy_key"]) not in here if there is None else there == _wanted(row)
+        if is_done:
+            done.append(row)
+        elif there is not None:
+            back += [_taken_out(row, account, net) for account, net in there.items() if net]
     if len(done) == len(rows):
         return BatchState(batch, "applied", rows)
-    if not done:
+    if not done and not back:
         return BatchState(batch, "failed", rows)
-    back = [
-        {**row, "value": row["before"], "before": row["value"], "instruction": "Take back what was applied alone, then apply all together."}
-        for row in done
-    ]  # fmt: skip
-    return BatchState(batch, "half_applied", rows, tuple(back))
+    return BatchState(batch, "half_applied", rows, (*map(_taken_back, done), *back))
+
+
+def _wanted(row: dict[str, Any]) -> dict[str, Decimal]:
+    amount = Decimal(row["amount"])
+    return {row["debit_account"]: amount, row["credit_account"]: -amount}
+
+
+_BACK: Final = "Take back what was applied alone, then apply all together."
+
+
+def _taken_back(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what undoes a remedy: the value before, or the entry with its sides turned."""
+    turned = {"debit_account": row["credit_account"], "credit_account": row["debit_account"]} if row["action"] == ENTRY else {}
+    return {**row, "value": row["before"], "before": row["value"], "instruction": _BACK, **turned}
+
+
+def _taken_out(row: dict[str, Any], account: str, net: Decimal) -> dict[str, Any]:
+    """Return what takes one line of an entry out of the ledger that holds it in part."""
+    sides = {"debit_account": None if net > 0 else account, "credit_account": account if net > 0 else None}
+    return {**row, "amount": str(abs(net)), "value": row["before"], "before": row["value"], "instruction": _BACK, **sides}

@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from adapters.store.database import Store
-from adapters.store.remedies import RELEASE, batch_states
+from adapters.store.remedies import RELEASE, batch_states, posted_entries
 from adapters.store.tables import Approval
 from dashboard.views.policies import load_policies
 from dashboard.views.tables import Column, to_csv
@@ -42,7 +42,9 @@ def remedy_of(store: Store, run: RunEntry, finding_id: str) -> dict[str, Any] | 
     rows = frame.filter(pl.col("batch") == batch).collect()
     with store.read() as session:
         known = findings.select("finding_id").collect()
-        state = next((each for each in batch_states(session, rows, known, run.run_id) if each.batch == batch), None)
+        journals = output(run, "golden/journal_line")
+        ledger = None if journals is None else posted_entries(journals)
+        state = next((each for each in batch_states(session, rows, known, run.run_id, ledger) if each.batch == batch), None)
         waiting = sa.select(Approval).where(Approval.action == RELEASE, Approval.subject == batch, Approval.state == "waiting")
         request = session.execute(waiting).scalars().first()
         asked = None if request is None else {

@@ -190,17 +190,6 @@ def _summed(lines: pl.LazyFrame, side: Side, part: Part) -> pl.LazyFrame:
     return grouped.with_columns(pl.concat_str([pl.col(name).cast(pl.String) for name in by], separator="|", ignore_nulls=True).alias("id"))
 
 
-def home_currency(facts: Facts) -> str | None:
-    """Return the functional currency where no legal entity says it: that of documents at the rate 1."""
-    found: set[str] = set()
-    for entity in ("invoice", "bill"):
-        frame = facts.frame(entity)
-        if frame is not None:
-            at_par = frame.filter(pl.col("exchange_rate") == 1).select(pl.col("currency").drop_nulls().unique()).collect()
-            found |= set(at_par.to_series().to_list())
-    return found.pop() if len(found) == 1 else None
-
-
 def rate_on(lines: pl.DataFrame, facts: Facts, rate_type: str, days: int) -> pl.DataFrame:
     """Fill `rate` from the table of rates: of the line's date, or the last before it within `days`."""
     table = facts.frame("exchange_rate")

@@ -8,12 +8,13 @@ from typing import Final, Literal
 
 import polars as pl
 
+from engine.exchange import home_currency
 from engine.policy.kinds.reconciliation import Pass, ReconciliationPolicy, Window
 from engine.policy.kinds.sides import Side, side_places
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS
 from engine.reconcile.keys import add_key
-from engine.reconcile.lines import Part, Wanted, home_currency, part_lines, rate_on, why_not
+from engine.reconcile.lines import Part, Wanted, part_lines, rate_on, why_not
 from engine.reconcile.order import text_order
 from engine.reconcile.sources import EVIDENCE, as_list, why_absent, why_excluded, with_evidence
 from engine.reconcile.tolerance import WIDE

@@ -89,7 +89,7 @@ def _case_findings(rows: pl.DataFrame, sort: str, case: BreakCase, told: Told) -
         pl.col(f"{named}_entity").alias("entity"), pl.col(f"{named}_id").alias("entity_id"),
         (pl.col(f"{other}_entity") if has_other else pl.lit(None, dtype=pl.String)).alias("related_entity"),
         (pl.col(f"{other}_id") if has_other else pl.lit(None, dtype=pl.String)).alias("related_id"),
-        "contract_id", "currency", pl.col("date").alias("since"), pl.col("difference").alias("amount_at_risk"),
+        "contract_id", "legal_entity_id", "currency", pl.col("date").alias("since"), pl.col("difference").alias("amount_at_risk"),
         _message(sort, named, rows.columns, told).alias("message"), pl.lit(case.remedy or _REMEDY[sort]).alias("remedy"),
         pl.lit(case.owner or told.policy.owner).alias("owner"), pl.col("evidence"),
     )  # fmt: skip

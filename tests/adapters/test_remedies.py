@@ -12,11 +12,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from adapters.remedies import entry_lines
+from adapters.entry_drafts import entry_lines
 from adapters.run import run_snapshot
 from adapters.store.audit import Actor
 from adapters.store.database import Store, open_store
-from adapters.store.remedies import BatchState, ask_release, batch_states, decide_release
+from adapters.store.remedies import BatchState, ask_release, batch_states, decide_release, posted_entries
 from engine.errors import UsageError
 from engine.findings import FINDING_SCHEMA, finish_findings
 from engine.policy.load import load_policies
@@ -176,7 +176,7 @@ def test_a_balance_is_brought_to_what_policy_gives_by_a_balanced_entry(there: st
     row = entries(there)
     lines = entry_lines(row)
     assert lines.select("account", "debit", "credit").rows() == [(debit, amount, None), (credit, None, amount)]
-    assert lines["journal_number"].unique().to_list() == [f"TIEOUT-{row['remedy_key'][0]}"]
+    assert lines["journal_number"].unique().to_list() == [f"TIEOUT-{row['remedy_key'][0][:13]}"]
     assert lines["posting_date"].unique().to_list() == [dt.date(2026, 10, 31)]
 
 
@@ -204,3 +204,51 @@ def test_a_tolerated_residual_is_drafted_and_was_applied_when_no_run_proposes_it
         with store.read() as session:
             told = {each.batch: each.state for each in batch_states(session, later, nothing, "run2")}
         assert told[drafted_row["batch"][0]] == state
+
+
+def entry_states(store: Store, standing: list[tuple[str, str, str]], found: pl.DataFrame) -> list[BatchState]:
+    """Return what a later run tells of the released entry, where the ledger holds lines (account, debit, credit) under its number."""
+    first = entries("30.00")
+    with store.write() as session:
+        request = ask_release(session, ASKING, first, first["batch"][0], "run1", "approver")
+        decide_release(session, SECOND, request, approve=True, text="ok")
+    number = f"TIEOUT-{first['remedy_key'][0][:13]}"
+    text, money = pl.String(), pl.Decimal(38, 6)
+    columns = {"journal_number": text, "account": text, "debit": money, "credit": money, "status": text}
+    held = [(number, account, Decimal(debit), Decimal(credit), "posted") for account, debit, credit in standing]
+    ledger = posted_entries(pl.DataFrame(held, schema=columns, orient="row").lazy())
+    with store.read() as session:
+        return batch_states(session, entries("30.00") if found.height else first.clear(), found, "run2", ledger)
+
+
+STILL_THERE = pl.DataFrame({"finding_id": [str(entries("30.00")["finding_id"][0])]})
+BOTH = [("1210", "70", "0"), ("4000", "0", "70")]
+
+
+@pytest.mark.parametrize(
+    ("standing", "is_there", "state"),
+    [(BOTH, True, "applied"), (BOTH, False, "applied"), ([], True, "failed"), ([], False, "applied"), (BOTH[:1], True, "half_applied"),
+     (BOTH[:1], False, "half_applied"), ([("1210", "60", "0"), ("4000", "0", "60")], True, "half_applied")],
+)  # fmt: skip
+def test_the_ledger_itself_tells_what_became_of_an_entry(
+    store: Store, standing: list[tuple[str, str, str]], is_there: bool, state: str
+) -> None:
+    found = STILL_THERE if is_there else STILL_THERE.clear()
+    assert [each.state for each in entry_states(store, standing, found)] == [state]
+
+
+def test_half_an_entry_is_taken_out_of_the_ledger_again(store: Store) -> None:
+    (told,) = entry_states(store, BOTH[:1], STILL_THERE)
+    assert [(row["debit_account"], row["credit_account"], row["amount"]) for row in told.compensation] == [(None, "1210", "70.000000")]
+
+
+def test_a_new_difference_of_what_was_applied_is_a_draft_beside_it(store: Store) -> None:
+    released = entries("30.00")
+    with store.write() as session:
+        request = ask_release(session, ASKING, released, released["batch"][0], "run1", "approver")
+        decide_release(session, SECOND, request, approve=True, text="ok")
+    held = [(f"TIEOUT-{released['remedy_key'][0][:13]}", account, Decimal(net)) for account, net in (("1210", 70), ("4000", -70))]
+    ledger = pl.DataFrame(held, schema={"journal_number": pl.String(), "account": pl.String(), "net": pl.Decimal(38, 6)}, orient="row")
+    with store.read() as session:
+        told = batch_states(session, entries("90.00"), STILL_THERE, "run2", ledger)
+    assert [(each.state, str(each.rows[0]["amount"])) for each in told] == [("draft", "10.000000"), ("applied", "70.000000")]

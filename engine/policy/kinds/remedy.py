@@ -16,10 +16,18 @@ Action = Literal["correct_field", "create_record", "post_document", "void_reissu
 
 
 class EntrySides(Strict):
-    """Say which account is debited and which credited where policy gives more than stands there: a role, or an account."""
+    """Say which account is debited and which credited where policy gives more than stands there: a role, or an account.
+
+    An accrual posts at the `period_end` the finding is of (in the first open period after it where that one is closed),
+    is taken back (`reverses`) on the first day of the `next_period`, and with `only: lacking` is proposed only where the
+    ledger holds less than policy gives: that it holds more is for a person to look at.
+    """
 
     debit: str
     credit: str
+    posts: Literal["as_of", "period_end"] = "as_of"
+    reverses: Literal["never", "next_period"] = "never"
+    only: Literal["both", "lacking"] = "both"
 
 
 class Adjustments(Strict):

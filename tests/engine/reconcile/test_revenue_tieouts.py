@@ -118,6 +118,29 @@ def test_contract_balances_are_rolled_forward_to_the_ledger(name: str, side: str
     ]  # fmt: skip
 
 
+def test_work_done_and_not_invoiced_is_held_to_the_ledgers_accrual() -> None:
+    balances = [
+        {"contract_id": contract, "period": period, "unbilled_receivable": amount, "currency": "EUR"}
+        for contract, period, amount in (
+            ("C1", "2026-02", "900"), ("C1", "2026-03", "300"), ("C2", "2026-03", "40"), ("C3", "2026-03", "7"),
+        )
+    ]  # fmt: skip
+    amounts = (("C1", "debit", "500"), ("C1", "credit", "200"), ("C2", "debit", "15"), ("C4", "debit", "10"))
+    ledger = [
+        {"journal_line_id": f"J{n}", "contract_id": contract, "posting_date": AS_OF, "account": "1200", "status": "posted",
+         "currency": "EUR", side: amount}
+        for n, (contract, side, amount) in enumerate(amounts)
+    ]  # fmt: skip
+    sources = {("journal_line", "erp"): ledger, ("account", "erp"): [{"account": "1200", "control_for": "unbilled_receivable"}]}
+    result = reconcile("rec-unbilled-gl", {"contract_balances": balances}, sources)
+    assert kinds(result) == [
+        ("unbilled_differs", "C2|2026-03"), ("unbilled_not_in_ledger", "C3|2026-03"), ("unbilled_without_policy", "J3")
+    ]  # fmt: skip
+    told = pl.concat(result.findings, how="diagonal").filter(pl.col("kind") == "unbilled_differs").to_dicts()[0]
+    # What an accrual needs: both amounts and the day they are of.
+    assert (told["owner_value"], told["consumer_value"], told["since"]) == ("40.00", "15.00", AS_OF)
+
+
 @pytest.mark.parametrize(("name", "side"), [("liability", "credit"), ("asset", "debit")])
 def test_a_contract_balance_that_the_ledger_carries_at_another_rate_differs_by_exchange_only(name: str, side: str) -> None:
     balance = {"contract_id": "C1", "period": "2026-03", "currency": "USD", f"contract_{name}": "100", f"functional_contract_{name}": "90"}
