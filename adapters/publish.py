@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +40,21 @@ _ROW_GROUP = 250_000
 _LEVEL = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Hold a frame as the file it becomes, and how many rows it has."""
+
+    height: int
+    content: bytes
+
+
 def is_published(out: Path, run_id: str) -> bool:
     """Say whether a run stands complete in its place."""
     return (out / run_id / MANIFEST).is_file()
 
 
 def publish_run(
-    out: Path, run_id: str, frames: dict[str, pl.DataFrame], manifest: dict[str, Any],
+    out: Path, run_id: str, frames: Mapping[str, pl.DataFrame | Encoded], manifest: dict[str, Any],
     inputs: Mapping[str, bytes] | None = None, pages: Mapping[str, bytes] | None = None,
 ) -> Path:  # fmt: skip
     """Write a run's frames and manifest; return its folder. Raises StoreError when it cannot.
@@ -58,7 +68,7 @@ def publish_run(
         with _partial_folder(out, run_id) as partial:
             # Two files at a time: what one waits for the disk leaves a processor to the other.
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda name: _write_parquet(frames[name], partial / f"{name}.parquet"), sorted(frames)))
+                list(pool.map(lambda name: _write_frame(frames[name], partial / f"{name}.parquet"), sorted(frames)))
             for name, content in sorted((inputs or {}).items()):
                 _write_bytes(content, partial / INPUTS / name)
             for name, content in sorted((pages or {}).items()):
@@ -105,10 +115,24 @@ def _move(partial: Path, target: Path) -> None:
             raise
 
 
-def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
+def encoded(frame: pl.DataFrame) -> Encoded:
+    """Return a frame as the Parquet file a run holds of it."""
+    content = io.BytesIO()
+    _encode(frame, content)
+    return Encoded(frame.height, content.getvalue())
+
+
+def _encode(frame: pl.DataFrame, to: Path | io.BytesIO) -> None:
+    frame.write_parquet(to, compression="zstd", compression_level=_LEVEL, row_group_size=_ROW_GROUP, statistics=True)
+
+
+def _write_frame(frame: pl.DataFrame | Encoded, path: Path) -> None:
+    if isinstance(frame, Encoded):
+        _write_bytes(frame.content, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        frame.write_parquet(path, compression="zstd", compression_level=_LEVEL, row_group_size=_ROW_GROUP, statistics=True)
+        _encode(frame, path)
     except pl.exceptions.PolarsError as error:
         is_full = os.strerror(errno.ENOSPC) in str(error)
         raise OSError(errno.ENOSPC if is_full else errno.EIO, str(error)) from error

@@ -25,6 +25,7 @@ DOCS: Final = "quality/docs"
 
 _LOGO: Final = re.compile(r"https://great-expectations-web-assets[^\"' )]*")
 _NOTHING: Final = "data:,"
+_NICE: Final = 10
 
 Suites = Sequence[Mapping[str, Any]]
 
@@ -158,6 +159,8 @@ def rendered(suites: Suites) -> dict[str, str]:
 
 def main() -> None:
     """Import the library, wait for the verdicts on standard input, write the pages as JSON on standard output."""
+    # The pages are wanted last: until then the run itself comes first.
+    os.nice(_NICE)
     answer = os.dup(1)
     # Whatever the library prints is not part of the answer.
     os.dup2(2, 1)

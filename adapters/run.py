@@ -6,21 +6,20 @@ import datetime as dt
 import functools
 import hashlib
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from adapters.agreed import agreed_output
+from adapters.agreed import AgreedWriter
 from adapters.alerts import alerts_policy, tell_news
 from adapters.approved import APPROVED
 from adapters.decided import Decided, as_inputs, decided_before, fingerprint
 from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, policy_files, require_policies
-from adapters.publish import MANIFEST, is_published, publish_run, remove_leftovers
+from adapters.publish import MANIFEST, Encoded, is_published, publish_run, remove_leftovers
 from adapters.quality import DocsWriter
 from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.remedies import draft_files
@@ -128,7 +127,11 @@ def _run(
     progress("Deciding")
     found += gated.result.findings
     said = {name: frame.lazy() for name, frame in decided.items()}
-    result = run_stages(read.facts, policy_set, context, None if before is None else before.facts, found, said)
+    with AgreedWriter() as agreed:
+        result = run_stages(
+            read.facts, policy_set, context, None if before is None else before.facts, found, said, on_agreed=agreed.begin
+        )  # fmt: skip
+        records = {f"{GOLDEN}{entity}": each for entity, each in agreed.ready().items()}
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
     journal = result.frames.get("journal")
@@ -138,9 +141,10 @@ def _run(
     remedies = propose_remedies(findings, policy_set, context, entries, calendars, signed)
     progress("Writing the results")
     frames = {
-        "findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies, **_outputs(result),
+        "findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies,
+        **records, **_outputs(result),
     }  # fmt: skip
-    manifest = _manifest(run_id, read, before, policy_set, context, result, frames)
+    manifest = _manifest(run_id, read, before, policy_set, context, result, frames, findings)
     pages = draft_files(remedies, read)
     pages |= {} if docs is None else docs.pages()
     run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read) | as_inputs(decided), pages)
@@ -210,15 +214,8 @@ def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
 
 
 def _outputs(result: StageResult) -> dict[str, pl.DataFrame]:
-    """Return every output of the stages; agreed records get their hash and stand sorted by key."""
-
-    def output(name: str) -> pl.DataFrame:
-        made = result.frames[name].collect()
-        return agreed_output(made, name.removeprefix(GOLDEN)) if name.startswith(GOLDEN) else made
-
-    # What one output does alone leaves a processor to the next.
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(result.frames, pool.map(output, result.frames), strict=True))
+    """Return every output of the stages after ownership."""
+    return {name: frame.collect() for name, frame in result.frames.items() if not name.startswith(GOLDEN)}
 
 
 @functools.cache
@@ -267,7 +264,7 @@ def _file_entry(each: FileAccount) -> dict[str, Any]:
 
 def _manifest(
     run_id: str, read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context,
-    result: StageResult, frames: dict[str, pl.DataFrame],
+    result: StageResult, frames: Mapping[str, pl.DataFrame | Encoded], findings: pl.DataFrame,
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "run_id": run_id,
@@ -290,7 +287,7 @@ def _manifest(
         "not_applicable": [{"policy": name, "why": why} for name, why in (*_ageless(read, policies), *result.not_applicable)],
         "control_totals": read.expectations,
         "counts": {name: frame.height for name, frame in sorted(frames.items())},
-        "findings": findings_by_rule(frames["findings"]),
+        "findings": findings_by_rule(findings),
         "data_docs": INDEX if policies.of_kind(QualityPolicy) else None,
     }  # fmt: skip
 

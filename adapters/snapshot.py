@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -120,8 +121,16 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
     expectations: list[dict[str, Any]] = []
     empty: list[tuple[str, str]] = []
     for source in snapshot.sources:
-        loaded = mappings.setdefault(source.adapter, load_mapping(source.adapter, mappings_folder))
-        made, source_held, accounts = _read_source(folder, source, loaded.mapping)
+        if source.adapter not in mappings:
+            mappings[source.adapter] = load_mapping(source.adapter, mappings_folder)
+
+    def read(source: Source) -> tuple[list[EntityRecords], list[pl.DataFrame], list[FileAccount]]:
+        return _read_source(folder, source, mappings[source.adapter].mapping)
+
+    # Two sources at a time: what one does alone leaves a processor to the other.
+    with ThreadPoolExecutor(2) as pool:
+        reads = list(pool.map(read, snapshot.sources))
+    for source, (made, source_held, accounts) in zip(snapshot.sources, reads, strict=True):
         held += source_held
         files += accounts
         if not any(each.columns or each.failure for each in accounts):

@@ -28,18 +28,21 @@ DECISIONS: Final[tuple[Stage, ...]] = (decide_billing, decide_revenue, decide_re
 
 def run_stages(
     facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None, found: Sequence[pl.DataFrame] = (),
-    decided: Mapping[str, pl.LazyFrame] | None = None,
+    decided: Mapping[str, pl.LazyFrame] | None = None, on_agreed: Callable[[Mapping[str, pl.LazyFrame]], None] | None = None,
 ) -> StageResult:  # fmt: skip
     """Run every stage over one snapshot; findings of all stages, and those `found` before, stand in the result.
 
     `decided`: what people decided before, by name: `approved_entries` of batches posted earlier (columns of `journal`; only what
     is left of them is proposed), `decided_matches` (a row a line), `attested_estimates` of costs at completion.
+    `on_agreed` is given the agreed records by entity as soon as they stand, before the stages decide of them.
     """
     whole = decide_ownership(facts, policies, context, previous)
     # Made once: the stages read each of them many times.
     whole.frames = {name: frame.collect().lazy() for name, frame in whole.frames.items()}
     whole.findings += found
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
+    if on_agreed is not None:
+        on_agreed(agreed)
     agreed |= decided or {}
     rest = run_decisions(replace(facts, records=agreed, sources=whole.sources), policies, context, whole.findings)
     # What came back has the findings of every stage, each with its cause.

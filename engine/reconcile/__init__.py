@@ -20,7 +20,7 @@ from engine.reconcile.coverage import with_coverage
 from engine.reconcile.decided import decided_of
 from engine.reconcile.flows import FLOW_SCHEMA, run_flow_policy
 from engine.reconcile.frames import PassSpec
-from engine.reconcile.passes import match_lines
+from engine.reconcile.passes import Matched, match_lines
 from engine.reconcile.sides import TwoSides, applicable_parts, read_sides, system_name
 from engine.reconcile.sources import period_of
 from engine.reconcile.tieouts import NOT_COMPARABLE, TIEOUT_SCHEMA, matrix, tie_out
@@ -65,6 +65,16 @@ class _Made:
     not_applicable: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Hold the two sides of one policy, their matches and where they break."""
+
+    sides: TwoSides
+    matched: Matched
+    breaks: pl.DataFrame
+    told: Told
+
+
 def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
     """Tie systems out by every reconciliation policy in force on the as-of date.
 
@@ -82,18 +92,22 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
     before = [] if earlier is None else [earlier.collect().drop("finding_id")]
     _check(facts, policies, context, written, result)
     in_force = [each for each in policies.of_kind(ReconciliationPolicy) if _in_force(each[1], context)]
-    # A tie-out that names causes is judged after those that find them; the others know nothing of each other.
+    # A tie-out that names causes is judged after those that find them; matching knows nothing of the others.
     alone, caused = ([each for each in in_force if bool(each[1].known_causes) is named] for named in (False, True))
 
+    def compared(each: tuple[LoadedPolicy, ReconciliationPolicy]) -> _Compared | str:
+        return _compare(*each, facts, context, period)
+
     def tied(each: tuple[LoadedPolicy, ReconciliationPolicy]) -> _Made:
-        return _tie_out(*each, facts, context, period, None)
+        return _judge(each[1], compared(each), None)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for (_, policy), made in zip(alone, pool.map(tied, alone), strict=True):
+        made_alone, compared_caused = pool.map(tied, alone), pool.map(compared, caused)
+        for (_, policy), made in zip(alone, made_alone, strict=True):
             _add(made, policy, written, result)
-    for loaded, policy in caused:
-        known = finish_findings(*before, *result.findings)
-        _add(_tie_out(loaded, policy, facts, context, period, known), policy, written, result)
+        for (_, policy), each in zip(caused, compared_caused, strict=True):
+            known = finish_findings(*before, *result.findings)
+            _add(_judge(policy, each, known), policy, written, result)
     _publish(written, result)
     return result
 
@@ -112,24 +126,30 @@ def _in_force(policy: PolicyFile, context: Context) -> bool:
     return policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to)
 
 
-def _tie_out(
-    loaded: LoadedPolicy, policy: ReconciliationPolicy, facts: Facts, context: Context, period: str, known: pl.DataFrame | None
-) -> _Made:  # fmt: skip
-    """Reconcile by one policy."""
-    made = _Made()
+def _compare(
+    loaded: LoadedPolicy, policy: ReconciliationPolicy, facts: Facts, context: Context, period: str
+) -> _Compared | str:  # fmt: skip
+    """Match the two sides of one policy and list where they break, or say why the policy does not apply."""
     parts = applicable_parts(loaded, policy, facts, context)
     if isinstance(parts, str):
-        made.not_applicable = parts
-        return made
+        return parts
     sides = _with_budget_groups(read_sides(policy, *parts, facts), policy)
     passes = [_spec(place, each) for place, each in enumerate(policy.passes)]
     decided = decided_of(facts, policy.id, sides.left, sides.right)
     matched = match_lines(sides.left, sides.right, passes, by_currency=sides.by_currency, decided=decided)
-    systems = system_name(parts[0]), system_name(parts[1])
-    told = Told(loaded, policy, systems, period, context)
     breaks = with_coverage(find_breaks(sides, matched, policy, context), sides, parts, policy)
-    breaks = with_causes(breaks, policy, known)
-    tieouts = tie_out(sides, matched, breaks, policy, systems, period)
+    return _Compared(sides, matched, breaks, Told(loaded, policy, (system_name(parts[0]), system_name(parts[1])), period, context))
+
+
+def _judge(policy: ReconciliationPolicy, compared: _Compared | str, known: pl.DataFrame | None) -> _Made:
+    """Say what one policy's matches and breaks come to; findings `known` before may explain a break."""
+    made = _Made()
+    if isinstance(compared, str):
+        made.not_applicable = compared
+        return made
+    sides, matched, told = compared.sides, compared.matched, compared.told
+    breaks = with_causes(compared.breaks, policy, known)
+    tieouts = tie_out(sides, matched, breaks, policy, told.systems, told.period)
     made.written.tieouts.append(tieouts)
     made.findings += unknown_findings(sides, told)
     made.findings += uncovered_findings(tieouts, told)
@@ -140,8 +160,8 @@ def _tie_out(
     breaks = breaks.filter(~pl.col("legal_entity_id").is_in(uncovered.implode()).fill_null(value=False))
     made.written.matches.append(match_rows(sides, matched, policy))
     for rows, kept in (
-        (expectation_rows(sides, matched, policy, context), made.written.expectations),
-        (adjustment_rows(sides, matched, policy, context, period), made.written.entries),
+        (expectation_rows(sides, matched, policy, told.context), made.written.expectations),
+        (adjustment_rows(sides, matched, policy, told.context, told.period), made.written.entries),
     ):
         if rows is not None:
             kept.append(rows)
