@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -16,7 +18,7 @@ from engine.policy.kinds.reconciliation import PER, Pass, ReconciliationPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.reconcile.breaks import find_breaks, with_causes
 from engine.reconcile.checks import CHECK_SCHEMA, run_check_policy
-from engine.reconcile.coverage import with_coverage
+from engine.reconcile.coverage import supplied, with_coverage
 from engine.reconcile.decided import decided_of
 from engine.reconcile.flows import FLOW_SCHEMA, run_flow_policy
 from engine.reconcile.frames import PassSpec
@@ -67,12 +69,13 @@ class _Made:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Hold the two sides of one policy, their matches and where they break."""
+    """Hold the two sides of one policy, their matches and where they break; `supplied` tells what their systems hold anything of."""
 
     sides: TwoSides
     matched: Matched
     breaks: pl.DataFrame
     told: Told
+    supplied: tuple[Callable[[], pl.DataFrame | None], ...]
 
 
 def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
@@ -138,7 +141,8 @@ def _compare(
     decided = decided_of(facts, policy.id, sides.left, sides.right)
     matched = match_lines(sides.left, sides.right, passes, by_currency=sides.by_currency, decided=decided)
     breaks = with_coverage(find_breaks(sides, matched, policy, context), sides, parts, policy)
-    return _Compared(sides, matched, breaks, Told(loaded, policy, (system_name(parts[0]), system_name(parts[1])), period, context))
+    there = tuple(functools.partial(supplied, each) for each in parts)
+    return _Compared(sides, matched, breaks, Told(loaded, policy, (system_name(parts[0]), system_name(parts[1])), period, context), there)
 
 
 def _judge(policy: ReconciliationPolicy, compared: _Compared | str, known: pl.DataFrame | None) -> _Made:
@@ -149,7 +153,7 @@ def _judge(policy: ReconciliationPolicy, compared: _Compared | str, known: pl.Da
         return made
     sides, matched, told = compared.sides, compared.matched, compared.told
     breaks = with_causes(compared.breaks, policy, known)
-    tieouts = tie_out(sides, matched, breaks, policy, told.systems, told.period)
+    tieouts = tie_out(sides, matched, breaks, policy, told.systems, told.period, compared.supplied)
     made.written.tieouts.append(tieouts)
     made.findings += unknown_findings(sides, told)
     made.findings += uncovered_findings(tieouts, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -46,6 +47,9 @@ NOT_FEW: Final = 5
 UNCOVERED: Final = "uncovered"
 """The column of breaks that says why the other side cannot have a line; empty for those it can."""
 
+INFERRED: Final = ("after", "before")
+"""Why a line is uncovered where that is not certain but concluded from what the other side supplies."""
+
 # So many places are numbered without gaps.
 _FEW_PLACES: Final = 1 << 20
 
@@ -67,9 +71,12 @@ def line_period(policy: ReconciliationPolicy, period: str) -> pl.Expr:
 
 
 def tie_out(
-    sides: TwoSides, matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy, names: tuple[str, str], period: str
-) -> pl.DataFrame:
+    sides: TwoSides, matched: Matched, breaks: pl.DataFrame, policy: ReconciliationPolicy, names: tuple[str, str], period: str,
+    supplied: Sequence[Callable[[], pl.DataFrame | None]] = (),
+) -> pl.DataFrame:  # fmt: skip
     """Return the tie-out of a policy by scope (legal entity), period and currency.
+
+    `supplied` tells by side of which scopes and currencies its systems supply anything at all; None: of all.
 
     Every line's signed amount is put under what became of it, so that the parts always sum to the
     difference; what rounding of the totals leaves is rounding.
@@ -82,7 +89,7 @@ def tie_out(
     )
     rows = rows.with_columns((pl.col("left_total") - pl.col("right_total")).alias("difference"))
     rows = _explained(rows) if policy.passes else _explained_total(rows, policy)
-    rows = rows.with_columns(_uncovered(policy).alias("_uncovered"))
+    rows = _marked_uncovered(rows, policy, supplied)
     none = pl.when("_uncovered").then(None)
     rows = rows.with_columns(
         none.otherwise("difference").alias("difference"), none.otherwise("unexplained").alias("unexplained"),
@@ -91,7 +98,7 @@ def tie_out(
     status = (
         pl.when("_uncovered").then(pl.lit(NOT_COMPARABLE))
         .when((pl.col("breaks") > 0) | (pl.col("unexplained") != 0)).then(pl.lit("open"))
-        .when(pl.col("suggested") > 0).then(pl.lit("review"))
+        .when((pl.col("suggested") > 0) | (pl.col("inferred") > 0)).then(pl.lit("review"))
         .when((pl.col("difference") != 0) | pl.any_horizontal(pl.col(f"explained_{name}") != 0 for name in EXPLANATIONS))
         .then(pl.lit("explained")).otherwise(pl.lit("tied"))
     )  # fmt: skip
@@ -103,23 +110,41 @@ def tie_out(
     return shown.sort("scope", "period", "currency", nulls_last=True)
 
 
-def _uncovered(policy: ReconciliationPolicy) -> pl.Expr:
+def _marked_uncovered(
+    rows: pl.DataFrame, policy: ReconciliationPolicy, supplied: Sequence[Callable[[], pl.DataFrame | None]]
+) -> pl.DataFrame:  # fmt: skip
     """Say of which rows one side supplies nothing, so that the amount of the other is no difference.
 
     Where totals are compared: no line of the scope and currency. Where lines meet: no line of the
-    scope at all, while the side has lines of other scopes and the other side has not just a few.
+    scope at all, while the side has lines of other scopes and the other side has not just a few. Never where the
+    side's systems supply anything else of that scope (and currency): then its nothing is a statement.
     """
-    empty = {side: pl.col(f"{side}_lines") == 0 for side in ("left", "right")}
+    has_own_scope = any(side.scope is not None for side in (*policy.left, *policy.right))
+    marked = rows.with_columns(_empty(side, policy, has_own_scope=has_own_scope).alias(f"_empty_{side}") for side in ("left", "right"))
+    for side, tell in zip(("left", "right"), supplied, strict=False):
+        if has_own_scope or not marked[f"_empty_{side}"].any():
+            continue
+        there = tell()
+        if there is None:
+            marked = marked.with_columns(pl.lit(value=False).alias(f"_empty_{side}"))
+            continue
+        # Converted amounts have the currency of the books, whatever that of the records.
+        by = ["scope"] if policy.passes or policy.currency == "functional" or policy.count else ["scope", "currency"]
+        known = there.select(by).unique().with_columns(pl.lit(value=True).alias("_there"))
+        marked = marked.join(known, on=by, how="left", nulls_equal=True, maintain_order="left")
+        marked = marked.with_columns(pl.col(f"_empty_{side}") & pl.col("_there").is_null()).drop("_there")
+    return marked.with_columns((pl.col("_empty_left") | pl.col("_empty_right")).alias("_uncovered")).drop("_empty_left", "_empty_right")
+
+
+def _empty(side: str, policy: ReconciliationPolicy, *, has_own_scope: bool) -> pl.Expr:
+    other = "right" if side == "left" else "left"
     if not policy.passes:
-        return (empty["left"] | empty["right"]) & (pl.col("difference") != 0)
-    if any(side.scope is not None for side in (*policy.left, *policy.right)):
+        return (pl.col(f"{side}_lines") == 0) & (pl.col("difference") != 0)
+    if has_own_scope:
         return pl.lit(value=False)
-    found = pl.lit(value=False)
-    for side, other in (("left", "right"), ("right", "left")):
-        of_scope, named = pl.col(f"{side}_lines").sum().over("scope"), pl.col(f"{side}_lines").filter(pl.col("scope").is_not_null()).sum()
-        many = pl.col(f"{other}_lines").sum().over("scope") >= NOT_FEW
-        found = found | (pl.col("scope").is_not_null() & (of_scope == 0) & (named > 0) & many & (pl.col("unexplained") != 0))
-    return found
+    of_scope, named = pl.col(f"{side}_lines").sum().over("scope"), pl.col(f"{side}_lines").filter(pl.col("scope").is_not_null()).sum()
+    many = pl.col(f"{other}_lines").sum().over("scope") >= NOT_FEW
+    return pl.col("scope").is_not_null() & (of_scope == 0) & (named > 0) & many & (pl.col("unexplained") != 0)
 
 
 def _totals(lines: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
@@ -260,13 +285,14 @@ def _contributions(
     of_sort = {name: pl.col("signed").filter(pl.col("sort") == name).sum() for name in EXPLANATIONS}
     sums = both.group_by(PLACE).agg(total.alias(f"explained_{name}") for name, total in of_sort.items())
     named = broken.filter(pl.col("sort") == "open").unique("at", keep="first", maintain_order=True)
+    inferred = broken.filter(pl.col("inferred")).group_by(PLACE).agg(pl.len().cast(pl.Int64).alias("inferred"))
     failing = named.group_by(PLACE).agg(pl.len().cast(pl.Int64).alias("breaks"), pl.col("size").sum().alias("break_amount"))
     result = pl.concat([own.select(PLACE).unique() for own in lines]).unique()
-    for each in (counted, sums, failing):
+    for each in (counted, sums, failing, inferred):
         result = result.join(each, on=PLACE, how="left")
     amounts = ["break_amount", *(f"explained_{name}" for name in EXPLANATIONS)]
     return result.with_columns(
-        pl.col("matched", "suggested", "breaks").fill_null(0), *(pl.col(name).fill_null(0).cast(WIDE) for name in amounts)
+        pl.col("matched", "suggested", "breaks", "inferred").fill_null(0), *(pl.col(name).fill_null(0).cast(WIDE) for name in amounts)
     )
 
 
@@ -277,15 +303,16 @@ def _break_lines(lines: tuple[pl.DataFrame, pl.DataFrame], breaks: pl.DataFrame)
         .when(pl.col("cause").is_not_null()).then(pl.lit("known_cause"))
         .when("by_exchange").then(pl.lit("fx")).otherwise(pl.lit("open"))
     )  # fmt: skip
-    numbered = breaks.with_row_index("at").with_columns(sort.alias("sort"), pl.col("difference").abs().alias("size"))
+    inferred = pl.col(UNCOVERED).is_in(INFERRED).fill_null(value=False).alias("inferred")
+    numbered = breaks.with_row_index("at").with_columns(sort.alias("sort"), pl.col("difference").abs().alias("size"), inferred)
     frames = []
     for side, column in ((0, "left_rows"), (1, "right_rows")):
         if column in numbered.columns:
-            rows = numbered.select("at", "sort", "size", pl.col(column).alias("row")).explode("row").drop_nulls("row")
+            rows = numbered.select("at", "sort", "size", "inferred", pl.col(column).alias("row")).explode("row").drop_nulls("row")
             frames.append(rows.with_columns(pl.lit(side, dtype=pl.UInt8).alias("side"), pl.col("row").cast(pl.UInt32)))
-    schema = {"at": pl.UInt32(), "sort": pl.String(), "size": WIDE, "row": pl.UInt32(), "side": pl.UInt8()}
+    schema = {"at": pl.UInt32(), "sort": pl.String(), "size": WIDE, "inferred": pl.Boolean(), "row": pl.UInt32(), "side": pl.UInt8()}
     members = pl.concat(frames) if frames else pl.DataFrame(schema=schema)
-    return _lines_at(lines, members.select("at", "sort", "size", "row", "side")).sort("at", "side", "row")
+    return _lines_at(lines, members.select("at", "sort", "size", "inferred", "row", "side")).sort("at", "side", "row")
 
 
 def _explained(rows: pl.DataFrame) -> pl.DataFrame:
