@@ -11,7 +11,7 @@ from engine.reconcile.frames import SEPARATOR
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import PAIR, TwoSides, pair_column
 from engine.reconcile.sources import with_evidence
-from engine.reconcile.tolerance import WIDE
+from engine.reconcile.tolerance import WIDE, Tolerance
 from engine.stage import Context
 
 DIFFERS: Final = "differs"
@@ -30,15 +30,47 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
     What is left over on both sides under one pair key is one break that differs; what is left over
     on one side only is missing on the other. Columns: `break`, the left and right line (`left_id`,
     `right_entity`, …), `left_amount`, `right_amount`, `difference`, `expectation` (of missing lines
-    that are expected only later) and `members`, the rows of both sides.
+    that are expected only later) and `members`, the rows of both sides. A match that a person confirmed though more is
+    left over than any pass lets through is a break that differs as well; `said` is that person's word.
     """
     rest = [_left_over(sides, matched, side, pair_column(policy)) for side in (0, 1)]
     grouped = [_by_pair(lines) for lines in rest]
     pairs = grouped[0].join(grouped[1], on=PAIR, how="inner", suffix="_r")
     alone = [each.join(pairs.select(PAIR), on=PAIR, how="anti") for each in rest]
-    frames = [_differing(pairs), _missing(alone[0], 0), _missing(alone[1], 1)]
-    breaks = pl.concat(frames, how="diagonal").with_columns(pl.col("by_exchange").fill_null(value=False))
+    frames = [_differing(pairs), *_confirmed_apart(sides, matched, policy), _missing(alone[0], 0), _missing(alone[1], 1)]
+    nobody = pl.DataFrame(schema={"said": pl.String()})
+    breaks = pl.concat([*frames, nobody], how="diagonal").with_columns(pl.col("by_exchange").fill_null(value=False))
     return _with_expectation(breaks, policy, context)
+
+
+def beyond_tolerance(matched: Matched, policy: ReconciliationPolicy) -> pl.DataFrame:
+    """Return the matches (match, reason) that a person confirmed and whose residual no pass of the policy would let through.
+
+    Whoever confirms that lines belong together has not explained what is left over.
+    """
+    held = pl.lit(value=False)
+    for each in policy.passes:
+        tolerance = Tolerance(each.tolerance.absolute, each.tolerance.percent, each.tolerance.needs)
+        held = held | tolerance.holds(pl.col("left_amount"), pl.col("right_amount"))
+    decided = matched.matches.filter((pl.col("pass") == len(policy.passes)) & (pl.col("residual") != 0))
+    return decided.filter(~held).select("match", "reason") if decided.height else decided.select("match", "reason")
+
+
+def _confirmed_apart(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) -> list[pl.DataFrame]:
+    apart = beyond_tolerance(matched, policy)
+    if apart.height == 0:
+        return []
+    members = matched.members.join(apart, on="match", how="inner")
+    lines = []
+    for side in (0, 1):
+        own = members.filter(pl.col("side") == side).sort("row")
+        of_match = pl.format("\x1edecided{}", "match").alias(PAIR)
+        lines.append(with_evidence(sides.of(side)[own["row"]]).with_columns(own["reason"], own.select(of_match).to_series()))
+    grouped = [_by_pair(each) for each in lines]
+    pairs = grouped[0].join(grouped[1], on=PAIR, how="inner", suffix="_r")
+    alone = [each.join(pairs.select(PAIR), on=PAIR, how="anti") for each in lines]
+    said = [each.with_columns(pl.col("reason").alias("said")) for each in (_differing(pairs), _missing(alone[0], 0), _missing(alone[1], 1))]
+    return [each for each in said if each.height]
 
 
 def _left_over(sides: TwoSides, matched: Matched, side: int, pair: str | None) -> pl.DataFrame:

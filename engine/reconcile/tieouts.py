@@ -11,6 +11,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
+from engine.reconcile.breaks import beyond_tolerance
 from engine.reconcile.passes import Matched, first_rows
 from engine.reconcile.sides import BOOKED, MOVED, TwoSides
 from engine.reconcile.tolerance import WIDE
@@ -271,6 +272,8 @@ def _contributions(
     """Return by place what each explanation contributes, the counts of matches and breaks."""
     counted = _counted(lines, matched)
     inexact = matched.matches.filter(pl.col("residual") != 0).select("match", "status", "residual")
+    # What a person confirmed beyond any tolerance is told as a break, and explained as one.
+    inexact = inexact.join(beyond_tolerance(matched, policy), on="match", how="anti")
     open_matches = _lines_at(lines, matched.members.join(inexact, on="match", how="inner"))
     converted = open_matches.group_by("match").agg(pl.col("converted").sum().alias("_converted"))
     allowed = pl.col("_converted").cast(WIDE) * pl.lit(policy.rounding, dtype=WIDE)

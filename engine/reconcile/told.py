@@ -140,6 +140,7 @@ def _message(sort: str, named: str, columns: list[str], told: Told) -> pl.Expr:
             _name(named), pl.lit(": "), shown(pl.col("left_amount")), pl.lit(f" in {systems['left']}, "), shown(pl.col("right_amount")),
             pl.lit(f" in {systems['right']}; the difference is "), shown(pl.col("_signed")),
             pl.when("by_exchange").then(pl.lit(", all of it exchange: in their own currency both are equal.")).otherwise(pl.lit(".")),
+            pl.concat_str(pl.lit(" The match is "), "said", pl.lit("; no tolerance covers what is left over.")).fill_null(""),
         )  # fmt: skip
     other = systems["right" if named == "left" else "left"]
     why = pl.concat_str(pl.lit(" ("), pl.col("reason"), pl.lit(")")).fill_null("")

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
-from engine.reconcile.breaks import expectation_status
+from engine.reconcile.breaks import beyond_tolerance, expectation_status
 from engine.reconcile.decided import PASS
 from engine.reconcile.frames import LEFT, SEPARATOR
 from engine.reconcile.passes import Matched, first_rows
@@ -35,11 +35,19 @@ def match_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy) 
     """Return every line of both sides with its match; those without one are `unmatched`."""
     names = pl.Series([*(each.id for each in policy.passes), PASS], dtype=pl.String)
     head = matched.matches.select(
-        names.gather(matched.matches["pass"]).alias("pass"), pl.col("pass").alias("_place"), "residual", "status", "reason",
+        names.gather(matched.matches["pass"]).alias("pass"), pl.col("pass").alias("_place"), "residual", "status",
+        _reasons(matched, policy),
         _alternative_ids(matched, sides).alias("alternatives"), _match_ids(matched, sides).alias("match_id"),
     )  # fmt: skip
     parts = [_side_rows(sides.of(side), side, matched, head, policy) for side in (0, 1)]
     return pl.concat(parts)
+
+
+def _reasons(matched: Matched, policy: ReconciliationPolicy) -> pl.Series:
+    """Return why each match is one; of what a person confirmed, whether more is left over than is let through."""
+    apart = beyond_tolerance(matched, policy)
+    said = apart["reason"] + "; what is left over is beyond tolerance and stays a break"
+    return matched.matches["reason"].scatter(apart["match"], said) if apart.height else matched.matches["reason"]
 
 
 def _side_rows(lines: pl.DataFrame, side: int, matched: Matched, head: pl.DataFrame, policy: ReconciliationPolicy) -> pl.DataFrame:
@@ -128,10 +136,14 @@ def adjustment_rows(sides: TwoSides, matched: Matched, policy: ReconciliationPol
     adjustment = policy.adjustment
     if adjustment is None:
         return None
-    places = [place for place, each in enumerate(policy.passes) if not adjustment.passes or each.id in adjustment.passes]
+    ids = [*(each.id for each in policy.passes), PASS]
+    places = [place for place, each in enumerate(ids) if not adjustment.passes or each in adjustment.passes]
     chosen = matched.matches.filter(
         (pl.col("status") == "confirmed") & (pl.col("residual") != 0) & pl.col("pass").is_in(places)
     ).select("match", "residual", pl.col("reason").alias("_match"))
+    if PASS not in adjustment.passes:
+        # More than tolerance is booked only where the policy says so of decided matches.
+        chosen = chosen.join(beyond_tolerance(matched, policy), on="match", how="anti")
     first = matched.members.sort("match", "side", "row").unique("match", keep="first", maintain_order=True).filter(pl.col("side") == LEFT)
     heads = (
         chosen.join(first, on="match", how="inner")

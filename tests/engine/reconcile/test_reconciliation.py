@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
+import pytest
 
 from adapters.store.match_decisions import DECIDED_SCHEMA
 
@@ -170,6 +171,42 @@ def test_what_a_person_confirmed_is_matched_before_any_pass(reconcile: Reconcile
     # Once more is left over than was decided on, or a line is gone, nobody's word stands for it.
     for changed in (word("confirmed", "left:I1", "right:E2", residual="7"), word("confirmed", "left:I1", "right:E9")):
         assert reconcile(by_number("invoice_number"), decided=changed, **TWINS).matches("confirmed") == []
+
+
+APART = {
+    "billing": invoices("I1,A,C1,2026-01-02,EUR,100.00,posted"), "erp": invoices("E1,B,C1,2026-01-02,EUR,60.00,posted"),
+}  # fmt: skip
+
+
+def test_a_confirmed_match_does_not_explain_what_no_tolerance_covers(reconcile: Reconcile) -> None:
+    said = word("confirmed", "left:I1", "right:E1", residual="40")
+    run = reconcile(by_number("invoice_number", tolerance="{absolute: 5}"), decided=said, **APART)
+    assert run.matches("confirmed") == [["I1", "E1"]]
+    rows = run.frame("matches")
+    assert set(rows["reason"]) == {"confirmed by ida on 2026-01-30; what is left over is beyond tolerance and stays a break"}
+    tie = run.tie()
+    assert (tie["matched"], tie["breaks"], tie["unexplained"], tie["explained"], tie["status"]) == (1, 1, 40, 0, "open")
+    found = run.frame("findings").to_dicts()
+    assert [(each["kind"], each["amount_at_risk"], each["related_id"]) for each in found] == [("amounts_differ", 40, "E1")]
+    assert "The match is confirmed by ida on 2026-01-30; no tolerance covers what is left over." in found[0]["message"]
+
+
+def test_a_confirmed_match_within_tolerance_is_explained_by_it(reconcile: Reconcile) -> None:
+    said = word("confirmed", "left:I1", "right:E1", residual="40")
+    run = reconcile(by_number("invoice_number", tolerance="{percent: 40}"), decided=said, **APART)
+    tie = run.tie()
+    assert (run.kinds(), tie["explained_tolerance"], tie["unexplained"], tie["status"]) == ([], 40, 0, "explained")
+
+
+@pytest.mark.parametrize(("passes", "count"), [("", 0), (", passes: [decided]", 2)])
+def test_what_a_confirmed_match_leaves_over_is_booked_only_where_the_policy_says_so(reconcile: Reconcile, passes: str, count: int) -> None:
+    said = word("confirmed", "left:I1", "right:E1", residual="40")
+    more = f'adjustment: {{account: "7990", against: "1100"{passes}}}\n'
+    run = reconcile(by_number("invoice_number", tolerance="{absolute: 5}", more=more), decided=said, **APART)
+    booked = run.frame("journal") if (run.folder / "journal.parquet").exists() else pl.DataFrame()
+    assert booked.height == count
+    # Booked or not, it is a difference until the ledger holds the entry.
+    assert run.kinds() == [("amounts_differ", "I1")]
 
 
 def test_what_a_person_refused_is_not_matched_again(reconcile: Reconcile) -> None:
