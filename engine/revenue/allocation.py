@@ -100,6 +100,7 @@ def inception(
         .agg(
             pl.col("group_id", "contract_id", "obligation_id").first(),
             pl.col("is_pooled").any(),
+            _is_variable_alone().all().alias("is_variable_alone"),
             pl.when(~pl.col("is_pooled")).then(pl.col("pooled")).otherwise(wide(0)).sum().alias("apart"),
             pl.when(pl.col("ssp").is_not_null().any()).then(pl.col("ssp").sum()).alias("ssp"),
             pl.col("ssp_method").eq("residual").any().fill_null(value=False).alias("is_residual"),
@@ -122,6 +123,9 @@ def inception(
     rows = rows.join(initial, on=["okey", "group_id"], how="left").with_columns(
         pl.col(name).fill_null(0) for name in ("own", "shared", "own_variable", "shared_variable")
     )
+    # A promise whose whole price is variable and its own is priced by it; the fixed price is for the others (32-40, 32-41).
+    others = (pl.col("is_pooled") & ~pl.col("is_variable_alone")).any().over("group_id")
+    rows = rows.with_columns((pl.col("is_pooled") & ~(pl.col("is_variable_alone") & others)).alias("is_pooled"))
     # What is variable for the whole contract joins the pool; what is the obligation's own does not.
     rows = rows.with_columns((pl.col("pool").fill_null(0) + pl.col("shared")).alias("pool"))
     rows = _weights(rows)
@@ -167,6 +171,12 @@ def inception(
         ).sort("okey"),
         findings,
     )
+
+
+def _is_variable_alone() -> pl.Expr:
+    """Tell of a line whether nothing but an uncertain fee of its own is its price."""
+    fee = pl.col("variable_kind").is_in(["bonus", "usage", "other"]) & (pl.coalesce("variable_allocation", pl.lit("line")) == "line")
+    return ((pl.col("amount") == 0) & (pl.col("pricing") == "fixed") & fee).fill_null(value=False)
 
 
 def _coefficient(weight: pl.Expr, whole: pl.Expr) -> pl.Expr:

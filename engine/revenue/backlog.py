@@ -91,9 +91,13 @@ def _left(
     )  # fmt: skip
     key = ["contract_id", "obligation_id"]
     now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
-    done = performance.lazy().filter(~pl.col("is_planned")).group_by(*key).agg(pl.col("amount").sum().alias("recognized")).collect()
+    # What is earned beside the price (work as invoiced, use, royalties) uses up nothing of it.
+    outside = pl.col("timing").is_in(["as_invoiced", "usage", "royalty"]).fill_null(value=False)
+    in_price = pl.when(outside).then(_ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
+    done = performance.lazy().filter(~pl.col("is_planned")).group_by(*key).agg(pl.col("amount").sum().alias("recognized"), in_price)
+    done = done.collect()
     promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
-        pl.col("recognized").fill_null(_ZERO)
+        pl.col("recognized", "in_price").fill_null(_ZERO)
     )
     promised = promised.join(_of_lines(lines, as_of), on=key, how="left").join(evergreen, on=key, how="left")
     open_price = pl.when(pl.col("is_as_invoiced")).then(_committed(as_of)).otherwise(pl.col("allocated_amount"))
@@ -106,7 +110,7 @@ def _left(
     short = pl.when(pl.col("evergreen").is_not_null()).then("is_short_notice").otherwise("is_short")
     promised = promised.with_columns(
         pl.when(pl.col("evergreen").is_not_null()).then(pl.col("evergreen")).when(pl.col("is_as_invoiced")).then(remaining)
-        .otherwise(pl.col("allocated_amount") - pl.col("recognized"))
+        .otherwise(pl.col("allocated_amount") - pl.col("in_price"))
         .fill_null(_ZERO).cast(MONEY).alias("remaining"),
     )  # fmt: skip
     is_open = (pl.col("remaining") != 0) | (running & (pl.col("is_as_invoiced") | royalty))

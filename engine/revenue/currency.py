@@ -196,7 +196,7 @@ def _atoms(done: pl.DataFrame, rows: pl.DataFrame, contracts: pl.DataFrame) -> p
     )  # fmt: skip
     atoms = done.join(drawn, on=["contract_id", "posting_date"], how="left", maintain_order="left")
     atoms = atoms.join(contracts.drop("currency", "calendar"), on="contract_id", how="left", maintain_order="left")
-    over_time = pl.col("timing").is_in(["over_time", "as_invoiced"]) & (pl.col("revenue_rate") != "spot").fill_null(value=True)
+    over_time = pl.col("timing").is_in(["over_time", "as_invoiced", "usage"]) & (pl.col("revenue_rate") != "spot").fill_null(value=True)
     atoms = atoms.with_columns(pl.when(over_time).then(pl.col("average")).otherwise(pl.col("spot")).alias("own_rate"))
     used = pl.max_horizontal(pl.min_horizontal("day_drawn", "day_gross"), ZERO).fill_null(ZERO)
     atoms = atoms.with_columns(used.cast(MONEY).alias("used"), pl.coalesce("gross_amount", "amount").alias("gross"))

@@ -10,6 +10,7 @@ import polars as pl
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.allocation import share_minor
 from engine.revenue.exact import GUARD, money_units, part_units, units_to_minor, wide
+from engine.revenue.frames import setting
 from engine.revenue.records import Records
 from engine.revenue.worked import valued_in_contract, with_unit_price
 
@@ -145,7 +146,7 @@ def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt
         "date",
         money_units(pl.col("worth"), pl.col("minor_digits")).alias("units"),
         pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("usage")).alias("basis"),
-        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("over_time")).alias("timing"),
+        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("usage")).alias("timing"),
         pl.lit(value=False).alias("is_accrued"),
         "evidence",
     )
@@ -206,7 +207,7 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
     """Return cash that became revenue although the criteria of a contract were never met (`DELIVERED`; 606-10-25-7).
 
     Only what cannot be claimed back (every line says so), and only when the agreement was terminated, or all of it
-    was delivered and all of the price was received.
+    was delivered and all of the price was received; under US GAAP also when the firm has stopped and owes no more.
     """
     final = (
         lines.sort("contract_line_id")
@@ -224,13 +225,19 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
         .join(invoices, on="invoice_id", how="left")
         .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
     )
+    failed = failed.join(_delivered_on(records, lines, failed, as_of), on="contract_id", how="left")
+    stopped = (setting("standard") == "us_gaap").alias("→may_stop")
     names = ["contract_id", "okey", "contract_line_id", "minor_digits", "status", "terminated_date", "end_date", "total_value", "→price"]
+    names = [*names, stopped, "→delivered_on"]
     rows = paid.filter(pl.col("paid_date") <= as_of).join(failed.select(names), on="contract_id", how="inner")
     so_far = pl.col("amount").cum_sum().over("contract_id", order_by=["paid_date", "payment_id"])
     full_on = pl.col("paid_date").filter(so_far >= pl.coalesce("→price", "total_value")).min().over("contract_id")
     ended = pl.when(pl.col("terminated_date") <= as_of).then(pl.col("terminated_date"))
-    done = pl.when((pl.col("status") == "completed") & full_on.is_not_null()).then(pl.max_horizontal("end_date", full_on))
-    rows = rows.with_columns(pl.coalesce(ended, done).alias("→free")).filter(pl.col("→free").is_not_null())
+    is_over = pl.col("status") == "completed"
+    done = pl.when(is_over & full_on.is_not_null()).then(pl.max_horizontal("end_date", full_on))
+    delivered_all = pl.when(full_on.is_not_null() & pl.col("→delivered_on").is_not_null()).then(pl.max_horizontal("→delivered_on", full_on))
+    stopped_on = pl.when(is_over & pl.col("→may_stop")).then(pl.coalesce("end_date", "paid_date"))
+    rows = rows.with_columns(pl.coalesce(ended, done, delivered_all, stopped_on).alias("→free")).filter(pl.col("→free").is_not_null())
     return rows.select(
         "okey",
         "contract_line_id",
@@ -241,3 +248,24 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
         pl.lit(value=False).alias("is_accrued"),
         "evidence",
     ).filter(pl.col("date") <= as_of)
+
+
+def _delivered_on(records: Records, lines: pl.DataFrame, contracts: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the day by which every line of a contract was delivered in full: contract_id, →delivered_on (null: not yet)."""
+    priced = lines.join(contracts.select("contract_id"), on="contract_id", how="semi").filter(pl.coalesce("amount", pl.lit(1)) != 0)
+    key = "contract_line_id"
+    accepted = pl.col("accepted_date").max()
+    is_accepted = ((pl.col("status") == "accepted") & (pl.col("accepted_date") <= as_of)).fill_null(value=False).all()
+    milestones = records.frame("milestone").group_by(key).agg(pl.when(is_accepted).then(accepted).alias("→on"))
+    seen = records.frame("progress").filter(pl.col("as_of_date") <= as_of).join(priced.select(key, "quantity"), on=key, how="inner")
+    is_full = (
+        (pl.col("percent_complete") >= 100)
+        | (pl.col("units_delivered") >= pl.coalesce("estimated_total_units", "quantity"))
+        | (pl.col("cost_to_date") >= pl.col("estimated_total_cost"))
+        | (pl.col("hours_to_date") >= pl.col("estimated_total_hours"))
+    )
+    observed = seen.filter(is_full.fill_null(value=False)).group_by(key).agg(pl.col("as_of_date").min().alias("→on"))
+    lapsed = priced.filter((pl.col("measure") == "time_elapsed") & (pl.col("ends") <= as_of)).select(key, pl.col("ends").alias("→on"))
+    days = pl.concat([milestones, observed, lapsed]).drop_nulls().group_by(key).agg(pl.col("→on").max())
+    every = priced.join(days, on=key, how="left").group_by("contract_id")
+    return every.agg(pl.when(pl.col("→on").is_not_null().all()).then(pl.col("→on").max()).alias("→delivered_on"))

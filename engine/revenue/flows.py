@@ -119,8 +119,8 @@ def _by_path(path: str, earned: pl.DataFrame, elected: pl.DataFrame, golden: Map
     rows = earned.join(chosen, on="contract_id", how="semi")
     valued = rows.with_columns(pl.col("timing").alias("dimension_value")) if path == "timing" else _valued(path, rows, golden)
     if path == "timing":
-        # Work by the hour and royalties are earned as the customer benefits: the finer kinds are the engine's own.
-        finer = pl.col("dimension_value").is_in(["as_invoiced", "royalty"])
+        # Work by the hour, use and royalties are earned as the customer benefits: the finer kinds are the engine's own.
+        finer = pl.col("dimension_value").is_in(["as_invoiced", "royalty", "usage"])
         over = pl.when(finer).then(pl.lit("over_time")).otherwise(pl.col("dimension_value"))
         valued = valued.with_columns(over.alias("dimension_value"))
     found = valued.group_by("contract_id", "band_start", "band_end", "currency", "dimension_value").agg(pl.col("amount").sum())

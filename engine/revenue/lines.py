@@ -177,7 +177,11 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
     is_principal = pl.coalesce("own.principal", "conclusion", pl.col("commission_pct").is_null())
     timing, measure = pl.coalesce("own.timing", "timing"), pl.coalesce("own.measure", "measure")
     # At a point in time a promise passes by the units delivered where somebody counts them, else on acceptance.
-    counted = records.frame("progress").filter(pl.col("units_delivered").is_not_null()).select("contract_line_id").unique()
+    told = records.frame("progress").filter(pl.col("units_delivered").is_not_null()).select("contract_line_id")
+    # Units used are units delivered, unless use is what makes the price.
+    used = records.frame("usage").filter(pl.col("quantity").is_not_null()).select("contract_line_id")
+    used = used.join(made.filter((measure == "units") & (pl.col("variable_kind") != "usage").fill_null(value=True)), on="contract_line_id", how="semi")
+    counted = pl.concat([told, used]).unique()
     made = made.join(counted.with_columns(pl.lit(value=True).alias("is_counted")), on="contract_line_id", how="left", maintain_order="left")
     passing = pl.when(pl.col("is_counted").fill_null(value=False)).then(pl.lit("units")).otherwise(pl.lit("milestones"))
     measure = pl.when((timing == "point_in_time") & (measure != "usage")).then(passing).otherwise(measure)

@@ -27,6 +27,9 @@ def input_findings(
             _unpriced(contracts, lines, levels),
             _without_promise(records, contracts, lines, obligations),
             _undated(records, contracts),
+            _improbable(records, contracts, lines),
+            _unobserved(records, lines),
+            _measured_twice(lines),
         ],
         how="diagonal",
     )
@@ -112,6 +115,53 @@ def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
     hit = contracts.join(bare, on="contract_id", how="semi").join(promised, on="contract_id", how="semi")
     said = pl.format("Contract {} has no date of signing or start: it counts as signed on the day of the run.", "contract_id")
     return _of_contracts(hit, "contract_not_dated", "medium", said, "Enter the date of signing.")
+
+
+def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return estimates whose outcomes have probabilities that do not sum to 100 % (606-10-32-8)."""
+    outcomes = records.frame("variable_outcome").filter(pl.col("probability_pct").is_not_null())
+    odds = outcomes.group_by("estimate_id").agg(pl.col("probability_pct").sum().alias("odds"), pl.col("amount").abs().max().alias("most"))
+    hit = odds.filter(pl.col("odds") != 100).join(records.frame("variable_estimate"), on="estimate_id", how="inner")
+    own = lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"))
+    hit = hit.join(own, on="contract_line_id", how="left").with_columns(pl.coalesce("line_contract", "contract_id").alias("contract_id"))
+    hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="inner", suffix=".contract")
+    total = pl.col("odds").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    said = pl.format("The probabilities of the outcomes of {} sum to {} %, not to 100 %: what they give is no estimate.", "estimate_id", total)
+    return hit.sort("estimate_id").select(
+        *_labels("probabilities_not_whole", "high"),
+        pl.lit("variable_estimate").alias("entity"),
+        pl.col("estimate_id").alias("entity_id"),
+        "contract_id",
+        pl.col("most").alias("amount_at_risk"),
+        pl.col("currency.contract" if "currency.contract" in hit.columns else "currency").alias("currency"),
+        said.alias("message"),
+        pl.lit("Correct the probabilities of the outcomes, or state the amount of the estimate.").alias("remedy"),
+        pl.lit(_OWNER).alias("owner"),
+        "evidence",
+    )
+
+
+def _unobserved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return promises earned by cost of which cost is on record, but no progress report ever told the cost to date."""
+    by_cost = lines.filter((pl.col("measure") == "cost_to_cost") & ~pl.col("pricing").is_in(list(OUTSIDE)))
+    told = records.frame("progress").filter(pl.col("cost_to_date").is_not_null()).select("contract_line_id")
+    spent = records.frame("contract_cost").filter((pl.col("kind") == "delivery") & (pl.col("amount") != 0)).select("contract_line_id")
+    worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
+    hit = by_cost.join(told, on="contract_line_id", how="anti").join(pl.concat([spent, worked]), on="contract_line_id", how="semi")
+    said = pl.format("{} is earned by its cost and has cost on record, but no progress report of cost to date; nothing of it is recognized.",
+                     "contract_line_id")  # fmt: skip
+    return _of_lines(hit, "progress_not_observed", "medium", said, "Report the cost to date of the line, or choose another measure for it.")
+
+
+def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return lines of one obligation that are to be measured otherwise than its first (606-10-25-32)."""
+    measured = lines.filter(~pl.col("pricing").is_in(list(OUTSIDE)) & (pl.coalesce("amount", pl.lit(1)) != 0))
+    measured = measured.filter(pl.len().over("okey") > 1).sort("okey", "contract_line_id")
+    first = pl.concat_str("timing", "measure", separator=" ").first().over("okey", order_by="contract_line_id")
+    hit = measured.with_columns(first.alias("→first")).filter(pl.concat_str("timing", "measure", separator=" ") != pl.col("→first"))
+    said = pl.format("{} is to be earned {} by {}, but its obligation {} has one measure, that of its first line: {}.", "contract_line_id",
+                     "timing", "measure", "obligation_id", "→first")  # fmt: skip
+    return _of_lines(hit, "measures_differ", "medium", said, "Assign one timing and measure to all lines of the obligation.")
 
 
 def _labels(kind: str, severity: str) -> list[pl.Expr]:

@@ -32,7 +32,9 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     )
     accepted = accepted.join(amounts, on="contract_line_id", how="left").join(planned, on="contract_line_id", how="left")
     whole = pl.when(pl.col("gross") > 0).then(pl.col("gross"))
-    line_amount = pl.coalesce(whole // money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) * 10**6, physical("planned", MONEY))
+    # Units of the minor unit to micros of the currency, cents and all.
+    factor = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    line_amount = pl.coalesce(whole // factor, physical("planned", MONEY))
     done = (
         pl.when("by_percent")
         .then(physical("progress_pct", pl.Decimal(38, 8)))

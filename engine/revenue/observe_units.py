@@ -10,7 +10,7 @@ from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import wide
 from engine.revenue.observed import MONEY, OBSERVED, QTY, delivered, of_measure, physical, reestimated
 from engine.revenue.records import Records
-from engine.revenue.variable import expected_quantities, tier_value
+from engine.revenue.variable import expected_quantities, tier_value, units_done
 
 
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -115,8 +115,7 @@ def tiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     if not chosen.height:
         return pl.DataFrame(schema=OBSERVED)
     expected = expected_quantities(records, lines)
-    done = records.frame("progress").join(chosen, on="contract_line_id", how="semi").filter(pl.col("units_delivered").is_not_null())
-    done = done.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("quantity"), "evidence")
+    done = units_done(records, chosen)
     kinds = expected.unique("contract_line_id", keep="last").select("contract_line_id", "is_retrospective")
     rows = pl.concat(
         [

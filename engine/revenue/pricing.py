@@ -34,19 +34,20 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     by_hour = pl.col("offering") == "time_and_materials"
     knows_hours = pl.col("estimated_hours").is_not_null() | pl.col("has_estimate").fill_null(value=False)
     has_amount = pl.col("amount").is_not_null()
+    has_tiers = pl.col("has_tiers").fill_null(value=False)
     priced_hours = by_hour & pl.col("unit_price").is_not_null()
     pricing = (
         pl.when((pl.col("measure") == "as_invoiced") & priced_hours & pl.col("cap_amount").is_not_null() & knows_hours)
         .then(pl.lit("capped"))
         .when(pl.col("measure") == "as_invoiced")
         .then(pl.lit("as_invoiced"))
-        .when((pl.col("measure") == "usage") & ~has_amount)
+        .when((pl.col("measure") == "usage") & ~has_amount & ~has_tiers)
         .then(pl.lit("usage"))
         .when(priced_hours & (pl.col("cap_amount").is_not_null()))
         .then(pl.lit("capped"))
         .when(priced_hours)
         .then(pl.lit("hours"))
-        .when(pl.col("has_tiers").fill_null(value=False) & ~has_amount)
+        .when(has_tiers & ~has_amount)
         .then(pl.lit("tiers"))
         .when((pl.col("offering") == "cost_plus") & ~has_amount)
         .then(pl.lit("cost_plus"))
@@ -65,9 +66,11 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_noncash", "has_estimate")
     made = _by_royalty_alone(made)
     # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
-    capped = pl.col("pricing") == "capped"
+    # Use priced by tiers is measured by the units used.
+    measure = pl.when(pl.col("pricing") == "capped").then(pl.lit("hours")).otherwise(pl.col("measure"))
+    by_use = (pl.col("pricing") == "tiers") & (pl.col("measure") == "usage")
     return made.with_columns(
-        pl.when(capped).then(pl.lit("hours")).otherwise(pl.col("measure")).alias("measure"),
+        pl.when(by_use).then(pl.lit("units")).otherwise(measure).alias("measure"),
         (pl.col("pricing") == "as_invoiced").alias("is_as_invoiced"),
     )
 

@@ -28,7 +28,7 @@ FLOWS: Final = (
     "earned_gross", "earned_as_invoiced", "recognized", "payable", "income", "expense", "agreed", "paid_out", "rebate", "free_right",
     "free_billed", "named_cash", "as_invoiced_billed", "as_invoiced_cash", "due_cash", "conditional_billed", "conditional_cash",
     "conditional_tax", "tax", "tax_cash", "unnamed_cash", "received", "billed", "due", "line_due", "line_right", "goods_cost",
-    "return_asset",
+    "return_asset", "refunded",
 )  # fmt: skip
 """What adds up over the steps of a contract."""
 
@@ -86,7 +86,8 @@ def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
     billed = claims.billed.select(*keys, "date", pl.lit(0, dtype=pl.Int32).alias("seq"), "net", "tax", ZERO.alias("amount"))
     cash = sequenced(claims.cash).filter(pl.col("claim").is_not_null())
     paid = cash.select(*keys, "date", "seq", ZERO.alias("net"), ZERO.alias("tax"), "amount")
-    rows = pl.concat([billed, paid.select(billed.columns)]).group_by(*keys, "date", "seq").agg(pl.col("net", "tax", "amount").sum())
+    rows = pl.concat([billed, paid.select(billed.columns)]).with_columns(_given_back("amount"))
+    rows = rows.group_by(*keys, "date", "seq").agg(pl.col("net", "tax", "amount", "refunded").sum())
     digits = contracts.select("contract_id", "minor_digits")
     rows = rows.sort(*keys, "date", "seq").join(digits, on="contract_id", how="left", maintain_order="left")
     rows = rows.with_columns(pl.col("net", "tax", "amount").cum_sum().over(keys).cast(MONEY).name.prefix("so_far_"))
@@ -114,7 +115,7 @@ def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
         only(as_invoiced, "cash_net").alias("as_invoiced_cash"), only(due, "cash_net").alias("due_cash"),
         only(conditional, "net").alias("conditional_billed"), only(conditional, "cash_net").alias("conditional_cash"),
         only(conditional, "tax").alias("conditional_tax"), only(~conditional, "tax").alias("tax"), pl.col("cash_tax").alias("tax_cash"),
-        pl.col("net").alias("billed"), pl.col("amount").alias("received"),
+        pl.col("net").alias("billed"), pl.col("amount").alias("received"), "refunded",
     )  # fmt: skip
 
 
@@ -125,7 +126,13 @@ def _step_of(name: str, keys: list[str]) -> pl.Expr:
 
 def _unnamed(claims: Claims) -> pl.DataFrame:
     cash = sequenced(claims.cash).filter(pl.col("claim").is_null())
-    return cash.select("contract_id", "date", "seq", pl.col("amount").alias("unnamed_cash"), pl.col("amount").alias("received"))
+    amount = pl.col("amount")
+    return cash.select("contract_id", "date", "seq", amount.alias("unnamed_cash"), amount.alias("received"), _given_back("amount"))
+
+
+def _given_back(name: str) -> pl.Expr:
+    """Return what of a payment went back to the customer."""
+    return pl.max_horizontal(pl.col(name) * -1, ZERO).cast(MONEY).alias("refunded")
 
 
 def _plan_steps(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
@@ -252,6 +259,7 @@ def _with_rights(steps: pl.DataFrame) -> pl.DataFrame:
 def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Add the balances: per contract net, within a combined contract net of all its parts."""
     in_force = pl.col("in_force")
+    steps = _settled_by_refunds(steps)
     earned = pl.col("earned") + pl.col("earned_as_invoiced")
     part, of = units(pl.col("conditional_right")), units(pl.col("conditional_billed"))
     taxed = round_share(pl.col("conditional_tax"), part, of, pl.col("minor_digits"))
@@ -262,12 +270,7 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         pl.when(in_force).then(tax).otherwise(ZERO).alias("tax_payable"),
         pl.when(in_force).then(ZERO).otherwise(deposit).cast(MONEY).alias("deposit_liability"),
     )
-    no_interest = (pl.col("income") == 0) & (pl.col("expense") == 0) & (pl.col("as_invoiced_billed") == 0)
-    excess = pl.col("claimed") - pl.col("promised")
-    # What was claimed beyond the price goes back as far as the price was cut, or is expected not to be kept.
-    of_price = pl.when(pl.col("was_cut")).then(excess).otherwise(pl.min_horizontal(excess, "lowered"))
-    beyond_price = pl.when(no_interest).then(of_price).otherwise(ZERO)
-    owed_back = pl.max_horizontal(pl.col("rebate"), beyond_price, ZERO)
+    owed_back = pl.max_horizontal(pl.col("rebate") - pl.col("refunded"), _beyond_price(), ZERO)
     credit = pl.max_horizontal(pl.col("net") * -1, ZERO)
     refund = pl.when(in_force).then(pl.min_horizontal(owed_back, credit)).otherwise(ZERO)
     payment_asset = pl.col("paid_out") - pl.col("reduction")
@@ -288,6 +291,21 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         (pl.col("refund_part") + pl.col("owed_to_customer")).cast(MONEY).alias("refund_liability"),
     )
     return _within_groups(steps, contracts)
+
+
+def _beyond_price() -> pl.Expr:
+    """Return what was claimed beyond the price, as far as the price was cut or is expected not to be kept."""
+    no_interest = (pl.col("income") == 0) & (pl.col("expense") == 0) & (pl.col("as_invoiced_billed") == 0)
+    excess = pl.col("claimed") - pl.col("promised")
+    of_price = pl.when(pl.col("was_cut")).then(excess).otherwise(pl.min_horizontal(excess, "lowered"))
+    return pl.when(no_interest).then(of_price).otherwise(ZERO)
+
+
+def _settled_by_refunds(steps: pl.DataFrame) -> pl.DataFrame:
+    """Let money that went back settle what is owed back; only what went back beyond it opens the invoice again."""
+    owed_back = pl.max_horizontal(pl.col("rebate"), _beyond_price(), ZERO)
+    settled = pl.max_horizontal(pl.min_horizontal("refunded", owed_back, "open_net"), ZERO)
+    return steps.with_columns((pl.col(name) - settled).cast(MONEY).alias(name) for name in ("open_net", "claimed"))
 
 
 def _within_groups(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:

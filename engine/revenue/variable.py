@@ -189,8 +189,7 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     )
     said = pl.concat([signed, stated.select("contract_line_id", pl.col("as_of_date").alias("date"), "quantity", "evidence")])
     said = said.sort("contract_line_id", "date").unique(["contract_line_id", "date"], keep="last", maintain_order=True)
-    done = records.frame("progress").join(chosen, on="contract_line_id", how="semi").filter(pl.col("units_delivered").is_not_null())
-    done = done.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("done"), "evidence")
+    done = units_done(records, chosen).rename({"quantity": "done"})
     both = pl.concat([said, done], how="diagonal").sort("contract_line_id", "date")
     key = "contract_line_id"
     held = both.with_columns(
@@ -206,6 +205,21 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     )
     priced = changed.join(tiers.drop("evidence"), on=key, how="inner").filter(inside)
     return priced.select(key, "date", pl.col("expected").alias("quantity"), "unit_price", "is_retrospective", "evidence").sort(key, "date")
+
+
+def units_done(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return units delivered of lines, cumulative by day: as progress reports tell them, else as used.
+
+    Columns: contract_line_id, date, quantity, evidence.
+    """
+    told = records.frame("progress").join(lines, on="contract_line_id", how="semi").filter(pl.col("units_delivered").is_not_null())
+    told = told.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("quantity"), "evidence")
+    used = records.frame("usage").join(lines, on="contract_line_id", how="semi").join(told, on="contract_line_id", how="anti")
+    daily = used.filter(pl.col("quantity").is_not_null()).group_by("contract_line_id", pl.col("usage_date").alias("date")).agg(
+        pl.col("quantity").sum(), pl.col("evidence").explode().drop_nulls().unique().sort()
+    ).sort("contract_line_id", "date")  # fmt: skip
+    so_far = pl.col("quantity").cum_sum().over("contract_line_id", order_by="date").cast(told.schema["quantity"])
+    return pl.concat([told, daily.with_columns(so_far)])
 
 
 def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
