@@ -94,8 +94,8 @@ def _left(
     # What is earned beside the price (work as invoiced, use, royalties) uses up nothing of it.
     outside = pl.col("timing").is_in(["as_invoiced", "usage", "royalty"]).fill_null(value=False)
     in_price = pl.when(outside).then(_ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
-    done = performance.lazy().filter(~pl.col("is_planned")).group_by(*key).agg(pl.col("amount").sum().alias("recognized"), in_price)
-    done = done.collect()
+    earned = performance.lazy().filter(~pl.col("is_planned")).group_by(*key)
+    done = earned.agg(pl.col("amount").sum().alias("recognized"), in_price).collect()
     promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
         pl.col("recognized", "in_price").fill_null(_ZERO)
     )

@@ -228,8 +228,7 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
     failed = failed.join(_delivered_on(records, lines, failed, as_of), on="contract_id", how="left")
     stopped = (setting("standard") == "us_gaap").alias("→may_stop")
     names = ["contract_id", "okey", "contract_line_id", "minor_digits", "status", "terminated_date", "end_date", "total_value", "→price"]
-    names = [*names, stopped, "→delivered_on"]
-    rows = paid.filter(pl.col("paid_date") <= as_of).join(failed.select(names), on="contract_id", how="inner")
+    rows = paid.filter(pl.col("paid_date") <= as_of).join(failed.select(*names, stopped, "→delivered_on"), on="contract_id", how="inner")
     so_far = pl.col("amount").cum_sum().over("contract_id", order_by=["paid_date", "payment_id"])
     full_on = pl.col("paid_date").filter(so_far >= pl.coalesce("→price", "total_value")).min().over("contract_id")
     ended = pl.when(pl.col("terminated_date") <= as_of).then(pl.col("terminated_date"))

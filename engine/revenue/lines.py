@@ -180,7 +180,8 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
     told = records.frame("progress").filter(pl.col("units_delivered").is_not_null()).select("contract_line_id")
     # Units used are units delivered, unless use is what makes the price.
     used = records.frame("usage").filter(pl.col("quantity").is_not_null()).select("contract_line_id")
-    used = used.join(made.filter((measure == "units") & (pl.col("variable_kind") != "usage").fill_null(value=True)), on="contract_line_id", how="semi")
+    by_units = made.filter((measure == "units") & (pl.col("variable_kind") != "usage").fill_null(value=True))
+    used = used.join(by_units, on="contract_line_id", how="semi")
     counted = pl.concat([told, used]).unique()
     made = made.join(counted.with_columns(pl.lit(value=True).alias("is_counted")), on="contract_line_id", how="left", maintain_order="left")
     passing = pl.when(pl.col("is_counted").fill_null(value=False)).then(pl.lit("units")).otherwise(pl.lit("milestones"))

@@ -126,7 +126,7 @@ def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) 
     hit = hit.join(own, on="contract_line_id", how="left").with_columns(pl.coalesce("line_contract", "contract_id").alias("contract_id"))
     hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="inner", suffix=".contract")
     total = pl.col("odds").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
-    said = pl.format("The probabilities of the outcomes of {} sum to {} %, not to 100 %: what they give is no estimate.", "estimate_id", total)
+    text = "The probabilities of the outcomes of {} sum to {} %, not to 100 %: what they give is no estimate."
     return hit.sort("estimate_id").select(
         *_labels("probabilities_not_whole", "high"),
         pl.lit("variable_estimate").alias("entity"),
@@ -134,7 +134,7 @@ def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) 
         "contract_id",
         pl.col("most").alias("amount_at_risk"),
         pl.col("currency.contract" if "currency.contract" in hit.columns else "currency").alias("currency"),
-        said.alias("message"),
+        pl.format(text, "estimate_id", total).alias("message"),
         pl.lit("Correct the probabilities of the outcomes, or state the amount of the estimate.").alias("remedy"),
         pl.lit(_OWNER).alias("owner"),
         "evidence",
@@ -148,8 +148,8 @@ def _unobserved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     spent = records.frame("contract_cost").filter((pl.col("kind") == "delivery") & (pl.col("amount") != 0)).select("contract_line_id")
     worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
     hit = by_cost.join(told, on="contract_line_id", how="anti").join(pl.concat([spent, worked]), on="contract_line_id", how="semi")
-    said = pl.format("{} is earned by its cost and has cost on record, but no progress report of cost to date; nothing of it is recognized.",
-                     "contract_line_id")  # fmt: skip
+    text = "{} is earned by its cost and has cost on record, but no report of the cost to date; nothing of it is recognized."
+    said = pl.format(text, "contract_line_id")
     return _of_lines(hit, "progress_not_observed", "medium", said, "Report the cost to date of the line, or choose another measure for it.")
 
 
