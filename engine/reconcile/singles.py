@@ -78,13 +78,14 @@ def _confirm(pairs: pl.DataFrame, reason: str, spec: PassSpec, found: Found) -> 
 
 
 def _add(pairs: pl.DataFrame, spec: PassSpec, found: Found, status: pl.Expr, reason: pl.Expr) -> None:
-    """Add pairs (`left`, `right` and their amounts; perhaps `alternatives`) as matches."""
+    """Add pairs (`left`, `right` and their amounts; perhaps `alternatives` with their side) as matches."""
     if pairs.height == 0:
         return
+    if "alternative_side" not in pairs.columns:
+        pairs = pairs.with_columns(pl.lit(RIGHT).alias("alternative_side"))
     numbered = pairs.with_row_index("match")
     matches = numbered.with_columns(
         (pl.col("left_amount") - pl.col("right_amount")).alias("residual"), status.alias("status"), reason.alias("reason"),
-        pl.lit(RIGHT).alias("alternative_side"),
     )  # fmt: skip
     sides = [
         numbered.select("match", pl.lit(side, dtype=pl.UInt8).alias("side"), pl.col(name).alias("row"))
@@ -126,16 +127,32 @@ def _assign(edges: pl.DataFrame, spec: PassSpec, found: Found) -> None:
         best = assignment.best_assignment(costs)
         chosen += [(left, right, (left, right) in best.doubtful) for left, right in best.pairs]
     picked = pl.DataFrame(chosen, schema={"left": pl.UInt32, "right": pl.UInt32, "doubtful": pl.Boolean}, orient="row")
-    others = edges.group_by("left").agg(pl.col("right").sort().alias("all"))
+    rights, lefts = (edges.group_by(one).agg(pl.col(other)) for one, other in (("left", "right"), ("right", "left")))
     pairs = (
         edges.select(_PAIR)
         .join(picked, on=["left", "right"], how="inner")
-        .join(others, on="left", how="left")
-        .with_columns(pl.col("all").list.set_difference(pl.concat_list("right")).list.sort().list.head(_SHOWN).alias("alternatives"))
+        .join(rights.rename({"right": "rights"}), on="left", how="left")
+        .join(lefts.rename({"left": "lefts"}), on="right", how="left")
     )
-    sure, doubtful = pairs.filter(~pl.col("doubtful")), pairs.filter("doubtful")
-    _add(sure.drop("alternatives"), spec, found, pl.lit("confirmed"), pl.lit(f"{spec.id}: the best assignment of lines with one key"))
+    sure = pairs.filter(~pl.col("doubtful")).select(_PAIR)
+    doubtful = _with_alternatives(pairs.filter("doubtful"))
+    _add(sure, spec, found, pl.lit("confirmed"), pl.lit(f"{spec.id}: the best assignment of lines with one key"))
     _add(doubtful, spec, found, pl.lit("suggested"), pl.lit(f"{spec.id}: another assignment is equally good"))
+
+
+def _with_alternatives(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Say which other lines would fit: on the right, or where the right line alone is contested, on the left.
+
+    `rights` and `lefts` list what fits the left and the right line.
+    """
+    others = {
+        side: pl.col(f"{side}s").list.set_difference(pl.concat_list(side)).list.sort().list.head(_SHOWN) for side in ("right", "left")
+    }
+    of_right = others["right"].list.len() > 0
+    return pairs.with_columns(
+        pl.when(of_right).then(others["right"]).otherwise(others["left"]).alias("alternatives"),
+        pl.when(of_right).then(pl.lit(RIGHT)).otherwise(pl.lit(LEFT)).alias("alternative_side"),
+    ).drop("rights", "lefts")
 
 
 def _suggest_by_amount(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, found: Found) -> None:
@@ -148,7 +165,13 @@ def _suggest_by_amount(left: pl.DataFrame, right: pl.DataFrame, spec: PassSpec, 
         joined.rename({"row": "left", "row_right": "right", "amount": "left_amount", "amount_right": "right_amount"}), spec
     )
     reason = f"{spec.id}: more than {assignment.LIMIT} lines share the key, so no best assignment is sought"
-    _add(pairs.select(_PAIR), spec, found, pl.lit("suggested"), pl.lit(reason))
+    alike = [
+        lines.sort("row").group_by("key", "amount").agg(pl.col("row").head(_SHOWN + 1).alias(name))
+        for lines, name in ((right, "rights"), (left, "lefts"))
+    ]
+    named = pairs.join(alike[0], left_on=["key", "right_amount"], right_on=["key", "amount"], how="left")
+    named = named.join(alike[1], left_on=["key", "left_amount"], right_on=["key", "amount"], how="left")
+    _add(_with_alternatives(named.select(*_PAIR, "rights", "lefts")), spec, found, pl.lit("suggested"), pl.lit(reason))
     for side, lines, name in ((LEFT, left, "left"), (RIGHT, right, "right")):
         rest = lines.join(pairs, left_on="row", right_on=name, how="anti")["row"]
         found.note(side, rest, reason)

@@ -146,6 +146,23 @@ def test_equal_choices_are_suggested_with_the_alternatives_and_never_confirmed(r
     assert run.tie()["suggested"] == 1
 
 
+def test_where_one_line_on_the_right_is_contested_the_other_lines_on_the_left_are_shown(reconcile: Reconcile) -> None:
+    billed = invoices("I1,A,C1,2026-01-02,EUR,100.00,posted", "I2,A,C1,2026-01-02,EUR,100.00,posted")
+    run = reconcile(by_number("invoice_number"), billing=billed, erp=invoices("E1,A,C1,2026-01-02,EUR,100.00,posted"))
+    suggested = run.frame("matches").filter(pl.col("status") == "suggested")
+    chosen = suggested.filter(pl.col("side") == "left")["entity_id"].item()
+    assert suggested["alternatives"].to_list() == [[{"I1": "I2", "I2": "I1"}[chosen]]] * 2
+
+
+def test_in_a_block_too_large_to_solve_lines_of_one_amount_are_each_others_alternatives(reconcile: Reconcile) -> None:
+    rows = [(f"{n:02}", f"A,C1,2026-01-02,EUR,{100 + (n // 2)}.00,posted") for n in range(42)]
+    billed, booked = (invoices(*(f"{side}{name},{rest}" for name, rest in rows)) for side in ("I", "E"))
+    run = reconcile(by_number("invoice_number"), billing=billed, erp=booked)
+    suggested = run.frame("matches").filter(pl.col("status") == "suggested")
+    assert run.matches("confirmed") == [] and suggested.height == 84
+    assert suggested.filter(pl.col("match_id") == "L:I00")["alternatives"].to_list() == [["E01"]] * 2
+
+
 def word(verdict: str, *lines: str, residual: str = "0", number: int = 1) -> pl.DataFrame:
     """A person's word on a match of lines such as `left:I1`."""
     rows = [
