@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -28,7 +29,8 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
     """Return one row a break, in the order of lines.
 
     What is left over on both sides under one pair key is one break that differs; what is left over
-    on one side only is missing on the other. Columns: `break`, the left and right line (`left_id`,
+    on one side only is missing on the other: line by line, or where the policy names the pair key, the lines of one key
+    together. Columns: `break`, the left and right line (`left_id`,
     `right_entity`, …), `left_amount`, `right_amount`, `difference`, `expectation` (of missing lines
     that are expected only later) and `members`, the rows of both sides. A match that a person confirmed though more is
     left over than any pass lets through is a break that differs as well; `said` is that person's word.
@@ -37,6 +39,9 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
     grouped = [_by_pair(lines) for lines in rest]
     pairs = grouped[0].join(grouped[1], on=PAIR, how="inner", suffix="_r")
     alone = [each.join(pairs.select(PAIR), on=PAIR, how="anti") for each in rest]
+    if policy.breaks.pair_on:
+        # What the policy names as one balance is missing as one, however many lines it has.
+        alone = [_joined(each) for each in alone]
     frames = [_differing(pairs), *_confirmed_apart(sides, matched, policy), _missing(alone[0], 0), _missing(alone[1], 1)]
     nobody = pl.DataFrame(schema={"said": pl.String()})
     breaks = pl.concat([*frames, nobody], how="diagonal").with_columns(pl.col("by_exchange").fill_null(value=False))
@@ -95,6 +100,15 @@ def _by_pair(lines: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def _joined(lines: pl.DataFrame) -> pl.DataFrame:
+    """Join the lines of one key that are due alike."""
+    by = [PAIR, *(name for name in ("due", "breach", "waived") if name in lines.columns)]
+    return lines.group_by(by, maintain_order=True).agg(
+        pl.col("id", "entity", "currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "reason").first(),
+        pl.col("amount").sum(), pl.len().alias("lines"), pl.col("evidence").explode().head(_PLACES), pl.col("row").alias("rows"),
+    )  # fmt: skip
+
+
 def _differing(pairs: pl.DataFrame) -> pl.DataFrame:
     return pairs.select(
         pl.lit(DIFFERS).alias("break"), PAIR,
@@ -121,10 +135,12 @@ def _missing(lines: pl.DataFrame, side: int) -> pl.DataFrame:
     own = "right" if side else "left"
     signed = -pl.col("amount") if side else pl.col("amount")
     dates = [name for name in ("due", "breach", "waived") if name in lines.columns]
+    is_joined = "rows" in lines.columns
+    count, rows = (pl.col("lines"), pl.col("rows")) if is_joined else (pl.lit(1, dtype=pl.UInt32), pl.concat_list("row"))
     return lines.select(
         pl.lit(MISSING_LEFT if side else MISSING_RIGHT).alias("break"), PAIR,
         pl.col("id").alias(f"{own}_id"), pl.col("entity").alias(f"{own}_entity"), pl.col("amount").alias(f"{own}_amount"),
-        pl.lit(1, dtype=pl.UInt32).alias(f"{own}_lines"), pl.concat_list("row").alias(f"{own}_rows"),
+        count.alias(f"{own}_lines"), rows.alias(f"{own}_rows"),
         "currency", "date", "legal_entity_id", "contract_id", "customer_id", "account", "reason", "evidence",
         signed.cast(WIDE).alias("difference"), *dates,
     )  # fmt: skip
@@ -150,31 +166,44 @@ def expectation_status(context: Context) -> pl.Expr:
 
 
 def with_causes(breaks: pl.DataFrame, policy: ReconciliationPolicy, earlier: pl.DataFrame | None) -> pl.DataFrame:
-    """Add `cause`: the earlier finding that explains a break of the same record, or of the same contract."""
+    """Add `cause`: the earlier finding that explains a break of the same record, or of the same contract.
+
+    Findings explain no more than they are about: a break beyond their amounts and what tax may add to them stands. What
+    states no amount, or one in another currency, may explain any.
+    """
     nothing = pl.lit(None, dtype=pl.String).alias("cause")
     if not policy.known_causes or earlier is None or earlier.height == 0 or breaks.height == 0:
         return breaks.with_columns(nothing)
     kinds = {by: [each.kind for each in policy.known_causes if each.by == by] for by in ("record", "contract")}
+    told = [pl.col("finding_id").alias("cause"), pl.col("amount_at_risk").alias("_size"), pl.col("currency").alias("_in")]
     named = earlier.filter(pl.col("kind").is_in(kinds["record"]))
-    records = pl.concat(
-        [
-            named.select(pl.col("entity_id").alias("named"), pl.col("finding_id").alias("cause")),
-            named.select(pl.col("related_id").alias("named"), pl.col("finding_id").alias("cause")),
-        ]
-    )
-    contracts = earlier.filter(pl.col("kind").is_in(kinds["contract"])).select(
-        pl.col("contract_id").alias("named"), pl.col("finding_id").alias("cause")
-    )
-    found = breaks.with_row_index("_at")
+    both = [named.select(pl.col(name).alias("named"), *told) for name in ("entity_id", "related_id")]
+    records = _totalled(pl.concat(both))
+    contracts = _totalled(earlier.filter(pl.col("kind").is_in(kinds["contract"])).select(pl.col("contract_id").alias("named"), *told))
     # The pair key names a record when its first part is one; amounts of several currencies have theirs behind it.
-    found = found.with_columns(pl.col(PAIR).str.split(SEPARATOR).list.first().alias("_key"))
+    found = breaks.with_columns(pl.col(PAIR).str.split(SEPARATOR).list.first().alias("_key"))
     columns = [("left_id", records), ("right_id", records), ("_key", records), ("contract_id", contracts)]
     for number, (column, causes) in enumerate(columns):
-        unique = causes.drop_nulls().sort("cause").unique("named", keep="first", maintain_order=True)
-        if column not in found.columns or unique.height == 0:
+        if column not in found.columns or causes.height == 0:
             found = found.with_columns(pl.lit(None, dtype=pl.String).alias(f"_cause{number}"))
             continue
-        found = found.join(unique.rename({"cause": f"_cause{number}"}), left_on=column, right_on="named", how="left", maintain_order="left")
+        found = found.join(causes, left_on=column, right_on="named", how="left", maintain_order="left")
+        reaches = pl.col("_limit").is_null() | (pl.col("_in") != pl.col("currency")) | (pl.col("difference").abs() <= pl.col("_limit"))
+        found = found.with_columns(pl.when(reaches.fill_null(value=True)).then(pl.col("cause")).alias(f"_cause{number}"))
+        found = found.drop("cause", "_limit", "_in")
     return found.with_columns(pl.coalesce([f"_cause{number}" for number in range(4)]).alias("cause")).drop(
-        "_at", "_key", *[f"_cause{number}" for number in range(4)]
+        "_key", *[f"_cause{number}" for number in range(4)]
     )
+
+
+# A finding may state an amount without the tax that stands in a break of its document.
+_TAX: Final = Decimal("1.3")
+_CENT: Final = Decimal("0.05")
+
+
+def _totalled(causes: pl.DataFrame) -> pl.DataFrame:
+    """Return by record or contract named the first finding, and the most that all of them explain together, where that is known."""
+    known = pl.col("_size").is_not_null().all() & (pl.col("_in").n_unique() == 1)
+    most = (pl.col("_size").abs().sum().cast(WIDE) * pl.lit(_TAX, dtype=WIDE)).cast(WIDE) + pl.lit(_CENT, dtype=WIDE)
+    unique = causes.drop_nulls("named").unique(["named", "cause"])
+    return unique.group_by("named").agg(pl.col("cause").min(), pl.when(known).then(most).alias("_limit"), pl.col("_in").first())
