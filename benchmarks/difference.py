@@ -19,7 +19,9 @@ from benchmarks.whole import write_firm
 
 CHANGES: Final = {
     "a row of the billing table": ("billing/bill-time.yaml", "| > 120    | on_hold", "| > 20     | on_hold"),
-    "a row of the revenue table": ("revenue/rev-treatment.yaml", "over_time     | milestones   |", "over_time     | time_elapsed |"),
+    "a row of the revenue table": (
+        "revenue/rev-treatment.yaml", "| -           | over_time     | hours        |", "| -           | over_time     | time_elapsed |",
+    ),
 }  # fmt: skip
 """By name: the file of the shipped policies, what it says and what it says then."""
 

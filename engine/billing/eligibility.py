@@ -50,6 +50,29 @@ def judged_items(versions: Sequence[Version], frames: Mapping[str, pl.LazyFrame]
     return parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal")
 
 
+def items_judged_apart(old: Version, new: Version, frames: Mapping[str, pl.LazyFrame], context: Context) -> pl.LazyFrame:
+    """Return as `item.contract_id` the contract of each item that two versions, which differ in rules alone, judge differently."""
+    loaded, policy = old
+    where = _conditions(loaded, policy, context)["where"]
+    tables = [compiled_table(each, context) for each in (old, new)]
+    paths = [path for each in (*tables, *(() if where is None else (where,))) for path in each.paths]
+    frame = _covered(policy, where, paths, frames, context)
+    for table, prefix in zip(tables, ("table.", "new."), strict=True):
+        frame = table.apply(frame, prefix=prefix)
+    said = ("decision", "reason", "rule", "status", *(("write_down_pct",) if "write_down_pct" in policy.outputs else ()))
+    apart = pl.any_horizontal(~pl.col(f"table.{name}").eq_missing(pl.col(f"new.{name}")) for name in said)
+    return frame.filter(apart).select("item.contract_id")
+
+
+def _covered(
+    policy: BillingPolicy, where: CompiledCondition | None, paths: Sequence[str], frames: Mapping[str, pl.LazyFrame], context: Context
+) -> pl.LazyFrame:  # fmt: skip
+    """Return the items that a version is for, with what the paths read and what invoices hold of them."""
+    frame = item_frame(policy, frames, [path for path in paths if path != AS_OF], context.as_of)
+    frame = _with_ledger(policy, frame.filter(_in_force(policy, date_of_version(policy, context.as_of))), frames)
+    return frame if where is None else frame.filter(where.expression.fill_null(value=False))
+
+
 def compiled_table(version: Version, context: Context) -> CompiledTable:
     """Return the table of a version, compiled for its items."""
     loaded, policy = version
@@ -89,11 +112,7 @@ def _judged(
     caps = [_value(loaded, policy, index, context) for index in range(len(policy.cap))]
     compiled = [each for each in (*conditions.values(), *caps) if each is not None]
     paths = [*table.paths, *(path for each in compiled for path in each.paths)]
-    frame = item_frame(policy, frames, [path for path in paths if path != AS_OF], context.as_of)
-    frame = _with_ledger(policy, frame.filter(_in_force(policy, date_of_version(policy, context.as_of))), frames)
-    where = conditions.get("where")
-    if where is not None:
-        frame = frame.filter(where.expression.fill_null(value=False))
+    frame = _covered(policy, conditions["where"], paths, frames, context)
     frame = table.apply(frame, prefix="table.", trace=trace)
     if trace:
         return frame

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from engine.billing import billing_reach, decide_billing
 from engine.findings import finish_findings
-from engine.impact.reach import TYING, Reach, caused_policies, explaining_policies, only_tying, reading_policies, reads_of
+from engine.impact.reach import TYING, Reach, caused_policies, explaining_policies, only_tying, reading_policies, reads_revenue
 from engine.impact.restrict import of_contracts
 from engine.ownership import decide_ownership
 from engine.pipeline import DECISIONS, GOLDEN
@@ -103,6 +104,8 @@ class _Work:
             self.known = [self.published["findings"].collect()]
         self.left, self.right = Sided(), Sided()
         self.contracts: dict[str, Sequence[str] | None] = {}
+        # The kinds of items of which some are decided differently.
+        self.items: set[str] = set()
         # What stands beside the records for the stages that follow, by side.
         self.outputs: list[dict[str, pl.LazyFrame]] = [dict(self.published), dict(self.published)]
 
@@ -114,11 +117,24 @@ class _Work:
         self.contracts["billing"] = contracts
         if contracts is not None and not contracts:
             return []
-        facts = self.facts if contracts is None else of_contracts(self.facts, contracts)
-        for side, policies in ((self.left, self.old), (self.right, self.new)):
-            side.add(decide_billing(facts, policies, self.context), contracts)
-        differ = _decided_differently(self.left.frames["billing_decisions"], self.right.frames["billing_decisions"])
+        restricted = self.facts if contracts is None else of_contracts(self.facts, contracts)
+        # What follows reads the old folder's decisions of every contract: where no run stands they are made here, once.
+        is_whole = contracts is not None and "billing_decisions" not in self.published
+        given = (self.facts if is_whole else restricted, restricted)
+        old, new = self._both(lambda policies, facts: decide_billing(facts, policies, self.context), given)
+        if is_whole:
+            self._keep(old)
+        self.left.add(old, contracts)
+        self.right.add(new, contracts)
+        apart = _rows_apart(self.left.frames["billing_decisions"], self.right.frames["billing_decisions"])
+        self.items = set(apart["item_type"].to_list())
+        differ = apart["contract_id"].unique().sort()
         return None if differ.null_count() else differ.to_list()
+
+    def _both(self, decide: Callable[[PolicySet, Facts], StageResult], given: tuple[Facts, Facts]) -> list[StageResult]:
+        """Decide by both folders at a time: what one does alone leaves a processor to the other."""
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda each: _collected(decide(*each)), zip((self.old, self.new), given, strict=True)))
 
     def revenue(self, billed: list[str] | None) -> list[str] | None:
         """Recognize the contracts whose treatment or decisions differ; return those whose figures differ."""
@@ -133,10 +149,11 @@ class _Work:
         if contracts is not None and not contracts:
             return []
         self._complete("billing_decisions")
-        for index, (side, policies) in enumerate(((self.left, self.old), (self.right, self.new))):
-            facts = self.facts.with_outputs({"billing_decisions": self._whole(index, "billing_decisions", "billing")})
-            facts = facts if contracts is None else of_contracts(facts, contracts)
-            side.add(decide_revenue(facts, policies, self.context), contracts)
+        known = [self.facts.with_outputs({"billing_decisions": self._whole(each, "billing_decisions", "billing")}) for each in (0, 1)]
+        old, new = (each if contracts is None else of_contracts(each, contracts) for each in known)
+        made = self._both(lambda policies, facts: decide_revenue(facts, policies, self.context), (old, new))
+        for side, each in zip((self.left, self.right), made, strict=True):
+            side.add(each, contracts)
         names = [name for name in REVENUE_OUTPUTS if name in self.left.frames and name in self.right.frames]
         differ = [_contracts_that_differ(self.left.frames[name], self.right.frames[name]) for name in names if name != "time_revenue"]
         found = pl.concat(differ).unique() if differ else pl.Series(dtype=pl.String)
@@ -144,10 +161,12 @@ class _Work:
 
     def tying(self, billed: list[str] | None, recognized: list[str] | None) -> None:
         """Tie out by the policies that changed, that read what changed, or that explain differences by findings that changed."""
-        reads = {"decisions": billed is None or bool(billed), "revenue": recognized is None or bool(recognized)}
-        if not self.facts.sources or not (self.reach.tying or any(reads.values())):
+        items: Collection[str] = self.items if billed is None or billed else ()
+        revenue = recognized is None or bool(recognized)
+        if not self.facts.sources or not (self.reach.tying or items or revenue):
             return
-        names = set(self.reach.tying) | reading_policies(self.old, **reads) | reading_policies(self.new, **reads)
+        reading = [reading_policies(each, items=items, revenue=revenue) for each in (self.old, self.new)]
+        names = set(self.reach.tying).union(*reading)
         self.contracts["reconciliation"] = None
         self._tie(names)
         caused = (caused_policies(self.old, self._kinds()) | caused_policies(self.new, self._kinds())) - names
@@ -167,19 +186,27 @@ class _Work:
         else:
             sides = [explaining_policies(each, names) for each in (self.old, self.new)]
             names, asks = set().union(*(each for each, _ in sides)), any(each for _, each in sides)
-        reads = any(reads_of(each, names)[1] for each in (self.old, self.new))
+        reads = any(reads_revenue(each, names) for each in (self.old, self.new))
         outputs = ["billing_decisions", *(REVENUE_OUTPUTS if asks or reads else ())]
         for name in outputs:
             self._complete(name)
         stage = {name: "billing" if name == "billing_decisions" else "revenue" for name in outputs}
-        for index, (side, policies) in enumerate(((self.left, self.old), (self.right, self.new))):
-            if side is self.left and "findings" in self.published:
-                continue
+
+        def tied(index: int) -> StageResult:
+            side, policies = ((self.left, self.old), (self.right, self.new))[index]
             given = {name: self._whole(index, name, stage[name]) for name in outputs if self._has(name)}
             facts = self.facts.with_outputs({**given, "findings": self._findings_before(side).lazy()})
             result = decide_reconciliation(facts, only_tying(policies, names), self.context)
             result.frames = {}
-            side.add(result, None)
+            return result
+
+        if "findings" in self.published:
+            self.right.add(tied(1), None)
+            return
+        with ThreadPoolExecutor(2) as pool:
+            made = list(pool.map(tied, (0, 1)))
+        for side, each in zip((self.left, self.right), made, strict=True):
+            side.add(each, None)
 
     def _findings_before(self, side: Sided) -> pl.DataFrame:
         """Return every finding that may explain a difference, as a folder has them: what was looked at, and the rest."""
@@ -206,9 +233,12 @@ class _Work:
         else:
             decisions = {"billing_decisions": self._whole(0, "billing_decisions", "billing")}
             made = decide_revenue(self.facts.with_outputs(decisions), self.old, self.context)
+        self._keep(_collected(made))
+
+    def _keep(self, made: StageResult) -> None:
+        """Have a whole stage of the old folder stand beside the records for both sides."""
         self.known.append(finish_findings(*made.findings))
-        kept = {each: frame.collect().lazy() for each, frame in made.frames.items()}
-        self.outputs = [{**each, **kept} for each in self.outputs]
+        self.outputs = [{**each, **made.frames} for each in self.outputs]
 
     def _whole(self, index: int, name: str, stage: str) -> pl.LazyFrame:
         """Return a side's whole output: what was decided for it, and the old folder's for the contracts not looked at."""
@@ -228,8 +258,18 @@ class _Work:
         return pl.concat([rest.select(own.columns), own.lazy()], how="vertical_relaxed")
 
 
-def _decided_differently(old: pl.DataFrame, new: pl.DataFrame) -> pl.Series:
-    return _contracts_that_differ(old, new, left_out=("policy_fingerprint",))
+def _collected(made: StageResult) -> StageResult:
+    """Return a stage's result with its outputs made, so that none is made twice."""
+    made.frames = {name: frame.collect().lazy() for name, frame in made.frames.items()}
+    return made
+
+
+def _rows_apart(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """Return contract and item type of every billing decision that only one of the folders makes."""
+    names = [name for name, dtype in old.schema.items() if name not in ("policy_fingerprint", "evidence") and dtype != pl.List]
+    sides = ((old, new), (new, old))
+    apart = [one.join(other, on=names, how="anti", nulls_equal=True).select("contract_id", "item_type") for one, other in sides]
+    return pl.concat(apart).unique()
 
 
 def _contracts_that_differ(old: pl.DataFrame, new: pl.DataFrame, left_out: Sequence[str] = ("policy_fingerprint",)) -> pl.Series:

@@ -102,7 +102,10 @@ def _joined(old: pl.DataFrame, new: pl.DataFrame, keys: Sequence[str]) -> pl.Dat
 def _decisions(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     """Return the items whose decision, rule or amounts differ."""
     said = ("decision", "reason", "rule", "amount", "open")
-    both = _joined(_items(old), _items(new), _ITEM)
+    apart = [one.join(other, on=one.columns, how="anti", nulls_equal=True).select(_ITEM) for one, other in ((old, new), (new, old))]
+    items = pl.concat(apart).unique()
+    was, now = (_items(each.join(items, on=_ITEM, how="semi", nulls_equal=True)) for each in (old, new))
+    both = _joined(was, now, _ITEM)
     differs = pl.any_horizontal(~pl.col(f"was_{name}").eq_missing(pl.col(f"now_{name}")) for name in said)
     other = [pl.coalesce(f"now_{name}", f"was_{name}").alias(name) for name in ("contract_id", "contract_line_id", "currency")]
     return both.filter(differs).select(

@@ -11,7 +11,9 @@ from engine.policy.difference import RuleChange
 from engine.policy.kinds.checks import CheckPolicy
 from engine.policy.kinds.flow import FlowPolicy
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
+from engine.policy.kinds.sides import DECISION_COLUMNS
 from engine.policy.loaded import LoadedPolicy, PolicySet
+from engine.policy.outputs import READABLE
 
 # What these say decides which records are agreed, and so everything after.
 _EVERYTHING: Final = frozenset({"ownership", "quality", "calendar", "run"})
@@ -19,9 +21,11 @@ _BILLING: Final = frozenset({"billing", "tax"})
 TYING: Final = (ReconciliationPolicy, CheckPolicy, FlowPolicy)
 """Kinds that tie systems out or check records."""
 
-_DECISION_WORDS: Final = re.compile(r"\b(billing_decisions|decision|amount_billed|amount_unbilled|earliest_bill_date)\b")
-_ITEM_AMOUNT: Final = re.compile(r"\bentity: *(time_entry|milestone|billing_plan_line|expense)\b")
+_WORD: Final = re.compile(r"\w+")
 _REVENUE_WORDS: Final = re.compile(r"\b(revenue_schedule|contract_balances|contract_costs|time_revenue|journal)\b")
+
+# What people read of a policy, which no expression is.
+_PROSE: Final = frozenset({"title", "says", "note", "reference", "owner", "remedy", "kind", "id", "called"})
 
 # Kinds of findings that billing and ownership make: what explains a difference by these needs no revenue.
 _BEFORE_REVENUE: Final = frozenset(
@@ -59,11 +63,11 @@ def reach_of(changes: Sequence[RuleChange]) -> Reach:
     return Reach(bool(kinds & _EVERYTHING), bool(kinds & _BILLING), "tax" in kinds, "revenue" in kinds, tying)
 
 
-def reading_policies(policies: PolicySet, *, decisions: bool, revenue: bool) -> set[str]:
-    """Return the reconciliation policies and checks that read what changed: billing decisions, what revenue made."""
+def reading_policies(policies: PolicySet, *, items: Collection[str], revenue: bool) -> set[str]:
+    """Return the reconciliation policies and checks that read what changed: decisions about these kinds of items, what revenue made."""
     return {
         each.policy.id for each in policies.policies
-        if isinstance(each.policy, TYING) and _reads(each.document.source.text, decisions=decisions, revenue=revenue)
+        if isinstance(each.policy, TYING) and (_reads_decisions(each, items) or (revenue and _reads_revenue(each)))
     }  # fmt: skip
 
 
@@ -93,11 +97,9 @@ def explaining_policies(policies: PolicySet, names: Collection[str]) -> tuple[se
         needed |= more
 
 
-def reads_of(policies: PolicySet, names: Collection[str]) -> tuple[bool, bool]:
-    """Say whether some of the policies named read billing decisions, and whether some read what revenue made."""
-    texts = [each.document.source.text for each in policies.policies if each.policy.id in names]
-    found = [any(_reads(text, decisions=each, revenue=not each) for text in texts) for each in (True, False)]
-    return found[0], found[1]
+def reads_revenue(policies: PolicySet, names: Collection[str]) -> bool:
+    """Say whether some of the policies named read what revenue made."""
+    return any(_reads_revenue(each) for each in policies.policies if each.policy.id in names)
 
 
 def _causes(policy: ReconciliationPolicy) -> set[str]:
@@ -126,7 +128,30 @@ def only_tying(policies: PolicySet, names: Collection[str]) -> PolicySet:
     return PolicySet(kept, policies.fingerprint)
 
 
-def _reads(text: str, *, decisions: bool, revenue: bool) -> bool:
-    if decisions and (_DECISION_WORDS.search(text) or _ITEM_AMOUNT.search(text)):
+def _reads_decisions(loaded: LoadedPolicy, items: Collection[str]) -> bool:
+    """Say whether a policy reads billing decisions about some of these kinds of items."""
+    texts = list(_texts(loaded.policy.model_dump()))
+    entities = {text for name, text in texts if name == "entity"}
+    if not items:
+        return False
+    if "billing_decisions" in entities:
         return True
-    return revenue and bool(_REVENUE_WORDS.search(text))
+    words = {word for name, text in texts if name != "entity" for word in _WORD.findall(text)}
+    return any(words & set(DECISION_COLUMNS) - set(READABLE[entity].fields) for entity in entities & set(items))
+
+
+def _texts(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every expression and name in a policy, with the field it is said in."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, dict):
+        for field, each in value.items():
+            if field not in _PROSE:
+                yield from _texts(each, str(field))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each, name)
+
+
+def _reads_revenue(loaded: LoadedPolicy) -> bool:
+    return bool(_REVENUE_WORDS.search(loaded.document.source.text))

@@ -32,8 +32,10 @@ def of_contracts(facts: Facts, contracts: Sequence[str]) -> Facts:
         found = _ids(facts, entity, known)
         if found is not None:
             known[entity] = pl.concat([known[entity], found]).unique() if entity in known else found
-    kept = {name: _kept(name, frame, known) for name, frame in facts.records.items()}
-    return replace(facts, records=kept)
+    kept = [_kept(name, frame, known) for name, frame in facts.records.items()]
+    # Made once: a stage reads each of them many times.
+    made = pl.collect_all(kept)
+    return replace(facts, records={name: frame.lazy() for name, frame in zip(facts.records, made, strict=True)})
 
 
 def _combined(facts: Facts, contracts: Sequence[str]) -> pl.DataFrame:
