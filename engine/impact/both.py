@@ -150,10 +150,14 @@ class _Work:
             return []
         self._complete("billing_decisions")
         known = [self.facts.with_outputs({"billing_decisions": self._whole(each, "billing_decisions", "billing")}) for each in (0, 1)]
-        old, new = (each if contracts is None else of_contracts(each, contracts) for each in known)
-        made = self._both(lambda policies, facts: decide_revenue(facts, policies, self.context), (old, new))
-        for side, each in zip((self.left, self.right), made, strict=True):
-            side.add(each, contracts)
+        is_whole = contracts is not None and "revenue_schedule" not in self.published
+        given = known[0] if contracts is None or is_whole else of_contracts(known[0], contracts)
+        restricted = known[1] if contracts is None else of_contracts(known[1], contracts)
+        old, new = self._both(lambda policies, facts: decide_revenue(facts, policies, self.context), (given, restricted))
+        if is_whole:
+            self._keep(old)
+        self.left.add(old, contracts)
+        self.right.add(new, contracts)
         names = [name for name in REVENUE_OUTPUTS if name in self.left.frames and name in self.right.frames]
         differ = [_contracts_that_differ(self.left.frames[name], self.right.frames[name]) for name in names if name != "time_revenue"]
         found = pl.concat(differ).unique() if differ else pl.Series(dtype=pl.String)

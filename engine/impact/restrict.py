@@ -15,7 +15,8 @@ from engine.stage import Facts
 # In this order each entity's records are known by those before it.
 _WALK: Final = (
     "contract", "amendment", "amendment_line", "contract_line", "project", "contract_line", "time_entry", "expense", "milestone",
-    "invoice_line_time", "invoice_line", "invoice", "invoice_line", "bill_line", "bill", "payment",
+    "invoice_line_time", "invoice_line", "invoice", "invoice_line", "bill_line", "bill",
+    "payment_application", "payment",
 )  # fmt: skip
 
 _CHAIN: Final = 6
@@ -63,7 +64,7 @@ def _ids(facts: Facts, entity: str, known: dict[str, pl.DataFrame]) -> pl.DataFr
         if condition is not None:
             parts.append(frame.filter(condition).select(pl.col(key).alias("id")).collect())
     for other, name in (("amendment_line", "contract_line_id"), ("contract_line", "project_id"), ("invoice_line_time", "invoice_line_id"),
-                        ("invoice_line", "invoice_id"), ("bill_line", "bill_id")):  # fmt: skip
+                        ("invoice_line", "invoice_id"), ("bill_line", "bill_id"), ("payment_application", "payment_id")):  # fmt: skip
         if name == f"{entity}_id" and other in known:
             named = facts.frame(other)
             condition = None if named is None else _names(other, named, known)

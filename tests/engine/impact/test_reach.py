@@ -7,7 +7,7 @@ from decimal import Decimal
 import polars as pl
 
 from adapters.policy_folder import SHIPPED, require_policies
-from engine.impact.reach import caused_policies, explaining_policies
+from engine.impact.reach import caused_policies, explaining_policies, reading_policies
 from engine.revenue import decided_reach
 
 SCHEMA = {
@@ -45,3 +45,13 @@ def test_what_explains_a_difference_is_tied_out_with_it() -> None:
 
 def test_policies_that_take_a_kind_for_a_cause_are_known_by_it() -> None:
     assert {"rec-fee-invoice", "rec-expense-invoice"} <= caused_policies(require_policies(SHIPPED), {"not_billed"})
+
+
+def test_only_tie_outs_that_speak_of_a_decision_about_an_item_read_it() -> None:
+    shipped = require_policies(SHIPPED)
+    hours = reading_policies(shipped, items={"time_entry"}, revenue=False)
+    assert "rec-time-invoice" in hours and not hours & {"rec-labour-gl", "rec-expense-invoice", "chk-time-approval"}
+    expenses = reading_policies(shipped, items={"expense"}, revenue=False)
+    assert "rec-expense-invoice" in expenses and not expenses & {"rec-time-invoice", "rec-expense-gl"}
+    assert reading_policies(shipped, items=(), revenue=False) == set()
+    assert {"rec-schedule-gl", "rec-contract-asset-gl"} <= reading_policies(shipped, items=(), revenue=True)
