@@ -155,11 +155,11 @@ def _with_expectation(breaks: pl.DataFrame, policy: ReconciliationPolicy, contex
 
 
 def expectation_status(context: Context) -> pl.Expr:
-    """Return where an unmet expectation stands: waived, expected, late or breached."""
+    """Return where an unmet expectation stands: waived, expected, late or breached. What has no day by which it is due is late."""
     as_of = pl.lit(context.as_of)
     return (
         pl.when(pl.col("waived").fill_null(value=False)).then(pl.lit("waived"))
-        .when(pl.col("due").is_null() | (pl.col("due") >= as_of)).then(pl.lit("expected"))
+        .when(pl.col("due") >= as_of).then(pl.lit("expected"))
         .when(pl.col("breach") < as_of).then(pl.lit("breached"))
         .otherwise(pl.lit("late"))
     )  # fmt: skip

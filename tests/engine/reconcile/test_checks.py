@@ -8,6 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from adapters.policy_folder import SHIPPED
+
 Reconcile = Callable[..., Any]
 
 HEAD = """policy: check
@@ -111,3 +113,32 @@ def test_a_check_is_left_out_where_better_records_are_there(reconcile: Reconcile
     run = reconcile(HEAD + "entity: invoice\nunless_supplied: payment\n" + check, billing=invoice | payment)
     assert run.kinds() == []
     assert [name for name, _ in run.not_applicable()] == ["chk-test"]
+
+
+def test_a_signed_line_is_set_up_to_be_delivered_billed_and_recognized(reconcile: Reconcile) -> None:
+    shipped = (SHIPPED / "reconciliation" / "chk-contract-structure.yaml").read_text(encoding="utf-8")
+    head = "contract_line_id,contract_id,project_id,offering,start_date\n"
+    lines = (
+        "L1,C1,P1,retainer,2026-01-01\n"             # whole
+        "L2,C1,,retainer,2026-01-01\n"               # no project
+        "L3,C1,P3,time_and_materials,2026-01-01\n"   # time without assignment
+        "L4,C1,P4,time_and_materials,2026-01-01\n"   # nobody for more than sixty workdays
+        "L5,C1,P4,time_and_materials,2026-03-02\n"   # nobody yet
+        "L6,C2,P6,fixed_fee,2026-01-01\n"            # nothing to bill by
+        "L7,C1,P1,managed_service,2026-01-01\n"      # no schedule
+        "L8,C3,,retainer,2026-01-01\n"               # not signed
+    )  # fmt: skip
+    contracts = "contract_id,status,signed_date,start_date\nC1,active,2026-01-01,2026-01-01\nC2,signed,2026-01-01,2026-01-01\n"
+    contracts += "C3,draft,2026-01-01,2026-01-01\n"
+    run = reconcile(
+        shipped, as_of="2026-04-20",
+        crm={"contract": contracts, "contract_line": head + lines, "rate": "rate_id,contract_id\nR1,C1\n",
+             "billing_plan_line": "plan_line_id,contract_line_id\nB1,L1\nB2,L2\nB7,L7\n"},
+        psa={"project": "project_id,contract_id\nP1,C1\nP3,C1\nP4,C1\nP6,C2\n", "assignment": "assignment_id,project_id\nA1,P1\nA6,P6\n",
+             "time_entry": "time_entry_id,contract_line_id,project_id\nT1,L3,P3\n"},
+        revrec={"revenue_schedule_line": "schedule_line_id,contract_line_id\nS1,L1\nS2,L2\n"},
+    )  # fmt: skip
+    assert run.kinds() == [
+        ("line_without_assignment", "L3"), ("line_without_assignment", "L4"), ("line_without_billing_rule", "L6"),
+        ("line_without_project", "L2"), ("line_without_schedule", "L7"),
+    ]  # fmt: skip

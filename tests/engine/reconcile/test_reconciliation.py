@@ -78,14 +78,16 @@ def test_a_line_that_is_not_yet_due_is_timing_and_no_finding(reconcile: Reconcil
     billed = invoices(
         "I1,A-1,C1,2026-01-02,EUR,100.00,posted", "I2,A-2,C1,2026-01-28,EUR,200.00,posted",
         "I3,A-3,C1,2026-01-12,EUR,300.00,posted", "I4,A-4,C1,2025-11-05,EUR,400.00,posted", "I5,A-5,C9,2025-11-05,EUR,500.00,posted",
+        "I6,A-6,C1,,EUR,600.00,posted",
     )  # fmt: skip
     booked = invoices("I1,A-1,C1,2026-01-05,EUR,100.00,posted")
     run = reconcile(by_number(more=more), billing=billed, erp=booked)
     status = dict(run.frame("expectations").select("entity_id", "status").iter_rows())
-    assert status == {"I1": "met", "I2": "expected", "I3": "late", "I4": "breached", "I5": "waived"}
-    assert run.kinds() == [("no_counterpart", "I3"), ("no_counterpart", "I4")]
+    # Of what has no date nobody can say that it is not due yet.
+    assert status == {"I1": "met", "I2": "expected", "I3": "late", "I4": "breached", "I5": "waived", "I6": "late"}
+    assert run.kinds() == [("no_counterpart", "I3"), ("no_counterpart", "I4"), ("no_counterpart", "I6")]
     tie = run.tie()
-    assert (tie["explained_timing"], tie["unexplained"]) == (700, 700)
+    assert (tie["explained_timing"], tie["unexplained"]) == (700, 1300)
 
 
 def test_a_residual_is_judged_by_amount_and_percent_together(reconcile: Reconcile) -> None:
