@@ -95,7 +95,7 @@ def _left(
     outside = pl.col("timing").is_in(["as_invoiced", "usage", "royalty"]).fill_null(value=False)
     in_price = pl.when(outside).then(_ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
     earned = performance.lazy().filter(~pl.col("is_planned")).group_by(*key)
-    done = earned.agg(pl.col("amount").sum().alias("recognized"), in_price).collect()
+    done = _of_group(earned.agg(pl.col("amount").sum().alias("recognized"), in_price).collect(), now, contracts)
     promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
         pl.col("recognized", "in_price").fill_null(_ZERO)
     )
@@ -125,6 +125,19 @@ def _left(
         exempted.alias("exempted_by"),
         pl.when(variable).then(pl.col("allocated_variable")).otherwise(_ZERO).alias("exempt_variable"),
     ).with_columns((pl.col("remaining") - pl.col("exempt_variable")).alias("remaining"))  # fmt: skip
+
+
+def _of_group(done: pl.DataFrame, obligations: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Bring what was earned under combined contracts to the one that holds the obligation."""
+    key = ["contract_id", "obligation_id"]
+    astray = done.join(obligations, on=key, how="anti")
+    if astray.is_empty():
+        return done
+    groups = contracts.select("contract_id", "group_id")
+    held = obligations.select(key).join(groups, on="contract_id", how="inner").rename({"contract_id": "→holder"})
+    moved = astray.join(groups, on="contract_id", how="left").join(held, on=["group_id", "obligation_id"], how="left")
+    moved = moved.with_columns(pl.coalesce("→holder", "contract_id").alias("contract_id")).select(done.columns)
+    return pl.concat([done.join(astray, on=key, how="anti"), moved]).group_by(key).agg(pl.all().exclude(key).sum())
 
 
 def _of_lines(lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks
 from engine.revenue.core import Core
-from engine.revenue.exact import GUARD, fraction, minor_money, units_money, units_to_minor, wide
+from engine.revenue.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, wide
 from engine.revenue.frames import (
     CONTRACTS,
     LINES,
@@ -176,22 +176,36 @@ def performance(core: Core) -> pl.DataFrame:
     facts = _facts(core).select(
         "okey", "obligation_id", "minor_digits", "timing", "role", "rule", "currency", "commission_pct", "measure", "evidence", "group_id"
     )
+    passed_on = _passed_on(core)
     weights = line_weights(core.terms, core.start, core.later, core.lines)
     outside, segments, jumps = _outside(core), pl.concat(core.evolved.segments), core.evolved.every_jump()
 
     def of_block(block: Block) -> pl.DataFrame:
         obligations = block.of(core.obligations)
         atoms = recognized(segments, jumps, core.measures, obligations, core.periods, core.as_of)
-        rows = _by_contract_line(by_line(atoms, weights, obligations.select("okey", "line_id")), facts, core.lines)
+        rows = _by_contract_line(by_line(atoms, weights, obligations.select("okey", "line_id")), facts, core.lines, passed_on)
         return sorted_performance(pl.concat([rows, block.of(outside)]))
 
     return pl.concat(in_blocks(blocks(core.contracts, core.obligations["contract_id"].sort(), PROMISES), of_block))
 
 
-def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+def _passed_on(core: Core) -> pl.DataFrame:
+    """Return what customers pay in all for an agent's promises whose price is the line's own and never changed: contract_line_id, whole."""
+    agents = core.lines.filter((pl.col("role") == "agent") & (pl.len().over("okey") == 1)).select("contract_line_id", "okey")
+    steps = core.terms.join(agents.select("contract_line_id"), on="contract_line_id", how="semi")
+    steps = steps.filter((pl.len().over("contract_line_id") == 1) & pl.col("gross").is_not_null())
+    versions = pl.concat(core.evolved.versions).join(agents.select("okey"), on="okey", how="semi")
+    versions = versions.filter(pl.len().over("okey") == 1).select("okey", "price")
+    priced = steps.select("contract_line_id", "pooled", pl.col("gross").alias("whole")).join(agents, on="contract_line_id", how="inner")
+    priced = priced.join(versions, on="okey", how="inner")
+    own = units_to_minor(pl.col("price")) == units_to_minor(pl.col("pooled"))
+    return priced.filter(own).select("contract_line_id", "whole")
+
+
+def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
     rows = joined(joined(atoms, facts, "okey"), lines.select("contract_line_id", "contract_id"), "contract_line_id")
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
-    rows = _gross(_money_rows(rows)).with_columns(
+    rows = _gross(_money_rows(rows), passed_on).with_columns(
         pl.col("period").alias("relates_to_period"),
         fraction(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1))).alias("progress"),
     )
@@ -231,23 +245,26 @@ def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
     return shaped(rows, PERFORMANCE).sort(keys, maintain_order=True)
 
 
-def _gross(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add what the customer owes for each atom: an agent's commission grossed up, cumulatively."""
+def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
+    """Add what the customer owes for each atom, cumulatively: of an agent the same part of the whole, else its commission grossed up."""
     agents = rows.filter(pl.col("role") == "agent")
     if not agents.height:
         return rows.with_columns(pl.col("amount").alias("gross_amount"))
     agents = agents.sort("contract_line_id", "is_planned", "date")
     share = pl.col("commission_pct").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
     so_far = pl.col("minor").cum_sum().over("contract_line_id") * GUARD
-    whole = units_to_minor(so_far * (100 * 10**8) // pl.when(share > 0).then(share))
+    grossed = units_to_minor(so_far * (100 * 10**8) // pl.when(share > 0).then(share))
+    done = pl.min_horizontal(pl.max_horizontal("m", wide(0)), "mt")
+    exact = units_to_minor(part_units(pl.col("whole"), done, pl.when(pl.col("mt") > 0).then(pl.col("mt"))))
     agents = (
-        agents.with_columns(whole.alias("→gross"))
+        agents.join(passed_on, on="contract_line_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(exact, grossed).alias("→gross"))
         .with_columns(
             minor_money((pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(0)), pl.col("minor_digits")).alias(
                 "gross_amount"
             )
         )
-        .drop("→gross")
+        .drop("→gross", "whole")
     )
     others = rows.filter(pl.col("role").ne_missing("agent")).with_columns(pl.col("amount").alias("gross_amount"))
     return pl.concat([others, agents.select(others.columns)])
@@ -261,8 +278,9 @@ def _price(core: Core) -> pl.DataFrame:
         .join(core.obligations.filter(pl.col("problem").is_null()).select("okey", "contract_id", "minor_digits"), on="okey", how="inner")
     )
     names = {"price": "transaction_price", "variable": "included_variable", "stated": "stated"}
-    steps = versions.with_columns(pl.col("stated").fill_null(0)).with_columns(
-        (pl.col(name) - pl.col(name).shift(1).over("okey").fill_null(0)).alias(name) for name in names
+    versions = _by_contract(versions.with_columns(pl.col("stated").fill_null(0)), core, tuple(names))
+    steps = versions.with_columns(
+        (pl.col(name) - pl.col(name).shift(1).over("okey", "contract_id").fill_null(0)).alias(name) for name in names
     )
     daily = steps.group_by("contract_id", "minor_digits", "date").agg(pl.col(list(names)).sum()).sort("contract_id", "date")
     summed = daily.with_columns(pl.col(name).cum_sum().over("contract_id") for name in names)
@@ -271,6 +289,36 @@ def _price(core: Core) -> pl.DataFrame:
         units_money(pl.col("price") - pl.col("variable"), pl.col("minor_digits")).alias("fixed"),
     )
     return shaped(made, PRICE).sort("contract_id", "date")
+
+
+def _by_contract(versions: pl.DataFrame, core: Core, names: tuple[str, ...]) -> pl.DataFrame:
+    """Share the price of obligations with lines in several combined contracts over these, as their revenue is shared (25-9)."""
+    of = core.lines.select("okey", "contract_line_id", pl.col("contract_id").alias("→of"))
+    several = of.filter(pl.col("→of").n_unique().over("okey") > 1)
+    if not several.height:
+        return versions
+    shared, alone = versions.join(several, on="okey", how="semi"), versions.join(several, on="okey", how="anti")
+    days = shared.select("okey", "ordinal", "date").join(several, on="okey", how="inner").sort("date")
+    weights = line_weights(core.terms, core.start, core.later, core.lines).select("contract_line_id", "date", "weight").sort("date")
+    weighed = days.join_asof(weights, on="date", by="contract_line_id", check_sortedness=False)
+    keys = ["okey", "ordinal"]
+    weighed = weighed.group_by(*keys, "→of").agg(pl.col("weight").fill_null(0).sum()).sort(*keys, "→of")
+    whole, so_far = pl.col("weight").sum().over(keys), pl.col("weight").cum_sum().over(keys)
+    weighed = weighed.with_columns(whole.alias("→whole"), so_far.alias("→through"))
+    rows = shared.join(weighed, on=keys, how="inner").sort(*keys, "→of")
+    is_last = pl.col("→of") == pl.col("→of").last().over(keys)
+
+    def through(name: str, weight: pl.Expr) -> pl.Expr:
+        part = part_units(pl.col(name), weight, pl.when(pl.col("→whole") > 0).then(pl.col("→whole")))
+        return (part + GUARD // 2) // GUARD * GUARD
+
+    def of_contract(name: str) -> pl.Expr:
+        before = pl.coalesce(through(name, pl.col("→through") - pl.col("weight")), wide(0))
+        until = pl.when(is_last).then(pl.col(name)).otherwise(pl.coalesce(through(name, pl.col("→through")), wide(0)))
+        return (until - before).alias(name)
+
+    split = rows.with_columns(of_contract(name) for name in names).with_columns(pl.col("→of").alias("contract_id"))
+    return pl.concat([alone, split.select(alone.columns)]).sort("okey", "contract_id", "ordinal")
 
 
 def _observations(core: Core) -> pl.DataFrame:

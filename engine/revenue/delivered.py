@@ -12,6 +12,7 @@ from engine.revenue.allocation import share_minor
 from engine.revenue.exact import GUARD, money_units, part_units, units_to_minor, wide
 from engine.revenue.frames import setting
 from engine.revenue.records import Records
+from engine.revenue.variable import worth_by_tiers
 from engine.revenue.worked import valued_in_contract, with_unit_price
 
 _MONEY: Final = polars_dtype(Kind.MONEY)
@@ -65,13 +66,20 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
 def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
     """Return hours told by progress reports at the unit price, for lines without time entries."""
     timed = records.frame("time_entry").filter(pl.col("contract_line_id").is_not_null()).select("contract_line_id").unique()
-    chosen = lines.filter(pl.col("is_as_invoiced") & pl.col("unit_price").is_not_null()).join(timed, on="contract_line_id", how="anti")
+    tiers = records.frame("price_tier")
+    by_tier = pl.col("contract_line_id").is_in(tiers["contract_line_id"].implode())
+    chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("unit_price").is_not_null() | by_tier))
+    chosen = chosen.join(timed, on="contract_line_id", how="anti")
     about = chosen.select("contract_line_id", "okey", "unit_price", "cap_amount", "minor_digits")
     rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
     rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date")
     more = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
     rows = rows.with_columns((more.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY).alias("so_far"))
     so_far = pl.col("so_far").cum_sum().over("contract_line_id").cast(_MONEY)
+    rows = rows.with_row_index("row")
+    worth = worth_by_tiers(rows.select("row", "contract_line_id", pl.col("hours_to_date").alias("quantity")), tiers)
+    rows = rows.join(worth, on="row", how="left", maintain_order="left")
+    so_far = pl.coalesce("value", so_far)
     rows = rows.with_columns(pl.min_horizontal(so_far, "cap_amount").alias("so_far"))
     value = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)
     return rows.select(

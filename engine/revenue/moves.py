@@ -112,7 +112,22 @@ def _delivered(records: Agreed) -> pl.DataFrame:
     daily = used.group_by("contract_line_id", pl.col("usage_date").alias("date")).agg(pl.col("quantity").sum())
     daily = daily.sort("contract_line_id", "date")
     counted = daily.with_columns(pl.col("quantity").cum_sum().over("contract_line_id").alias("delivered")).select(observed.columns)
-    return pl.concat([observed, counted], how="vertical_relaxed").sort("date")
+    return pl.concat([observed, counted, _hours_done(records)], how="vertical_relaxed").sort("date")
+
+
+def _hours_done(records: Agreed) -> pl.DataFrame:
+    """Return the hours of lines whose hours have tiers, cumulative by day: of approved time, else as reported."""
+    by_hour = records.frame("contract_line").filter(pl.col("offering") == "time_and_materials")
+    tiered = by_hour.join(records.frame("price_tier"), on="contract_line_id", how="semi").select("contract_line_id")
+    time = records.frame("time_entry").filter((pl.col("status") == "approved") & pl.col("hours").is_not_null())
+    time = time.join(tiered, on="contract_line_id", how="semi")
+    daily = time.group_by("contract_line_id", pl.col("work_date").alias("date")).agg(pl.col("hours").sum())
+    worked = daily.sort("contract_line_id", "date")
+    worked = worked.with_columns(pl.col("hours").cum_sum().over("contract_line_id").alias("delivered")).drop("hours")
+    told = records.frame("progress").drop_nulls("hours_to_date").join(tiered, on="contract_line_id", how="semi")
+    told = told.join(worked, on="contract_line_id", how="anti")
+    reported = told.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("delivered"))
+    return pl.concat([worked, reported], how="vertical_relaxed")
 
 
 def _estimated(books: Books) -> pl.DataFrame:

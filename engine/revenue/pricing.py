@@ -19,7 +19,9 @@ _KINDS: Final = ("as_invoiced", "usage", "capped", "hours", "tiers", "cost_plus"
 
 def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     """Add `pricing`: how each line is priced."""
-    tiered = records.frame("price_tier").select("contract_line_id").unique().with_columns(pl.lit(value=True).alias("has_tiers"))
+    tiered = records.frame("price_tier").group_by("contract_line_id").agg(
+        pl.lit(value=True).alias("has_tiers"), pl.col("is_retrospective").fill_null(value=False).any().alias("has_rebate")
+    )  # fmt: skip
     noncash = records.frame("noncash_value").select("contract_line_id").unique().with_columns(pl.lit(value=True).alias("has_noncash"))
     expected = (
         records.frame("progress")
@@ -36,16 +38,21 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     has_amount = pl.col("amount").is_not_null()
     has_tiers = pl.col("has_tiers").fill_null(value=False)
     priced_hours = by_hour & pl.col("unit_price").is_not_null()
+    # A rebate on all hours fails the expedient: the price of an hour is that of the hours expected (55-18, 32-8).
+    rebated = by_hour & pl.col("has_rebate").fill_null(value=False) & knows_hours & pl.col("cap_amount").is_null()
+    hours_by_tier = by_hour & has_tiers & (pl.col("measure") == "hours")
     pricing = (
         pl.when((pl.col("measure") == "as_invoiced") & priced_hours & pl.col("cap_amount").is_not_null() & knows_hours)
         .then(pl.lit("capped"))
+        .when((pl.col("measure") == "as_invoiced") & rebated)
+        .then(pl.lit("hours"))
         .when(pl.col("measure") == "as_invoiced")
         .then(pl.lit("as_invoiced"))
         .when((pl.col("measure") == "usage") & ~has_amount & ~has_tiers)
         .then(pl.lit("usage"))
         .when(priced_hours & (pl.col("cap_amount").is_not_null()))
         .then(pl.lit("capped"))
-        .when(priced_hours)
+        .when(priced_hours | hours_by_tier)
         .then(pl.lit("hours"))
         .when(has_tiers & ~has_amount)
         .then(pl.lit("tiers"))
@@ -63,11 +70,12 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
         .then(pl.lit("fixed"))
         .otherwise(pl.lit("package"))
     )
-    made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_noncash", "has_estimate")
+    made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_rebate", "has_noncash", "has_estimate")
     made = _by_royalty_alone(made)
     # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
     # Use priced by tiers is measured by the units used.
-    measure = pl.when(pl.col("pricing") == "capped").then(pl.lit("hours")).otherwise(pl.col("measure"))
+    by_hours = (pl.col("pricing") == "capped") | ((pl.col("pricing") == "hours") & (pl.col("measure") == "as_invoiced"))
+    measure = pl.when(by_hours).then(pl.lit("hours")).otherwise(pl.col("measure"))
     by_use = (pl.col("pricing") == "tiers") & (pl.col("measure") == "usage")
     return made.with_columns(
         pl.when(by_use).then(pl.lit("units")).otherwise(measure).alias("measure"),

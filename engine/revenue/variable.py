@@ -150,7 +150,11 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
         how="inner",
         maintain_order="left",
     )
+    known = known.with_row_index("row")
+    by_tier = worth_by_tiers(known.select("row", "contract_line_id", pl.col("→hours").alias("quantity")), records.frame("price_tier"))
+    known = known.join(by_tier, on="row", how="left", maintain_order="left")
     value = (pl.col("→hours").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    value = pl.coalesce("value", value)
     limited = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(value, pl.col("cap_amount"))).otherwise(value)
     return known.select(
         "group_id",
@@ -233,6 +237,18 @@ def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
         .group_by("row")
         .agg(pl.col("value").sum())
     )
+
+
+def worth_by_tiers(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
+    """Return what quantities of lines with tiers cost: `row`, `value` (MONEY); retrospectively all units at the tier reached."""
+    priced = tiers.filter(pl.col("unit_price").is_not_null()).join(quantities, on="contract_line_id", how="semi")
+    each = tier_value(quantities, priced.filter(~pl.col("is_retrospective").fill_null(value=False)))
+    whole = quantities.join(priced.filter("is_retrospective").drop("evidence"), on="contract_line_id", how="inner")
+    reached = (pl.col("quantity") > pl.coalesce("from_quantity", pl.lit(0))) & (
+        pl.col("to_quantity").is_null() | (pl.col("quantity") <= pl.col("to_quantity"))
+    )
+    worth = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    return pl.concat([each, whole.filter(reached).select("row", worth.alias("value"))])
 
 
 def _tiers(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
