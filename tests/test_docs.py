@@ -13,6 +13,8 @@ from adapters.policy_folder import SHIPPED, require_policies
 from engine.canonical.schema import canonical_document
 from engine.policy.catalogue import CATALOGUE, diagnostics_document
 from engine.policy.facts import facts_document
+from engine.policy.kinds.checks import CheckPolicy
+from engine.policy.kinds.reconciliation import BreakCase, ReconciliationPolicy
 from engine.policy.kinds.remedy import RemedyPolicy
 
 ROOT = Path(__file__).parent.parent
@@ -77,10 +79,17 @@ def test_every_kind_of_finding_is_in_the_catalogue_of_findings() -> None:
     assert not [name for name in named if f"`{name}`" not in page]
 
 
-def test_every_kind_of_finding_has_a_remedy_in_the_shipped_policy() -> None:
-    catalogue = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
-    kinds = set(re.findall(r"^\| `([a-z_]+)` \| (?!triage)", catalogue, re.MULTILINE))
-    remedied = {kind for _, policy in require_policies(SHIPPED).of_kind(RemedyPolicy) for each in policy.remedies for kind in each.kinds}
+def test_every_kind_of_finding_is_documented_and_has_a_remedy_in_the_shipped_policy() -> None:
+    page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    kinds = set(re.findall(r"^\| `([a-z_]+)` \| (?!triage)", page, re.MULTILINE))
+    kinds |= {name for more in re.findall(r"\(likewise ([^)]*)\)", page) for name in re.findall(r"`([a-z_]+)`", more)}
+    policies = require_policies(SHIPPED)
+    of_breaks = [policy.breaks for _, policy in policies.of_kind(ReconciliationPolicy)]
+    cases = [case for each in of_breaks for case in (each, each.differs, each.missing_right, each.missing_left)]
+    named = {case.kind for case in cases if isinstance(case, BreakCase) and case.kind is not None}
+    named |= {check.kind for _, policy in policies.of_kind(CheckPolicy) for check in policy.checks}
+    assert named - kinds == set()
+    remedied = {kind for _, policy in policies.of_kind(RemedyPolicy) for each in policy.remedies for kind in each.kinds}
     # What triage gathers is mended one by one.
     assert len(kinds) > 100
     assert kinds - remedied == set()

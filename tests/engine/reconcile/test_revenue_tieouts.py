@@ -198,3 +198,20 @@ def test_the_lines_of_one_balance_that_policy_lacks_are_one_break() -> None:
     told = pl.concat(result.findings, how="diagonal").filter(pl.col("kind") == "unbilled_without_policy").to_dicts()[0]
     assert (told["amount_at_risk"], told["consumer_value"]) == (25, "25.00")
     assert "and 2 more" in told["message"]
+
+
+@pytest.mark.parametrize(("contract", "amount", "found"), [
+    ("C1", "100", []), ("C1", "90", ["ledger_revenue_without_schedule", "recognized_not_in_ledger"]),
+    ("C2", "100", ["ledger_revenue_without_schedule", "recognized_not_in_ledger"]),
+])  # fmt: skip
+def test_revenue_that_another_journal_booked_ties_by_contract_and_month(contract: str, amount: str, found: list[str]) -> None:
+    held = [{**held_by_engine("C1-1", "2026-03", "100.00"), "journal_id": "JE1"}]
+    line = {"journal_line_id": "J1", "journal_id": "UPLOAD", "contract_id": contract, "posting_date": AS_OF, "account": "4000",
+            "status": "posted", "currency": "EUR", "legal_entity_id": "LE1", "functional_credit": amount, "credit": amount}  # fmt: skip
+    sources = {
+        ("revenue_schedule_line", "revrec"): held, ("journal_line", "erp"): [line],
+        ("account", "erp"): [{"account": "4000", "account_class": "revenue"}],
+        ("legal_entity", "erp"): [{"legal_entity_id": "LE1", "functional_currency": "EUR"}],
+        ("contract", "crm"): [{"contract_id": name, "legal_entity_id": "LE1"} for name in ("C1", "C2")],
+    }  # fmt: skip
+    assert sorted(kind for kind, _ in kinds(reconcile("rec-schedule-gl", {}, sources))) == found
