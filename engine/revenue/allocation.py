@@ -79,7 +79,7 @@ def inception(
     obligation, `shared`: of the contract; `own_variable`, `shared_variable` the parts that are variable).
     `financed`: what promises that finance are worth at transfer (`financing.Financing.prices`).
     Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
-    rem, w_rem, variable, stated, is_pooled, problem (null, or why the contract is held).
+    rem, w_rem, variable, stated, cut (what rounding took off its share), is_pooled, problem (null, or why the contract is held).
     """
     signed = (
         lines.filter(pl.col("added_place") == 0)
@@ -150,6 +150,9 @@ def inception(
     ).with_columns(
         (pl.col("own_variable") + part_units(pl.col("shared_variable"), pl.col("w_rem"), wide(COEFFICIENT))).alias("variable"),
     )
+    exact = pl.when(pl.col("→whole") > 0).then(part_units(pl.col("pool"), pl.col("weight"), pl.col("→whole")))
+    cut = pl.when(pl.col("is_pooled")).then(exact - pl.col("shared") * GUARD)
+    made = made.with_columns(cut.fill_null(0).alias("cut"))
     made = made.drop("problem", "→whole").join(held, on="group_id", how="left")
     return Allocated(
         made.select(
@@ -163,6 +166,7 @@ def inception(
             "rem",
             "variable",
             "stated",
+            "cut",
             "is_pooled",
             "problem",
             "method",

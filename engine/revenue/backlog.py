@@ -48,7 +48,8 @@ def remaining_obligations(
     )  # fmt: skip
     names = banded.columns
     nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
-    told = pl.concat([exempt, by_variable.with_columns(pl.lit("unsatisfied_variable").alias("exempted_by"))])
+    by_royalty = left.filter("royalty_left_out").with_columns(pl.lit("sales_royalty").alias("exempted_by"))
+    told = pl.concat([exempt, by_variable.with_columns(pl.lit("unsatisfied_variable").alias("exempted_by")), by_royalty])
     told = told.select("contract_id", "currency", "exempted_by").unique().with_columns(*nothing, _ZERO.alias("amount"))
     return pl.concat([banded, told.select(names)]).sort("contract_id", "band_start", "exempted_by", nulls_last=True)
 
@@ -124,6 +125,9 @@ def _left(
     return promised.with_columns(
         exempted.alias("exempted_by"),
         pl.when(variable).then(pl.col("allocated_variable")).otherwise(_ZERO).alias("exempt_variable"),
+        # What a licence earns by sales beside its fixed price is left out, and the fixed price is not.
+        (elected.list.contains("sales_royalty") & pl.col("bears_royalty") & running & exempted.is_null())
+        .fill_null(value=False).alias("royalty_left_out"),
     ).with_columns((pl.col("remaining") - pl.col("exempt_variable")).alias("remaining"))  # fmt: skip
 
 
@@ -145,6 +149,7 @@ def _of_lines(lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     value = (pl.col("estimated_hours").cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY)
     return lines.group_by("contract_id", "obligation_id").agg(
         value.sum().alias("hours_value"),
+        ((pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")).any().alias("bears_royalty"),
         pl.col("transfer_date").filter(pl.col("transfer_date") > as_of).max().alias("transfer_day"),
         pl.col("start_date").min().alias("line_start"),
         pl.col("end_date").max().alias("line_end"),

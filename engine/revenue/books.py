@@ -189,17 +189,29 @@ def performance(core: Core) -> pl.DataFrame:
     return pl.concat(in_blocks(blocks(core.contracts, core.obligations["contract_id"].sort(), PROMISES), of_block))
 
 
+_AGREED: Final = ("agreed", "price", "whole")
+
+
 def _passed_on(core: Core) -> pl.DataFrame:
-    """Return what customers pay in all for an agent's promises whose price is the line's own and never changed: contract_line_id, whole."""
-    agents = core.lines.filter((pl.col("role") == "agent") & (pl.len().over("okey") == 1)).select("contract_line_id", "okey")
-    steps = core.terms.join(agents.select("contract_line_id"), on="contract_line_id", how="semi")
-    steps = steps.filter((pl.len().over("contract_line_id") == 1) & pl.col("gross").is_not_null())
+    """Return what an agent's promises are agreed at, from a day on: okey, date, agreed (its commission), price (as allocated), whole.
+
+    `whole`: what the customer pays in all, where the price is the promise's own and never changed.
+    """
+    agents = core.lines.filter(pl.col("role") == "agent").select("contract_line_id", "okey", pl.len().over("okey").alias("lines"))
     versions = pl.concat(core.evolved.versions).join(agents.select("okey"), on="okey", how="semi")
-    versions = versions.filter(pl.len().over("okey") == 1).select("okey", "price")
-    priced = steps.select("contract_line_id", "pooled", pl.col("gross").alias("whole")).join(agents, on="contract_line_id", how="inner")
-    priced = priced.join(versions, on="okey", how="inner")
-    own = units_to_minor(pl.col("price")) == units_to_minor(pl.col("pooled"))
-    return priced.filter(own).select("contract_line_id", "whole")
+    versions = versions.sort("okey", "ordinal").unique(["okey", "date"], keep="last", maintain_order=True)
+    steps = core.terms.join(agents.filter(pl.col("lines") == 1), on="contract_line_id", how="semi")
+    steps = steps.filter((pl.len().over("contract_line_id") == 1) & pl.col("gross").is_not_null())
+    steps = steps.select("contract_line_id", "pooled", "gross").join(agents, on="contract_line_id", how="inner")
+    made = versions.join(steps.select("okey", "pooled", "gross"), on="okey", how="left", maintain_order="left")
+    own = (pl.len().over("okey") == 1) & (units_to_minor(pl.col("price")) == units_to_minor(pl.col("pooled")))
+    return made.select(
+        "okey",
+        "date",
+        (pl.col("stated") + pl.col("variable")).alias("agreed"),
+        (units_to_minor(pl.col("price")) * GUARD).alias("price"),
+        pl.when(own).then("gross").alias("whole"),
+    ).sort("date")
 
 
 def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
@@ -246,28 +258,29 @@ def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
-    """Add what the customer owes for each atom, cumulatively: of an agent the same part of the whole, else its commission grossed up."""
+    """Add what the customer owes for each atom, cumulatively: of an agent the same part of the whole, as far as that is known.
+
+    Where allocation or a change makes the commission worth something else, what is passed on stays the others' part of
+    the price agreed: revenue, and of that part as much as of the revenue.
+    """
     agents = rows.filter(pl.col("role") == "agent")
     if not agents.height:
         return rows.with_columns(pl.col("amount").alias("gross_amount"))
-    agents = agents.sort("contract_line_id", "is_planned", "date")
-    share = pl.col("commission_pct").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
+    agents = agents.sort("date").join_asof(passed_on, on="date", by="okey", check_sortedness=False)
+    agents = agents.sort("contract_line_id", "is_planned", "date", maintain_order=True)
+    share, hundred = pl.col("commission_pct").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128), wide(100 * 10**8)
     so_far = pl.col("minor").cum_sum().over("contract_line_id") * GUARD
-    grossed = units_to_minor(so_far * (100 * 10**8) // pl.when(share > 0).then(share))
+    grossed = units_to_minor(so_far * hundred // pl.when(share > 0).then(share))
     done = pl.min_horizontal(pl.max_horizontal("m", wide(0)), "mt")
     exact = units_to_minor(part_units(pl.col("whole"), done, pl.when(pl.col("mt") > 0).then(pl.col("mt"))))
-    agents = (
-        agents.join(passed_on, on="contract_line_id", how="left", maintain_order="left")
-        .with_columns(pl.coalesce(exact, grossed).alias("→gross"))
-        .with_columns(
-            minor_money((pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(0)), pl.col("minor_digits")).alias(
-                "gross_amount"
-            )
-        )
-        .drop("→gross", "whole")
-    )
-    others = rows.filter(pl.col("role").ne_missing("agent")).with_columns(pl.col("amount").alias("gross_amount"))
-    return pl.concat([others, agents.select(others.columns)])
+    others = part_units(pl.col("agreed"), hundred - share, pl.when(share > 0).then(share))
+    passed = part_units(others, so_far.abs(), pl.when(pl.col("price") != 0).then(pl.col("price").abs()))
+    agreed = units_to_minor(so_far + passed * so_far.sign() * pl.col("price").sign())
+    agents = agents.with_columns(pl.coalesce(exact, agreed, grossed).alias("→gross"))
+    gross = pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(0)
+    agents = agents.with_columns(minor_money(gross, pl.col("minor_digits")).alias("gross_amount")).drop("→gross", *_AGREED)
+    principals = rows.filter(pl.col("role").ne_missing("agent")).with_columns(pl.col("amount").alias("gross_amount"))
+    return pl.concat([principals, agents.select(principals.columns)])
 
 
 def _price(core: Core) -> pl.DataFrame:

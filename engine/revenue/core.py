@@ -44,7 +44,14 @@ from engine.revenue.records import Records
 from engine.revenue.renewals import with_renewals
 from engine.revenue.settings import Versions
 from engine.revenue.standalone import with_ssp
-from engine.revenue.unjudged import amendment_findings, hourly_rate_findings, plan_findings, rate_findings, review_findings
+from engine.revenue.unjudged import (
+    amendment_findings,
+    hourly_rate_findings,
+    package_findings,
+    plan_findings,
+    rate_findings,
+    review_findings,
+)
 from engine.revenue.variable import price_levels
 from engine.revenue.worked import counted_time, unit_prices, unvalued_work
 
@@ -152,6 +159,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         plan_findings(records, contracts, terms, levels),
         amendment_findings(amendments, terms, contracts),
         hourly_rate_findings(terms, contracts),
+        package_findings(terms, contracts),
         input_findings(records, contracts, lines, levels, allocated.obligations),
     )
     return Core(

@@ -3,7 +3,8 @@
 An event re-estimates variable prices, changes lines, or both (on one day). The state of an obligation is its
 current segment, its standalone price for what remains, and coefficients that say where a later change of
 an old uncertainty goes (32-45): of one unit of it, `w_base` is earned already, `w_rem` still to be earned
-here, after every pool it has passed through.
+here, after every pool it has passed through. `cut` is what rounding took off its exact share of the contract's price:
+a later share is rounded with it, so that shares never drift from the exact ones (32-43).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from engine.revenue.segments import segment_part, with_revenue
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
 CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem")
-NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated")
+NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated", "cut")
 
 
 _JUMPS: Final[dict[str, pl.DataType]] = {
@@ -136,11 +137,9 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     )
     made = rows.join(own, on="okey", how="left", maintain_order="left").join(shared, on="group_id", how="left", maintain_order="left")
     made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "pool", "pool.variable"))
-    made = made.with_columns(
-        pl.col("moves_total").fill_null(value=False), (pl.col("w_base") + pl.col("w_rem")).alias("→w"), wide(0).alias("→none")
-    )
-    made = share_minor(made, pool_key="group_id", pool="pool", base="→none", weight="→w", owner="owner", name="obligation_id")
-    part = pl.col("shared") * GUARD
+    made = made.with_columns(pl.col("moves_total").fill_null(value=False), (pl.col("w_base") + pl.col("w_rem")).alias("→w"))
+    made = _shared_change(made)
+    part = pl.col("part")
     gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
     own_gone = part_units(pl.col("own"), pl.col("own_base"), wide(COEFFICIENT))
     variable = part_units(pl.col("pool.variable"), pl.col("→w"), wide(COEFFICIENT))
@@ -157,7 +156,24 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         (pl.col("base") + gone + own_gone).alias("base"),
         (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
         (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
-    ).drop("own", "own.variable", "pool", "pool.variable", "→w", "→none", "shared", "revalues")
+    ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
+
+
+def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `part`: each obligation's share of a change of the whole contract's price, rounded with the share it has."""
+    takes = (pl.col("pool") != 0) & ((pl.col("→w") > 0) | (pl.col("→w").sum().over("group_id") <= 0))
+    others = rows.filter(~takes).with_columns(wide(0).alias("part"))
+    sharing = rows.filter(takes)
+    if not sharing.height:
+        return others
+    sharing = sharing.with_columns((pl.col("base") + pl.col("rem")).alias("→price")).with_columns(
+        (pl.col("→price") + pl.col("cut")).alias("→exact")
+    )
+    exact = pl.col("→exact") + part_units(pl.col("pool"), pl.col("→w"), pl.col("→w").sum().over("group_id"))
+    sharing = share_minor(sharing, pool_key="group_id", pool="pool", base="→exact", weight="→w", owner="owner", name="obligation_id")
+    after = pl.col("shared") * GUARD
+    sharing = sharing.with_columns((after - pl.col("→price")).alias("part"), (exact - after).fill_null(0).alias("cut"))
+    return pl.concat([others, sharing.select(others.columns)])
 
 
 def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
@@ -177,7 +193,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     made = _forfeited(_exercised(made, added))
     if added.height:
         fresh = added.with_columns(
-            *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past")),
+            *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
             *(pl.lit(0, dtype=pl.Int128).alias(name) for name in ("minor.before", "price.before", "earned.before")),
             wide(1).alias("d"),
             wide(1).alias("mt"),
@@ -264,6 +280,8 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
     chosen = chosen.with_columns(pl.col("loose").sum().over("pool_key").alias("pool"))
     chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="kept", weight="w", owner="owner", name="obligation_id")
     unit = pl.col("shared") * GUARD
+    total = pl.col("w").sum().over("pool_key")
+    exact = pl.col("kept") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
     catches = pl.col("kind") == "catch_up"
     passed = part_units(pl.col("w_rem"), left, pl.col("d"))
     chosen = chosen.with_columns(
@@ -273,8 +291,8 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
         passed.alias("→passed"),
         pl.col("weight").alias("ssp"),
+        pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
     )
-    total = pl.col("w").sum().over("pool_key")
     chosen = chosen.with_columns(
         (unit - pl.col("base")).alias("rem"),
         pl.when(total > 0)

@@ -135,6 +135,12 @@ def _valued(path: str, rows: pl.DataFrame, golden: Mapping[str, pl.DataFrame]) -
     else:
         wanted = f"{steps[0]}_id" if len(steps) > 1 else steps[0]
         at = "contract_line" if wanted in ENTITIES["contract_line"].fields else "contract"
+    # What a line does not say of itself its contract says.
+    if path in ENTITIES["contract_line"].fields and path in ENTITIES["contract"].fields:
+        own = _looked_up(rows.with_columns(pl.col("contract_line_id").alias("at.key")), golden.get(at), f"{at}_id", path, "at.own")
+        whole = own.with_columns(pl.col("contract_id").alias("at.key"))
+        found = _looked_up(whole, golden.get("contract"), "contract_id", path, "dimension_value")
+        return found.with_columns(pl.coalesce("at.own", "dimension_value").alias("dimension_value")).drop("at.own", "at.key", strict=False)
     found, key = rows.with_columns(pl.col(f"{at}_id").alias("at.key")), f"{at}_id"
     for step in steps[:-1]:
         found = _looked_up(found, golden.get(at), key, f"{step}_id", "at.key")

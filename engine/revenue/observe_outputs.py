@@ -12,7 +12,11 @@ from engine.revenue.records import Records
 def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return accepted milestones: their progress where they state it, else their amounts over the line's, else the whole line."""
     chosen = of_measure(lines, "milestones")
-    about = chosen.select("contract_line_id", "okey", "timing", pl.len().over("okey").alias("lines_of"))
+    # A right to use passes when its period begins, however early the software was handed over (55-58C).
+    at_once = (pl.col("timing") == "point_in_time") & (pl.col("offering") == "licence")
+    about = chosen.select(
+        "contract_line_id", "okey", "timing", pl.len().over("okey").alias("lines_of"), pl.when(at_once).then("begins").alias("not_before")
+    )
     accepted = records.frame("milestone").filter((pl.col("status") == "accepted") & pl.col("accepted_date").is_not_null())
     accepted = accepted.join(about, on="contract_line_id", how="inner").with_columns(
         pl.col("progress_pct").is_not_null().any().over("contract_line_id").alias("by_percent"),
@@ -47,7 +51,7 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     )
     daily = (
         accepted.with_columns(done.alias("done"), total.alias("total"))
-        .group_by("okey", "contract_line_id", pl.col("accepted_date").alias("date"))
+        .group_by("okey", "contract_line_id", pl.max_horizontal("accepted_date", "not_before").alias("date"))
         .agg(
             pl.col("done").sum(),
             pl.col("total").max(),

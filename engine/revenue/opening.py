@@ -101,5 +101,6 @@ def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFr
         pl.when(anew).then(pl.col("u")).otherwise(wide(0)).alias("u0"),
         pl.lit(None, dtype=pl.String).alias("problem"),
         wide(0).alias("variable"),
+        wide(0).alias("cut"),
     ).with_columns((pl.col("→allocated") - pl.col("base")).alias("rem"))
     return pl.concat([rest, rows.select(rest.columns)])

@@ -71,7 +71,7 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
         .otherwise(pl.lit("package"))
     )
     made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_rebate", "has_noncash", "has_estimate")
-    made = _by_royalty_alone(made)
+    made = _of_the_whole(_by_royalty_alone(made), records)
     # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
     # Use priced by tiers is measured by the units used.
     by_hours = (pl.col("pricing") == "capped") | ((pl.col("pricing") == "hours") & (pl.col("measure") == "as_invoiced"))
@@ -94,6 +94,21 @@ def _by_royalty_alone(lines: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(pl.when(pl.col("→alone") & others).then(pl.lit("usage")).otherwise(pl.col("pricing")).alias("pricing")).drop(
         "→alone"
     )
+
+
+def _of_the_whole(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Give the only promise of a contract that an amendment changes the contract's price: the change is one of that."""
+    changed = records.frame("amendment_line").filter(pl.col("action") == "change").select("contract_line_id").unique()
+    worth = records.frame("contract").select("contract_id", pl.col("total_value").alias("→worth"))
+    made = lines.join(worth, on="contract_id", how="left", maintain_order="left")
+    inside = (pl.col("added_place") == 0) & ~pl.col("pricing").is_in(list(OUTSIDE))
+    alone = inside & (pl.col("pricing") == "package") & (inside.sum().over("group_id") == 1) & pl.col("→worth").is_not_null()
+    is_changed = pl.col("contract_line_id").is_in(changed["contract_line_id"].implode())
+    takes = (alone & is_changed).fill_null(value=False)
+    return made.with_columns(
+        pl.when(takes).then(pl.col("→worth").cast(lines.schema["amount"])).otherwise(pl.col("amount")).alias("amount"),
+        pl.when(takes).then(pl.lit("fixed")).otherwise(pl.col("pricing")).alias("pricing"),
+    ).drop("→worth")
 
 
 def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

@@ -102,7 +102,10 @@ def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
     is_credit = (pl.col("so_far_net") < 0) & (pl.col("cash_net") <= 0)
     right = pl.when(is_credit).then(pl.col("so_far_net")).otherwise(pl.max_horizontal("so_far_net", "cash_net"))
     rows = rows.with_columns(right.alias("right"))
-    steps = rows.with_columns(_step_of(name, keys) for name in ("cash_tax", "cash_net", "right"))
+    # Of what went back, what a credit note has not taken off the claim by now.
+    back = pl.min_horizontal(pl.col("refunded").cum_sum().over(keys), pl.col("right") - pl.col("cash_net"))
+    rows = rows.with_columns(pl.max_horizontal(back, ZERO).cast(MONEY).alias("refunded"))
+    steps = rows.with_columns(_step_of(name, keys) for name in ("cash_tax", "cash_net", "right", "refunded"))
     as_invoiced = pl.col("is_as_invoiced")
     free, due, conditional = (~as_invoiced & (pl.col("basis") == name) for name in ("free", "due", "conditional"))
 
@@ -187,9 +190,12 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
     known = _with_lowered(known, books)
     highest = pl.col("promised").cum_max().over("contract_id")
     ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
+    # A contract that has ended promises no more than what it came to.
+    kept = pl.when(ended).then(pl.min_horizontal("promised", "transaction_price")).otherwise(pl.col("promised"))
     return known.with_columns(
         ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False).alias("in_force"),
         ((pl.col("promised") < highest) | ended).alias("was_cut"),
+        kept.cast(MONEY).alias("promised"),
     )
 
 

@@ -104,9 +104,12 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
             pl.lit(value=True).alias("has_lines"),
         )
     )
-    stated = amendments.filter(pl.col("amount_change").is_not_null() & (pl.col("amount_change") != 0)).join(
-        contracts.select("contract_id", "currency", "minor_digits"), on="contract_id", how="inner"
-    )
+    stated = amendments.join(contracts.select("contract_id", "currency", "minor_digits", "total_value"), on="contract_id", how="inner")
+    # A new total without a change tells it too: against the total before, of the contract or of the amendment before.
+    first = pl.int_range(pl.len()).over("contract_id", order_by="place") == 0
+    total = pl.when(first).then("total_value").otherwise(pl.col("total_after").shift(1).over("contract_id", order_by="place"))
+    stated = stated.with_columns(pl.coalesce("amount_change", pl.col("total_after") - total).alias("amount_change"))
+    stated = stated.filter(pl.col("amount_change").is_not_null() & (pl.col("amount_change") != 0))
     made = stated.join(own, on="amendment_id", how="left").filter(pl.col("is_priced").fill_null(value=True))
     change = money_units(pl.col("amount_change"), pl.col("minor_digits"))
     made = made.with_columns(units_money(change - pl.col("by_lines").fill_null(none), pl.col("minor_digits")).alias("difference"))
@@ -126,6 +129,32 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
         "currency",
         pl.concat_str(message, pl.lit("; revenue follows the lines alone.")).alias("message"),
         pl.lit("Enter the lines of the amendment with their amounts after it, or correct the change it states.").alias("remedy"),
+        pl.lit("revenue accounting").alias("owner"),
+        "evidence",
+    )
+
+
+def package_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every amount after a change of a promise that had none: what it changes the price by is not known."""
+    hit = terms.filter((pl.col("pricing") == "package") & (pl.col("action") == "change") & pl.col("amount").is_not_null())
+    hit = hit.filter(pl.col("pooled").is_null() & pl.col("before.amount").is_null())
+    hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left")
+    return hit.sort("amendment_id", "contract_line_id").select(
+        pl.lit("revenue").alias("stage"),
+        pl.lit("package_change_not_priced").alias("kind"),
+        pl.lit("package_change_not_priced").alias("rule"),
+        pl.lit("high").alias("severity"),
+        pl.lit("amendment_line").alias("entity"),
+        pl.col("amendment_line_id").alias("entity_id"),
+        "contract_id",
+        pl.col("amount").cast(pl.Decimal(38, 6)).alias("amount_at_risk"),
+        "currency",
+        pl.format(
+            "{} states the amount of {} after the change, and the contract was priced as a whole; its price stays as it was.",
+            "amendment_id",
+            "contract_line_id",
+        ).alias("message"),
+        pl.lit("Enter the amounts of the contract's lines as signed, so that the change of the price is known.").alias("remedy"),
         pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )

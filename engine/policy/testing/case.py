@@ -111,7 +111,7 @@ class _Reader:
         as_of = self._date(merged.get("as_of"), (*place, "as_of"))
         known_on = self._date(merged.get("known_on"), (*place, "known_on"))
         rows = [*self._rows(shared.get("given"), ("given",)), *self._rows(own.get("given"), (*place, "given"))]
-        expect = self._mapping(merged.get("expect"), (*place, "expect"))
+        expect = self._expected(merged.get("expect"), (*place, "expect") if "expect" in own else ("expect",))
         policies = self._mapping(merged.get("policies"), (*place, "policies"))
         given, sources = self._frames(rows)
         if len(self.found) > before or as_of is None:
@@ -126,6 +126,22 @@ class _Reader:
             return value or {}
         self.report(codes.INVALID_VALUE, place, f"'{place[-1]}' is written as settings (key: value)")
         return {}
+
+    def _expected(self, value: Any, place: Location) -> dict[str, Any]:
+        """Return what is expected of each output: rows (nothing written is no row), of findings `none` or their modes."""
+        made: dict[str, Any] = {}
+        for output, rows in self._mapping(value, place).items():
+            if output == "findings":
+                if rows not in (None, "none") and not isinstance(rows, dict):
+                    self.report(codes.INVALID_VALUE, (*place, output), "findings are 'none' or {contains | excludes | exactly: [...]}")
+                made[output] = rows
+                continue
+            made[output] = [] if rows is None else rows if isinstance(rows, list) else [rows]
+            for index, row in enumerate(made[output]):
+                if not isinstance(row, dict):
+                    message = f"what is expected of '{output}' is a list of rows {{column: value}}"
+                    self.report(codes.INVALID_VALUE, (*place, output, index), message)
+        return made
 
     def _date(self, value: Any, place: Location) -> dt.date | None:
         if value is None:
@@ -142,7 +158,8 @@ class _Reader:
                 message = f"'{entity}' is no canonical entity{near(entity, ENTITIES)}"
                 self.report(codes.UNKNOWN_ENTITY, (*place, entity), message, prefer_key=True)
                 continue
-            for index, row in enumerate(rows if isinstance(rows, list) else [None]):
+            listed = [] if rows is None else rows if isinstance(rows, list) else [rows]
+            for index, row in enumerate(listed):
                 if isinstance(row, dict):
                     yield entity, (*place, entity, index), row
                 else:

@@ -95,6 +95,25 @@ given:
     ]
 
 
+def test_nothing_written_is_no_row_and_what_is_no_row_is_told() -> None:
+    text = """test: Empty
+as_of: 2026-01-31
+given:
+  contract:
+expect:
+  revenue_schedule:
+  obligations: {obligation_id: L1}
+"""
+    tests, told = read(text)
+    assert told == []
+    assert dict(tests[0].expect) == {"revenue_schedule": [], "obligations": [{"obligation_id": "L1"}]}
+    _, told = read(text + "  journal: [cash]\n  findings: [ssp_zero]\n")
+    assert told == [
+        "8: what is expected of 'journal' is a list of rows {column: value}",
+        "9: findings are 'none' or {contains | excludes | exactly: [...]}",
+    ]
+
+
 def test_an_agreed_record_is_given_once_and_a_source_record_by_each_system() -> None:
     text = """test: Twice
 as_of: 2026-01-31
