@@ -48,7 +48,8 @@ def remaining_by_obligation(
     versions = obligations.select(*key, pl.col("effective_date").alias("end_date"), pl.col("allocated_amount").alias("price"))
     found = latest(points, versions, by=key, on="end_date", columns=["price"])
     # A royalty is no part of the price allocated (55-65).
-    earned = performance.filter(~pl.col("is_planned") & pl.col("timing").ne_missing("royalty")).rename({"posting_date": "end_date", "amount": "recognized"})
+    in_price = ~pl.col("is_planned") & pl.col("timing").ne_missing("royalty")
+    earned = performance.filter(in_price).rename({"posting_date": "end_date", "amount": "recognized"})
     found = running(found, earned, by=key, on="end_date", columns=["recognized"])
     done = earned.filter(pl.col("progress").is_not_null()).select(*key, "end_date", "progress").sort("end_date")
     found = latest(found, done, by=key, on="end_date", columns=["progress"])
