@@ -98,6 +98,34 @@ def _cycles(placed: list[_Placed]) -> Iterator[Diagnostic]:
             example = " explains ".join([*path, start])
             first, *others = [edges[one][other] for one, other in zip(path, [*path[1:], start], strict=True)]
             yield first.diagnostic(codes.TRIAGE_CYCLE, ("id",), f"the causes go in a circle: {example}", *[each.span for each in others])
+    yield from _symptom_cycles(placed)
+
+
+def _symptom_cycles(placed: list[_Placed]) -> Iterator[Diagnostic]:
+    """Rules that begin with what another one explains, and explain what that one begins with: each could be the other's cause."""
+    by_place = dict(enumerate(placed))
+    edges: dict[str, dict[str, _Placed]] = {}
+    for place, one in by_place.items():
+        for other_place, other in by_place.items():
+            root = _root(other)[0]
+            explained = [one.policy.symptoms.get(part.symptom) for part in one.rule.explains if part.symptom is not None]
+            if root is not None and any(each is not None and _can_be(each, root) for each in explained):
+                edges.setdefault(str(place), {})[str(other_place)] = one
+    told: set[frozenset[str]] = set()
+    for start in sorted(edges, key=int):
+        path = _way_back(edges, start)
+        if path is not None and frozenset(path) not in told:
+            told.add(frozenset(path))
+            rules = [by_place[int(each)] for each in path]
+            example = " explains what starts ".join(each.rule.id for each in [*rules, rules[0]])
+            message = f"the rules go in a circle: {example}"
+            yield rules[0].diagnostic(codes.TRIAGE_CYCLE, ("id",), message, *[each.span for each in rules[1:]])
+
+
+def _can_be(one: Symptom, other: Symptom) -> bool:
+    """Say whether a finding can be both symptoms; of those that name different things (kinds here, stages there) nothing is known."""
+    names = ("kinds", "stages", "entities", "fields")
+    return _meet(one, other) and any(getattr(one, name) and getattr(other, name) for name in names)
 
 
 def _way_back(edges: dict[str, dict[str, _Placed]], start: str) -> list[str] | None:
