@@ -33,7 +33,7 @@ from engine.revenue.happenings import (
 )
 from engine.revenue.lines import line_frame
 from engine.revenue.measured import TERM, Measures, fiscal_periods
-from engine.revenue.missing import input_findings
+from engine.revenue.missing import input_findings, unpriced_work
 from engine.revenue.observe import observations
 from engine.revenue.opening import as_opened, latest_openings, opened_groups, with_openings
 from engine.revenue.options import option_prices
@@ -156,6 +156,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         review_findings(lines),
         rate_findings(lines),
         unvalued_work(records, lines, worked, as_of),
+        unpriced_work(records, lines, worked, as_of),
         plan_findings(records, contracts, terms, levels),
         amendment_findings(amendments, terms, contracts),
         hourly_rate_findings(terms, contracts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 import polars as pl
@@ -142,15 +143,83 @@ def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) 
 
 
 def _unobserved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return promises earned by cost of which cost is on record, but no progress report ever told the cost to date."""
-    by_cost = lines.filter((pl.col("measure") == "cost_to_cost") & ~pl.col("pricing").is_in(list(OUTSIDE)))
-    told = records.frame("progress").filter(pl.col("cost_to_date").is_not_null()).select("contract_line_id")
+    """Return promises on which work is on record, but not in the measure they are earned by: nothing of them is recognized."""
+    pooled = lines.filter(~pl.col("pricing").is_in([*OUTSIDE, "tiers"]) & (pl.col("timing") == "over_time"))
+    about = pooled.filter(pl.col("measure").is_in(list(_TOLD_BY)))
+    told, other = _told_in_measure(records, about), _told_otherwise(records, about)
+    hit = about.join(told, on="okey", how="anti").join(other, on="contract_line_id", how="semi")
+    text = "{} is earned by {}, and what is on record of its work does not tell them; nothing of it is recognized."
+    said = pl.format(text, "contract_line_id", pl.col("measure").replace_strict(_TOLD_BY, return_dtype=pl.String))
+    found = _of_lines(hit, "progress_not_observed", "medium", said, "Report its progress in its measure, or choose another one for it.")
+    endless = _without_estimate(records, about.filter((pl.col("measure") == "hours") & (pl.col("pricing") != "hours")))
+    text = "{} is earned by hours over hours expected, and nobody said how many are expected; nothing of it is recognized."
+    said = pl.format(text, "contract_line_id")
+    return pl.concat([found, _of_lines(endless, "progress_not_observed", "medium", said, "Enter the hours expected of the line.")])
+
+
+_TOLD_BY: Final = {
+    "cost_to_cost": "cost to date", "hours": "hours", "units": "units delivered", "observed": "a percentage", "milestones": "milestones",
+}  # fmt: skip
+_FIELDS: Final = {
+    "cost_to_cost": "cost_to_date", "hours": "hours_to_date", "units": "units_delivered", "observed": "percent_complete"
+}  # fmt: skip
+
+
+def _told_in_measure(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the obligations of which anything is told in their own measure: okey."""
+    seen, time = records.frame("progress"), records.frame("time_entry").filter(pl.col("status") == "approved")
+    by_measure = {name: [seen.filter(pl.col(field).is_not_null())] for name, field in _FIELDS.items()}
+    by_measure["hours"].append(time)
+    by_measure["units"].append(records.frame("usage").filter(pl.col("quantity").is_not_null()))
+    by_measure["milestones"] = [records.frame("milestone")]
+    found = [
+        lines.filter(pl.col("measure") == name).join(frame, on="contract_line_id", how="semi").select("okey")
+        for name, frames in by_measure.items()
+        for frame in frames
+    ]
+    return pl.concat(found).unique()
+
+
+def _told_otherwise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines that any progress report tells of, and those earned by cost with time or cost of delivery: contract_line_id."""
+    fields = pl.any_horizontal((pl.col(field) > 0).fill_null(value=False) for field in _FIELDS.values())
+    seen = records.frame("progress").filter(fields).select("contract_line_id")
     spent = records.frame("contract_cost").filter((pl.col("kind") == "delivery") & (pl.col("amount") != 0)).select("contract_line_id")
     worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
-    hit = by_cost.join(told, on="contract_line_id", how="anti").join(pl.concat([spent, worked]), on="contract_line_id", how="semi")
-    text = "{} is earned by its cost and has cost on record, but no report of the cost to date; nothing of it is recognized."
-    said = pl.format(text, "contract_line_id")
-    return _of_lines(hit, "progress_not_observed", "medium", said, "Report the cost to date of the line, or choose another measure for it.")
+    by_cost = lines.filter(pl.col("measure") == "cost_to_cost").select("contract_line_id")
+    return pl.concat([seen, by_cost.join(pl.concat([spent, worked]), on="contract_line_id", how="semi")]).unique()
+
+
+def _without_estimate(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return lines with hours worked whose obligation has no expected hours from any source."""
+    told = records.frame("progress").filter(pl.col("estimated_total_hours") > 0).select("contract_line_id")
+    changed = records.frame("amendment_line").filter(pl.col("estimated_hours") > 0).select("contract_line_id")
+    estimated = lines.filter(pl.col("estimated_hours") > 0).select("okey")
+    later = lines.join(pl.concat([told, changed]), on="contract_line_id", how="semi").select("okey")
+    open_lines = lines.join(pl.concat([estimated, later]), on="okey", how="anti")
+    reported = records.frame("progress").filter(pl.col("hours_to_date") > 0).select("contract_line_id")
+    worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
+    return open_lines.join(pl.concat([reported, worked]), on="contract_line_id", how="semi")
+
+
+def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return promises paid by work or use of which some is on record that nobody put a price on; `worked`: the time that counts."""
+    own = lines.filter(pl.col("pricing").is_in(list(OUTSIDE)))
+    hourly = own.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through"))
+    bare = own.filter(pl.col("unit_price").is_null()).join(records.frame("price_tier"), on="contract_line_id", how="anti")
+    key, amount = "contract_line_id", pl.col("quantity").cast(pl.Decimal(38, 8))
+    timed = worked.filter(pl.col("rate").is_null() & pl.col("earns")).join(hourly, on=key, how="semi").select(key, amount="hours")
+    seen = records.frame("progress").filter((pl.col("hours_to_date") > 0) & (pl.col("as_of_date") <= as_of))
+    seen = seen.join(records.frame("time_entry"), on=key, how="anti").join(bare, on=key, how="semi").join(hourly, on=key, how="semi")
+    told = seen.group_by(key).agg(pl.col("hours_to_date").max().alias("amount"))
+    used = records.frame("usage").filter(pl.col("amount").is_null() & (pl.col("usage_date") <= as_of)).join(bare, on=key, how="semi")
+    used = used.filter(pl.col("quantity") != 0).join(hourly, on=key, how="anti").select(key, amount=amount)
+    found = pl.concat([each.select(key, pl.col("amount").cast(pl.Decimal(38, 8))) for each in (timed, told, used)])
+    hit = lines.drop("amount").join(found.group_by(key).agg(pl.col("amount").sum().alias("→units")), on=key, how="inner")
+    units = pl.col("→units").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    said = pl.format("{} units of work or use of {} have no price from any source; nothing of them is recognized.", units, key)
+    hit = hit.with_columns(pl.lit(None, dtype=pl.Decimal(38, 6)).alias("amount")).sort(key)
+    return _of_lines(hit, "work_not_priced", "high", said, "State the rate on the entry, the assignment, the rate card or the line.")
 
 
 def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:
