@@ -13,7 +13,7 @@ from engine.policy.kinds.reconciliation import Pass, ReconciliationPolicy, Windo
 from engine.policy.kinds.sides import Side, side_places
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS
-from engine.reconcile.keys import add_key
+from engine.reconcile.keys import add_key, add_references, with_shared_keys
 from engine.reconcile.lines import Part, Wanted, part_lines, rate_on, why_not
 from engine.reconcile.order import text_order
 from engine.reconcile.sources import EVIDENCE, as_list, why_absent, why_excluded, with_evidence
@@ -27,6 +27,8 @@ MOVED: Final = "moved_by_rates"
 
 BOOKED: Final = "books_remeasurement"
 """The column that says whether a line books remeasurement."""
+
+_REFERENCES: Final = "references_"
 
 PAIR: Final = "pair"
 """The column of the key by which what is left over on both sides is one break; see `pair_column`."""
@@ -100,6 +102,9 @@ def _texts(policy: ReconciliationPolicy, side: Name) -> list[list[str]]:
 def read_sides(policy: ReconciliationPolicy, lefts: list[Part], rights: list[Part], facts: Facts) -> TwoSides:
     """Compute both sides in one go: converted, in canonical order, lines without amount set apart."""
     frames = pl.collect_all([_side_frame(policy, lefts, "left"), _side_frame(policy, rights, "right")])
+    for place in range(len(policy.passes)):
+        if any(f"{_REFERENCES}{place}" in each.columns for each in frames):
+            frames = with_shared_keys(frames, f"{_REFERENCES}{place}", f"key_{place}")
     home = home_currency(facts) if policy.currency == "functional" else None
     sides: list[pl.DataFrame] = []
     unknown: list[pl.DataFrame] = []
@@ -152,6 +157,7 @@ def _side_frame(policy: ReconciliationPolicy, parts: list[Part], name: Name) -> 
         for place, each in enumerate(policy.passes):
             if each.match != "net" or each.side in ("both", name):
                 add_key(part, each.on, name, f"key_{place}", wanted)
+                add_references(part, each, name, f"{_REFERENCES}{place}", wanted)
                 _add_window(part, each, place, name, wanted)
             else:
                 wanted.expressions[f"key_{place}"] = pl.lit(None, dtype=pl.String).alias(f"key_{place}")

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
 
+import polars as pl
 import pydantic
 
 from engine.canonical.kinds import Kind
@@ -303,11 +304,22 @@ def _check_keys(
                     found += compile_side(side, text, document, where).diagnostics
         for name in ("pattern_left", "pattern_right"):
             pattern = getattr(key, name)
-            try:
-                re.compile(pattern or "")
-            except re.error as error:
-                found.append(document.diagnostic(codes.INVALID_VALUE, (*at, name), f"'{pattern}' is no pattern: {error}"))
+            problem = None if pattern is None else _pattern_problem(pattern)
+            if problem is not None:
+                found.append(document.diagnostic(codes.INVALID_VALUE, (*at, name), f"'{pattern}' is no pattern: {problem}"))
     return found
+
+
+def _pattern_problem(pattern: str) -> str | None:
+    """Return what is wrong with a pattern, by the rules of the engine that runs it (which looks neither ahead nor behind)."""
+    try:
+        re.compile(pattern)
+        pl.Series([""]).str.extract_all(pattern)
+    except re.error as error:
+        return str(error)
+    except pl.exceptions.ComputeError:
+        return "looking ahead or behind, and back references, are not supported"
+    return None
 
 
 def _of(side: Side, text: str, document: Document, place: Location, *wanted: Category) -> list[Diagnostic]:

@@ -45,6 +45,8 @@ def test_a_sound_policy_has_no_mistakes(text: str) -> None:
         ("amount: gross_amount, date", "amount: gros_amount, date", "unknown-field", 8, 50),
         ("amount: gross_amount, date", "amount: invoice_date, date", "invalid-value", 8, 50),
         ("on: invoice_id", "on: number", "unknown-field", 11, 36),
+        ("on: invoice_id", "on: [{key: invoice_id, pattern_right: 'A('}]", "invalid-value", 11, 70),
+        ("on: invoice_id", "on: [{key: invoice_id, pattern_right: '(?=A)B'}]", "invalid-value", 11, 70),
         ("on: invoice_id}", "on: invoice_id, window: {left: invoice_date, right: status}}", "invalid-value", 11, 84),
         ("on: invoice_id}", "on: [{key: invoice_number, pattern_left: '['}]}", "invalid-value", 11, 73),
         ("on: invoice_id}", "on: invoice_id, budget: {amount: 1, per: costumer}}", "invalid-value", 11, 73),

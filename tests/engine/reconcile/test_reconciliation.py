@@ -138,6 +138,44 @@ passes:
     assert reconcile(policy, billing=billed, erp=journal).matches("confirmed") == [["I1", "J1"]]
 
 
+def paid(match: str, pattern: str, *texts: str) -> tuple[str, dict[str, str]]:
+    policy = (
+        HEAD
+        + f"""left: {{entity: invoice, system: billing, amount: gross_amount}}
+right: {{entity: journal_line, system: erp, amount: debit, date: posting_date}}
+passes:
+  - {{id: text, match: {match}, on: [{{left: invoice_number, right: source_document_id, pattern_right: '{pattern}'}}]}}
+"""
+    )
+    lines = "".join(f"J{number},{text},EUR\n" for number, text in enumerate(texts, start=1))
+    return policy, {"journal_line": "journal_line_id,source_document_id,debit,currency\n" + lines}
+
+
+THREE = invoices(
+    "I1,INV-12,C1,2026-01-02,EUR,100.00,posted", "I2,INV-13,C1,2026-01-02,EUR,50.00,posted", "I3,INV-14,C1,2026-01-02,EUR,7.00,posted"
+)
+
+
+def test_a_payment_that_names_several_invoices_meets_them_all(reconcile: Reconcile) -> None:
+    policy, journal = paid("many_to_one", "INV-[0-9]+", "INV-13 and INV-12 and INV-12 again,150.00", "for INV-14,7.00")
+    run = reconcile(policy, billing=THREE, erp=journal)
+    assert run.matches("confirmed") == [["I1", "I2", "J1"], ["I3", "J2"]]
+    assert run.kinds() == []
+
+
+def test_what_two_payments_name_together_is_one_block(reconcile: Reconcile) -> None:
+    policy, journal = paid("many_to_many", "INV-([0-9]+)", "INV-12 INV-13,120.00", "INV-13 INV-14,37.00")
+    policy = policy.replace("left: invoice_number,", "left: invoice_number, pattern_left: 'INV-([0-9]+)',")
+    run = reconcile(policy, billing=THREE, erp=journal)
+    assert run.matches("confirmed") == [["I1", "I2", "I3", "J1", "J2"]]
+
+
+def test_a_pattern_may_look_away_from_capitals_and_its_group_is_what_counts(reconcile: Reconcile) -> None:
+    for pattern in ("(?i)INV-[0-9]+", "(?:ref )?(INV-[0-9]+)"):
+        policy, journal = paid("one_to_one", pattern, "ref INV-14,7.00")
+        assert reconcile(policy, billing=THREE, erp=journal).matches("confirmed") == [["I3", "J1"]]
+
+
 def test_equal_choices_are_suggested_with_the_alternatives_and_never_confirmed(reconcile: Reconcile) -> None:
     billed = invoices("I1,A,C1,2026-01-02,EUR,100.00,posted")
     booked = invoices("E1,A,C1,2026-01-02,EUR,100.00,posted", "E2,A,C1,2026-01-02,EUR,100.00,posted")
