@@ -18,8 +18,11 @@ from engine.revenue.variable import included_estimates
 _MONEY: Final = polars_dtype(Kind.MONEY)
 _FINE: Final = pl.Decimal(38, 8)
 
-CONCEDED: Final[dict[str, pl.DataType]] = {"contract_id": pl.String(), "date": pl.Date(), "amount": _MONEY}
-"""What of work as invoiced is expected not to be kept, by the day it is posted on: how much more of it."""
+CONCEDED: Final[dict[str, pl.DataType]] = {
+    "contract_id": pl.String(), "date": pl.Date(), "amount": _MONEY, "to_customer": _MONEY
+}  # fmt: skip
+"""What of work as invoiced is expected not to be kept, by the day it is posted on: how much more of it, and how much more of
+what is paid to the customer it bears."""
 
 
 LOWERED: Final[dict[str, pl.DataType]] = {
@@ -32,14 +35,15 @@ LOWERED: Final[dict[str, pl.DataType]] = {
 
 
 def levels_of_work(levels: pl.DataFrame, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split levels (`variable.LEVELS`) into those of the pooled price and those of work as invoiced.
+    """Split levels (`variable.LEVELS`) into those of the pooled price and those of work as invoiced or use.
 
-    An estimate on a line as invoiced belongs to its work; one on the contract does where nothing in the contract
+    An estimate on a line as invoiced, or paid by use, belongs to its work; one on the contract does where nothing in the contract
     has a price of its own. The second frame has `pool`: the line, or the group whose work bears it.
     """
-    by_line = lines.filter("is_as_invoiced").select("contract_line_id", pl.lit(value=True).alias("→own"))
+    by_work = pl.col("is_as_invoiced") | ((pl.col("pricing") == "usage") & (pl.col("offering") != "licence").fill_null(value=True))
+    by_line = lines.filter(by_work).select("contract_line_id", pl.lit(value=True).alias("→own"))
     priced = lines.filter(~pl.col("pricing").is_in(list(OUTSIDE))).select("group_id", pl.lit(value=True).alias("→priced")).unique()
-    works = lines.filter("is_as_invoiced").select("group_id", pl.lit(value=True).alias("→works")).unique()
+    works = lines.filter(by_work).select("group_id", pl.lit(value=True).alias("→works")).unique()
     made = levels.join(by_line, on="contract_line_id", how="left", maintain_order="left")
     for frame in (priced, works):
         made = made.join(frame, on="group_id", how="left", maintain_order="left")
@@ -63,7 +67,7 @@ def with_concessions(
     that. What a new estimate does to earlier periods is a change in estimate.
     """
     nothing = rows.with_columns(pl.lit("current").alias("nature")), pl.DataFrame(schema=CONCEDED)
-    work = rows.filter(pl.col("timing") == "as_invoiced")
+    work = rows.filter(pl.col("timing").is_in(["as_invoiced", "usage"]))
     if not levels.height or not work.height:
         return nothing
     pools = levels.select("pool").unique()
@@ -86,16 +90,25 @@ def with_concessions(
         own = head.drop("posting_date", "period", "units", "evidence", "date", "basis").join(dated, on="contract_line_id", how="inner")
         made.append(
             own.with_columns(
-                pl.col("posting_date").alias("date"), pl.lit("as_invoiced").alias("basis"), pl.lit(nature).alias("nature")
+                pl.col("posting_date").alias("date"), pl.col("timing").alias("basis"), pl.lit(nature).alias("nature")
             ).filter(pl.col("units") != 0)
         )
     every = [rows.with_columns(pl.lit("current").alias("nature")), *(each.select(*rows.columns, "nature") for each in made)]
     about = head.select("contract_line_id", "contract_id", "minor_digits")
     lost = grid.with_columns(pl.min_horizontal("part", wide(0)).alias("lost")).sort("pool", "contract_line_id", "posting_date")
-    gained = pl.col("lost").shift(1).over("pool", "contract_line_id").fill_null(0) - pl.col("lost")
-    steps = lost.with_columns(gained.alias("more")).filter(pl.col("more") != 0).join(about, on="contract_line_id", how="left")
+    below, paid = pl.when(pl.col("level") < 0).then(pl.col("level") * -1), pl.min_horizontal("paid", pl.col("level") * -1)
+    lost = lost.with_columns(part_units(pl.col("lost"), paid, below).fill_null(0).alias("→to_customer"))
+    lost = lost.with_columns((pl.col("lost") - pl.col("→to_customer")).alias("→amount"))
+
+    def more(name: str) -> pl.Expr:
+        return (pl.col(name).shift(1).over("pool", "contract_line_id").fill_null(0) - pl.col(name)).alias(name)
+
+    steps = lost.with_columns(more("→amount"), more("→to_customer")).join(about, on="contract_line_id", how="left")
+    steps = steps.filter((pl.col("→amount") != 0) | (pl.col("→to_customer") != 0))
     conceded = steps.select(
-        "contract_id", pl.col("posting_date").alias("date"), units_money(pl.col("more"), pl.col("minor_digits")).alias("amount")
+        "contract_id",
+        pl.col("posting_date").alias("date"),
+        *(units_money(pl.col(f"→{name}"), pl.col("minor_digits")).alias(name) for name in ("amount", "to_customer")),
     )
     return pl.concat(every), conceded.sort("contract_id", "date")
 
@@ -123,21 +136,22 @@ def _estimated(grid: pl.DataFrame, levels: pl.DataFrame, totals: pl.DataFrame) -
     """Add `part` (of the estimate, through the day), `now` (earned with this period's work) and `change` (of work before)."""
     keys = ["pool", "component"]
     steps = levels.sort(*keys, "date").with_columns((pl.col("level") - pl.col("level").shift(1).over(keys).fill_null(0)).alias("step"))
+    paid = pl.when(pl.col("component").str.starts_with("payable ")).then(pl.col("step") * -1).otherwise(wide(0))
     daily = (
         steps.group_by("pool", "date")
-        .agg(pl.col("step").sum(), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .agg(pl.col("step").sum(), paid.sum().alias("paid"), pl.col("evidence").explode().drop_nulls().unique().sort())
         .sort("pool", "date")
-        .with_columns(pl.col("step").cum_sum().over("pool").alias("level"))
+        .with_columns(pl.col("step").cum_sum().over("pool").alias("level"), pl.col("paid").cum_sum().over("pool"))
     )
     grid = grid.sort("posting_date")
-    for table, by in ((daily.select("pool", "date", "level", "evidence"), "pool"), (totals, "contract_line_id")):
+    for table, by in ((daily.select("pool", "date", "level", "paid", "evidence"), "pool"), (totals, "contract_line_id")):
         grid = grid.join_asof(table.sort("date"), left_on="posting_date", right_on="date", by=by, check_sortedness=False).drop(
             "date", strict=False
         )
     day = ["pool", "posting_date"]
     known = pl.col("total").is_not_null().all().over(day)
     grid = grid.with_columns(
-        pl.col("level").fill_null(0),
+        pl.col("level", "paid").fill_null(0),
         pl.when(known).then(pl.col("total").sum().over(day)).alias("whole"),
         *(pl.col(name).sum().over(day).alias(f"{name}.all") for name in ("so_far", "before")),
     )

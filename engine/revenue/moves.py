@@ -83,8 +83,9 @@ def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
     before = pl.col("owed").shift(1).over("contract_id", "of").fill_null(ZERO)
     steps = [owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate"))]
     if "conceded" in books.extra:
-        steps.append(books.extra["conceded"].select("contract_id", "date", pl.col("amount").alias("rebate")))
-    return pl.concat(steps).filter(pl.col("rebate") != 0)
+        steps.append(books.extra["conceded"].select("contract_id", "date", pl.col("amount").alias("rebate"), "to_customer"))
+    steps_of_work = pl.concat(steps, how="diagonal").with_columns(pl.col("to_customer").fill_null(ZERO)) if len(steps) > 1 else steps[0]
+    return steps_of_work.filter(pl.any_horizontal(pl.exclude("contract_id", "date") != 0))
 
 
 def _tiered(books: Books, records: Agreed) -> pl.DataFrame:

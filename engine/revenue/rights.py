@@ -28,7 +28,7 @@ FLOWS: Final = (
     "earned_gross", "earned_as_invoiced", "recognized", "payable", "income", "expense", "agreed", "paid_out", "rebate", "free_right",
     "free_billed", "named_cash", "as_invoiced_billed", "as_invoiced_cash", "due_cash", "conditional_billed", "conditional_cash",
     "conditional_tax", "tax", "tax_cash", "unnamed_cash", "received", "billed", "due", "line_due", "line_right", "goods_cost",
-    "return_asset", "refunded",
+    "return_asset", "refunded", "to_customer",
 )  # fmt: skip
 """What adds up over the steps of a contract."""
 
@@ -221,10 +221,16 @@ def _line_plans(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
 def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     """Add the rights in force after each step, first as if no cash were in advance, then with it."""
     lowered = round_share(pl.col("agreed"), units(pl.col("recognized")), units(pl.col("transaction_price")), pl.col("minor_digits"))
-    reduction = pl.when(pl.col("transaction_price") > 0).then(pl.min_horizontal(lowered, "agreed")).otherwise(ZERO)
-    steps = steps.with_columns(reduction.fill_null(ZERO).alias("reduction"))
+    # Where nothing has a price of its own, the work as invoiced bears it, and gives the right to invoice all of it.
+    has_price = pl.col("transaction_price") > 0
+    reduction = pl.when(has_price).then(pl.min_horizontal(lowered, "agreed")).otherwise(pl.col("to_customer"))
+    of_work = ~has_price & (pl.col("earned_as_invoiced") != 0)
+    borne = pl.when(of_work).then(pl.col("to_customer")).otherwise(ZERO)
+    steps = steps.with_columns(reduction.fill_null(ZERO).alias("reduction"), borne.fill_null(ZERO).alias("borne"))
+    interest = pl.col("income") - pl.col("expense")
     steps = steps.with_columns(
-        (pl.col("earned_gross") + pl.col("reduction") + pl.col("income") - pl.col("expense")).cast(MONEY).alias("earned")
+        (pl.col("earned_gross") + pl.col("reduction") - pl.col("borne") + interest).cast(MONEY).alias("earned"),
+        (pl.col("earned_as_invoiced") + pl.col("borne")).cast(MONEY).alias("earned_as_invoiced"),
     )
     before = _with_rights(steps.with_columns(ZERO.alias("advance")))
     is_unnamed = pl.col("unnamed_cash") != pl.col("unnamed_cash").shift(1).over("contract_id").fill_null(ZERO)

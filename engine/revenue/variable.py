@@ -93,9 +93,12 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -
     )
     made = made.join(about, on="contract_line_id", how="left", maintain_order="left", suffix=".line")
     made = made.join(contracts.select("contract_id", "group_id", "minor_digits"), on="contract_id", how="left", maintain_order="left")
-    # A royalty is price when the sale occurs (55-65), and use when it is made; tiers take only the quantity.
+    # A royalty is price when the sale occurs (55-65), and use when it is made; only what is taken off them is estimated. Tiers take the
+    # quantity.
     is_royalty = (pl.col("variable_kind") == "usage") & (pl.col("offering") == "licence")
-    made = made.filter(~is_royalty.fill_null(value=False) & ~pl.col("pricing").is_in(["usage", "tiers"]).fill_null(value=False))
+    of_use = (pl.col("pricing") == "usage") & ((pl.col("offering") == "licence").fill_null(value=False) | (pl.col("included") >= 0))
+    of_tiers = (pl.col("pricing") == "tiers") & pl.col("quantity").is_not_null()
+    made = made.filter(~pl.any_horizontal(each.fill_null(value=False) for each in (is_royalty, of_use, of_tiers)))
     penalty = pl.when(pl.col("variable_kind") == "penalty").then(pl.coalesce("variable_amount", pl.lit(0))).otherwise(pl.lit(0))
     units = money_units((pl.col("included") + penalty.cast(_MONEY)).cast(_MONEY), pl.col("minor_digits"))
     share = pl.coalesce(pl.col("commission_pct"), pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
