@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import resource
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Final
 
 import polars as pl
 
+from adapters.cli import ALLOCATOR
 from engine.canonical.schema import entity_spec
 from engine.policy.loaded import PolicySet
 from engine.revenue import decide_revenue
@@ -205,7 +207,9 @@ def write(folder: Path, count: int) -> StageResult:
 def _child(what: str, folder: Path) -> tuple[float, ...]:
     """Return clock, processor and peak GiB of one measurement in its own process, and the rows of its schedule."""
     command = [sys.executable, "-m", "benchmarks.revenue", "--measure", what, "--folder", str(folder)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    # As a command runs; the plain schedule too.
+    environment = {**os.environ, ALLOCATOR[0]: ALLOCATOR[1]}
+    output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.split()
     return tuple(float(each) for each in output)
 
 
