@@ -109,6 +109,9 @@ _BY: Final = "_by"
 _NEAR: Final = 5_000
 """Rows between two places that are read in one go."""
 
+_FEW: Final = 500_000
+"""Values of a column that a search asks instead of the rows."""
+
 _KEPT: Final = 256
 
 
@@ -160,16 +163,21 @@ class FrameRows:
     def page(self, query: Query) -> Page:
         """Return the page a query asks for."""
         found = self._found(query)
+        by = self._by(query)
+        if self._lies is not None and by is None and self._asks(query):
+            # In the order they lie, their places are both how many there are and where the page is.
+            places = _collect(found.select(_PLACE))[_PLACE]
+            query = _within(query, places.len())
+            rows = self._read(places.slice((query.page - 1) * query.size, query.size).to_list())
+            return Page(_collect(self._names.beside(rows)), places.len(), query)
         total = int(_collect(found.select(pl.len())).item())
-        query = query.turned(min(query.page, max(1, math.ceil(total / query.size))))
+        query = _within(query, total)
         first = (query.page - 1) * query.size
         if self._lies is None:
             rows = self._ordered(found, query).slice(first, query.size).drop(_PLACE)
-        elif query.sort or self._asks(query):
-            by = self._by(query)
-            asked = found.select(_PLACE) if by is None else found.select(_PLACE, by.alias(_BY))
-            places = self._ordered(asked, query).slice(first, query.size)
-            rows = self._read(_collect(places)[_PLACE].to_list())
+        elif by is not None:
+            ordered = self._ordered(found.select(_PLACE, by.alias(_BY)), query)
+            rows = self._read(_collect(ordered.slice(first, query.size))[_PLACE].to_list())
         else:
             rows = self.frame.slice(first, query.size)
         return Page(_collect(self._names.beside(rows)), total, query)
@@ -221,9 +229,30 @@ class FrameRows:
         if query.search.strip():
             holds = functools.partial(_holds, text=query.search.strip())
             searched = [each.name for each in self.columns if each.searched]
-            held = [self._names.where(each, holds, searched) if each in self._names.of else holds(pl.col(each)) for each in searched]
+            held = [self._names.where(each, holds, searched) if each in self._names.of else self._holding(each, holds) for each in searched]
             frame = frame.filter(pl.any_horizontal(*held) if held else pl.lit(value=False))
         return frame
+
+    def _holding(self, name: str, holds: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+        """Return whether a column holds what is searched: of a published file its values are asked, where it has few, not its rows."""
+        values = None if self._lies is None else self._values(name)
+        if values is None:
+            return holds(pl.col(name))
+        found = values.to_frame(name).with_columns(holds(pl.col(name)).alias(_BY))
+        has, has_not = (found.filter(each)[name] for each in (pl.col(_BY), ~pl.col(_BY)))
+        if has.len() > has_not.len():
+            return ~pl.col(name).is_in(has_not.implode()).fill_null(value=True)
+        return pl.col(name).is_in(has.implode()).fill_null(value=False) if has.len() else pl.lit(value=False)
+
+    def _values(self, name: str) -> pl.Series | None:
+        """Return the values of a column of a published file as text; None where there are too many to keep."""
+        asked = (self._lies, name)
+        if asked not in _distinct:
+            while len(_distinct) >= _KEPT:
+                _distinct.pop(next(iter(_distinct)))
+            found = _collect(self.frame.select(pl.col(name).unique()))[name].drop_nulls()
+            _distinct[asked] = found if found.dtype == pl.String and found.len() <= _FEW else None
+        return _distinct[asked]
 
     def _by(self, query: Query) -> pl.Expr | None:
         """Return what rows are ordered by; None where that is their key alone."""
@@ -262,6 +291,14 @@ class FrameRows:
 
 _offered: dict[tuple[Hashable, str, str], list[str]] = {}
 """What filters offer, by published file and column."""
+
+_distinct: dict[tuple[Hashable, str], pl.Series | None] = {}
+"""The values a search asks, by published file and column; None for a column that has too many."""
+
+
+def _within(query: Query, total: int) -> Query:
+    """Return a query for the last page where it asks for one behind it."""
+    return query.turned(min(query.page, max(1, math.ceil(total / query.size))))
 
 
 def _neighbours(places: Sequence[int]) -> list[list[int]]:

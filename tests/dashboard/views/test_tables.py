@@ -55,7 +55,8 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[FrameRows, FrameRows
     [
         Query(), Query(page=900), Query(filters={"severity": ("high",)}), Query(sort="amount", descending=True, page=3),
         Query(search="t0012"), Query(search="alder", sort="severity"), Query(filters={"firm": ("Birch",)}, sort="firm", descending=True),
-        Query(filters={"firm": ("C3",)}), Query(sort="firm"), Query(search="nowhere"),
+        Query(filters={"firm": ("C3",)}), Query(sort="firm"), Query(search="nowhere"), Query(search="t", page=7),
+        Query(search="t0", filters={"severity": ("low",)}, page=2), Query(search="t05999", page=4),
     ],
 )  # fmt: skip
 def test_a_large_file_is_read_by_places_and_shows_the_same(many: tuple[FrameRows, FrameRows], query: Query) -> None:
