@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from adapters.store.tables import Case, CaseText, CaseValue
 
-OFFERED: Final = ("rule", "contract_id", "owner", "stage", "kind", "entity", "period", "currency", "systems")
+OFFERED: Final = ("severity", "rule", "contract_id", "owner", "stage", "kind", "entity", "period", "currency", "systems")
 """What a finding says of a case and its filters offer; what people say of it is asked of the cases themselves."""
 
 _SEARCHED: Final = ("message", "rule", "contract_id", "assignee", "entity_id", "case_id")

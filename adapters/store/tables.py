@@ -83,6 +83,10 @@ class Purging(Base):
     case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
 
 
+STATES: Final = ("open", "superseded", "resolved", "waived", "written_off")
+"""What a case may be, those still to be worked first."""
+
+
 class Case(Base):
     """A finding as people work it: one row for as long as its identity lives."""
 
@@ -93,21 +97,25 @@ class Case(Base):
         sa.Index("ix_case_cause", "scope", "cause_id", "state"),
         sa.Index("ix_case_totals", "scope", "state", "severity", "currency", "weight"),
         sa.Index("ix_case_scope_assignee", "scope", "assignee"),
+        *(
+            sa.Index(f"ix_case_queue_{name}", "scope", "state", name, "gravity", sa.text("weight DESC"), "opened_on", "case_id")
+            for name in ("rule", "kind", "contract_id")
+        ),
     )
 
     case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     """Hash of scope and finding_id: two firms in one store may have findings of one identity."""
     finding_id: Mapped[str] = mapped_column(sa.String(32), index=True)
-    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
-    state: Mapped[str] = mapped_column(sa.String(20), index=True)
+    scope: Mapped[str] = mapped_column(sa.String(200))
+    state: Mapped[str] = mapped_column(sa.String(20))
     """open, resolved, waived, written_off or superseded."""
     stage: Mapped[str] = mapped_column(sa.String(20))
     kind: Mapped[str] = mapped_column(sa.String(60))
-    rule: Mapped[str] = mapped_column(sa.String(80), index=True)
-    severity: Mapped[str] = mapped_column(sa.String(10), index=True)
+    rule: Mapped[str] = mapped_column(sa.String(80))
+    severity: Mapped[str] = mapped_column(sa.String(10))
     entity: Mapped[str | None] = mapped_column(sa.String(60))
     entity_id: Mapped[str | None] = mapped_column(sa.String(300))
-    contract_id: Mapped[str | None] = mapped_column(sa.String(200), index=True)
+    contract_id: Mapped[str | None] = mapped_column(sa.String(200))
     legal_entity_id: Mapped[str | None] = mapped_column(sa.String(200), index=True)
     """Whose case it is, as is the project: a person may see some of them only."""
     project_id: Mapped[str | None] = mapped_column(sa.String(200), index=True)

@@ -21,7 +21,7 @@ from adapters.store.case_search import OFFERED, values_of
 from adapters.store.case_work import find_case, history
 from adapters.store.database import Store
 from adapters.store.permissions import require_seen
-from adapters.store.tables import Approval, Case, CaseText, Money, Run
+from adapters.store.tables import STATES, Approval, Case, CaseText, Money, Run
 from dashboard.views.formats import is_currency
 from dashboard.views.policies import load_policies
 from dashboard.views.record import shows_cost_rates
@@ -109,14 +109,20 @@ class CaseRows:
     def options(self, name: str) -> list[str]:
         """Return the values of a column that a filter offers."""
         # Who sees all is offered what stands ready; of people's words there are few, of the others' sight the cases are asked.
-        if self._sees_all and name in OFFERED:
-            with self._store.read() as session:
-                return [each or BLANK for each in values_of(session, self._scope, name, MAX_OPTIONS)]
-        column = getattr(Case, name)
-        query = sa.select(column, sa.func.count().label("count")).where(*self._mine).group_by(column)
         with self._store.read() as session:
+            if self._sees_all and name in OFFERED:
+                return [each or BLANK for each in values_of(session, self._scope, name, MAX_OPTIONS)]
+            if self._sees_all and name == "state":
+                return [each for each in STATES if self._has(session, Case.state == each)]
+            column = getattr(Case, name)
+            # Blanks are the most: whether there are some is asked apart, so that the few values are read from an index.
+            query = sa.select(column, sa.func.count().label("count")).where(*self._mine, column > "").group_by(column)
             rows = session.execute(query.order_by(sa.desc("count"), column).limit(MAX_OPTIONS)).all()
-        return [BLANK if each[0] in (None, "") else str(each[0]) for each in rows]
+            blank = [BLANK] if any(self._has(session, each) for each in (column.is_(None), column == "")) else []
+        return [str(each[0]) for each in rows] + blank
+
+    def _has(self, session: Session, condition: sa.ColumnElement[bool]) -> bool:
+        return session.execute(sa.select(Case.case_id).where(*self._mine, condition).limit(1)).first() is not None
 
     def export(self, query: Query) -> pl.DataFrame:
         """Return every case a query finds."""
@@ -124,7 +130,7 @@ class CaseRows:
             return self._frame(session, list(session.execute(self._ordered(self._found(session, query), query)).scalars()))
 
     def _found(self, session: Session, query: Query) -> sa.Select[Any]:
-        found = sa.select(Case).where(*self._mine)
+        found = sa.select(Case)
         for name, values in query.filters.items():
             column: Any = getattr(Case, name)
             held = column.in_([each for each in values if each != BLANK])
@@ -137,8 +143,11 @@ class CaseRows:
             holding = sa.select(CaseText.case_id).where(CaseText.text.contains(text, autoescape=True))
             # The texts are read once where few hold it; both the count and the page ask for them.
             ids = list(session.execute(holding.limit(_FEW + 1)).scalars())
-            found = found.where(Case.case_id.in_(ids if len(ids) <= _FEW else holding))
-        return found
+            if len(ids) <= _FEW:
+                # Said so, no index of the scope is read: the few are looked up by their ids.
+                return found.where(Case.case_id.in_(ids), Case.scope + "" == self._scope, *self._mine[1:])
+            found = found.where(Case.case_id.in_(holding))
+        return found.where(*self._mine)
 
     def _ordered(self, found: sa.Select[Any], query: Query) -> sa.Select[Any]:
         grave, money = Case.gravity, Case.weight
