@@ -130,7 +130,11 @@ class Visitor:
     def chooses(self, label: str, value: str | None) -> Took:
         """Open the filters and choose a value of one."""
         self.page.get_by_role("button", name="Filters").first.click()
-        self.page.get_by_role("combobox", name=label, exact=True).first.click()
+        box = self.page.get_by_role("combobox", name=label, exact=True).first
+        box.click()
+        if value is not None:
+            # Of many values a list draws those alone that fit what is typed.
+            box.fill(value)
         options = self.page.get_by_role("option")
         option = options.first if value is None else self.page.get_by_role("option", name=value, exact=True).first
         option.wait_for()

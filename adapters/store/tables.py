@@ -83,6 +83,9 @@ class Purging(Base):
     case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
 
 
+IDENTITIES: Final = ("signed_in", "asserted", "run")
+"""Who acted: a person who signed in, one who says who it is, or a run."""
+
 STATES: Final = ("open", "superseded", "resolved", "waived", "written_off")
 """What a case may be, those still to be worked first."""
 
@@ -97,6 +100,7 @@ class Case(Base):
         sa.Index("ix_case_cause", "scope", "cause_id", "state"),
         sa.Index("ix_case_totals", "scope", "state", "severity", "currency", "weight"),
         sa.Index("ix_case_scope_assignee", "scope", "assignee"),
+        sa.Index("ix_case_opened", "scope", "opened_on"),
         *(
             sa.Index(f"ix_case_queue_{name}", "scope", "state", name, "gravity", sa.text("weight DESC"), "opened_on", "case_id")
             for name in ("rule", "kind", "contract_id")
@@ -153,6 +157,7 @@ class CaseEvent(Base):
     """One thing that happened to a case, by a person or by a run, with before and after."""
 
     __tablename__ = "case_event"
+    __table_args__ = (sa.Index("ix_case_event_identity", "identity", "at"),)
 
     event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     case_id: Mapped[str] = mapped_column(sa.String(32), index=True)

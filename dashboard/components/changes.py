@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any, Final
 
 import polars as pl
@@ -51,7 +52,9 @@ def _findings(rows: list[dict[str, Any]], most: int) -> None:
     """Show findings, of many the gravest with the most money."""
     if len(rows) > most:
         st.caption(f"The {most:,} gravest of {len(rows):,}, with the most money first; Exceptions has them all.")
-        rows = sorted(rows, key=lambda each: (-severity_rank(each["severity"]), -abs(each["amount_at_risk"] or 0), each["finding_id"]))
+        rows = heapq.nsmallest(
+            most, rows, lambda each: (-severity_rank(each["severity"]), -abs(each["amount_at_risk"] or 0), each["finding_id"])
+        )  # fmt: skip
     frame = pl.DataFrame(rows[:most], infer_schema_length=None)
     config = {each.name: _RIGHT(each.label, alignment="right" if each.kind == "money" else "left") for each in _FINDINGS}
     st.dataframe(shown(frame, _FINDINGS), hide_index=True, column_config=config)

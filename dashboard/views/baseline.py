@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from adapters.store.database import Store
-from adapters.store.tables import Case, CaseEvent, PeriodClose
+from adapters.store.tables import IDENTITIES, Case, CaseEvent, PeriodClose
 from dashboard.views.formats import measure
 from dashboard.views.kpis import TOTAL
 from dashboard.views.tables import Column
@@ -71,8 +71,11 @@ def _acts(session: Session, run: RunEntry, period: str) -> int | None:
     start, end = (dt.datetime.combine(each, dt.time(), dt.UTC) for each in _days(period))
     mine = sa.select(Case.case_id).where(Case.scope == run.scope)
     within = (CaseEvent.at >= start, CaseEvent.at < end, CaseEvent.case_id.in_(mine))
-    query = sa.select(sa.func.count()).where(CaseEvent.identity != "run", *within)
-    begins = session.execute(sa.select(sa.func.min(CaseEvent.at))).scalar()
+    people = [each for each in IDENTITIES if each != "run"]
+    query = sa.select(sa.func.count()).where(CaseEvent.identity.in_(people), *within)
+    # Asked of each, the first of them is the first entry of an index.
+    firsts = [session.execute(sa.select(sa.func.min(CaseEvent.at)).where(CaseEvent.identity == each)).scalar() for each in IDENTITIES]
+    begins = min((each for each in firsts if each is not None), default=None)
     return None if begins is None or begins >= end else int(session.execute(query).scalar_one())
 
 

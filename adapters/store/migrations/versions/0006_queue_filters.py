@@ -1,4 +1,4 @@
-"""The order of the queue within each rule, kind and contract, so that a filter reads an index; lone columns it replaces go."""
+"""Indexes of the queue within each rule, kind and contract, of when cases opened and of who acted; lone columns they replace go."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def upgrade() -> None:
     for name in _WITHIN:
         within = ("scope", "state", name, "gravity")
         op.create_index(f"ix_case_queue_{name}", "case", [*within, sa.text("weight DESC"), "opened_on", "case_id"])
+    op.create_index("ix_case_opened", "case", ["scope", "opened_on"])
+    op.create_index("ix_case_event_identity", "case_event", ["identity", "at"])
     counted = "SELECT scope, 'severity', severity, COUNT(*) FROM \"case\" GROUP BY scope, severity"
     op.execute(f"INSERT INTO case_value (scope, name, value, count) {counted}")
 
