@@ -234,7 +234,7 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     )
     before = _with_rights(steps.with_columns(ZERO.alias("advance")))
     is_unnamed = pl.col("unnamed_cash") != pl.col("unnamed_cash").shift(1).over("contract_id").fill_null(ZERO)
-    over = pl.when(is_unnamed).then(pl.col("unnamed_cash") - pl.col("open"))
+    over = pl.when(is_unnamed).then(pl.col("unnamed_cash") - pl.col("open") - _open_tax())
     advance = pl.max_horizontal(over.forward_fill().over("contract_id").fill_null(ZERO), ZERO)
     ever = before.with_columns(advance.cast(MONEY).alias("advance")).with_columns(pl.col("advance").cum_max().over("contract_id"))
     # What plans and invoices do not charge is what a free advance can be for.
@@ -243,9 +243,22 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     after = _with_rights(ever.with_columns(apart.cast(MONEY).alias("advance")))
     settled = pl.col("unnamed_cash") - pl.col("advance")
     open_net = pl.max_horizontal(pl.col("open") - settled, ZERO)
-    return after.with_columns(
-        open_net.cast(MONEY).alias("open_net"), (pl.col("named_cash") + pl.col("unnamed_cash") + open_net).cast(MONEY).alias("claimed")
-    )
+    # Money without an invoice pays what is open before tax, then the tax.
+    to_tax = pl.min_horizontal(pl.max_horizontal(settled - pl.max_horizontal("open", ZERO), ZERO), _open_tax())
+    after = after.with_columns(open_net.cast(MONEY).alias("open_net"), to_tax.cast(MONEY).alias("to_tax"))
+    claimed = pl.col("named_cash") + pl.col("unnamed_cash") - pl.col("to_tax") + pl.col("open_net")
+    return after.with_columns(claimed.cast(MONEY).alias("claimed"), (pl.col("tax_cash") + pl.col("to_tax")).cast(MONEY).alias("tax_cash"))
+
+
+def _tax() -> pl.Expr:
+    """Return the tax of what was invoiced; of a conditional invoice as far as it gives a right."""
+    part, of = units(pl.col("conditional_right")), units(pl.col("conditional_billed"))
+    taxed = round_share(pl.col("conditional_tax"), part, of, pl.col("minor_digits"))
+    return (pl.col("tax") + taxed.fill_null(ZERO)).cast(MONEY)
+
+
+def _open_tax() -> pl.Expr:
+    return pl.max_horizontal(_tax() - pl.col("tax_cash"), ZERO)
 
 
 def _with_rights(steps: pl.DataFrame) -> pl.DataFrame:
@@ -273,13 +286,10 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     in_force = pl.col("in_force")
     steps = _settled_by_refunds(steps)
     earned = pl.col("earned") + pl.col("earned_as_invoiced")
-    part, of = units(pl.col("conditional_right")), units(pl.col("conditional_billed"))
-    taxed = round_share(pl.col("conditional_tax"), part, of, pl.col("minor_digits"))
     deposit = pl.max_horizontal(pl.col("received") - pl.col("recognized"), ZERO)
-    tax = (pl.col("tax") + taxed.fill_null(ZERO)).cast(MONEY)
     steps = steps.with_columns(
         pl.when(in_force).then(earned - pl.col("claimed")).otherwise(ZERO).cast(MONEY).alias("net"),
-        pl.when(in_force).then(tax).otherwise(ZERO).alias("tax_payable"),
+        pl.when(in_force).then(_tax()).otherwise(ZERO).alias("tax_payable"),
         pl.when(in_force).then(ZERO).otherwise(deposit).cast(MONEY).alias("deposit_liability"),
     )
     owed_back = pl.max_horizontal(pl.col("rebate") - pl.col("refunded"), _beyond_price(), ZERO)
