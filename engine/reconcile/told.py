@@ -165,7 +165,7 @@ def total_findings(tieouts: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
         pl.concat_str(
             pl.lit(f"{told.policy.id}|"), pl.col("scope"), pl.concat_str(pl.lit("|"), "currency").fill_null("")
         ).alias("entity_id"),
-        "period", "currency", pl.col("unexplained").abs().alias("amount_at_risk"),
+        "period", "currency", pl.col("unexplained").abs().alias("amount_at_risk"), _of_entity(told.policy).alias("legal_entity_id"),
         pl.concat_str(
             pl.lit(f"{told.policy.title}: "), shown(pl.col("left_total")), pl.lit(" against "), shown(pl.col("right_total")),
             pl.lit("; the difference is "), shown(pl.col("difference")), pl.lit(", of which nothing explains "),
@@ -175,6 +175,13 @@ def total_findings(tieouts: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
         pl.lit(case.owner or told.policy.owner).alias("owner"),
     )  # fmt: skip
     return [told.frame(frame)]
+
+
+def _of_entity(policy: ReconciliationPolicy) -> pl.Expr:
+    """Return the legal entity of a tie-out's row, where that is what its totals are told by."""
+    if any(side.scope is not None for side in (*policy.left, *policy.right)):
+        return pl.lit(None, dtype=pl.String)
+    return pl.when(pl.col("scope") != ALL).then("scope")
 
 
 def uncovered_findings(tieouts: pl.DataFrame, told: Told) -> list[pl.DataFrame]:

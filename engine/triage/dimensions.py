@@ -43,7 +43,8 @@ def _record(entity: str, key: str) -> pl.Expr:
 def _looked_up(rows: pl.DataFrame, facts: Facts) -> dict[str, pl.DataFrame]:
     """Return contract, project, customer and legal entity: the finding's own, its records', and what those lead to."""
     parts: dict[str, list[pl.DataFrame]] = {name: [] for name in _LOOKED_UP}
-    parts["contract"].append(rows.select(ROW, pl.col("contract_id").alias("contract")))
+    for name, column in (("contract", "contract_id"), ("legal_entity", "legal_entity_id")):
+        parts[name].append(rows.select(ROW, pl.col(column).alias(name)))
     for entity, key in _SIDES:
         for name in rows[entity].drop_nulls().unique().sort():
             mine = rows.filter(pl.col(entity) == name).select(ROW, pl.col(key).alias("key"))

@@ -159,6 +159,9 @@ def test_an_unposted_invoice_explains_a_control_account_to_the_cent_only(amount:
                 amount_at_risk=Decimal(amount), currency="EUR"),
     ]  # fmt: skip
     assert causes(triaged(rows, invoice=invoice))["invoice_not_posted I1"] == explained
+    # As a tie-out tells it: of a company's books, and of no record.
+    rows[1] = finding("control_account_differs", "tie_out", "1100", legal_entity_id="LE1", amount_at_risk=Decimal(amount), currency="EUR")
+    assert causes(triaged(rows, invoice=invoice))["invoice_not_posted I1"] == explained
 
 
 def test_the_same_money_told_by_several_checks_counts_once() -> None:
