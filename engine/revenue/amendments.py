@@ -41,9 +41,11 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
 
     Approved ones, and unapproved ones that are enforceable already (606-10-25-11). The day of a change is the
     day it takes effect, but not before the day it was approved unless the policy says so; `effect_from:
-    month_start` moves it to the first of that month. Order: day, approval, recording, id, whatever came first in.
+    month_start` moves it to the first of that month. A contract of its own for a later term is one from the day it was
+    agreed: it is promised from then on, and performed in its term. Order: day, approval, recording, id, whatever came first in.
     """
-    terms = contracts.select("contract_id", "group_id", setting("modification.date"), setting("modification.effect_from"))
+    names = ("modification.date", "modification.effect_from", "modification.ssp_tolerance")
+    terms = contracts.select("contract_id", "group_id", *(setting(name) for name in names))
     approved = pl.col("status") == "approved"
     claimed = (pl.col("status") == "draft") & pl.col("is_enforceable").fill_null(value=False)
     effective = pl.coalesce("effective_date", "approved_date")
@@ -51,12 +53,34 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     day = pl.when(pl.col("setting.modification.date") == "effective").then(effective).otherwise(pl.max_horizontal(effective, agreed))
     from_start = pl.col("setting.modification.effect_from") == "month_start"
     found = records.frame("amendment").filter(approved | claimed).join(terms, on="contract_id", how="inner")
-    dated = found.with_columns(pl.when(from_start).then(day.dt.month_start()).otherwise(day).alias("event_date"))
+    found = found.join(_signed_ahead(records, found), on="amendment_id", how="left", maintain_order="left")
+    ahead = approved & pl.col("signed_ahead").fill_null(value=False) & (pl.col("setting.modification.date") != "effective")
+    dated = found.with_columns(
+        pl.when(ahead).then(agreed).when(from_start).then(day.dt.month_start()).otherwise(day).alias("event_date")
+    ).drop("signed_ahead")
     return (
         dated.filter(pl.col("event_date") <= as_of)
         .sort("group_id", "event_date", "approved_date", "recorded_at", "amendment_id", nulls_last=True)
         .with_columns(pl.int_range(1, pl.len() + 1).over("group_id").cast(pl.Int32).alias("place"))
     )
+
+
+def _signed_ahead(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
+    """Return the amendments that only add promises of a later term at their standalone price: amendment_id, signed_ahead."""
+    head = amendments.select("amendment_id", "approved_date", "setting.modification.ssp_tolerance")
+    lines = records.frame("amendment_line").join(head, on="amendment_id", how="inner")
+    options = records.frame("option")["exercised_line_id"].drop_nulls()
+    tolerance = pl.coalesce("setting.modification.ssp_tolerance", pl.lit(0)).cast(pl.Decimal(38, 8))
+    apart = (pl.col("amount") - pl.col("standalone_selling_price")).abs().cast(pl.Decimal(38, 8)) * 100
+    alone = (
+        (pl.col("action") == "add")
+        & (pl.col("start_date") > pl.col("approved_date"))
+        & (pl.col("amount") > 0)
+        & (apart <= pl.col("standalone_selling_price").abs().cast(pl.Decimal(38, 8)) * tolerance)
+        & pl.col("remaining_is_distinct").fill_null(value=True)
+        & ~pl.col("contract_line_id").is_in(options.implode()).fill_null(value=False)
+    )
+    return lines.group_by("amendment_id").agg(alone.fill_null(value=False).all().alias("signed_ahead"))
 
 
 def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
