@@ -102,6 +102,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     contracts = contract_frame(records, versions, as_of)
     openings = latest_openings(records, as_of)
     opened = opened_groups(openings, records, contracts)
+    contracts = _in_force_when_taken_over(contracts, opened)
     counted = counted_amendments(records, contracts, as_of).join(opened, on="group_id", how="left", maintain_order="left")
     earlier = (pl.col("event_date") <= pl.col("opened_on")).fill_null(value=False)
     amendments = counted.filter(~earlier)
@@ -321,6 +322,13 @@ def _about(states: pl.DataFrame, added: pl.DataFrame, contracts: pl.DataFrame) -
     head = contracts.select("contract_id", "calendar", "gate_date", "lost_date", setting("rounding.schedule").alias("schedule"))
     made = both.join(head, on="contract_id", how="left").with_columns(pl.col("opened").fill_null(0))
     return made.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date"))
+
+
+def _in_force_when_taken_over(contracts: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
+    """Let a contract that is taken over meet the criteria by then, whatever day its signature bears here."""
+    made = contracts.join(opened, on="group_id", how="left", maintain_order="left")
+    by_then = pl.when(pl.col("gate_date").is_not_null()).then(pl.min_horizontal("gate_date", "opened_on"))
+    return made.with_columns(by_then.alias("gate_date")).select(contracts.columns)
 
 
 def _span(contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> tuple[dt.date, dt.date]:

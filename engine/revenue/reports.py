@@ -181,7 +181,10 @@ def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl
     posted = records.frame("journal_line").filter((pl.col("status") == "posted") & (pl.col("posting_date") <= as_of)).join(
         account, on=["contract_id", "account"], how="inner"
     ).select("contract_id", (pl.col("credit").fill_null(zero) - pl.col("debit").fill_null(zero)).cast(MONEY).alias("amount"))  # fmt: skip
-    found = [old_asset_findings(balances, days, as_of), negative_backlog_findings(balances, as_of)]
+    found = [negative_backlog_findings(balances, as_of)]
+    # Where no system supplies invoices nobody can tell what still waits for one.
+    if records.frame("invoice").height:
+        found.append(old_asset_findings(balances, days, as_of))
     # Without a ledger there is nothing a provision could be missing from.
     if records.frame("journal_line").height:
         found.append(unprovided_loss_findings(books.extra["loss_provisions"], posted, as_of))
