@@ -31,6 +31,7 @@ def input_findings(
             _improbable(records, contracts, lines),
             _unobserved(records, lines),
             _measured_twice(lines),
+            _beyond_promise(records, lines),
         ],
         how="diagonal",
     )
@@ -220,6 +221,23 @@ def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, a
     said = pl.format("{} units of work or use of {} have no price from any source; nothing of them is recognized.", units, key)
     hit = hit.with_columns(pl.lit(None, dtype=pl.Decimal(38, 6)).alias("amount")).sort(key)
     return _of_lines(hit, "work_not_priced", "high", said, "State the rate on the entry, the assignment, the rate card or the line.")
+
+
+def _beyond_promise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return promises of a quantity of which more was delivered than ever promised or expected: the price takes no more."""
+    counted = lines.filter((pl.col("measure") == "units") & pl.col("quantity").is_not_null() & ~pl.col("pricing").is_in(list(OUTSIDE)))
+    changed = records.frame("amendment_line").select("contract_line_id", pl.col("quantity").alias("promised"))
+    reports = records.frame("progress")
+    expected = reports.select("contract_line_id", pl.col("estimated_total_units").alias("promised"))
+    most = pl.concat([counted.select("contract_line_id", pl.col("quantity").alias("promised")), changed, expected])
+    most = most.group_by("contract_line_id").agg(pl.col("promised").max())
+    done = reports.group_by("contract_line_id").agg(pl.col("units_delivered").max().alias("delivered"))
+    hit = counted.join(done, on="contract_line_id", how="inner").join(most, on="contract_line_id", how="inner")
+    hit = hit.filter(pl.col("delivered") > pl.col("promised"))
+    plain = (pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".") for name in ("delivered", "promised"))
+    said = pl.format("{} units of {} were delivered, and no more than {} promised: its price is earned in full.", next(plain),
+                     "contract_line_id", next(plain))  # fmt: skip
+    return _of_lines(hit, "delivered_beyond_promise", "medium", said, "Correct the units delivered, or the quantity of the line.")
 
 
 def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:
