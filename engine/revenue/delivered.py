@@ -13,7 +13,7 @@ from engine.revenue.exact import GUARD, money_units, part_units, units_to_minor,
 from engine.revenue.frames import setting
 from engine.revenue.records import Records
 from engine.revenue.variable import worth_by_tiers
-from engine.revenue.worked import valued_in_contract, with_unit_price
+from engine.revenue.worked import funded, valued_in_contract, with_unit_price
 
 _MONEY: Final = polars_dtype(Kind.MONEY)
 
@@ -109,8 +109,9 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
     units = money_units(pl.col("amount"), pl.col("minor_digits"))
     markup = pl.coalesce("markup_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
     whole = units + part_units(units, markup, wide(100 * 10**8))
+    rows = funded(rows.with_columns(whole.alias("→so_far")), records, "expense", "→so_far")
     # What exceeds the cap of passing on is the firm's own cost.
-    rows = rows.with_columns(whole.alias("→so_far"), approved.alias("→approved")).sort("contract_line_id", "incurred_date", "expense_id")
+    rows = rows.with_columns(approved.alias("→approved")).sort("contract_line_id", "incurred_date", "expense_id")
     rows = rows.with_columns(pl.min_horizontal(pl.col("→so_far").cum_sum().over("contract_line_id"), "limit").alias("→so_far"))
     whole, approved = pl.col("→so_far") - pl.col("→so_far").shift(1).over("contract_line_id").fill_null(0), pl.col("→approved")
     return rows.select(

@@ -8,12 +8,15 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.exact import money_units
+from engine.revenue.exact import money_units, part_units
 from engine.revenue.rates import in_contract_currency, rate_table
 from engine.revenue.records import Records
 
 _MONEY: Final = polars_dtype(Kind.MONEY)
 _HOURS: Final = polars_dtype(Kind.HOURS)
+
+_NO_FUNDING: Final = "no funding left"
+"""The reason billing gives for what no funding source takes."""
 
 _LACKS_RATE: Final = {"stage": "revenue", "kind": "exchange_rate_missing", "rule": "exchange_rate_missing", "severity": "high"}
 
@@ -38,12 +41,14 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
     worth = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.col("rate").cast(pl.Decimal(38, 8))).cast(_MONEY)
     rows = valued_in_contract(_rated(rows, records).with_columns(worth.alias("worth")), records, "worth", "work_date", "rate_currency")
     cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(_MONEY)
+    value = money_units(pl.col("worth"), pl.col("minor_digits"))
+    rows = funded(rows.with_columns(value.alias("value")), records, "time_entry", "value")
     return rows.select(
         "contract_line_id",
         pl.col("work_date").alias("date"),
         "hours",
         "rate",
-        money_units(pl.col("worth"), pl.col("minor_digits")).alias("value"),
+        "value",
         "time_entry_id",
         (~approved).alias("is_accrued"),
         "evidence",
@@ -52,6 +57,20 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
         "resource_id",
         (pl.col("billable").fill_null(value=True) & ~pl.col("is_unbillable").fill_null(value=False)).alias("earns"),
     )
+
+
+def funded(rows: pl.DataFrame, records: Records, item: str, value: str) -> pl.DataFrame:
+    """Take off values (units) what billing found no funding for: it is at the firm's risk and has no price (606-10-25-1(e))."""
+    decided = records.output("billing_decisions")
+    if decided is None or "reason" not in decided.columns or records.frame("funding_source").is_empty():
+        return rows
+    amount = pl.col("amount").cast(_MONEY).to_physical().cast(pl.Int128)
+    parts = decided.filter((pl.col("item_type") == item) & pl.col("amount").is_not_null()).group_by(pl.col("item_id").alias(f"{item}_id"))
+    left = parts.agg(amount.sum().alias("→whole"), amount.filter(pl.col("reason") == _NO_FUNDING).sum().alias("→unfunded"))
+    left = left.filter((pl.col("→unfunded") != 0) & (pl.col("→whole") != 0))
+    made = rows.join(left, on=f"{item}_id", how="left", maintain_order="left")
+    kept = part_units(pl.col(value), pl.col("→whole") - pl.col("→unfunded"), pl.col("→whole"))
+    return made.with_columns(pl.coalesce(kept, value).alias(value)).drop("→whole", "→unfunded")
 
 
 def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
