@@ -205,12 +205,20 @@ def _passed_on(core: Core) -> pl.DataFrame:
     steps = steps.select("contract_line_id", "pooled", "gross").join(agents, on="contract_line_id", how="inner")
     made = versions.join(steps.select("okey", "pooled", "gross"), on="okey", how="left", maintain_order="left")
     own = (pl.len().over("okey") == 1) & (units_to_minor(pl.col("price")) == units_to_minor(pl.col("pooled")))
-    return made.select(
-        "okey",
-        "date",
+    made = made.with_columns(
+        own.alias("is_own"),
         (pl.col("stated") + pl.col("variable")).alias("agreed"),
         (units_to_minor(pl.col("price")) * GUARD).alias("price"),
-        pl.when(own).then("gross").alias("whole"),
+    )
+    # The end of a contract cuts what was agreed as it cuts the price.
+    ended = core.contracts.select("contract_id", "terminated_date")
+    made = made.join(core.obligations.select("okey", "contract_id"), on="okey", how="left", maintain_order="left")
+    made = made.join(ended, on="contract_id", how="left", maintain_order="left")
+    before = {name: pl.col(name).shift(1).over("okey", order_by="date") for name in ("agreed", "price")}
+    is_cut = (pl.col("date") >= pl.col("terminated_date")) & (before["price"] > 0)
+    cut = part_units(before["agreed"], pl.max_horizontal("price", wide(0)), before["price"])
+    return made.select(
+        "okey", "date", pl.when(is_cut).then(cut).otherwise("agreed").alias("agreed"), "price", pl.when("is_own").then("gross").alias("whole")
     ).sort("date")
 
 
