@@ -217,9 +217,8 @@ def _passed_on(core: Core) -> pl.DataFrame:
     before = {name: pl.col(name).shift(1).over("okey", order_by="date") for name in ("agreed", "price")}
     is_cut = (pl.col("date") >= pl.col("terminated_date")) & (before["price"] > 0)
     cut = part_units(before["agreed"], pl.max_horizontal("price", wide(0)), before["price"])
-    return made.select(
-        "okey", "date", pl.when(is_cut).then(cut).otherwise("agreed").alias("agreed"), "price", pl.when("is_own").then("gross").alias("whole")
-    ).sort("date")
+    agreed = pl.when(is_cut).then(cut).otherwise("agreed").alias("agreed")
+    return made.select("okey", "date", agreed, "price", pl.when("is_own").then("gross").alias("whole")).sort("date")
 
 
 def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
