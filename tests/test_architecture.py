@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,20 @@ def modules(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    found: list[str] = []
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            found.append(node.module)
+    return tuple(found)
 
 
 def name(path: Path) -> str:
@@ -68,7 +76,7 @@ def test_no_module_grows_past_600_lines() -> None:
 def test_no_float_stands_on_the_engine() -> None:
     wrong = []
     for path in modules("engine"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         # How alike two names must be for one to be offered for the other is no amount.
         likeness = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.keyword) and each.arg == "cutoff"}
         for node in ast.walk(tree):
@@ -83,7 +91,7 @@ def test_no_float_stands_on_the_engine() -> None:
 def test_every_public_name_is_documented() -> None:
     missing = []
     for path in modules(*FOLDERS):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         if path.stat().st_size and not ast.get_docstring(tree):
             missing.append(name(path))
         for node in tree.body:
@@ -106,7 +114,7 @@ def test_pages_only_lay_out() -> None:
     wrong = [
         (name(path), node.lineno)
         for path in modules("dashboard/screens")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]
     assert not wrong

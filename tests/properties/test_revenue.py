@@ -25,8 +25,8 @@ from engine.revenue.records import Records, read_records
 from engine.revenue.settings import revenue_versions
 from engine.stage import Context, Facts
 
-# One run decides several contracts, as any run does: as many examples as the profile asks for, at the price of a fifth.
-TOGETHER = 5
+# One run decides several contracts, as any run does: as many examples as the profile asks for, at the price of a tenth.
+TOGETHER = 10
 SOME = hypothesis.settings.default.max_examples // TOGETHER
 
 ROOT = Path(__file__).parents[2]
