@@ -101,7 +101,7 @@ def _transfer(core: Core) -> pl.Expr:
 def _facts(core: Core) -> pl.DataFrame:
     """Return per obligation what does not change from version to version."""
     lines = (
-        core.lines.sort("is_as_invoiced", "contract_line_id")
+        core.lines.sort("is_as_invoiced", pl.col("pricing") == "usage", "contract_line_id")
         .group_by("okey", maintain_order=True)
         .agg(
             pl.col("offering", "role", "convention", "commission_pct", "rule", "currency").first(),

@@ -201,7 +201,7 @@ def _initial(lines: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
 def _obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
     """Return by obligation how it is treated: of its lines the first that is measured and priced decides."""
     first = (
-        lines.sort("okey", "is_as_invoiced", "contract_line_id")
+        lines.sort("okey", "is_as_invoiced", pl.col("pricing") == "usage", "contract_line_id")
         .group_by("okey", maintain_order=True)
         .agg(
             pl.col(

@@ -137,7 +137,9 @@ def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt
     )  # fmt: skip
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
     rows = with_unit_price(rows, prices, "usage_date")
-    priced = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    rows = _with_tier_worth(rows, records.frame("price_tier"))
+    each = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
+    priced = pl.coalesce("by_tier", each)
     licence = pl.col("offering") == "licence"
     opens = (
         pl.when(licence)
@@ -159,6 +161,17 @@ def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt
         pl.lit(value=False).alias("is_accrued"),
         "evidence",
     )
+
+
+def _with_tier_worth(rows: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
+    """Add `by_tier`: what the units of a row cost in the tiers they fall in, after those used before (null: no tiers)."""
+    key = "contract_line_id"
+    rows = rows.sort(key, "usage_date", "usage_id").with_row_index("row")
+    so_far = rows.with_columns(pl.col("quantity").fill_null(0).cum_sum().over(key).cast(pl.Decimal(38, 10)).alias("quantity"))
+    worth = worth_by_tiers(so_far.select("row", key, "quantity"), tiers)
+    made = rows.join(worth, on="row", how="left", maintain_order="left")
+    step = pl.col("value") - pl.col("value").shift(1).over(key).fill_null(0)
+    return made.with_columns(step.cast(_MONEY).alias("by_tier")).drop("row", "value")
 
 
 def shared_royalties(

@@ -48,7 +48,7 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
         .then(pl.lit("hours"))
         .when(pl.col("measure") == "as_invoiced")
         .then(pl.lit("as_invoiced"))
-        .when((pl.col("measure") == "usage") & ~has_amount & ~has_tiers)
+        .when((pl.col("measure") == "usage") & ~has_amount & ~pl.col("has_rebate").fill_null(value=False))
         .then(pl.lit("usage"))
         .when(priced_hours & (pl.col("cap_amount").is_not_null()))
         .then(pl.lit("capped"))
@@ -73,7 +73,7 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_rebate", "has_noncash", "has_estimate")
     made = _of_the_whole(_by_royalty_alone(made), records)
     # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
-    # Use priced by tiers is measured by the units used.
+    # Use priced by the tier expected is measured by the units used.
     by_hours = (pl.col("pricing") == "capped") | ((pl.col("pricing") == "hours") & (pl.col("measure") == "as_invoiced"))
     measure = pl.when(by_hours).then(pl.lit("hours")).otherwise(pl.col("measure"))
     by_use = (pl.col("pricing") == "tiers") & (pl.col("measure") == "usage")
