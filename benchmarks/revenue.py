@@ -20,7 +20,7 @@ from typing import Final
 
 import polars as pl
 
-from adapters.cli import ALLOCATOR
+from adapters.cli import keeping_memory
 from engine.canonical.schema import entity_spec
 from engine.policy.loaded import PolicySet
 from engine.revenue import decide_revenue
@@ -208,7 +208,7 @@ def _child(what: str, folder: Path) -> tuple[float, ...]:
     """Return clock, processor and peak GiB of one measurement in its own process, and the rows of its schedule."""
     command = [sys.executable, "-m", "benchmarks.revenue", "--measure", what, "--folder", str(folder)]
     # As a command runs; the plain schedule too.
-    environment = {**os.environ, ALLOCATOR[0]: ALLOCATOR[1]}
+    environment = {**os.environ, **keeping_memory()}
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.split()
     return tuple(float(each) for each in output)
 

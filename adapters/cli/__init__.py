@@ -11,12 +11,8 @@ import typer
 
 from engine.errors import TieoutError
 
-ALLOCATOR: Final = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:-1,muzzy_decay_ms:-1")
-"""The setting of Polars' allocator that a command runs with; the allocator reads it when Polars is first imported.
-
-A command ends soon: memory it has freed is better used again than handed back and fetched anew page by page, which takes
-a tenth of a run. What the user has set stands.
-"""
+_ALLOCATOR: Final = "_RJEM_MALLOC_CONF"
+_KEEPS: Final = "dirty_decay_ms:-1,muzzy_decay_ms:-1"
 
 _COLLECTED: Final = (50_000, 20, 50)
 """How often Python looks for objects that only know each other: seldom, as each time it looks at all that lives and finds few."""
@@ -32,6 +28,15 @@ adapter_app = typer.Typer(help="Look at adapters and read snapshots without runn
 policy_app = typer.Typer(help="Check and show policies.", no_args_is_help=True)
 app.add_typer(adapter_app, name="adapter")
 app.add_typer(policy_app, name="policy")
+
+
+def keeping_memory() -> dict[str, str]:
+    """Return the environment in which Polars' allocator keeps the memory that is freed; it is read when Polars is first imported.
+
+    A command ends soon: memory it has freed is better used again than handed back and fetched anew page by page, which takes
+    a tenth of a run. Other settings of the allocator stand; a program that has imported Polars hands its own down to a command.
+    """
+    return {_ALLOCATOR: ",".join(filter(None, (os.environ.get(_ALLOCATOR), _KEEPS)))}
 
 
 def _load_commands() -> None:
@@ -67,7 +72,7 @@ def show_version(schema: Annotated[bool, typer.Option(help="Print the schema ver
 
 def main() -> None:
     """Run the command line; exit codes: 0 clean, 1 findings, 2 policy or usage, 3 system, 130 interrupted."""
-    os.environ.setdefault(*ALLOCATOR)
+    os.environ.update(keeping_memory())
     gc.set_threshold(*_COLLECTED)
     _load_commands()
     try:
