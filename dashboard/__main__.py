@@ -41,7 +41,8 @@ def command(port: int, address: str) -> list[str]:
         sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py"),
         f"--server.address={address}", f"--server.port={port}", "--server.headless=true", "--server.fileWatcherType=none",
         "--browser.gatherUsageStats=false", "--client.showErrorDetails=none", "--client.toolbarMode=minimal",
-        "--client.showSidebarNavigation=true",
+        # Looking at all objects after every page takes longer than most pages; Python looks by itself when many were made.
+        "--client.showSidebarNavigation=true", "--runner.postScriptGC=false",
     ]  # fmt: skip
 
 

@@ -109,8 +109,11 @@ _BY: Final = "_by"
 _NEAR: Final = 5_000
 """Rows between two places that are read in one go."""
 
-_FEW: Final = 500_000
+_FEW: Final = 1_500_000
 """Values of a column that a search asks instead of the rows."""
+
+_COLUMNS_KEPT: Final = 16
+"""Columns whose values are kept in memory at a time."""
 
 _KEPT: Final = 256
 
@@ -248,7 +251,7 @@ class FrameRows:
         """Return the values of a column of a published file as text; None where there are too many to keep."""
         asked = (self._lies, name)
         if asked not in _distinct:
-            while len(_distinct) >= _KEPT:
+            while len(_distinct) >= _COLUMNS_KEPT:
                 _distinct.pop(next(iter(_distinct)))
             found = _collect(self.frame.select(pl.col(name).unique()))[name].drop_nulls()
             _distinct[asked] = found if found.dtype == pl.String and found.len() <= _FEW else None

@@ -63,7 +63,7 @@ def field(
 class Record(pydantic.BaseModel):
     """One canonical record: business fields of the entity plus where they come from."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True, defer_build=True)
 
     entity: ClassVar[str] = ""
 
