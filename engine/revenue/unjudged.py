@@ -91,7 +91,8 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
     """Return a finding for every amendment whose stated change of the price is not what its lines change it by.
 
     Revenue follows the lines: an amendment that names none changes nothing. One that changes hours, tiers or
-    work as invoiced, whose price is no stated amount, is not compared.
+    work as invoiced, whose price is no stated amount, is not compared; nor is one of a contract of which no line is
+    known, which has no revenue here.
     """
     none = wide(0)
     before = pl.when(pl.col("action") == "add").then(none).otherwise(pl.col("before.gross"))
@@ -104,7 +105,8 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
             pl.lit(value=True).alias("has_lines"),
         )
     )
-    stated = amendments.join(contracts.select("contract_id", "currency", "minor_digits", "total_value"), on="contract_id", how="inner")
+    promised = contracts.join(terms.select("contract_id"), on="contract_id", how="semi")
+    stated = amendments.join(promised.select("contract_id", "currency", "minor_digits", "total_value"), on="contract_id", how="inner")
     # A new total without a change tells it too: against the total before, of the contract or of the amendment before.
     first = pl.int_range(pl.len()).over("contract_id", order_by="place") == 0
     total = pl.when(first).then("total_value").otherwise(pl.col("total_after").shift(1).over("contract_id", order_by="place"))

@@ -78,4 +78,6 @@ def test_fpds_finds_the_19_totals_that_do_not_follow_from_the_change(shared_data
     outcome = run_snapshot(shared_data / "fpds/2025-03-11", previous=shared_data / "fpds/2025-02-20", out=tmp_path)
     findings = pl.read_parquet(outcome.run_dir / "findings.parquet")
     assert findings.filter(pl.col("kind") == "amended_total_mismatch").height == 19
+    # Amendments of contracts of which no line is known say nothing of revenue.
+    assert findings.group_by("rule").len().sort("rule").rows() == [("own-contract-amended", 19), ("rows_held", 3)]
     assert outcome.manifest["header_changes"][0]["added"] == ["dt_scrape", "link", "uploaded_dt", "uploaded_on"]
