@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-
 import polars as pl
 
-from adapters.publish import Encoded, encoded
 from engine.canonical.schema import entity_spec
 from engine.hashing import hash_columns
 from engine.order import sorted_by
-
-
-class AgreedWriter:
-    """Make the agreed records ready to publish while the stages decide of them; use it as a context."""
-
-    def __init__(self) -> None:
-        self._beside = ThreadPoolExecutor(1)
-        self._begun: dict[str, Future[Encoded]] = {}
-
-    def __enter__(self) -> AgreedWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # A run that fails does not wait for files nobody will have.
-        self._beside.shutdown(cancel_futures=True)
-
-    def begin(self, records: Mapping[str, pl.LazyFrame]) -> None:
-        """Take the agreed records by entity, as soon as they stand."""
-        self._begun = {name: self._beside.submit(_ready, frame, name) for name, frame in records.items()}
-
-    def ready(self) -> dict[str, Encoded]:
-        """Return each entity's file, when all are made."""
-        return {name: each.result() for name, each in self._begun.items()}
-
-
-def _ready(frame: pl.LazyFrame, entity: str) -> Encoded:
-    return encoded(agreed_output(frame.collect(), entity))
 
 
 def agreed_output(frame: pl.DataFrame, entity: str) -> pl.DataFrame:

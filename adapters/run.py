@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from adapters.agreed import AgreedWriter
+from adapters.ahead import AheadWriter
 from adapters.alerts import alerts_policy, tell_news
 from adapters.approved import APPROVED
 from adapters.decided import Decided, as_inputs, decided_before, fingerprint
@@ -127,11 +127,11 @@ def _run(
     progress("Deciding")
     found += gated.result.findings
     said = {name: frame.lazy() for name, frame in decided.items()}
-    with AgreedWriter() as agreed:
+    with AheadWriter() as ahead:
         result = run_stages(
-            read.facts, policy_set, context, None if before is None else before.facts, found, said, on_agreed=agreed.begin
+            read.facts, policy_set, context, None if before is None else before.facts, found, said, on_made=ahead.begin
         )  # fmt: skip
-        records = {f"{GOLDEN}{entity}": each for entity, each in agreed.ready().items()}
+        outputs = ahead.ready(result.frames)
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
     journal = result.frames.get("journal")
@@ -140,10 +140,7 @@ def _run(
     entries, calendars = (None if each is None else each.collect() for each in (journal, periods))
     remedies = propose_remedies(findings, policy_set, context, entries, calendars, signed)
     progress("Writing the results")
-    frames = {
-        "findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies,
-        **records, **_outputs(result),
-    }  # fmt: skip
+    frames = {"findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies, **outputs}
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames, findings)
     pages = draft_files(remedies, read)
     pages |= {} if docs is None else docs.pages()
@@ -211,11 +208,6 @@ def _ageless(read: SnapshotRead, policies: PolicySet) -> list[tuple[str, str]]:
 
 def _sorted_held(held: pl.DataFrame) -> pl.DataFrame:
     return held.select(list(HELD_SCHEMA)).sort(list(HELD_SCHEMA), nulls_last=True)
-
-
-def _outputs(result: StageResult) -> dict[str, pl.DataFrame]:
-    """Return every output of the stages after ownership."""
-    return {name: frame.collect() for name, frame in result.frames.items() if not name.startswith(GOLDEN)}
 
 
 @functools.cache

@@ -26,32 +26,37 @@ DECISIONS: Final[tuple[Stage, ...]] = (decide_billing, decide_revenue, decide_re
 """The stages after ownership, in order; each reads agreed records, the outputs and the `findings` before it."""
 
 
+OnMade = Callable[[Mapping[str, pl.LazyFrame]], None]
+
+
 def run_stages(
     facts: Facts, policies: PolicySet, context: Context, previous: Facts | None = None, found: Sequence[pl.DataFrame] = (),
-    decided: Mapping[str, pl.LazyFrame] | None = None, on_agreed: Callable[[Mapping[str, pl.LazyFrame]], None] | None = None,
+    decided: Mapping[str, pl.LazyFrame] | None = None, on_made: OnMade | None = None,
 ) -> StageResult:  # fmt: skip
     """Run every stage over one snapshot; findings of all stages, and those `found` before, stand in the result.
 
     `decided`: what people decided before, by name: `approved_entries` of batches posted earlier (columns of `journal`; only what
     is left of them is proposed), `decided_matches` (a row a line), `attested_estimates` of costs at completion.
-    `on_agreed` is given the agreed records by entity as soon as they stand, before the stages decide of them.
+    `on_made` is given the outputs of a stage by name as soon as they stand, while the next one decides.
     """
     whole = decide_ownership(facts, policies, context, previous)
     # Made once: the stages read each of them many times.
     whole.frames = {name: frame.collect().lazy() for name, frame in whole.frames.items()}
     whole.findings += found
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in whole.frames.items() if name.startswith(GOLDEN)}
-    if on_agreed is not None:
-        on_agreed(agreed)
+    if on_made is not None:
+        on_made(whole.frames)
     agreed |= decided or {}
-    rest = run_decisions(replace(facts, records=agreed, sources=whole.sources), policies, context, whole.findings)
+    rest = run_decisions(replace(facts, records=agreed, sources=whole.sources), policies, context, whole.findings, on_made)
     # What came back has the findings of every stage, each with its cause.
     whole.findings = []
     whole.add(rest)
     return whole
 
 
-def run_decisions(agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = ()) -> StageResult:
+def run_decisions(
+    agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = (), on_made: OnMade | None = None
+) -> StageResult:  # fmt: skip
     """Run the stages after ownership over agreed records; KPIs count the findings of all, and triage comes last.
 
     The result's findings are all findings, those `found` before included, with their causes.
@@ -62,6 +67,8 @@ def run_decisions(agreed: Facts, policies: PolicySet, context: Context, found: S
         result = stage(agreed, policies, context)
         whole.add(result)
         outputs = {name: whole.frames[name] for name in result.frames}
+        if on_made is not None:
+            on_made(outputs)
         agreed = agreed.with_outputs({**outputs, "findings": finish_findings(*found, *whole.findings).lazy()})
     whole.add(measure_kpis(agreed, policies, context))
     whole.findings = []
