@@ -40,9 +40,19 @@ def explain_line(run_dir: Path, identity: str, snapshot: Path | None = None) -> 
     for output, condition in wanted.items():
         rows = _rows(run_dir / f"{output}.parquet", condition)
         if rows:
+            rows = [_with_schedule(row, run_dir) for row in rows] if output == "journal" else rows
             lines = [_line(row, output, manifest, snapshot) for row in rows]
             return {"run_id": manifest["run_id"], "as_of": manifest["as_of"], "output": output, "identity": identity, "lines": lines}
     return None
+
+
+def _with_schedule(entry: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+    """Return a proposed entry that names beside its own source rows those of the schedule it posts: revenue of a line's period."""
+    if entry.get("account_role") != "revenue" or not entry.get("contract_line_id"):
+        return entry
+    of_line = (pl.col("contract_line_id") == entry["contract_line_id"]) & (pl.col("period") == entry["period"])
+    places = {place for row in _rows(run_dir / "revenue_schedule.parquet", of_line) for place in row.get("evidence") or []}
+    return entry | {"evidence": sorted(places.union(entry["evidence"] or []))}
 
 
 def _rows(path: Path, condition: pl.Expr) -> list[dict[str, Any]]:

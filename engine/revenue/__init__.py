@@ -82,8 +82,9 @@ def _book(records: Records, versions: Versions, context: Context) -> StageResult
     for room in ROOMS:
         books, made = room(books, records, context)
         result.add(made)
-    translated = earned(books.extra["translated"])
-    result.frames["revenue_schedule"] = pl.concat(each_block(books, lambda block: revenue_schedule(block.cut(translated)))).lazy()
+    translated, moved = earned(books.extra["translated"]), books.extra["moved"]
+    schedule = each_block(books, lambda block: revenue_schedule(block.cut(translated), block.cut(moved)))
+    result.frames["revenue_schedule"] = pl.concat(schedule).lazy()
     if restated is not None:
         result.frames["restatements"] = restated.lazy()
     return result

@@ -21,7 +21,9 @@ PROMISES: Final = 25_000
 _AT_ONCE: Final = 2
 
 # Frames of the books that stand in the order of contract_id.
-_SORTED: Final = ("contracts", "obligations", "performance", "price", "observations", "modifications", "contract_balances", "translated")
+_SORTED: Final = (
+    "contracts", "obligations", "performance", "price", "observations", "modifications", "contract_balances", "translated", "moved",
+)  # fmt: skip
 
 Made = TypeVar("Made")
 

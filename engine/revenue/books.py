@@ -24,6 +24,7 @@ from engine.revenue.frames import (
     shaped,
 )
 from engine.revenue.measured import with_progress
+from engine.revenue.moved import moved_evidence
 from engine.revenue.recognize import recognized
 from engine.revenue.runs import joined
 from engine.revenue.settings import Versions, accounts_frame
@@ -51,6 +52,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
     """Return the frames of the core in their public columns; `posted` is performance as it was posted (`late.composed`)."""
     obligations = _obligations(core, as_of)
     kept = [name for name in core.contracts.columns if name not in CONTRACTS]
+    modifications = _modifications(core)
     return Books(
         contracts=shaped(core.contracts, CONTRACTS, keep=kept),
         lines=_lines(core),
@@ -59,7 +61,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         price=_price(core),
         periods=shaped(core.periods, PERIODS),
         observations=_observations(core),
-        modifications=_modifications(core),
+        modifications=modifications,
         accounts=accounts_frame(core.contracts, versions),
         extra={
             "financing_decisions": core.financing.decisions,
@@ -67,6 +69,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "conceded": core.conceded,
             "lowered": core.lowered,
             "opened": _opened(core),
+            "moved": moved_evidence(core, modifications),
         },
     )
 

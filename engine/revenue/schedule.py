@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.frames import FRACTION, MONEY, TEXT, TEXTS, Books
+from engine.revenue.moved import united, with_moved
 from engine.revenue.runs import begins
 
 SCHEDULE: Final[dict[str, pl.DataType]] = {
@@ -42,10 +43,11 @@ TIME_REVENUE: Final[dict[str, pl.DataType]] = {
 _KEY: Final = ("contract_id", "contract_line_id", "obligation_id", "period", "relates_to_period", "nature", "basis")
 
 
-def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
+def revenue_schedule(performance: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
     """Return revenue by obligation, line, period, origin period, nature and basis: recognized through as_of, planned after.
 
-    `performance` with `functional_amount`, as the posting room translated it.
+    `performance` with `functional_amount`, as the posting room translated it. Each row names as evidence that of all its
+    atoms, and what moved its obligation in the period it belongs to (`moved.MOVED`).
     """
     # By what it changed revenue is split in `modifications`; here a change is one row.
     basis = pl.when(pl.col("nature").is_in(["modification", "estimate_change"])).then(pl.lit("catch_up")).otherwise(pl.col("basis"))
@@ -58,7 +60,7 @@ def revenue_schedule(performance: pl.DataFrame) -> pl.DataFrame:
     )
     is_sum = pl.col("recognized_amount.sum").is_not_null()
     taken = [pl.when(is_sum).then(pl.col(f"{name}.sum")).otherwise(pl.col(name)).alias(name) for name in summed.columns if name != "→key"]
-    made = rows.with_columns(taken).select("→key", *SCHEDULE).collect()
+    made = with_moved(rows.with_columns(taken).select("→key", *SCHEDULE).collect(), moved, "relates_to_period")
     # The atoms stand by their days; where the names of periods stand in the order of time so does the schedule.
     return (made if made["→key"].is_sorted() else made.sort("→key")).drop("→key")
 
@@ -80,13 +82,23 @@ def _told(atoms: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _summed(atoms: pl.DataFrame) -> pl.DataFrame:
-    """Return the sums of atoms that are one row of the schedule, by key."""
-    return atoms.group_by("→key", maintain_order=True).agg(
+    """Return the sums of atoms that are one row of the schedule, by key, and all that they rest on."""
+    summed = atoms.group_by("→key", maintain_order=True).agg(
         pl.col("planned_amount", "recognized_amount", "catch_up_amount").sum(),
         # The sum of nothing is not an amount: planned revenue is not translated.
         pl.when(pl.col("functional_amount").count() > 0).then(pl.col("functional_amount").sum()).alias("functional_amount"),
         pl.col("progress").filter(~pl.col("is_planned")).last(),
+        pl.col("evidence").first(),
     )
+    # Mostly they rest on the same rows, as what has passed of a month and the rest of it do.
+    beside = atoms.select("→key", "evidence").sort("→key", maintain_order=True)
+    differ = beside.filter(~begins("→key") & begins("evidence"))["→key"].unique()
+    if differ.is_empty():
+        return summed
+    every = beside.filter(pl.col("→key").is_in(differ.implode())).group_by("→key").agg(united("evidence").alias("every"))
+    return summed.join(every, on="→key", how="left", maintain_order="left").with_columns(
+        pl.coalesce("every", "evidence").alias("evidence")
+    ).drop("every")  # fmt: skip
 
 
 def _code(rows: pl.DataFrame) -> pl.Expr:

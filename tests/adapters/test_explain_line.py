@@ -48,6 +48,18 @@ def test_an_entry_of_a_paragraph_and_a_match_of_a_pass_are_told(run_dir: Path) -
     assert odd is not None and odd["output"] == "revenue_schedule"
 
 
+def test_an_entry_of_revenue_leads_to_what_moved_its_line_in_the_period(run_dir: Path) -> None:
+    entry = {
+        "journal_id": ["J", "J"], "line": [1, 2], "rule": ["RT-010"] * 2, "evidence": [["crm/line.csv:2"]] * 2,
+        "account_role": ["revenue", "receivable"], "contract_line_id": ["L1", "L1"], "period": ["2026-01", "2026-01"],
+    }  # fmt: skip
+    pl.DataFrame(entry).write_parquet(run_dir / "journal.parquet")
+    revenue, receivable = (explain_line(run_dir, name) for name in ("J:1", "J:2"))
+    assert revenue is not None and receivable is not None
+    assert [row["place"] for row in revenue["lines"][0]["evidence"]] == ["crm/line.csv:2", "psa/time.csv:2"]
+    assert [row["place"] for row in receivable["lines"][0]["evidence"]] == ["crm/line.csv:2"]
+
+
 def test_what_is_no_line_is_left_to_others(run_dir: Path) -> None:
     assert explain_line(run_dir, "L1:2027-01") is None
     assert explain_line(run_dir, "abcdef") is None
