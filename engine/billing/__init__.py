@@ -8,12 +8,11 @@ import polars as pl
 
 from engine.billing.caps import apply_caps
 from engine.billing.decisions import DECISION_SCHEMA, published, with_decision, with_eligibility, written_down
-from engine.billing.eligibility import Version, covers_everything, in_force, judged_items, unjudged_items
+from engine.billing.eligibility import Version, covers_everything, in_force, judged_items, unjudged_items, with_items
 from engine.billing.findings import billing_findings
 from engine.billing.fired import billing_fired, billing_held
 from engine.billing.funding import apply_funding
 from engine.billing.gate import stopped_lines
-from engine.billing.ledger import with_links
 from engine.billing.reached import billing_reach
 from engine.billing.references import golden_frames
 from engine.billing.tax import tax_findings
@@ -44,7 +43,8 @@ def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> Stage
     """
     result = StageResult()
     by_item = _by_item(policies)
-    frames = with_links(golden_frames(facts), by_item)
+    every = [version for by_id in by_item.values() for versions in by_id for version in versions]
+    frames = with_items(golden_frames(facts), every, context)
     decided: list[pl.DataFrame] = []
     unfunded: dict[str, str] = {}
     for item, by_id in by_item.items():

@@ -12,6 +12,7 @@ from engine.billing.dated import dated_table
 from engine.billing.money import HOURS, MONEY, PRICE, product, rounded
 from engine.billing.references import frame_of
 from engine.decision.versions import NO_VERSION
+from engine.months import month_label
 from engine.order import sorted_by
 
 DECISION_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -119,11 +120,11 @@ def with_decision(rows: pl.DataFrame) -> pl.DataFrame:
 def published(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
     """Return decided rows as `billing_decisions`, sorted by key."""
     done = pl.col("done")
-    functional = rounded(product(pl.col("item.amount"), pl.col("item.to_functional")), pl.col("item.functional_currency"))
     is_split = bool(rows.height) and rows["part"].max() != 0
     part = pl.col("part").rank("dense").over("item.type", "item.id").cast(pl.Int64) if is_split else pl.lit(1, dtype=pl.Int64)
     rows = rows.with_columns(part.alias("part"))
-    periods = _with_period(rows.lazy(), frames)
+    functional = _functional(rows)
+    periods = _with_period(rows, frames)
     made = periods.select(
         pl.col("item.type").alias("item_type"), pl.col("item.id").alias("item_id"), "part", pl.col("item.contract_id").alias("contract_id"),
         pl.col("item.line_id").alias("contract_line_id"), pl.col("item.project_id").alias("project_id"), "decision", "eligibility",
@@ -159,9 +160,18 @@ def _state(done: pl.Expr) -> pl.Expr:
     return pl.when(full | empty).then(pl.lit("all")).when(some).then(pl.lit("part")).otherwise(pl.lit("none"))
 
 
-def _with_period(rows: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+def _functional(rows: pl.DataFrame) -> pl.Expr:
+    """Return what items are worth in functional currency; where nothing is translated that is their amount."""
+    one = pl.col("item.to_functional") == 1
+    is_same = (pl.col("item.currency") == pl.col("item.functional_currency")) & one
+    if rows.select((is_same | pl.col("item.amount").is_null()).fill_null(value=False).all()).item():
+        return pl.col("item.amount")
+    return rounded(product(pl.col("item.amount"), pl.col("item.to_functional")), pl.col("item.functional_currency"))
+
+
+def _with_period(items: pl.DataFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
     """Add the fiscal period of each item's date by its legal entity; the calendar month where none is known."""
-    month = pl.col("item.date").dt.strftime("%Y-%m")
+    rows, month = items.lazy(), month_label(items["item.date"], pl.col("item.date"))
     if "fiscal_period" not in frames:
         return rows.with_columns(month.alias("period"))
     periods = frame_of(frames, "fiscal_period").select("legal_entity_id", "period", "start_date", "end_date").collect()

@@ -10,13 +10,13 @@ import polars as pl
 
 from engine.billing.currency import attach_exchange, exchange_table
 from engine.billing.items import date_of_version, item_frame
-from engine.billing.ledger import bills_in_other_currencies, fee_ledger, item_ledger
+from engine.billing.ledger import LINKS, MADE, bills_in_other_currencies, fee_ledger, item_ledger, item_links
 from engine.billing.money import HOURS, MONEY, product
 from engine.billing.rates import CARD, CARD_CURRENCY
 from engine.condition import CompiledCondition, compile_condition, compile_value
 from engine.decision import CompiledTable
 from engine.decision.versions import NO_VERSION
-from engine.policy.kinds.billing import BillingPolicy, billing_scope, cap_id
+from engine.policy.kinds.billing import ITEM_ENTITY, BillingPolicy, billing_scope, cap_id
 from engine.policy.kinds.table import compile_rules
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.where import AS_OF
@@ -68,9 +68,43 @@ def _covered(
     policy: BillingPolicy, where: CompiledCondition | None, paths: Sequence[str], frames: Mapping[str, pl.LazyFrame], context: Context
 ) -> pl.LazyFrame:  # fmt: skip
     """Return the items that a version is for, with what the paths read and what invoices hold of them."""
-    frame = item_frame(policy, frames, [path for path in paths if path != AS_OF], context.as_of)
-    frame = _with_ledger(policy, frame.filter(_in_force(policy, date_of_version(policy, context.as_of))), frames)
+    priced = frames.get(_priced_name(policy))
+    frame = _with_ledger(policy, _priced(policy, paths, frames, context) if priced is None else priced, frames)
     return frame if where is None else frame.filter(where.expression.fill_null(value=False))
+
+
+def _priced(policy: BillingPolicy, paths: Sequence[str], frames: Mapping[str, pl.LazyFrame], context: Context) -> pl.LazyFrame:
+    """Return the items of a version's own days with their worth and what the paths read."""
+    frame = item_frame(policy, frames, [path for path in paths if path != AS_OF], context.as_of)
+    return frame.filter(_in_force(policy, date_of_version(policy, context.as_of)))
+
+
+def with_items(frames: Mapping[str, pl.LazyFrame], versions: Sequence[Version], context: Context) -> dict[str, pl.LazyFrame]:
+    """Return the frames with what is to be made of them before any item is judged, each of it made once, all at a time.
+
+    That is what invoices hold of each item (`item_links`), and each version's items with their worth, of which those
+    columns stay that `judged_items` reads without a trace.
+    """
+    made = {f"{MADE}{item}": item_links(frames, item) for item in {policy.item for _, policy in versions} if item in LINKS}
+    for loaded, policy in versions:
+        # Fees due are few, and what pays them is told by all they bear.
+        if policy.item != "fee" and ITEM_ENTITY[policy.item] in frames:
+            made[_priced_name(policy)] = _read_alone(loaded, policy, frames, context)
+    # What two plans have in common would be made first, while the other processor waits.
+    collected = pl.collect_all(made.values(), optimizations=pl.QueryOptFlags(comm_subplan_elim=False))
+    return {**frames, **{name: each.lazy() for name, each in zip(made, collected, strict=True)}}
+
+
+def _read_alone(loaded: LoadedPolicy, policy: BillingPolicy, frames: Mapping[str, pl.LazyFrame], context: Context) -> pl.LazyFrame:
+    _, _, _, paths = _compiled(loaded, policy, context)
+    frame = _priced(policy, paths, frames, context)
+    orders = [name for cap in policy.cap for name in cap.order]
+    read = {*ITEM, *paths, *orders, *FIELDS[policy.item], policy.deciding_date, AS_OF, "contract_line_id", "contract_id"}
+    return frame.select(name for name in frame.collect_schema().names() if name in read)
+
+
+def _priced_name(policy: BillingPolicy) -> str:
+    return f"→items.{policy.id}.{policy.effective_from}"
 
 
 def compiled_table(version: Version, context: Context) -> CompiledTable:
@@ -107,11 +141,7 @@ def covers_everything(policies: Sequence[Sequence[Version]]) -> bool:
 def _judged(
     loaded: LoadedPolicy, policy: BillingPolicy, frames: Mapping[str, pl.LazyFrame], context: Context, *, trace: bool
 ) -> pl.LazyFrame:
-    table = compiled_table((loaded, policy), context)
-    conditions = _conditions(loaded, policy, context)
-    caps = [_value(loaded, policy, index, context) for index in range(len(policy.cap))]
-    compiled = [each for each in (*conditions.values(), *caps) if each is not None]
-    paths = [*table.paths, *(path for each in compiled for path in each.paths)]
+    table, conditions, caps, paths = _compiled(loaded, policy, context)
     frame = _covered(policy, conditions["where"], paths, frames, context)
     frame = table.apply(frame, prefix="table.", trace=trace)
     if trace:
@@ -125,6 +155,17 @@ def _judged(
         *ITEM, *LEDGER, "billed", *TABLE, *outputs, *_fields(policy, frame), *_caps(policy, caps), *order, *checks,
         pl.lit(policy.id).alias("policy"), pl.lit(loaded.fingerprint).alias("fingerprint"),
     )  # fmt: skip
+
+
+def _compiled(
+    loaded: LoadedPolicy, policy: BillingPolicy, context: Context
+) -> tuple[CompiledTable, dict[str, CompiledCondition | None], list[CompiledCondition], list[str]]:
+    """Return a version's table, conditions and caps, compiled, and every path that they read."""
+    table = compiled_table((loaded, policy), context)
+    conditions = _conditions(loaded, policy, context)
+    caps = [_value(loaded, policy, index, context) for index in range(len(policy.cap))]
+    compiled = [each for each in (*conditions.values(), *caps) if each is not None]
+    return table, conditions, caps, [*table.paths, *(path for each in compiled for path in each.paths)]
 
 
 def _with_ledger(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, cumulative_share, product
+from engine.billing.money import HOURS, MONEY, product, with_share
 from engine.billing.telling import plain
 
 _OPEN: Final = ("billable", "partially_billed")
@@ -47,12 +47,13 @@ def _named(lines: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     parts: list[pl.DataFrame] = []
     settled = pairs.select("invoice_line_id", pl.col("time_entry_id").alias("item_id"), pl.col("hours").alias("hours"))
     joined = settled.join(lines, on="invoice_line_id", how="inner")
-    share = cumulative_share(pl.col("net_amount"), pl.col("hours"), ["item_id"], "invoice_line_id")
+    shared = with_share(joined.lazy(), ["item_id"], "invoice_line_id").collect()
     parts.append(
-        joined.select(
-            *columns, pl.lit("time_entry").alias("item_type"), "item_id", pl.col("hours").alias("quantity"), share.alias("amount")
+        shared.select(
+            *columns, pl.lit("time_entry").alias("item_type"), "item_id", pl.col("hours").alias("quantity"),
+            pl.col("→share").alias("amount"),
         )
-    )
+    )  # fmt: skip
     direct = lines.join(settled.select("invoice_line_id"), on="invoice_line_id", how="anti", maintain_order="left")
     for item, key in _LINKS.items():
         own = direct.filter(pl.col(key).is_not_null())

@@ -79,7 +79,9 @@ def _records(policy: BillingPolicy, frames: Mapping[str, pl.LazyFrame], as_of: d
         return fee_frame(frames, policy.settings, as_of)
     frame = frame_of(frames, ITEM_ENTITY[policy.item])
     only = only_line_of_project(frames)
-    filled = frame.join(only, on="project_id", how="left", maintain_order="left")
+    if not only.height:
+        return frame
+    filled = frame.join(only.lazy(), on="project_id", how="left", maintain_order="left")
     return filled.with_columns(pl.coalesce("contract_line_id", "→only").alias("contract_line_id")).drop("→only")
 
 

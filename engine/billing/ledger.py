@@ -6,12 +6,12 @@ where they name no item, its share of everything the corrected invoice billed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, cumulative_share
+from engine.billing.money import HOURS, MONEY, with_share
 from engine.billing.references import frame_of
 from engine.billing.summaries import NOT_TOLD, summary_lines, summary_links
 
@@ -19,8 +19,8 @@ LINKS: Final = {
     "time_entry": "time_entry_id", "expense": "expense_id", "milestone": "milestone_id",
 }  # fmt: skip
 
-# Links that were made already stand among the frames under this and their kind of item.
-_MADE: Final = "→links."
+MADE: Final = "→links."
+"""Links that were made already stand among the frames under this and their kind of item."""
 
 _TOLD: Final = ("invoice_id", "invoice_date", "invoice_line_id", "evidence")
 
@@ -50,12 +50,6 @@ def names_items(frames: Mapping[str, pl.LazyFrame], item: str) -> bool | None:
     return pairs > 0 or summary_lines(counted_lines(frames), frames).height > 0
 
 
-def with_links(frames: Mapping[str, pl.LazyFrame], items: Iterable[str]) -> dict[str, pl.LazyFrame]:
-    """Return the frames with what `item_links` gives for these kinds of items, made once for all who ask."""
-    made = {f"{_MADE}{item}": item_links(frames, item).collect().lazy() for item in items if item in LINKS}
-    return {**frames, **made}
-
-
 def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
     """Return what each invoice line bills of each item: item.id, line, quantity (hours, else 1) and amount.
 
@@ -63,8 +57,8 @@ def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
     line exactly. A line that bills a project's hours of a period in one sum bills the entries that
     `summary_links` can tell.
     """
-    if f"{_MADE}{item}" in frames:
-        return frames[f"{_MADE}{item}"]
+    if f"{MADE}{item}" in frames:
+        return frames[f"{MADE}{item}"]
     lines = counted_lines(frames)
     direct = lines.filter(pl.col(LINKS[item]).is_not_null())
     sign = pl.when(pl.col("net_amount") < 0).then(-1).otherwise(1)
@@ -78,6 +72,9 @@ def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
     if item == "time_entry" and "time_entry" in frames:
         in_sum, _ = summary_links(lines, links, frames)
         links = pl.concat([links, in_sum.lazy().cast(links.collect_schema())]) if in_sum.height else links
+    credit = (pl.col("invoice.kind") == "credit_note") & pl.col("corrects_invoice_id").is_not_null()
+    if not lines.select(credit.any()).collect().item():
+        return links
     return pl.concat([links, _credited(lines, links, frames)])
 
 
@@ -101,11 +98,9 @@ def _columns(lines: pl.LazyFrame, key: str, quantity: pl.Expr, amount: pl.Expr) 
 
 def _pairs(lines: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
     settled = frame_of(frames, "invoice_line_time").select("invoice_line_id", pl.col("time_entry_id").alias("→entry"), "hours")
-    # Whole numbers stand for the texts by which the shares are grouped and ordered.
-    numbered = settled.with_columns(pl.col("→entry").rank("ordinal").alias("→nth"))
-    joined = numbered.join(lines.with_row_index("→line"), on="invoice_line_id", how="inner")
-    share = cumulative_share(pl.col("net_amount"), pl.col("hours"), ["→nth"], "→line")
-    return _columns(joined, "→entry", pl.col("hours"), share)
+    # A whole number stands for the text by which the shares are grouped.
+    joined = settled.join(lines.with_row_index("→line"), on="invoice_line_id", how="inner")
+    return _columns(with_share(joined, ["→entry"], "→line"), "→entry", pl.col("hours"), pl.col("→share"))
 
 
 def _credited(lines: pl.LazyFrame, links: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:

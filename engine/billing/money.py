@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -37,14 +38,16 @@ def product(first: pl.Expr, second: pl.Expr) -> pl.Expr:
     return first.cast(_PRODUCT) * second.cast(_PRODUCT)
 
 
-def cumulative_share(total: pl.Expr, weight: pl.Expr, order: list[str], group: str) -> pl.Expr:
-    """Return each row's share of its group's total by weight: the shares add up to the total exactly.
+def with_share(rows: pl.LazyFrame, order: Sequence[str], group: str) -> pl.LazyFrame:
+    """Add `→share`: each row's share of its group's `net_amount` by `hours`, the shares adding up to it exactly.
 
-    Shares are the differences of the rounded running share, in the given order; a group whose
-    weights add up to nothing gives all to its first row.
+    Shares are the differences of the rounded running share, in the given order, in which the rows come back; a group whose
+    hours add up to nothing gives all to its first row.
     """
-    running = weight.cum_sum().over(group, order_by=order)
-    whole = weight.sum().over(group)
+    total, hours = pl.col("net_amount"), pl.col("hours")
+    running, whole = hours.cum_sum().over(group), hours.sum().over(group)
     part = product(total, running) / pl.when(whole != 0).then(whole).cast(_PRODUCT)
     upto = pl.when(running == whole).then(total).otherwise(part.round(2, mode="half_away_from_zero").cast(MONEY))
-    return (upto - upto.shift(1).over(group, order_by=order).fill_null(0)).cast(MONEY)
+    summed = rows.sort(group, *order, maintain_order=True).with_columns(upto.alias("→upto"))
+    share = pl.col("→upto") - pl.col("→upto").shift(1).over(group).fill_null(0)
+    return summed.with_columns(share.cast(MONEY).alias("→share")).drop("→upto")

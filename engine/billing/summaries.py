@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, cumulative_share
+from engine.billing.money import HOURS, MONEY, with_share
 from engine.billing.references import frame_of
 
 _HOURLY: Final = ("time_and_materials", "cost_plus")
@@ -99,9 +99,9 @@ def _links(entries: pl.DataFrame, lines: pl.DataFrame, by_price: list[str]) -> p
         pl.col("evidence").explode(),
     )  # fmt: skip
     joined = entries.join(heads, on=by_price, how="inner", nulls_equal=True)
-    share = cumulative_share(pl.col("net_amount"), pl.col("hours"), ["work_date", "time_entry_id"], "invoice_line_id")
-    return joined.select(
-        pl.col("time_entry_id").alias("item.id"), pl.col("hours").cast(HOURS).alias("quantity"), share.cast(MONEY).alias("amount"),
+    shared = with_share(joined.lazy(), ["work_date", "time_entry_id"], "invoice_line_id").collect()
+    return shared.select(
+        pl.col("time_entry_id").alias("item.id"), pl.col("hours").cast(HOURS).alias("quantity"), pl.col("→share").alias("amount"),
         "currency", "invoice_line_id", "invoice_id", "contract_line_id", "invoice_date", "evidence",
     )  # fmt: skip
 

@@ -16,11 +16,14 @@ def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> p
     Approved client hours count in order of day and id. A tier begins after `from_quantity` and ends
     with `to_quantity`; a retrospective tier prices every hour of the line at the tier reached.
     """
-    tiers = frame_of(frames, "price_tier").filter(pl.col("unit_price").is_not_null()).select(
+    known = frame_of(frames, "price_tier").filter(pl.col("unit_price").is_not_null()).select(
         pl.col("contract_line_id"), pl.col("from_quantity").fill_null(0).cast(HOURS).alias("→low"),
         pl.col("to_quantity").cast(HOURS).alias("→high"), pl.col("unit_price").alias("→tier"),
         pl.col("is_retrospective").fill_null(value=False).alias("→back"),
-    )  # fmt: skip
+    ).collect()  # fmt: skip
+    if not known.height:
+        return frame.with_columns(pl.lit(None, dtype=MONEY).alias("→tiered"))
+    tiers = known.lazy()
     counted = pl.col("billable").fill_null(value=False) & (pl.col("status") == "approved")
     own = frame.join(tiers.select("contract_line_id").unique(), on="contract_line_id", how="semi").filter(counted).select(
         "time_entry_id", "contract_line_id", "work_date", pl.col("item.quantity").alias("→hours")

@@ -31,7 +31,9 @@ def attach_references(
         plan.want(path)
     kept = [*frame.collect_schema().names(), *(path for path in wanted if path in plan.found)]
     for prefix in sorted(plan.needed, key=lambda each: (plan.rank[each], each)):
-        frame = _joined(frame, prefix, plan, golden)
+        # What one referenced record alone leads to is joined to that record already.
+        if plan.holder(prefix) is None:
+            frame = _joined(frame, prefix, plan, golden)
     return frame.select(kept) if plan.needed else frame
 
 
@@ -62,6 +64,16 @@ class _Plan:
     def spec(self, prefix: str, name: str) -> FieldSpec | None:
         return self.registry[self.target[prefix]].fields.get(name) or PROVENANCE.get(name)
 
+    def holder(self, prefix: str) -> str | None:
+        """Return the prefix of the referenced record that alone holds the key of another, None where the frame's own rows do."""
+        holders = {column.rpartition(".")[0] for column in self.columns[prefix]}
+        only = next(iter(holders)) if len(holders) == 1 else ""
+        return only if only in self.needed else None
+
+    def held(self, prefix: str) -> list[str]:
+        """Return the prefixes whose key the records of this one alone hold, sorted."""
+        return sorted(each for each in self.needed if self.holder(each) == prefix)
+
     def _prefix(self, parts: list[str]) -> bool:
         prefix = ".".join(parts)
         if prefix in self.target:
@@ -85,28 +97,45 @@ class _Plan:
 
 
 def _joined(frame: pl.LazyFrame, prefix: str, plan: _Plan, golden: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    entity = plan.target[prefix]
-    fields = sorted(plan.needed[prefix])
     present = set(frame.collect_schema().names())
     columns = [column for column in plan.columns[prefix] if column in present]
+    right = _referenced(prefix, plan, golden) if columns else None
+    if right is None:
+        return frame.with_columns(_absences(prefix, plan))
+    referring = pl.coalesce([pl.col(column) for column in columns]).alias(f"{prefix}.→from")
+    return frame.with_columns(referring).join(
+        right, left_on=f"{prefix}.→from", right_on=f"{prefix}.→key", how="left", maintain_order="left", nulls_equal=False
+    )
+
+
+def _referenced(prefix: str, plan: _Plan, golden: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame | None:
+    """Return the records of a prefix by `→key`, with what they lead to; None where no system supplies them."""
+    entity = plan.target[prefix]
     source = golden.get(entity)
     held = set(source.collect_schema().names()) if source is not None else set()
     key = plan.registry[entity].keys[0]
-    names = {field: f"{prefix}.{field}" for field in fields}
-    if source is None or key not in held or not columns:
-        return frame.with_columns(_absent(plan, prefix, field).alias(name) for field, name in names.items())
+    if source is None or key not in held:
+        return None
     right = (
         source.filter(pl.col(key).is_not_null())
         .unique(subset=[key], keep="first", maintain_order=True)
         .select(
             pl.col(key).alias(f"{prefix}.→key"),
-            *((pl.col(field) if field in held else _absent(plan, prefix, field)).alias(name) for field, name in names.items()),
+            *(
+                (pl.col(field) if field in held else _absent(plan, prefix, field)).alias(f"{prefix}.{field}")
+                for field in sorted(plan.needed[prefix])
+            ),
         )
     )
-    referring = pl.coalesce([pl.col(column) for column in columns]).alias(f"{prefix}.→from")
-    return frame.with_columns(referring).join(
-        right, left_on=f"{prefix}.→from", right_on=f"{prefix}.→key", how="left", maintain_order="left", nulls_equal=False
-    )
+    for each in plan.held(prefix):
+        right = _joined(right, each, plan, golden)
+    return right
+
+
+def _absences(prefix: str, plan: _Plan) -> list[pl.Expr]:
+    """Return nulls for what a prefix and those it leads to would add."""
+    own = [_absent(plan, prefix, field).alias(f"{prefix}.{field}") for field in sorted(plan.needed[prefix])]
+    return own + [missing for each in plan.held(prefix) for missing in _absences(each, plan)]
 
 
 def _absent(plan: _Plan, prefix: str, field: str) -> pl.Expr:
