@@ -44,6 +44,7 @@ from engine.revenue.records import Records
 from engine.revenue.renewals import with_renewals
 from engine.revenue.settings import Versions
 from engine.revenue.standalone import with_ssp
+from engine.revenue.totals import total_findings
 from engine.revenue.unjudged import (
     amendment_findings,
     hourly_rate_findings,
@@ -160,6 +161,8 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         unpriced_work(records, lines, worked, as_of),
         plan_findings(records, contracts, terms, levels),
         amendment_findings(amendments, terms, contracts),
+        # What is taken over stands in its lines as it was on the day of the opening.
+        total_findings(records, contracts.join(opened, on="group_id", how="anti"), lines, terms),
         hourly_rate_findings(terms, contracts),
         package_findings(terms, contracts),
         input_findings(records, contracts, lines, levels, allocated.obligations),
