@@ -36,16 +36,17 @@ _AMOUNTS: Final = (
 )
 
 
-def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date, at_once: pl.Series | None = None) -> pl.DataFrame:
     """Return the amendments that change a contract, with `event_date` and their `place` in the contract's order.
 
     Approved ones, and unapproved ones that are enforceable already (606-10-25-11). The day of a change is the
     day it takes effect, but not before the day it was approved unless the policy says so; `effect_from:
-    month_start` moves it to the first of that month. A contract of its own for a later term is one from the day it was
-    agreed: it is promised from then on, and performed in its term. Order: day, approval, recording, id, whatever came first in.
+    month_start` moves it to the first of that month. One that was approved before it takes effect bears `agreed_on` and is
+    known from that day (25-10). A contract of its own for a later term, and those named in `at_once`, are events of that day:
+    what is new of them begins on `takes_effect`. Order: day, approval, recording, id, whatever came first in.
     """
-    names = ("modification.date", "modification.effect_from", "modification.ssp_tolerance")
-    terms = contracts.select("contract_id", "group_id", *(setting(name) for name in names))
+    names = ("modification.date", "modification.effect_from", "modification.ssp_tolerance", "modification.catch_up")
+    terms = contracts.select("contract_id", "group_id", "terminated_date", *(setting(name) for name in names))
     approved = pl.col("status") == "approved"
     claimed = (pl.col("status") == "draft") & pl.col("is_enforceable").fill_null(value=False)
     effective = pl.coalesce("effective_date", "approved_date")
@@ -54,12 +55,21 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     from_start = pl.col("setting.modification.effect_from") == "month_start"
     found = records.frame("amendment").filter(approved | claimed).join(terms, on="contract_id", how="inner")
     found = found.join(_signed_ahead(records, found), on="amendment_id", how="left", maintain_order="left")
-    ahead = approved & pl.col("signed_ahead").fill_null(value=False) & (pl.col("setting.modification.date") != "effective")
+    found = found.with_columns(pl.when(from_start).then(day.dt.month_start()).otherwise(day).alias("takes_effect"))
+    ahead = approved & (agreed < pl.col("takes_effect")) & (pl.col("setting.modification.date") != "effective")
+    found = found.with_columns(pl.when(ahead).then(agreed).alias("agreed_on"))
+    now = pl.col("signed_ahead").fill_null(value=False)
+    if at_once is not None:
+        now = now | pl.col("amendment_id").is_in(at_once.implode())
     dated = found.with_columns(
-        pl.when(ahead).then(agreed).when(from_start).then(day.dt.month_start()).otherwise(day).alias("event_date")
+        pl.when(now).then(pl.coalesce("agreed_on", "takes_effect")).otherwise("takes_effect").alias("event_date")
     ).drop("signed_ahead")
+    # Nothing of a contract that ended before is still to come.
+    ended = (pl.col("takes_effect") > pl.col("terminated_date")).fill_null(value=False)
+    known = pl.when(ended).then("event_date").otherwise(pl.coalesce("agreed_on", "event_date"))
     return (
-        dated.filter(pl.col("event_date") <= as_of)
+        dated.filter(known <= as_of)
+        .drop("terminated_date")
         .sort("group_id", "event_date", "approved_date", "recorded_at", "amendment_id", nulls_last=True)
         .with_columns(pl.int_range(1, pl.len() + 1).over("group_id").cast(pl.Int32).alias("place"))
     )
@@ -91,6 +101,7 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
         "contract_id",
         "group_id",
         "event_date",
+        "takes_effect",
         "place",
         pl.col("evidence").alias("amendment_evidence"),
         "description",
@@ -104,13 +115,14 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
 
     `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. What changes on a line in another
     currency counts at the line's own rate, so that a change of price is none of rates. Columns: contract_line_id,
-    group_id, contract_id, place, event_date, amendment_id, action, each field after, `before.<field>`, `stated.<field>`
+    group_id, contract_id, place, event_date, takes_effect, amendment_id, action, each field after, `before.<field>`, `stated.<field>`
     (what the step itself says of an estimate; null: nothing), and the amendment line's own remaining_is_distinct,
     remaining_standalone_selling_price, past_performance_amount.
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
     head = [
         "event_date",
+        "takes_effect",
         "amendment_id",
         "amendment_line_id",
         "remaining_is_distinct",

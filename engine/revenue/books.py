@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.ahead import as_agreed
 from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks
 from engine.revenue.core import Core
 from engine.revenue.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, wide
@@ -50,7 +51,8 @@ _TREATMENTS: Final = {
 
 def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.date) -> Books:
     """Return the frames of the core in their public columns; `posted` is performance as it was posted (`late.composed`)."""
-    obligations = _obligations(core, as_of)
+    versions_told = as_agreed(pl.concat(core.evolved.versions), core.ahead)
+    obligations = _obligations(core, versions_told, as_of)
     kept = [name for name in core.contracts.columns if name not in CONTRACTS]
     modifications = _modifications(core)
     return Books(
@@ -58,7 +60,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         lines=_lines(core),
         obligations=obligations,
         performance=posted,
-        price=_price(core),
+        price=_price(core, versions_told),
         periods=shaped(core.periods, PERIODS),
         observations=_observations(core),
         modifications=modifications,
@@ -92,6 +94,11 @@ def _lines(core: Core) -> pl.DataFrame:
         pl.col("ends").alias("end_date"),
         _transfer(core).alias("transfer_date"),
     )
+    # Promised from the day it was agreed on.
+    if core.ahead.height:
+        agreed = core.ahead.rename({"amendment_id": "added_by"})
+        made = made.join(agreed, on="added_by", how="left", maintain_order="left") if "added_by" in made.columns else made
+        made = made.with_columns(pl.coalesce("agreed_on", "from_date").alias("from_date")) if "agreed_on" in made.columns else made
     return shaped(made, LINES).sort("contract_line_id")
 
 
@@ -122,9 +129,8 @@ def _facts(core: Core) -> pl.DataFrame:
     return base.join(lines, left_on="line_okey", right_on="okey", how="left").drop("line_okey")
 
 
-def _obligations(core: Core, as_of: dt.date) -> pl.DataFrame:
-    versions = pl.concat(core.evolved.versions).sort("okey", "ordinal")
-    versions = versions.unique(["okey", "date"], keep="last", maintain_order=True)
+def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    versions = versions.sort("okey", "date", "ordinal").unique(["okey", "date"], keep="last", maintain_order=True)
     terms = (
         pl.concat(core.evolved.segments)
         .drop("minor_digits", "timing", "half_even", "base", "rem", "m0", "u0", "measure")
@@ -133,7 +139,7 @@ def _obligations(core: Core, as_of: dt.date) -> pl.DataFrame:
     made = versions.join(_facts(core), on="okey", how="inner").join(
         terms.drop("from_date"), on=["okey", "ordinal"], how="left", suffix=".term"
     )
-    last = pl.col("ordinal") == pl.col("ordinal").max().over("okey")
+    last = pl.int_range(pl.len()).over("okey") == pl.len().over("okey") - 1
     made = made.with_columns(
         pl.when(last).then(pl.lit(as_of)).otherwise(pl.col("date")).alias("→day"),
         (pl.int_range(pl.len()).over("okey") + 1).cast(pl.Int32).alias("version"),
@@ -293,11 +299,10 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([principals, agents.select(principals.columns)])
 
 
-def _price(core: Core) -> pl.DataFrame:
+def _price(core: Core, versions: pl.DataFrame) -> pl.DataFrame:
     """Return the transaction price of every contract as steps over time (`frames.PRICE`)."""
     versions = (
-        pl.concat(core.evolved.versions)
-        .sort("okey", "ordinal")
+        versions.sort("okey", "date", "ordinal")
         .join(core.obligations.filter(pl.col("problem").is_null()).select("okey", "contract_id", "minor_digits"), on="okey", how="inner")
     )
     names = {"price": "transaction_price", "variable": "included_variable", "stated": "stated"}
@@ -341,7 +346,7 @@ def _by_contract(versions: pl.DataFrame, core: Core, names: tuple[str, ...]) -> 
         return (until - before).alias(name)
 
     split = rows.with_columns(of_contract(name) for name in names).with_columns(pl.col("→of").alias("contract_id"))
-    return pl.concat([alone, split.select(alone.columns)]).sort("okey", "contract_id", "ordinal")
+    return pl.concat([alone, split.select(alone.columns)]).sort("okey", "contract_id", "date", "ordinal")
 
 
 def _observations(core: Core) -> pl.DataFrame:

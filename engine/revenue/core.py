@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.ahead import AHEAD, counted_at_once, waiting
 from engine.revenue.allocation import POOLED, inception
 from engine.revenue.amendments import amended_lines, counted_amendments, line_terms
 from engine.revenue.changes import classified, distinctness_findings
@@ -92,6 +93,7 @@ class Core:
     conceded: pl.DataFrame
     lowered: pl.DataFrame
     worked: pl.DataFrame
+    ahead: pl.DataFrame
     periods: pl.DataFrame
     financing: Financing
     findings: tuple[pl.DataFrame, ...]
@@ -104,19 +106,12 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     openings = latest_openings(records, as_of)
     opened = opened_groups(openings, records, contracts)
     contracts = _in_force_when_taken_over(contracts, opened)
-    counted = counted_amendments(records, contracts, as_of).join(opened, on="group_id", how="left", maintain_order="left")
+    counted = _counted(records, contracts, versions, as_of).join(opened, on="group_id", how="left", maintain_order="left")
     earlier = (pl.col("event_date") <= pl.col("opened_on")).fill_null(value=False)
     amendments = counted.filter(~earlier)
     records = as_opened(records, amended_lines(records, counted.filter(earlier)))
     amended = amended_lines(records, amendments)
-    lines = line_frame(records, contracts, amended, versions, as_of)
-    lines = lines.join(
-        contracts.select("contract_id", *(pl.col(name).alias(alias) for name, alias in _SETTINGS.items())), on="contract_id", how="left"
-    )
-    lines = with_ssp(with_pricing(_open_ended(lines, as_of), records), records, option_prices(records.frame("option")), as_of)
-    lines = with_renewals(lines, contracts, records.frame("option"), as_of)
-    terms = with_pooled(line_terms(lines, amended), lines)
-    changes = classified(terms, lines, contracts, records, as_of)
+    lines, terms, changes = _promises(records, contracts, amended, versions, as_of)
     splits = split_changes(changes)
     periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, terms, as_of))
     prices = unit_prices(terms)
@@ -182,11 +177,37 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         conceded,
         lowered(records, contracts, lines),
         worked,
+        pl.concat([waiting(amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))]),
         periods,
         financing,
         findings,
         as_of,
     )
+
+
+def _counted(records: Records, contracts: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:
+    """Return the amendments that count, each on its day: what each one is decides whether that is the day it was agreed on."""
+    counted = counted_amendments(records, contracts, as_of)
+    own = contracts.join(waiting(counted).select("group_id"), on="group_id", how="semi")
+    if not own.height:
+        return counted
+    amended = amended_lines(records, counted.join(own.select("group_id").unique(), on="group_id", how="semi"))
+    changes = _promises(records, own, amended, versions, as_of)[2]
+    return counted_amendments(records, contracts, as_of, counted_at_once(changes, counted))
+
+
+def _promises(
+    records: Records, contracts: pl.DataFrame, amended: pl.DataFrame, versions: Versions, as_of: dt.date
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the promises of contracts, treated and priced, their terms step by step, and what each change of them is."""
+    lines = line_frame(records, contracts, amended, versions, as_of)
+    lines = lines.join(
+        contracts.select("contract_id", *(pl.col(name).alias(alias) for name, alias in _SETTINGS.items())), on="contract_id", how="left"
+    )
+    lines = with_ssp(with_pricing(_open_ended(lines, as_of), records), records, option_prices(records.frame("option")), as_of)
+    lines = with_renewals(lines, contracts, records.frame("option"), as_of)
+    terms = with_pooled(line_terms(lines, amended), lines)
+    return lines, terms, classified(terms, lines, contracts, records, as_of)
 
 
 def _open_ended(lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -338,7 +359,11 @@ def _span(contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_
     """Return the first and the last day of any contract or promise, as signed or as changed later."""
     named = [
         (frame, name)
-        for frame, names in ((contracts, ("signed_date", "start_date")), (lines, ("begins", "ends")), (terms, ("start_date", "end_date")))
+        for frame, names in (
+            (contracts, ("signed_date", "start_date")),
+            (lines, ("begins", "ends")),
+            (terms, ("start_date", "end_date", "event_date")),
+        )
         for name in names
     ]
     days = [

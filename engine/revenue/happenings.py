@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.exact import money_units, wide
+from engine.revenue.measured import BY_TIME
 from engine.revenue.records import Records, original_id
 from engine.revenue.standalone import micros
 
@@ -207,11 +208,10 @@ def terminations(contracts: pl.DataFrame, amended: pl.DataFrame, records: Record
     """Return contracts that end before their time without an amendment that says on which terms: the end is an event of its own.
 
     Columns: group_id, contract_id, date (the last day served), place, amendment_id, paid_for_good (units received
-    that cannot be claimed back: every line says so).
+    that cannot be claimed back: every line says so), event_date, agreed_on (as_of, of an end that is known and still to come).
     """
-    ended = contracts.filter(
-        (pl.col("terminated_date") <= as_of) & (pl.col("end_date").is_null() | (pl.col("terminated_date") < pl.col("end_date")))
-    )
+    ended = contracts.filter(pl.col("end_date").is_null() | (pl.col("terminated_date") < pl.col("end_date")))
+    ended = ended.filter(pl.col("terminated_date").is_not_null())
     told = amended.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner").filter(
         (pl.col("event_date") == pl.col("terminated_date")) | (pl.col("end_date") == pl.col("terminated_date"))
     )
@@ -247,15 +247,22 @@ def terminations(contracts: pl.DataFrame, amended: pl.DataFrame, records: Record
         pl.lit(_LAST, dtype=pl.Int32).alias("place"),
         pl.format("{}|terminated", "contract_id").alias("amendment_id"),
         final.alias("paid_for_good"),
+        pl.col("terminated_date").alias("event_date"),
+        pl.when(pl.col("terminated_date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
     )
 
 
 def ended_obligations(ends: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
-    """Return the obligations that end with their contract, as changes (`change_rows`)."""
-    every = pl.concat([states.select("okey", "contract_id"), added.select("okey", "contract_id")])
+    """Return the obligations that end with their contract, as changes (`change_rows`).
+
+    Of an end still to come only what time measures: how far other work will be by then nobody knows yet.
+    """
+    names = ["okey", "contract_id", "measure"]
+    every = pl.concat([states.select(names), added.select(names)])
     return (
-        ends.select("group_id", "contract_id", "place", "paid_for_good")
+        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on")
         .join(every, on="contract_id", how="inner")
+        .filter(pl.col("agreed_on").is_null() | (pl.col("measure") == BY_TIME))
         .select(
             "group_id",
             "place",

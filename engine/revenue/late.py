@@ -99,10 +99,12 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
         known = pl.col("known_at")
         if entity == "amendment":
             known = pl.coalesce(known, pl.col("approved_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+        # What is agreed ahead may count from approval on.
+        counts = pl.min_horizontal(day, "approved_date") if entity == "amendment" else pl.col(day)
         rows = frame.select(
             pl.lit(entity).alias("entity"),
             pl.col(key).alias("key"),
-            pl.col(day).alias("day"),
+            counts.alias("day"),
             known.alias("known_at"),
             *(pl.col(name) for name in ("contract_id", "contract_line_id") if name in frame.columns),
         ).filter(pl.col("day").is_not_null() & pl.col("known_at").is_not_null())

@@ -56,6 +56,7 @@ def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame
         "evidence",
         pl.col("amendment_id").alias("added_by"),
         pl.col("event_date").alias("from_date"),
+        "takes_effect",
         pl.col("place").alias("added_place"),
         *(pl.col(name) for name in added.columns if name in schema and name not in ("contract_line_id", "contract_id", "evidence")),
     )
@@ -76,7 +77,7 @@ def _dated(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.with_columns(
         obligation.alias("obligation_id"),
         pl.concat_str("group_id", obligation, separator=KEY).alias("okey"),
-        pl.coalesce("start_date", "from_date", "contract.start", "signed_date").alias("begins"),
+        pl.coalesce("start_date", "takes_effect", "contract.start", "signed_date").alias("begins"),
         pl.coalesce("end_date", "contract.end").alias("ends"),
     )
 

@@ -180,8 +180,8 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
     keys = ["contract_line_id", "place"]
     chosen = chosen.sort(*keys, "amendment_line_id", nulls_last=False).unique(keys, keep="last", maintain_order=True)
     chosen = chosen.with_columns(pl.coalesce("start_date", "begins").alias("→start"), pl.coalesce("end_date", "ends").alias("→end"))
-    first = pl.max_horizontal("→start", pl.when(pl.col("action") == "change").then(pl.col("event_date")))
-    until = pl.col("event_date").shift(-1).over("contract_line_id", order_by="place").dt.offset_by("-1d")
+    first = pl.max_horizontal("→start", pl.when(pl.col("action") == "change").then(pl.col("takes_effect")))
+    until = pl.col("takes_effect").shift(-1).over("contract_line_id", order_by="place").dt.offset_by("-1d")
     chosen = chosen.with_columns(first.alias("→first"), pl.min_horizontal("→end", until).alias("→until"))
     chosen = _months_worth(_months_worth(chosen, "→end", "→open"), "→until", "→closed")
     passed = pl.col("→closed").cum_sum().over("contract_line_id", order_by="place") - pl.col("→closed")

@@ -61,7 +61,8 @@ def recognized(
         "minor",
         "nature",
         "basis",
-        pl.lit(value=False).alias("is_planned"),
+        # A change that is agreed and takes effect later is planned until then.
+        (pl.col("date") > as_of).alias("is_planned"),
     )
     seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date", "lost_date"), on="okey", how="inner")
     seen = seen.filter(_in_time())

@@ -96,7 +96,9 @@ def total_cost_history(lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
     signed = lines.select(
         "contract_line_id", pl.coalesce("from_date", beginning).alias("end_date"), pl.col("estimated_cost").alias("estimated_total_cost")
     )
-    approved = evidence.amendment.filter(pl.col("status") == "approved").select("amendment_id", pl.col("effective_date").alias("end_date"))
+    # Agreed ahead, a change is in the price from approval on, and so is what it costs.
+    known = pl.min_horizontal("effective_date", "approved_date").alias("end_date")
+    approved = evidence.amendment.filter(pl.col("status") == "approved").select("amendment_id", known)
     amended = evidence.amendment_line.join(approved, on="amendment_id", how="inner").select(
         "contract_line_id", "end_date", pl.col("estimated_cost").alias("estimated_total_cost")
     )

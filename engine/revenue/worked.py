@@ -126,7 +126,7 @@ def unit_prices(terms: pl.DataFrame) -> pl.DataFrame:
     return (
         steps.join(changed.select("contract_line_id").unique(), on="contract_line_id", how="semi")
         .sort("contract_line_id", "place")
-        .select("contract_line_id", pl.coalesce("event_date", pl.date(1900, 1, 1)).alias("→from"), pl.col("unit_price").alias("→price"))
+        .select("contract_line_id", pl.coalesce("takes_effect", pl.date(1900, 1, 1)).alias("→from"), pl.col("unit_price").alias("→price"))
         .unique(["contract_line_id", "→from"], keep="last", maintain_order=True)
         .sort("→from")
     )

@@ -50,6 +50,7 @@ class Modification(Strict):
     reallocation: Literal["remaining_ssp", "by_line"] = "remaining_ssp"
     effect_from: Literal["date", "month_start"] = "date"
     date: Literal["approved", "effective"] = "approved"
+    catch_up: Literal["effective", "approved"] = "effective"
     ssp_tolerance: Percent = Decimal(0)
 
 
