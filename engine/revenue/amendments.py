@@ -10,6 +10,7 @@ import polars as pl
 from engine.revenue.frames import setting
 from engine.revenue.lines import at_line_rate
 from engine.revenue.records import Records
+from engine.revenue.runs import before, carried, counted
 
 TERM_FIELDS: Final = (
     "quantity",
@@ -71,7 +72,7 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
         dated.filter(known <= as_of)
         .drop("terminated_date")
         .sort("group_id", "event_date", "approved_date", "recorded_at", "amendment_id", nulls_last=True)
-        .with_columns(pl.int_range(1, pl.len() + 1).over("group_id").cast(pl.Int32).alias("place"))
+        .with_columns(counted("group_id").cast(pl.Int32).alias("place"))
     )
 
 
@@ -158,10 +159,10 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     # A line that nothing changed has but one step: nothing to carry on, nothing before it.
     changed = pl.col("contract_line_id").is_duplicated()
     filled = steps.filter(changed).with_columns(
-        pl.col(name).forward_fill().over("contract_line_id", order_by="place") for name in TERM_FIELDS
+        carried(pl.col(name), "contract_line_id").alias(name) for name in TERM_FIELDS
     )
     after = filled.with_columns(
-        pl.col(name).shift(1).over("contract_line_id", order_by="place").alias(f"before.{name}") for name in TERM_FIELDS
+        before(pl.col(name), "contract_line_id").alias(f"before.{name}") for name in TERM_FIELDS
     )
     alone = steps.filter(~changed).with_columns(
         pl.lit(None, dtype=steps.schema[name]).alias(f"before.{name}") for name in TERM_FIELDS

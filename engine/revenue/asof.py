@@ -7,6 +7,8 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.runs import running as running_sum
+
 # From so many rows a point on, a history is first cut to what the points ask for.
 _MUCH: Final = 4
 
@@ -30,7 +32,7 @@ def running(points: pl.DataFrame, flows: pl.DataFrame, *, by: Sequence[str], on:
     if points.is_empty() or asked.is_empty():
         return points.with_columns(pl.lit(0).cast(flows.schema[name]).alias(name) for name in columns)
     daily = asked.filter(pl.col(on).is_not_null()).group_by(*by, on).agg(pl.col(columns).sum()).sort(*by, on)
-    summed = daily.with_columns(pl.col(columns).cum_sum().over(list(by)))
+    summed = daily.with_columns(running_sum(pl.col(name), *by).alias(name) for name in columns)
     found = _joined(points, summed, by, on)
     return found.with_columns(pl.col(name).fill_null(pl.lit(0)).cast(flows.schema[name]) for name in columns)
 

@@ -11,6 +11,7 @@ from engine.revenue.bands import band_of
 from engine.revenue.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.months import within_months
 from engine.revenue.rounding import round_share
+from engine.revenue.runs import before
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 FINE: Final = pl.Decimal(38, 16)
@@ -223,7 +224,8 @@ def _rest(rest: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     whole = (pl.col("until") - begin).dt.total_days() + 1
     so_far = round_share(pl.col("rest"), (until - begin).dt.total_days() + 1, whole, pl.col("minor_digits"))
     key = ["contract_id", "obligation_id"]
+    # The months of a promise stand together, in their order.
     steps = months.with_columns(so_far.alias("so_far"), until.alias("day"))
-    amount = pl.col("so_far") - pl.col("so_far").shift(1).over(key, order_by="month").fill_null(_ZERO)
+    amount = pl.col("so_far") - before(pl.col("so_far"), *key).fill_null(_ZERO)
     names = ["contract_id", "day", "amount", "currency", "bands", "fiscal_year_start"]
     return pl.concat([single.select(names), steps.with_columns(amount.alias("amount")).select(names)])

@@ -13,7 +13,7 @@ from engine.revenue.currency import Translated
 from engine.revenue.frames import MONEY, TEXT, TEXTS, Books, shaped
 from engine.revenue.notice import within_notice
 from engine.revenue.rounding import WIDE, money, round_quotient, units, units_per_minor, wide
-from engine.revenue.runs import begins
+from engine.revenue.runs import before, begins, running
 
 _BALANCES: Final = (
     "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability", "return_asset", "customer_payment_asset",
@@ -125,9 +125,9 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
     pooled = books.performance.lazy().with_columns(key.alias("key")).filter(in_pool).group_by("key").agg(
         pl.col("contract_id", "posting_date").first(), pl.col("amount").sum()
     ).select("contract_id", pl.col("posting_date").alias("date"), "amount")  # fmt: skip
-    before = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
-    daily = pl.concat([pooled, before]).sort("contract_id", "date")
-    earned = daily.select("contract_id", "date", pl.col("amount").cum_sum().over("contract_id").alias("pool_earned")).collect()
+    already = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
+    daily = pl.concat([pooled, already]).sort("contract_id", "date")
+    earned = daily.select("contract_id", "date", running(pl.col("amount"), "contract_id").alias("pool_earned")).collect()
     found = rows
     for table in (price, earned):
         found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
@@ -143,7 +143,7 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
 def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.DataFrame:
     """Add cost of revenue and gross margin: cost to date, less what comes back, and the change of the loss provision."""
     daily = costs.group_by("contract_id", "date").agg(pl.col("cost").sum()).sort("contract_id", "date")
-    daily = daily.with_columns(pl.col("cost").cum_sum().over("contract_id").cast(MONEY).alias("cost_so_far")).drop("cost")
+    daily = daily.with_columns(running(pl.col("cost"), "contract_id").cast(MONEY).alias("cost_so_far")).drop("cost")
     found = rows.join_asof(daily, on="date", by="contract_id", check_sortedness=False)
     provisions = books.extra.get("loss_provisions")
     if provisions is None:
@@ -155,7 +155,7 @@ def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.Dat
         )
     spent = (pl.col("cost_so_far").fill_null(ZERO) - pl.col("return_asset") + pl.col("loss_provision")).cast(MONEY)
     found = found.with_columns(spent.alias("spent"))
-    cost = pl.col("spent") - pl.col("spent").shift(1).over("contract_id").fill_null(ZERO)
+    cost = pl.col("spent") - before(pl.col("spent"), "contract_id").fill_null(ZERO)
     found = found.with_columns(cost.cast(MONEY).alias("cost_of_revenue"))
     return found.with_columns((pl.col("recognized") - pl.col("cost_of_revenue")).cast(MONEY).alias("gross_margin"))
 
@@ -166,8 +166,8 @@ def costs_of_delivery(books: Books, records: Agreed) -> pl.DataFrame:
     lines = books.lines.select(keys)
     seen = records.frame("progress").drop_nulls("cost_to_date").join(lines, on="contract_line_id", how="inner")
     seen = seen.sort("contract_line_id", "as_of_date")
-    before = pl.col("cost_to_date").shift(1).over("contract_line_id").fill_null(ZERO)
-    observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), (pl.col("cost_to_date") - before).cast(MONEY).alias("cost"))
+    earlier = before(pl.col("cost_to_date"), "contract_line_id").fill_null(ZERO)
+    observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost"))
     unseen = lines.join(seen, on="contract_line_id", how="anti")
     rates = pl.col("cost_rate").alias("own_rate"), pl.col("cost_currency").alias("own_currency")
     own = records.frame("resource").select("resource_id", *rates)

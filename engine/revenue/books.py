@@ -27,7 +27,7 @@ from engine.revenue.frames import (
 from engine.revenue.measured import with_progress
 from engine.revenue.moved import moved_evidence
 from engine.revenue.recognize import recognized
-from engine.revenue.runs import joined
+from engine.revenue.runs import before, begins, counted, joined, running
 from engine.revenue.settings import Versions, accounts_frame
 from engine.revenue.shares import by_line, line_weights
 
@@ -136,18 +136,19 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
         .drop("minor_digits", "timing", "half_even", "base", "rem", "m0", "u0", "measure")
         .sort("okey", "ordinal")
     )
-    made = versions.join(_facts(core), on="okey", how="inner").join(
-        terms.drop("from_date"), on=["okey", "ordinal"], how="left", suffix=".term"
+    made = versions.join(_facts(core), on="okey", how="inner", maintain_order="left").join(
+        terms.drop("from_date"), on=["okey", "ordinal"], how="left", suffix=".term", maintain_order="left"
     )
-    last = pl.int_range(pl.len()).over("okey") == pl.len().over("okey") - 1
+    # Versions stand by obligation, in their order.
+    last = begins("okey").shift(-1, fill_value=True)
     made = made.with_columns(
         pl.when(last).then(pl.lit(as_of)).otherwise(pl.col("date")).alias("→day"),
-        (pl.int_range(pl.len()).over("okey") + 1).cast(pl.Int32).alias("version"),
+        counted("okey").cast(pl.Int32).alias("version"),
     )
     latest = terms.unique("okey", keep="last", maintain_order=True).select(
         "okey", pl.col("begins").alias("begins.l"), pl.col("ends").alias("ends.l")
     )
-    made = made.join(latest, on="okey", how="left").with_columns(
+    made = made.join(latest, on="okey", how="left", maintain_order="left").with_columns(
         pl.when(last).then(pl.col("begins.l")).otherwise(pl.col("begins")).alias("begins"),
         pl.when(last).then(pl.col("ends.l")).otherwise(pl.col("ends")).alias("ends"),
     )
@@ -303,15 +304,16 @@ def _price(core: Core, versions: pl.DataFrame) -> pl.DataFrame:
     """Return the transaction price of every contract as steps over time (`frames.PRICE`)."""
     versions = (
         versions.sort("okey", "date", "ordinal")
-        .join(core.obligations.filter(pl.col("problem").is_null()).select("okey", "contract_id", "minor_digits"), on="okey", how="inner")
+        .join(core.obligations.filter(pl.col("problem").is_null()).select("okey", "contract_id", "minor_digits"), on="okey", how="inner",
+              maintain_order="left")
     )
     names = {"price": "transaction_price", "variable": "included_variable", "stated": "stated"}
     versions = _by_contract(versions.with_columns(pl.col("stated").fill_null(0)), core, tuple(names))
     steps = versions.with_columns(
-        (pl.col(name) - pl.col(name).shift(1).over("okey", "contract_id").fill_null(0)).alias(name) for name in names
+        (pl.col(name) - before(pl.col(name), "okey", "contract_id").fill_null(0)).alias(name) for name in names
     )
     daily = steps.group_by("contract_id", "minor_digits", "date").agg(pl.col(list(names)).sum()).sort("contract_id", "date")
-    summed = daily.with_columns(pl.col(name).cum_sum().over("contract_id") for name in names)
+    summed = daily.with_columns(running(pl.col(name), "contract_id").alias(name) for name in names)
     made = summed.with_columns(
         *(units_money(pl.col(name), pl.col("minor_digits")).alias(label) for name, label in names.items()),
         units_money(pl.col("price") - pl.col("variable"), pl.col("minor_digits")).alias("fixed"),

@@ -20,7 +20,7 @@ from engine.revenue.frames import DAY, MONEY, TEXT, TEXTS, Books
 from engine.revenue.rates import translated, with_rate
 from engine.revenue.rights import POSITION, sequenced
 from engine.revenue.rounding import WIDE, minor_digits, round_share, units
-from engine.revenue.runs import begins, joined
+from engine.revenue.runs import before, begins, joined
 
 JOURNAL: Final[dict[str, pl.DataType]] = {
     "journal_id": TEXT, "batch_id": TEXT, "line": pl.Int64(), "posting_date": DAY, "period": TEXT, "legal_entity_id": TEXT,
@@ -290,10 +290,10 @@ def _with_unbilled(steps: pl.DataFrame) -> pl.DataFrame:
     )
     made = steps.sort("contract_id", "date", "order").with_columns(open_work.cast(MONEY).alias("unbilled"))
     made = made.with_columns(pl.when(pl.col("unbilled") != 0).then(part).otherwise(ZERO).cast(MONEY).alias("functional_unbilled"))
-    before = {name: pl.col(name).shift(1).over("contract_id").fill_null(ZERO) for name in ("unbilled", "functional_unbilled")}
+    earlier = {name: before(pl.col(name), "contract_id").fill_null(ZERO) for name in ("unbilled", "functional_unbilled")}
     return made.with_columns(
-        (pl.col("unbilled") - before["unbilled"]).cast(MONEY).alias("delta_unbilled"),
-        (pl.col("functional_unbilled") - before["functional_unbilled"]).cast(MONEY).alias("change_unbilled"),
+        (pl.col("unbilled") - earlier["unbilled"]).cast(MONEY).alias("delta_unbilled"),
+        (pl.col("functional_unbilled") - earlier["functional_unbilled"]).cast(MONEY).alias("change_unbilled"),
     )
 
 

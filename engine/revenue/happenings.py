@@ -10,6 +10,7 @@ import polars as pl
 from engine.revenue.exact import money_units, wide
 from engine.revenue.measured import BY_TIME
 from engine.revenue.records import Records, original_id
+from engine.revenue.runs import before, counted
 from engine.revenue.standalone import micros
 
 MOVING: Final = ("hours", "tiers", "fee")
@@ -42,7 +43,7 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
         [base.with_columns(pl.lit(value=True).alias("is_base")), later.with_columns(pl.lit(value=False).alias("is_base"))], how="diagonal"
     )
     both = both.sort(*keys, "is_base", "date", descending=[False] * 4 + [True, False], nulls_last=True)
-    steps = both.with_columns((pl.col("level") - pl.col("level").shift(1).over(keys).fill_null(0)).alias("delta")).filter(
+    steps = both.with_columns((pl.col("level") - before(pl.col("level"), *keys).fill_null(0)).alias("delta")).filter(
         ~pl.col("is_base")
     )
     # Named sources of the whole contract belong to it, whichever line they were told on.
@@ -82,7 +83,7 @@ def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame, ends: pl.DataF
     last = ends.select("group_id", "date", "place", "amendment_id", pl.lit(value=True).alias("is_end"))
     days = days.join(last, on=["group_id", "date"], how="anti")
     both = pl.concat([changes, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
-    return both.with_columns(pl.int_range(1, pl.len() + 1).over("group_id").cast(pl.Int32).alias("ordinal"))
+    return both.with_columns(counted("group_id").cast(pl.Int32).alias("ordinal"))
 
 
 def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

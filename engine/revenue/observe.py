@@ -15,6 +15,7 @@ from engine.revenue.observe_outputs import committed_use, milestones, observed_p
 from engine.revenue.observe_units import rights, tiered, units
 from engine.revenue.observed import HOURS, MONEY, OBSERVED, of_measure, physical, reestimated, summed
 from engine.revenue.records import Records
+from engine.revenue.runs import before, carried, running
 
 
 def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -71,7 +72,7 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
         *(pl.col(name).drop_nulls().last() for name in ("cost", "expected", "uninstalled", "wasted")),
         pl.col("evidence").explode().drop_nulls(),
     )
-    filled = latest.with_columns(pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("cost", "expected"))
+    filled = latest.with_columns(carried(pl.col(name), "contract_line_id").alias(name) for name in ("cost", "expected"))
     flagged = filled.with_columns(
         (pl.col("cost").is_not_null() & pl.col("expected").is_null()).cast(pl.Int128).alias("unknown"),
     )
@@ -96,7 +97,7 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
         (
             reestimated("expected")
             & (pl.col("basis") == "cost_to_cost")
-            & (pl.col("basis").shift(1).over("okey", order_by="date") == "cost_to_cost")
+            & (before(pl.col("basis"), "okey") == "cost_to_cost")
         )
         .fill_null(value=False)
         .alias("is_reestimate")
@@ -124,8 +125,8 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
         )
         .sort("contract_line_id", "date")
         .with_columns(
-            pl.col("hours").cum_sum().over("contract_line_id", order_by="date").alias("done"),
-            pl.col("value").cum_sum().over("contract_line_id", order_by="date"),
+            running(pl.col("hours"), "contract_line_id").alias("done"),
+            running(pl.col("value"), "contract_line_id").alias("value"),
         )
     )
     # Approved time is what counts where there is any; hours told in a progress report stand in for it elsewhere.

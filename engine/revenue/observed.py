@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.exact import wide
+from engine.revenue.runs import before, carried, running
 
 OBSERVED: Final[dict[str, pl.DataType]] = {
     "okey": pl.String(),
@@ -38,14 +39,12 @@ def summed(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     `rows`: okey, contract_line_id, date, `names` (Int128, null: not stated on that day), evidence.
     """
     key = "contract_line_id"
-    filled = rows.sort(key, "date").with_columns(pl.col(name).forward_fill().over(key, order_by="date") for name in names)
-    steps = filled.with_columns(
-        (pl.col(name).fill_null(0) - pl.col(name).shift(1).over(key, order_by="date").fill_null(0)).alias(name) for name in names
-    )
+    filled = rows.sort(key, "date").with_columns(carried(pl.col(name), key).alias(name) for name in names)
+    steps = filled.with_columns((pl.col(name).fill_null(0) - before(pl.col(name), key).fill_null(0)).alias(name) for name in names)
     daily = steps.group_by("okey", "date").agg(
         *(pl.col(name).sum() for name in names), pl.col("evidence").explode().drop_nulls().unique().sort()
     )
-    return daily.sort("okey", "date").with_columns(pl.col(name).cum_sum().over("okey", order_by="date") for name in names)
+    return daily.sort("okey", "date").with_columns(running(pl.col(name), "okey").alias(name) for name in names)
 
 
 def delivered(rows: pl.DataFrame, basis: str, *, is_reestimate: pl.Expr | None = None) -> pl.DataFrame:
@@ -61,8 +60,8 @@ def delivered(rows: pl.DataFrame, basis: str, *, is_reestimate: pl.Expr | None =
 
 def reestimated(total: str) -> pl.Expr:
     """Tell whether the total changed against the obligation's observation before."""
-    before = pl.col(total).shift(1).over("okey", order_by="date")
-    return ((pl.col(total) != before) & (before > 0)).fill_null(value=False)
+    earlier = before(pl.col(total), "okey")
+    return ((pl.col(total) != earlier) & (earlier > 0)).fill_null(value=False)
 
 
 def of_measure(lines: pl.DataFrame, measure: str) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.asof import latest
 from engine.revenue.rounding import round_share
-from engine.revenue.runs import begins
+from engine.revenue.runs import before, begins, running
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 _ZERO: Final = pl.lit(0, dtype=MONEY)
@@ -104,9 +104,9 @@ def waterfall(closing: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) 
     ahead = by_month.filter(pl.col("is_planned") & (pl.col("amount") > 0)).join(
         closing.filter(pl.col("contract_liability") > 0).select("contract_id", "contract_liability"), on="contract_id", how="inner"
     )
-    used = pl.min_horizontal(pl.col("amount").cum_sum().over("contract_id", order_by="band_start"), "contract_liability")
-    ahead = ahead.with_columns(used.alias("used")).with_columns(
-        (pl.col("used") - pl.col("used").shift(1).over("contract_id", order_by="band_start").fill_null(_ZERO)).alias("amount"),
+    used = pl.min_horizontal(running(pl.col("amount"), "contract_id"), "contract_liability")
+    ahead = ahead.sort("contract_id", "band_start").with_columns(used.alias("used")).with_columns(
+        (pl.col("used") - before(pl.col("used"), "contract_id").fill_null(_ZERO)).alias("amount"),
         pl.lit("deferred").alias("dimension_value"),
     )
     reached = ahead.group_by("contract_id").agg(pl.col("used").max())

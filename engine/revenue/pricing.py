@@ -9,6 +9,7 @@ import polars as pl
 from engine.revenue.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.exact import GUARD, money_units, part_units, wide
 from engine.revenue.records import Records
+from engine.revenue.runs import before
 
 OUTSIDE: Final = ("as_invoiced", "usage")
 """Ways of pricing that leave a line outside the pool: its revenue is what the customer owes for work or use."""
@@ -144,7 +145,10 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     fixed = money_units((amount.cast(pl.Decimal(38, 6)) - penalty.cast(pl.Decimal(38, 6))), digits)
     # A promise signed without a price, beside others with one, is priced when a change states it.
     open_price = (pl.col("pricing") == "package") & (pl.col("place") > 0)
-    open_price = open_price & ((pl.col("added_place") > 0) | (pl.col("pricing") == "fixed").any().over("contract_id"))
+    has_fixed = pl.col("contract_id").is_in(made.filter(pl.col("pricing") == "fixed")["contract_id"].unique().implode())
+    # Mostly nothing is priced so: then nobody asks.
+    if (made["pricing"] == "package").any():
+        open_price = open_price & ((pl.col("added_place") > 0) | has_fixed)
     made = made.with_columns(pl.when((pl.col("pricing") == "fixed") | open_price).then(fixed).alias("pooled"))
     made = _periodic(made)
     made = _percent_of(made)
@@ -154,13 +158,9 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.col("pooled"))
     )
     made = made.with_columns(pl.col("pooled").alias("gross"), kept.alias("pooled"))
-    keys = ["contract_line_id"]
     made = made.sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
     return made.with_columns(
-        pl.when(pl.col("action") == "add")
-        .then(None)
-        .otherwise(pl.col(name).shift(1).over(keys, order_by="place"))
-        .alias(f"before.{name}")
+        pl.when(pl.col("action") == "add").then(None).otherwise(before(pl.col(name), "contract_line_id")).alias(f"before.{name}")
         for name in ("pooled", "gross")
     )
 

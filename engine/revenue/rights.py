@@ -20,7 +20,7 @@ import polars as pl
 from engine.revenue.claims import ZERO, Claims
 from engine.revenue.frames import Books
 from engine.revenue.rounding import MONEY, round_share, units
-from engine.revenue.runs import begins, joined
+from engine.revenue.runs import before, begins, carried, joined, running
 
 STEP: Final = ("contract_id", "date", "seq")
 
@@ -49,7 +49,7 @@ def positions(books: Books, claims: Claims, moves: pl.DataFrame, as_of: dt.date)
     whole = pl.concat([_flow_columns(frame, present) for frame in flows]).filter(pl.col("date") <= as_of)
     whole = whole.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
     steps = whole.group_by(STEP).agg(pl.col(present).sum()).sort(STEP)
-    steps = steps.with_columns(pl.col(present).cum_sum().over("contract_id").cast(MONEY))
+    steps = steps.with_columns(running(pl.col(name), "contract_id").cast(MONEY).alias(name) for name in present)
     steps = steps.select(*STEP, *(name if name in present else ZERO.alias(name) for name in FLOWS))
     return _netted(_with_position(_with_terms(steps, books, claims)), books.contracts)
 
@@ -124,7 +124,7 @@ def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
 
 def _step_of(name: str, keys: list[str]) -> pl.Expr:
     """Return what a cumulative column gained since the row before."""
-    return (pl.col(name) - pl.col(name).shift(1).over(keys).fill_null(ZERO)).cast(MONEY).alias(name)
+    return (pl.col(name) - before(pl.col(name), *keys).fill_null(ZERO)).cast(MONEY).alias(name)
 
 
 def _unnamed(claims: Claims) -> pl.DataFrame:
@@ -232,11 +232,11 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
         (pl.col("earned_gross") + pl.col("reduction") - pl.col("borne") + interest).cast(MONEY).alias("earned"),
         (pl.col("earned_as_invoiced") + pl.col("borne")).cast(MONEY).alias("earned_as_invoiced"),
     )
-    before = _with_rights(steps.with_columns(ZERO.alias("advance")))
-    is_unnamed = pl.col("unnamed_cash") != pl.col("unnamed_cash").shift(1).over("contract_id").fill_null(ZERO)
+    alone = _with_rights(steps.with_columns(ZERO.alias("advance")))
+    is_unnamed = pl.col("unnamed_cash") != before(pl.col("unnamed_cash"), "contract_id").fill_null(ZERO)
     over = pl.when(is_unnamed).then(pl.col("unnamed_cash") - pl.col("open") - _open_tax())
-    advance = pl.max_horizontal(over.forward_fill().over("contract_id").fill_null(ZERO), ZERO)
-    ever = before.with_columns(advance.cast(MONEY).alias("advance")).with_columns(pl.col("advance").cum_max().over("contract_id"))
+    advance = pl.max_horizontal(carried(over, "contract_id").fill_null(ZERO), ZERO)
+    ever = alone.with_columns(advance.cast(MONEY).alias("advance")).with_columns(pl.col("advance").cum_max().over("contract_id"))
     # What plans and invoices do not charge is what a free advance can be for.
     elsewhere = pl.max_horizontal(pl.col("promised") - pl.col("planned") - pl.col("free_billed"), ZERO)
     apart = pl.max_horizontal(pl.min_horizontal("advance", elsewhere, "unnamed_cash"), ZERO)
