@@ -61,9 +61,12 @@ class Block:
 def blocks(contracts: pl.DataFrame, ids: pl.Series, rows: int) -> list[Block]:
     """Return all contracts in blocks, in the order of their ids; contracts that are combined stay together.
 
-    `ids`: the contract of each row of what makes the blocks large, sorted; so many `rows` make a block.
+    `ids`: the contract of each row of what makes the blocks large, sorted; at most about so many `rows` make a block.
     """
-    begun = ids.gather_every(rows)[1:].unique()
+    # As many blocks for each of those who work on them: nobody waits for the last one.
+    turns = -(-len(ids) // (rows * _AT_ONCE))
+    each = -(-len(ids) // (turns * _AT_ONCE)) if len(ids) > rows else max(len(ids), 1)
+    begun = ids.gather_every(each)[1:].unique()
     spans = contracts.group_by("group_id").agg(pl.col("contract_id").min().alias("from"), pl.col("contract_id").max().alias("to"))
     torn = begun.to_frame("at").join_where(spans, pl.col("at") > pl.col("from"), pl.col("at") <= pl.col("to"))
     cuts: list[str] = begun.filter(~begun.is_in(torn["at"].implode())).sort().to_list()
@@ -76,6 +79,12 @@ def in_blocks(found: Sequence[Block], make: Callable[[Block], Made]) -> list[Mad
         return [make(found[0])]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(make, found))
+
+
+def together(*makers: Callable[[], pl.DataFrame]) -> list[pl.DataFrame]:
+    """Return what each maker gives, in their order; so many work at a time as blocks do."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda make: make(), makers))
 
 
 def each_block(books: Books, make: Callable[[Block], Made]) -> list[Made]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Final
 
 import polars as pl
 
 from engine.revenue.ahead import as_agreed
-from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks
+from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks, together
 from engine.revenue.core import Core
 from engine.revenue.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, wide
 from engine.revenue.frames import (
@@ -51,18 +52,24 @@ _TREATMENTS: Final = {
 
 def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.date) -> Books:
     """Return the frames of the core in their public columns; `posted` is performance as it was posted (`late.composed`)."""
-    versions_told = as_agreed(pl.concat(core.evolved.versions), core.ahead)
-    obligations = _obligations(core, versions_told, as_of)
+    told = as_agreed(pl.concat(core.evolved.versions), core.ahead)
     kept = [name for name in core.contracts.columns if name not in CONTRACTS]
     modifications = _modifications(core)
+    obligations, price, moved, lines, observations = together(
+        partial(_obligations, core, told, as_of),
+        partial(_price, core, told),
+        partial(moved_evidence, core, modifications),
+        partial(_lines, core),
+        partial(_observations, core),
+    )
     return Books(
         contracts=shaped(core.contracts, CONTRACTS, keep=kept),
-        lines=_lines(core),
+        lines=lines,
         obligations=obligations,
         performance=posted,
-        price=_price(core, versions_told),
+        price=price,
         periods=shaped(core.periods, PERIODS),
-        observations=_observations(core),
+        observations=observations,
         modifications=modifications,
         accounts=accounts_frame(core.contracts, versions),
         extra={
@@ -71,7 +78,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "conceded": core.conceded,
             "lowered": core.lowered,
             "opened": _opened(core),
-            "moved": moved_evidence(core, modifications),
+            "moved": moved,
         },
     )
 

@@ -11,6 +11,7 @@ from engine.canonical.kinds import Kind, polars_dtype
 from engine.canonical.schema import empty_frame
 from engine.revenue.adopted import earned
 from engine.revenue.backlog import remaining_obligations
+from engine.revenue.exact import wide
 from engine.revenue.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
 from engine.revenue.frames import Books
 from engine.revenue.notice import with_opened
@@ -42,6 +43,9 @@ _RULES: Final = {
 # Twelve months, or the operating cycle where it is longer, from the balance sheet date.
 _CYCLE: Final = "12mo"
 
+# No calendar reaches so many days before or after 1970.
+_EARLIER: Final = 4_000_000
+
 
 def disclosures(
     books: Books, balances: pl.DataFrame, costs: pl.DataFrame, amortization: pl.DataFrame, golden: Mapping[str, pl.DataFrame],
@@ -71,8 +75,20 @@ def disclosures(
     ]
     rule = pl.col("disclosure").replace_strict(_RULES, return_dtype=pl.String)
     rows = pl.concat([_shaped(part) for part in parts]).with_columns(rule.alias("rule"))
-    order = ["disclosure", "contract_id", "dimension", "dimension_value", "band_start", "exempted_by"]
-    return to_unit(rows, contracts).select(list(DISCLOSURES)).sort(order, nulls_last=True)
+    return to_unit(rows, contracts).select(list(DISCLOSURES)).sort(_order(rows), maintain_order=True)
+
+
+def _order(rows: pl.DataFrame) -> pl.Expr:
+    """Return one whole number for each place in the order of the output, quicker to sort by than six texts; what is null is last."""
+    order, code = ("disclosure", "contract_id", "dimension", "dimension_value", "band_start", "exempted_by"), wide(0)
+    for name in order:
+        if rows.schema[name] == pl.Date:
+            place, many = pl.col(name).to_physical() + _EARLIER, 2 * _EARLIER
+        else:
+            values = rows[name].drop_nulls().unique().sort()
+            place, many = pl.col(name).cast(pl.Enum(values)).to_physical(), len(values)
+        code = code * (many + 1) + place.cast(pl.Int128).fill_null(many)
+    return code
 
 
 def joined(blocks: Sequence[pl.DataFrame]) -> pl.DataFrame:

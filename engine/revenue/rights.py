@@ -68,16 +68,24 @@ def sequenced(cash: pl.DataFrame) -> pl.DataFrame:
 def _performance(books: Books) -> pl.DataFrame:
     is_as_invoiced = pl.col("timing") == "as_invoiced"
     gross = pl.coalesce("gross_amount", "amount")
-    flows = books.performance.lazy().select(
-        "contract_id", "is_planned", pl.col("posting_date").alias("date"), pl.lit(0).alias("seq"),
-        pl.when(is_as_invoiced).then(ZERO).otherwise(gross).alias("earned_gross"),
-        pl.when(is_as_invoiced).then(gross).otherwise(ZERO).alias("earned_as_invoiced"),
-        pl.col("amount").alias("recognized"), (gross - pl.col("amount")).alias("payable"),
+    about = books.performance.select(is_as_invoiced.any().alias("as_invoiced"), (gross != pl.col("amount")).any().alias("passed_on"))
+    has_work, passes_on = about.row(0)
+    flows = {"recognized": pl.col("amount")}
+    # Mostly no work is as invoiced and no agent passes anything on: then what is earned is what is recognized.
+    if has_work or passes_on:
+        flows |= {
+            "earned_gross": pl.when(is_as_invoiced).then(ZERO).otherwise(gross),
+            "earned_as_invoiced": pl.when(is_as_invoiced).then(gross).otherwise(ZERO),
+            "payable": gross - pl.col("amount"),
+        }
+    done = books.performance.lazy().select(
+        "contract_id", "is_planned", pl.col("posting_date").alias("date"), *(flow.alias(name) for name, flow in flows.items()),
         # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
         (begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()).alias("key"),
     )  # fmt: skip
-    once, sums = ("contract_id", "date", "seq"), ("earned_gross", "earned_as_invoiced", "recognized", "payable")
-    return flows.filter(~pl.col("is_planned")).group_by("key").agg(pl.col(once).first(), pl.col(sums).sum()).drop("key").collect()
+    summed = done.filter(~pl.col("is_planned")).group_by("key").agg(pl.col("contract_id", "date").first(), pl.col(list(flows)).sum())
+    found = summed.drop("key").with_columns(pl.lit(0).alias("seq"))
+    return (found if len(flows) > 1 else found.with_columns(pl.col("recognized").alias("earned_gross"))).collect()
 
 
 def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:

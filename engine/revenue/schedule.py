@@ -53,20 +53,26 @@ def revenue_schedule(performance: pl.DataFrame, moved: pl.DataFrame) -> pl.DataF
     basis = pl.when(pl.col("nature").is_in(["modification", "estimate_change"])).then(pl.lit("catch_up")).otherwise(pl.col("basis"))
     atoms = performance.with_columns(basis.alias("basis"))
     atoms = atoms.with_columns(_code(atoms).alias("→key"))
-    # Mostly a row is one atom: only the others take what their atoms sum to.
-    summed = _summed(_told(atoms.lazy().filter(pl.col("→key").is_duplicated())).collect())
-    rows = _told(atoms.lazy().filter(pl.col("→key").is_first_distinct())).join(
-        summed.lazy(), on="→key", how="left", maintain_order="left", suffix=".sum"
-    )
-    is_sum = pl.col("recognized_amount.sum").is_not_null()
-    taken = [pl.when(is_sum).then(pl.col(f"{name}.sum")).otherwise(pl.col(name)).alias(name) for name in summed.columns if name != "→key"]
-    made = with_moved(rows.with_columns(taken).select("→key", *SCHEDULE).collect(), moved, "relates_to_period")
     # The atoms stand by their days; where the names of periods stand in the order of time so does the schedule.
-    return (made if made["→key"].is_sorted() else made.sort("→key")).drop("→key")
+    atoms = atoms if atoms["→key"].is_sorted() else atoms.sort("→key", maintain_order=True)
+    first = begins("→key")
+    several = ~first | ~first.shift(-1, fill_value=True)
+    # Mostly a row is one atom: only the others take what their atoms sum to.
+    summed = _summed(_told(atoms.lazy().filter(several)).collect())
+    if summed.is_empty():
+        return with_moved(_told(atoms.lazy()).select(*SCHEDULE).collect(), moved, "relates_to_period")
+    marked = _told(atoms.lazy().with_columns(several.alias("→several")).filter(first), "→several")
+    place = pl.when("→several").then(pl.col("→several").cum_sum() - 1).alias("→place")
+    names = [name for name in summed.columns if name != "→key"]
+    taken = (
+        pl.when("→several").then(pl.lit(summed[name]).gather(pl.col("→place"))).otherwise(pl.col(name)).alias(name) for name in names
+    )
+    made = marked.with_columns(place).with_columns(taken).select(*SCHEDULE).collect()
+    return with_moved(made, moved, "relates_to_period")
 
 
-def _told(atoms: pl.LazyFrame) -> pl.LazyFrame:
-    """Return atoms in the columns of the schedule, what is recognized apart from what is planned."""
+def _told(atoms: pl.LazyFrame, *more: str) -> pl.LazyFrame:
+    """Return atoms in the columns of the schedule, what is recognized apart from what is planned, and further columns."""
     is_planned, none = pl.col("is_planned"), pl.lit(0, dtype=MONEY)
     return atoms.select(
         "→key",
@@ -78,6 +84,7 @@ def _told(atoms: pl.LazyFrame) -> pl.LazyFrame:
         pl.when(~is_planned).then(pl.col("progress")).alias("progress"),
         "is_planned",
         *("currency", "rule", "evidence"),
+        *more,
     )
 
 
