@@ -37,7 +37,9 @@ def share_minor(
     is left goes to the row the policy names (`owner`: largest, first, last, named(<key>)), ties to the
     lowest `name`. A pool without weights gives everything to its owner. `base` and `pool` are in units.
     """
-    key = [pool_key]
+    # A number for each pool is quicker to group by than its text.
+    rows = rows.with_columns(pl.col(pool_key).cast(pl.Categorical).to_physical().alias("→pool"))
+    key = "→pool"
     whole = pl.col(weight).sum().over(key)
     staged = rows.lazy().with_columns(whole.alias("→whole"), pl.col(base).sum().over(key).alias("→bases"))
     weighs = pl.col("→whole") > 0
@@ -56,10 +58,7 @@ def share_minor(
     made = staged.with_columns(total.alias("→total")).drop("→whole", "→bases").collect()
     score = pl.when(pl.col(owner) == "largest").then(pl.col("shared").abs()).when(is_named).then(wide(1)).otherwise(wide(0))
     made = made.with_columns(score.alias("→score")).with_columns(
-        pl.when(pl.col(owner) == "last")
-        .then(pl.col(name).rank("ordinal", descending=True).over(key))
-        .otherwise(pl.col(name).rank("ordinal").over(key))
-        .alias("→place"),
+        (pl.col(name).rank("ordinal").over(key).cast(pl.Int64) * pl.when(pl.col(owner) == "last").then(-1).otherwise(1)).alias("→place"),
         (pl.col("→total") - pl.col("shared").sum().over(key)).alias("→rest"),
     )
     best = pl.col("→score").max().over(key)
@@ -67,7 +66,7 @@ def share_minor(
     is_owner = first == first.min().over(key)
     return made.with_columns(
         (pl.col("shared") + pl.when(is_owner.fill_null(value=False)).then(pl.col("→rest")).otherwise(wide(0))).alias("shared")
-    ).drop("→total", "→score", "→place", "→rest")
+    ).drop("→pool", "→total", "→score", "→place", "→rest")
 
 
 def inception(

@@ -52,7 +52,7 @@ def with_moved(rows: pl.DataFrame, moved: pl.DataFrame, period: str) -> pl.DataF
     is_moved = heads.join(known, on=names, how="left", maintain_order="left")["known"].fill_null(value=False)[run]
     asked = rows.select(*names, period, "evidence").with_row_index("row").filter(is_moved)
     found = asked.join(moved.rename({"period": period}), on=[*names, period], how="inner")
-    both = pl.concat_list(pl.coalesce("evidence", pl.lit([], dtype=TEXTS)), "moved").list.drop_nulls().list.unique().list.sort()
+    both = pl.coalesce("evidence", pl.lit([], dtype=TEXTS)).list.set_union("moved").list.drop_nulls().list.sort()
     found = found.select("row", both.list.head(MOST).alias("moved"))
     numbered = rows.with_row_index("row").join(found, on="row", how="left", maintain_order="left", validate="1:1")
     return numbered.with_columns(pl.coalesce("moved", "evidence").alias("evidence")).drop("row", "moved")

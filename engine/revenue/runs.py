@@ -19,11 +19,6 @@ def before(value: pl.Expr, *names: str) -> pl.Expr:
     return pl.when(~begins(*names)).then(value.shift(1))
 
 
-def after(value: pl.Expr, *names: str) -> pl.Expr:
-    """Return the value of the next row of the same run, null in its last row."""
-    return pl.when(~begins(*names).shift(-1, fill_value=True)).then(value.shift(-1))
-
-
 def running(value: pl.Expr, *names: str) -> pl.Expr:
     """Return the sum of the run's values through the row; a missing value adds nothing.
 
@@ -49,11 +44,6 @@ def counted(*names: str) -> pl.Expr:
     """Return the place of the row in its run, from 1."""
     row = pl.int_range(pl.len(), dtype=pl.Int64)
     return row - pl.when(begins(*names)).then(row).forward_fill() + 1
-
-
-def run_number(*names: str) -> pl.Expr:
-    """Return the number of the row's run, ascending: a key that is quicker to group by than texts."""
-    return begins(*names).cum_sum().set_sorted()
 
 
 def joined(rows: pl.DataFrame, table: pl.DataFrame, key: str) -> pl.DataFrame:
