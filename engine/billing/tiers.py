@@ -25,9 +25,11 @@ def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> p
         return frame.with_columns(pl.lit(None, dtype=MONEY).alias("→tiered"))
     tiers = known.lazy()
     counted = pl.col("billable").fill_null(value=False) & (pl.col("status") == "approved")
-    own = frame.join(tiers.select("contract_line_id").unique(), on="contract_line_id", how="semi").filter(counted).select(
+    # As a condition on the entry itself it is met before anything is joined to the others.
+    is_tiered = pl.col("contract_line_id").is_in(known["contract_line_id"].unique().implode())
+    own = frame.filter(is_tiered & counted).select(
         "time_entry_id", "contract_line_id", "work_date", pl.col("item.quantity").alias("→hours")
-    )  # fmt: skip
+    )
     upto = pl.col("→hours").cum_sum().over("contract_line_id", order_by=["work_date", "time_entry_id"])
     whole = pl.col("→hours").sum().over("contract_line_id")
     ranged = own.with_columns(upto.alias("→upto"), whole.alias("→whole")).join(tiers, on="contract_line_id", how="inner")
