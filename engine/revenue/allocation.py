@@ -69,6 +69,28 @@ def share_minor(
     ).drop("→pool", "→total", "→score", "→place", "→rest")
 
 
+def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines of contracts as signed, with `is_discount`: less than nothing, and no promise of its own."""
+    signed = (
+        lines.filter(pl.col("added_place") == 0)
+        .drop("pooled", "gross", strict=False)
+        .join(terms.filter(pl.col("place") == 0).select("contract_line_id", "pooled", "gross"), on="contract_line_id", how="left")
+    )
+    is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0)
+    return signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"))
+
+
+def without_discounts(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return lines without the obligation of those that are only a discount: what is told of them is told of the contract."""
+    signed = _signed(lines, terms)
+    if not signed["is_discount"].any():
+        return lines
+    promised = signed.filter(~pl.col("is_discount"))["okey"].unique()
+    only = signed.filter("is_discount")["okey"].unique()
+    alone = pl.col("okey").is_in(only.implode()) & ~pl.col("okey").is_in(promised.implode()) & (pl.col("added_place") == 0)
+    return lines.with_columns(pl.when(~alone).then(pl.col("okey")).alias("okey"))
+
+
 def inception(
     lines: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame, initial: pl.DataFrame, financed: pl.DataFrame
 ) -> Allocated:
@@ -80,17 +102,16 @@ def inception(
     Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
     rem, w_rem, variable, stated, cut (what rounding took off its share), is_pooled, problem (null, or why the contract is held).
     """
-    signed = (
-        lines.filter(pl.col("added_place") == 0)
-        .drop("pooled", "gross", strict=False)
-        .join(terms.filter(pl.col("place") == 0).select("contract_line_id", "pooled", "gross"), on="contract_line_id", how="left")
-    )
-    is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0)
+    signed = _signed(lines, terms)
     # What is passed on at its own price needs no standalone price and takes no part in a discount.
     is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
     is_apart = is_apart & (pl.len().over("group_id") > 1)
-    is_pooled = pl.col("pricing").is_in(list(POOLED)) & ~is_apart.fill_null(value=False)
-    signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"), is_pooled.alias("is_pooled"))
+    # What is paid in kind at its value of inception is part of that price, measured at receipt it has a price of its own.
+    measured = contracts.select("contract_id", (pl.col("setting.noncash.measured_at") != "receipt").alias("→fixed_in_kind"))
+    signed = signed.join(measured, on="contract_id", how="left", maintain_order="left")
+    in_kind = (pl.col("pricing") == "noncash") & pl.col("→fixed_in_kind").fill_null(value=True)
+    is_pooled = (pl.col("pricing").is_in(list(POOLED)) | in_kind) & ~is_apart.fill_null(value=False)
+    signed = signed.with_columns(is_pooled.alias("is_pooled"))
     pools = _with_interest(_pools(signed, contracts), financed, contracts)
     rows = (
         signed.filter(~pl.col("is_discount"))
@@ -191,7 +212,10 @@ def _pools(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     by_contract = (
         signed.filter(pl.col("is_pooled") | pl.col("is_discount"))
         .group_by("group_id", "contract_id")
-        .agg(pl.col("pooled").sum().alias("lines"), pl.col("pooled").is_not_null().any().alias("has_lines"))
+        .agg(
+            pl.col("pooled").sum().alias("lines"),
+            (pl.col("pooled").is_not_null().any() | (pl.col("pricing") == "noncash").all()).alias("has_lines"),
+        )
     )
     worth = contracts.select("contract_id", "minor_digits", "total_value")
     made = by_contract.join(worth, on="contract_id", how="left").with_columns(

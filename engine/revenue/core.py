@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.ahead import AHEAD, counted_at_once, waiting
-from engine.revenue.allocation import POOLED, inception
+from engine.revenue.allocation import POOLED, inception, without_discounts
 from engine.revenue.amendments import amended_lines, counted_amendments, line_terms
 from engine.revenue.changes import classified, distinctness_findings
 from engine.revenue.concessions import expected_totals, levels_of_work, lowered, with_concessions
@@ -29,6 +29,7 @@ from engine.revenue.happenings import (
     shared_levels,
     split_changes,
     split_observations,
+    spread_discounts,
     starting_levels,
     terminations,
 )
@@ -126,7 +127,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         levels,
     )
     levels = discounted(levels, financing.prices)
-    start, later = level_steps(levels, lines, contracts)
+    start, later = level_steps(levels, without_discounts(lines, terms), contracts)
     later = later.join(opened, on="group_id", how="left", maintain_order="left").filter(
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     )
@@ -138,7 +139,8 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     measures = Measures(observed, fiscal_periods(periods))
     states = with_openings(_states(allocated.obligations, lines, contracts), openings, lines, measures)
     added = _added(changes, splits, lines, start, records, states)
-    touched = pl.concat([change_rows(changes, kept_terms, lines, states), ended_obligations(ends, states, added)], how="diagonal")
+    touched = change_rows(spread_discounts(changes, states), kept_terms, lines, states)
+    touched = pl.concat([touched, ended_obligations(ends, states, added)], how="diagonal")
     happenings = Happenings(events, deltas_of(later, events), touched, added)
     evolved = evolve(states.drop("opened_on", "opened"), happenings, measures)
     about = _about(states, added, contracts)

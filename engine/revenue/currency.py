@@ -205,7 +205,13 @@ def _atoms(done: pl.DataFrame, rows: pl.DataFrame, contracts: pl.DataFrame) -> p
     atoms = atoms.with_columns(out.alias("used_value"))
     columns = []
     for name, target in (("amount", "functional_amount"), ("gross", "functional_gross")):
-        drawn_value = round_share(pl.col("used_value"), units(pl.col(name)), units(pl.col("day_gross")), pl.col("functional_digits"))
+        # Rounded on the sum of the day, so that its parts take out no more and no less than the layers held.
+        through = pl.col(name).cum_sum().over("contract_id", "posting_date")
+        reached, before = (
+            round_share(pl.col("used_value"), units(upto), units(pl.col("day_gross")), pl.col("functional_digits"))
+            for upto in (through, through - pl.col(name))
+        )
+        drawn_value = reached - before
         drawn_part = round_share(pl.col("used"), units(pl.col(name)), units(pl.col("day_gross")), pl.lit(6))
         rest = translated(pl.col(name) - drawn_part, "own_rate", pl.col("functional_digits"))
         straight = translated(pl.col(name), "own_rate", pl.col("functional_digits"))

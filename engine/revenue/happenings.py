@@ -7,7 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.exact import money_units, wide
+from engine.revenue.allocation import share_minor
+from engine.revenue.exact import GUARD, money_units, wide
 from engine.revenue.measured import BY_TIME
 from engine.revenue.records import Records, original_id
 from engine.revenue.runs import before, counted
@@ -125,6 +126,36 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
         pl.when(left.is_not_null().any()).then(left.sum()).alias("ssp_left"),
     )
     return made.join(_terms_at(made.select("okey", "place"), terms, lines), on=["okey", "place"], how="left")
+
+
+def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
+    """Put a change of a discount as signed on the promises that bear it, in the proportions of the signature (606-10-32-43)."""
+    signed = changes.filter((pl.col("action") != "add") & ~pl.col("okey").is_in(states["okey"].implode()))
+    added = changes.filter(pl.col("action") == "add")["okey"].unique()
+    signed = signed.filter(~pl.col("okey").is_in(added.implode()) & (pl.col("price_change") != 0))
+    if not signed.height:
+        return changes
+    bearers = states.filter("is_pooled").select("group_id", "okey", "obligation_id", pl.col("w_rem").alias("→w"), "owner", "half_even")
+    shares = signed.select("group_id", "place", "amendment_line_id", "price_change").join(bearers, on="group_id", how="inner")
+    shares = share_minor(
+        shares.with_columns(wide(0).alias("none")),
+        pool_key="amendment_line_id",
+        pool="price_change",
+        base="none",
+        weight="→w",
+        owner="owner",
+        name="obligation_id",
+    )
+    borne = signed.drop("okey", "obligation_id", "price_change").join(
+        shares.select("amendment_line_id", "okey", "obligation_id", (pl.col("shared") * GUARD).alias("price_change")),
+        on="amendment_line_id",
+        how="inner",
+    )
+    # A discount has no standalone price, before or after.
+    unpriced = ("ssp_change", "remaining_standalone_selling_price")
+    borne = borne.with_columns(pl.lit(None, dtype=changes.schema[name]).alias(name) for name in unpriced)
+    rest = changes.join(signed.select("amendment_line_id"), on="amendment_line_id", how="anti")
+    return pl.concat([rest, borne.select(changes.columns)])
 
 
 def _past(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:

@@ -1,7 +1,8 @@
 """Segments: what is earned between two events of an obligation, as one exact formula.
 
 Cumulative revenue on a day = base + at cost + (remaining − at cost) × (done − done at its start) ÷ (all − done at its start).
-A catch-up keeps the start and changes what remains; a prospective change starts anew from what was earned.
+A catch-up keeps the start and changes what remains; a prospective change starts anew from what was earned. Work that a
+later report takes back below that start goes back as it was earned: of what the start stood for, its share.
 """
 
 from __future__ import annotations
@@ -35,11 +36,20 @@ def with_revenue(
 ) -> pl.DataFrame:
     """Add cumulative revenue from the columns of a segment (and half_even) and a measure: in whole minor units, in units, or both."""
     numerator, denominator = segment_part(m, mt)
+    base, rest = pl.col("base") + pl.col("→cost"), pl.col("rem") - pl.col("→cost")
+    # Time never runs back: a term moved to later has not begun, and keeps what was earned before.
+    timed = pl.col("measure") == "time_elapsed" if "measure" in rows.columns else pl.lit(value=False)
+    below = ((pl.col(m) < pl.col("m0")) & ~timed).fill_null(value=False)
+    if rows.select(below.any()).item():
+        stood = pl.col("base") + pl.when(pl.col(mt) <= pl.col("m0")).then(pl.col("rem")).otherwise(wide(0))
+        base, rest = pl.when(below).then(pl.col("→cost")).otherwise(base), pl.when(below).then(stood).otherwise(rest)
+        numerator = pl.when(below).then(pl.max_horizontal(pl.col(m), wide(0))).otherwise(numerator)
+        denominator = pl.when(below).then(pl.col("m0")).otherwise(denominator)
     staged = rows.lazy().with_columns(at_cost(u).alias("→cost"), numerator.alias("→part"), denominator.alias("→whole"))
     made = with_cumulative(
         staged,
-        base=pl.col("base") + pl.col("→cost"),
-        amount=pl.col("rem") - pl.col("→cost"),
+        base=base,
+        amount=rest,
         numerator=pl.col("→part"),
         denominator=pl.col("→whole"),
         half_even=pl.col("half_even"),

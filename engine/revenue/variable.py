@@ -367,15 +367,16 @@ def _payable(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
 def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return non-cash consideration at its fair value: of inception, or of each day of receipt (policy).
 
-    Measured at receipt, a new value holds for what is still to be received (`happenings.REVALUED`).
+    Beside cash, for the same promise or another, it adds to the price. Measured at receipt, a new value holds for what
+    is still to be received (`happenings.REVALUED`).
     """
     when = contracts.select("contract_id", pl.col("setting.noncash.measured_at").alias("measured_at"))
-    about = lines.filter(pl.col("pricing") == "noncash").select(
-        "contract_line_id", "contract_id", "group_id", "minor_digits", "signed_date"
-    )
+    in_kind = pl.col("pricing").is_in(["noncash", "fixed", "periodic", "package"])
+    about = lines.filter(in_kind).select("contract_line_id", "contract_id", "group_id", "minor_digits", "signed_date", "added_place")
     found = records.frame("noncash_value").join(about, on="contract_line_id", how="inner").join(when, on="contract_id", how="left")
     first = pl.col("as_of_date") <= pl.col("signed_date")
     earliest = pl.col("as_of_date") == pl.col("as_of_date").min().over("contract_line_id")
+    own = (pl.col("measured_at") == "receipt") | (pl.col("added_place") > 0)
     value = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_fair_value").cast(pl.Decimal(38, 8))).cast(_MONEY)
     return (
         found.filter(first | earliest | (pl.col("measured_at") == "receipt"))
@@ -383,8 +384,12 @@ def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> 
         .select(
             "group_id",
             "contract_id",
-            "contract_line_id",
-            pl.when(pl.col("measured_at") == "receipt").then(pl.lit("noncash at receipt")).otherwise(pl.lit("noncash")).alias("component"),
+            # At its value of inception it is part of the price of the contract, shared like all of it (606-10-32-28).
+            pl.when(own).then(pl.col("contract_line_id")).alias("contract_line_id"),
+            pl.when(pl.col("measured_at") == "receipt")
+            .then(pl.lit("noncash at receipt"))
+            .otherwise(pl.format("noncash {}", "contract_line_id"))
+            .alias("component"),
             pl.col("as_of_date").alias("date"),
             money_units(value, pl.col("minor_digits")).alias("level"),
             pl.lit(value=False).alias("is_variable"),
