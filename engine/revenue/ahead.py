@@ -32,6 +32,8 @@ def counted_at_once(changes: pl.DataFrame, amendments: pl.DataFrame) -> pl.Serie
     """
     measure = pl.col("measure")
     lacks = [(measure == name) & pl.col(stated).is_null() for name, stated in _ESTIMATED.items()]
+    # A new rate prices the hours still to come on its day: how many these are is known then.
+    lacks.append(pl.col("pricing").is_in(["hours", "capped"]) & (pl.col("unit_price") != pl.col("before.unit_price")))
     knows = ~pl.any_horizontal(each.fill_null(value=False) for each in lacks)
     wanted = pl.col("setting.modification.catch_up") == "approved"
     apart, behind = pl.col("kind") == "separate", (pl.col("kind") == "catch_up") & wanted & knows

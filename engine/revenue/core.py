@@ -33,6 +33,7 @@ from engine.revenue.happenings import (
     starting_levels,
     terminations,
 )
+from engine.revenue.hourly import rate_steps, with_rate_changes, with_rate_weights
 from engine.revenue.lines import line_frame
 from engine.revenue.measured import TERM, Measures, fiscal_periods
 from engine.revenue.missing import input_findings, unpriced_work
@@ -117,6 +118,8 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, terms, as_of))
     prices = unit_prices(terms)
     worked = counted_time(records, lines, prices, periods, as_of)
+    rates = rate_steps(records, lines, terms, worked)
+    changes = with_rate_changes(changes, rates)
     levels, of_work = levels_of_work(price_levels(records, contracts, lines, terms, worked, as_of), lines)
     financing = contract_financing(
         contracts,
@@ -160,14 +163,14 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         amendment_findings(amendments, terms, contracts),
         # What is taken over stands in its lines as it was on the day of the opening.
         total_findings(records, contracts.join(opened, on="group_id", how="anti"), lines, terms),
-        hourly_rate_findings(terms, contracts),
+        hourly_rate_findings(terms, rates, contracts),
         package_findings(terms, contracts),
         input_findings(records, contracts, lines, levels, allocated.obligations),
     )
     return Core(
         contracts,
         lines,
-        terms,
+        with_rate_weights(terms, changes, rates),
         levels,
         later,
         start,

@@ -12,7 +12,7 @@ from engine.revenue.allocation import share_minor
 from engine.revenue.exact import GUARD, money_units, part_units, units_to_minor, wide
 from engine.revenue.frames import setting
 from engine.revenue.records import Records
-from engine.revenue.variable import worth_by_tiers
+from engine.revenue.tiers import worth_by_tiers
 from engine.revenue.worked import funded, valued_in_contract, with_unit_price
 
 _MONEY: Final = polars_dtype(Kind.MONEY)

@@ -54,7 +54,7 @@ class Happenings:
     """Hold every event by its ordinal in the contract's group.
 
     `events`: group_id, ordinal, date, place (null: a re-estimate), amendment_id. `deltas`: group_id, ordinal,
-    okey (null: of the whole contract), delta, variable_delta (units). `changes`: touched obligations by
+    okey (null: of the whole contract), delta, variable_delta (units), moves_total, revalues, of_hours. `changes`: touched obligations by
     group_id and place (`change_rows`). `added`: new obligations by group_id and place, ready as states, with
     kind, price_change, own, own_variable, option_okey, part, whole.
     """
@@ -105,7 +105,9 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
         (pl.col("base") + pl.col("rem")).alias("price.before"), numerator.alias("n"), denominator.alias("d")
     )
     priced = _repriced(before, happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi"))
-    priced = with_revenue(priced, units="earned")
+    # More hours are all still to be done: what a change finds earned has no part in them.
+    apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
+    priced = with_revenue(priced, units="earned").with_columns((pl.col("earned") - apart).alias("earned")).drop("own.hours")
     changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
     added = happenings.added.join(
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
@@ -128,6 +130,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
             pl.col("delta").sum().alias("own"),
             pl.col("variable_delta").sum().alias("own.variable"),
             pl.col("moves_total", "revalues").any(),
+            pl.col("delta").filter("of_hours").sum().alias("own.hours"),
         )
     )
     shared = (
@@ -136,12 +139,13 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         .agg(pl.col("delta").sum().alias("pool"), pl.col("variable_delta").sum().alias("pool.variable"))
     )
     made = rows.join(own, on="okey", how="left", maintain_order="left").join(shared, on="group_id", how="left", maintain_order="left")
-    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "pool", "pool.variable"))
+    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "own.hours", "pool", "pool.variable"))
     made = made.with_columns(pl.col("moves_total").fill_null(value=False), (pl.col("w_base") + pl.col("w_rem")).alias("→w"))
     made = _shared_change(made)
     part = pl.col("part")
     gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
-    own_gone = part_units(pl.col("own"), pl.col("own_base"), wide(COEFFICIENT))
+    # More hours are more to do: nothing of them belongs to what was earned before a change.
+    own_gone = part_units(pl.col("own") - pl.col("own.hours"), pl.col("own_base"), wide(COEFFICIENT))
     variable = part_units(pl.col("pool.variable"), pl.col("→w"), wide(COEFFICIENT))
     anew = pl.col("revalues").fill_null(value=False)
     to_come = part_units(pl.col("own"), pl.col("d") - pl.col("n"), pl.col("d"))

@@ -49,11 +49,11 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
     )
     # Named sources of the whole contract belong to it, whichever line they were told on.
     steps = steps.with_columns(
-        pl.col("component").is_in(list(MOVING)).alias("moves_total"), (pl.col("component") == REVALUED).alias("revalues")
-    )
-    return start, steps.select("group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues").filter(
-        pl.col("delta") != 0
-    )
+        pl.col("component").is_in(list(MOVING)).alias("moves_total"), (pl.col("component") == REVALUED).alias("revalues"),
+        (pl.col("component") == "hours").alias("of_hours"),
+    )  # fmt: skip
+    names = ["group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues", "of_hours"]
+    return start, steps.select(names).filter(pl.col("delta") != 0)
 
 
 def starting_levels(start: pl.DataFrame, place: int | None) -> pl.DataFrame:
@@ -99,6 +99,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         "delta",
         "moves_total",
         "revalues",
+        "of_hours",
         pl.when("is_variable").then(pl.col("delta")).otherwise(wide(0)).alias("variable_delta"),
     )
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import money_units, wide
+from engine.revenue.hourly import rate_steps, through_steps, worth_by_rates
 from engine.revenue.observe_outputs import committed_use, milestones, observed_percent
 from engine.revenue.observe_units import rights, tiered, units
 from engine.revenue.observed import HOURS, MONEY, OBSERVED, of_measure, physical, reestimated, summed
@@ -134,7 +135,9 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     seen = seen.join(has_time, on="contract_line_id", how="left").with_columns(
         pl.when(pl.col("has_time").is_null()).then(pl.col("done")).alias("done")
     )
-    rows = pl.concat([stated, seen.drop("has_time"), timed.drop("hours")], how="diagonal").join(about, on="contract_line_id", how="inner")
+    rows = pl.concat([stated, seen.drop("has_time"), timed.drop("hours")], how="diagonal")
+    steps = rate_steps(records, lines, terms, worked)
+    rows = _with_rate_days(rows, steps).join(about, on="contract_line_id", how="inner")
     rows = rows.filter(pl.col("done").is_not_null() | pl.col("expected").is_not_null())
     if not rows.height:
         return pl.DataFrame(schema=OBSERVED)
@@ -146,6 +149,7 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     rate = pl.col("unit_price").cast(pl.Decimal(38, 10)).to_physical().cast(pl.Int128)
     # Hours have 8 places and prices 10: their product in millionths of money.
     priced = {name: pl.col(name) * rate // 10**12 for name in ("done", "expected")}
+    rows, priced = _at_rates(rows, priced, steps)
     # The value of time entries comes in units of the minor unit.
     worth = pl.col("value") // (money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6)
     is_capped = pl.col("pricing") == "capped"
@@ -170,3 +174,29 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     )
 
 
+def _with_rate_days(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with one more on each day a line got another rate: the hours expected are worth something else from then on."""
+    if not steps.height:
+        return rows
+    nothing = pl.lit([], dtype=OBSERVED["evidence"]).alias("evidence")
+    days = steps.filter(pl.col("date").is_not_null()).select("contract_line_id", "date", nothing)
+    every = pl.concat([rows, days], how="diagonal").sort("contract_line_id", "date", "done", nulls_last=False)
+    is_changed = pl.col("contract_line_id").is_in(days["contract_line_id"].unique().implode())
+    carried = pl.col("expected").forward_fill().over("contract_line_id", order_by="date")
+    return every.with_columns(pl.when(is_changed).then(carried).otherwise("expected").alias("expected"))
+
+
+def _at_rates(rows: pl.DataFrame, priced: dict[str, pl.Expr], steps: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
+    """Return hours of lines that got another rate valued at the rate of each hour, in millionths of money; others as `priced`."""
+    if not steps.height:
+        return rows, priced
+    made = rows.with_row_index("row")
+    for name in priced:
+        hours = pl.col(name).cast(pl.Decimal(38, 0)).cast(HOURS) / pl.lit(10**8, dtype=HOURS)
+        asked = made.filter(pl.col(name).is_not_null()).select(
+            "row", "contract_line_id", "date", hours.alias("hours"), pl.lit(None, dtype=MONEY).alias("cap_amount")
+        )
+        known = through_steps(asked, steps).filter(pl.col("through").is_not_null())
+        worth = worth_by_rates(known, steps).select("row", physical("value", MONEY).alias(f"{name}.worth"))
+        made = made.join(worth, on="row", how="left", maintain_order="left")
+    return made.drop("row"), {name: pl.coalesce(f"{name}.worth", value) for name, value in priced.items()}

@@ -10,7 +10,8 @@ from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import wide
 from engine.revenue.observed import MONEY, OBSERVED, QTY, delivered, of_measure, physical, reestimated
 from engine.revenue.records import Records
-from engine.revenue.variable import expected_quantities, tier_value, units_done
+from engine.revenue.tiers import tier_value
+from engine.revenue.variable import expected_quantities, units_done
 
 
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

@@ -162,17 +162,19 @@ def package_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFra
     )
 
 
-def hourly_rate_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Return a finding for every change of the rate of hours whose price is rate × expected hours: it is not in the price.
+def hourly_rate_findings(terms: pl.DataFrame, rates: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every change of the rate of hours priced by their expected number that could not be priced.
 
-    Whether the hours still to come are distinct decides how such a change counts, and the price bears no date of its
-    own; work as invoiced follows its rate from the day on.
+    `rates`: of `hourly.rate_steps`. Tiers price the hours themselves, and where nobody says how many hours are expected nothing
+    tells how many are still to come; work as invoiced follows its rate from the day on.
     """
     by_hours = pl.col("pricing").is_in(["hours", "capped"]) & (pl.col("action") == "change")
-    hit = terms.filter(by_hours & (pl.col("unit_price") != pl.col("before.unit_price"))).join(
+    priced = rates.filter(pl.col("effect").is_not_null()).select("contract_line_id", "place")
+    hit = terms.filter(by_hours & (pl.col("unit_price") != pl.col("before.unit_price")))
+    hit = hit.join(priced, on=["contract_line_id", "place"], how="anti").join(
         contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left"
     )
-    text = "{} changes the hourly rate of {} from {} to {}; its price stays its expected hours at the rate of before."
+    text = "{} changes the hourly rate of {} from {} to {}; nothing tells how many hours are still to come at it, and the price stays."
     return hit.sort("amendment_id", "contract_line_id").select(
         pl.lit("revenue").alias("stage"),
         pl.lit("hourly_rate_change_not_priced").alias("kind"),
@@ -186,7 +188,7 @@ def hourly_rate_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.Dat
         .alias("amount_at_risk"),
         "currency",
         pl.format(text, "amendment_id", "contract_line_id", _plain("before.unit_price"), _plain("unit_price")).alias("message"),
-        pl.lit("Enter the hours at the new rate as a line of their own that the amendment adds, and lower the old line's hours.").alias(
+        pl.lit("Enter the hours expected before the change, or the tiers that hold after it.").alias(
             "remedy"
         ),
         pl.lit("revenue accounting").alias("owner"),

@@ -15,7 +15,9 @@ from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import money_units, part_units, wide
 from engine.revenue.frames import empty
+from engine.revenue.hourly import hours_levels
 from engine.revenue.records import Records
+from engine.revenue.tiers import tier_value
 
 LEVELS: Final[dict[str, pl.DataType]] = {
     "group_id": pl.String(),
@@ -43,7 +45,7 @@ def price_levels(
     """Return the levels of every uncertainty through as_of (`LEVELS`), sorted; `worked`: the time that counts."""
     found = [
         _estimates(records, contracts, lines),
-        _hours(records, lines, terms, worked),
+        hours_levels(records, lines, terms, worked),
         _tiers(records, lines),
         _cost_plus(records, lines, terms),
         _payable(records, contracts),
@@ -120,68 +122,6 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -
     )
 
 
-def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
-    """Return what hourly lines are expected to come to: unit price × expected hours, never above the cap.
-
-    Hours worked beyond those expected raise the expectation, at the month's last work.
-    """
-    chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
-    if chosen.is_empty():
-        return empty(LEVELS)
-    stated = stated_estimates(terms, chosen, "estimated_hours", "estimated_hours")
-    told = records.frame("progress").join(chosen, on="contract_line_id", how="semi")
-    timed = worked.join(chosen, on="contract_line_id", how="semi").select("contract_line_id", "date", "hours", "evidence")
-    reported = told.join(timed, on="contract_line_id", how="anti")
-    seen = told.select(
-        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence"
-    )
-    done = reported.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("done"), "evidence")
-    said = pl.concat([stated, seen], how="diagonal").filter(pl.col("estimated_hours").is_not_null())
-    known = pl.concat([said, done.filter(pl.col("done").is_not_null()), _worked_by_month(timed)], how="diagonal")
-    key = "contract_line_id"
-    known = known.sort(key, "date").with_columns(
-        pl.max_horizontal(
-            pl.col("estimated_hours").forward_fill().over(key, order_by="date"), pl.col("done").forward_fill().over(key, order_by="date")
-        ).alias("→hours"),
-        pl.col("estimated_hours").forward_fill().over(key, order_by="date").is_not_null().alias("→estimated"),
-    )
-    known = known.filter("→estimated").unique([key, "date"], keep="last", maintain_order=True)
-    changed = (pl.col("→hours") != pl.col("→hours").shift(1).over(key, order_by="date")).fill_null(value=True)
-    known = known.filter(changed).join(
-        chosen.select("contract_line_id", "contract_id", "group_id", "unit_price", "cap_amount", "minor_digits"),
-        on="contract_line_id",
-        how="inner",
-        maintain_order="left",
-    )
-    known = known.with_row_index("row")
-    by_tier = worth_by_tiers(known.select("row", "contract_line_id", pl.col("→hours").alias("quantity")), records.frame("price_tier"))
-    known = known.join(by_tier, on="row", how="left", maintain_order="left")
-    value = (pl.col("→hours").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
-    value = pl.coalesce("value", value)
-    limited = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(value, pl.col("cap_amount"))).otherwise(value)
-    return known.select(
-        "group_id",
-        "contract_id",
-        "contract_line_id",
-        pl.lit("hours").alias("component"),
-        "date",
-        money_units(limited, pl.col("minor_digits")).alias("level"),
-        pl.lit(value=False).alias("is_variable"),
-        "evidence",
-    )
-
-
-def _worked_by_month(timed: pl.DataFrame) -> pl.DataFrame:
-    monthly = timed.group_by("contract_line_id", pl.col("date").dt.month_start().alias("→month")).agg(
-        pl.col("date").max(), pl.col("hours").sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort()
-    )
-    return (
-        monthly.drop("→month")
-        .sort("contract_line_id", "date")
-        .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
-    )
-
-
 def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return for lines priced by tiers the quantity expected from a day on; units delivered above it raise it.
 
@@ -227,31 +167,6 @@ def units_done(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     ).sort("contract_line_id", "date")  # fmt: skip
     so_far = pl.col("quantity").cum_sum().over("contract_line_id", order_by="date").cast(told.schema["quantity"])
     return pl.concat([told, daily.with_columns(so_far)])
-
-
-def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
-    """Return what quantities cost where every tier prices only its own units: `row`, `value` (MONEY)."""
-    low = pl.coalesce("from_quantity", pl.lit(0).cast(pl.Decimal(38, 10)))
-    top = pl.when(pl.col("to_quantity").is_null()).then(pl.col("quantity")).otherwise(pl.min_horizontal("quantity", "to_quantity"))
-    inside = pl.max_horizontal(top - low, pl.lit(0).cast(pl.Decimal(38, 10)))
-    return (
-        quantities.join(tiers.drop("evidence"), on="contract_line_id", how="inner")
-        .with_columns((inside.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY).alias("value"))
-        .group_by("row")
-        .agg(pl.col("value").sum())
-    )
-
-
-def worth_by_tiers(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
-    """Return what quantities of lines with tiers cost: `row`, `value` (MONEY); retrospectively all units at the tier reached."""
-    priced = tiers.filter(pl.col("unit_price").is_not_null()).join(quantities, on="contract_line_id", how="semi")
-    each = tier_value(quantities, priced.filter(~pl.col("is_retrospective").fill_null(value=False)))
-    whole = quantities.join(priced.filter("is_retrospective").drop("evidence"), on="contract_line_id", how="inner")
-    reached = (pl.col("quantity") > pl.coalesce("from_quantity", pl.lit(0))) & (
-        pl.col("to_quantity").is_null() | (pl.col("quantity") <= pl.col("to_quantity"))
-    )
-    worth = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(_MONEY)
-    return pl.concat([each, whole.filter(reached).select("row", worth.alias("value"))])
 
 
 def _tiers(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
