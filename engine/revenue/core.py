@@ -19,6 +19,7 @@ from engine.revenue.exact import COEFFICIENT, wide
 from engine.revenue.financed import contract_financing, discounted, promised_payments
 from engine.revenue.financing import Financing
 from engine.revenue.frames import setting
+from engine.revenue.grades import weight_findings
 from engine.revenue.happenings import (
     change_rows,
     deltas_of,
@@ -68,6 +69,7 @@ _SETTINGS: Final = {
     "setting.allocation.ssp_range": "ssp_range",
     "setting.allocation.cost_plus_margin": "cost_plus_margin",
     "setting.progress.decimals": "decimals",
+    "setting.progress.hours_weight": "hours_weight",
     "setting.rounding.schedule": "schedule",
     "setting.rounding.mode": "rounding_mode",
     "setting.allocation.method": "allocation_method",
@@ -158,6 +160,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         review_findings(lines),
         rate_findings(lines),
         unvalued_work(records, lines, worked, as_of),
+        weight_findings(records, lines, worked),
         unpriced_work(records, lines, worked, as_of),
         plan_findings(records, contracts, terms, levels),
         amendment_findings(amendments, terms, contracts),

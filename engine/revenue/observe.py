@@ -11,6 +11,7 @@ import polars as pl
 
 from engine.revenue.amendments import stated_estimates
 from engine.revenue.exact import money_units, wide
+from engine.revenue.grades import at_weights, weighed_hours
 from engine.revenue.hourly import rate_steps, through_steps, worth_by_rates
 from engine.revenue.observe_outputs import committed_use, milestones, observed_percent
 from engine.revenue.observe_units import rights, tiered, units
@@ -146,6 +147,8 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
         .group_by(*about.columns, "date", maintain_order=True)
         .agg(*(pl.col(name).drop_nulls().last() for name in ("done", "expected", "value")), pl.col("evidence").explode().drop_nulls())
     )
+    # An estimate is new where the hours are, not where their mix is another than planned.
+    rows = at_weights(rows.with_columns(pl.col("expected").alias("told")), weighed_hours(records, lines, worked)[0])
     rate = pl.col("unit_price").cast(pl.Decimal(38, 10)).to_physical().cast(pl.Int128)
     # Hours have 8 places and prices 10: their product in millionths of money.
     priced = {name: pl.col(name) * rate // 10**12 for name in ("done", "expected")}
@@ -163,14 +166,14 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
         .alias(name)
         for name, value in valued.items()
     )
-    daily = summed(rows, ["done", "expected"])
+    daily = summed(rows.with_columns(pl.when(is_capped).then("expected").otherwise("told").alias("told")), ["done", "expected", "told"])
     cannot = pl.col("expected") <= 0
     return daily.with_columns(
         pl.when(cannot).then(wide(0)).otherwise(pl.col("done")).alias("to_date"),
         pl.when(cannot).then(wide(1)).otherwise(pl.max_horizontal("expected", "done")).alias("total"),
         wide(0).alias("at_cost"),
         pl.lit("hours").alias("basis"),
-        reestimated("expected").alias("is_reestimate"),
+        reestimated("told").alias("is_reestimate"),
     )
 
 

@@ -71,6 +71,7 @@ class ProgressSettings(Strict):
 
     decimals: Annotated[int, pydantic.Field(ge=0, le=12)] | None = None
     when_unmeasurable: Literal["cost_recovery", "none", "finding"] = "cost_recovery"
+    hours_weight: Literal["none", "bill_rate", "cost_rate"] = "none"
 
 
 class Rounding(Strict):
