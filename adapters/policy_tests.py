@@ -156,9 +156,9 @@ def _at(document: Document, place: tuple[str | int, ...], message: str) -> Diagn
 
 
 def run_given(test: PolicyTest, policies: PolicySet) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
-    """Run the stages over a test's records; return every output by name and the findings."""
+    """Run the stages over a test's records; return every output by name (KPIs where the test expects some) and the findings."""
     agreed, context, result = given_facts(test, policies)
-    decided = run_decisions(agreed, policies, context, result.findings)
+    decided = run_decisions(agreed, policies, context, result.findings, with_kpis="kpis" in test.expect)
     result.findings = []
     result.add(decided)
     return {name: frame.collect() for name, frame in result.frames.items()}, finish_findings(*result.findings)

@@ -9,7 +9,6 @@ still writing is left alone.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import io
 import json
@@ -118,25 +117,13 @@ def _move(partial: Path, target: Path) -> None:
 def encoded(frame: pl.DataFrame) -> Encoded:
     """Return a frame as the Parquet file a run holds of it."""
     content = io.BytesIO()
-    _encode(frame, content)
+    frame.write_parquet(content, compression="zstd", compression_level=_LEVEL, row_group_size=_ROW_GROUP, statistics=True)
     return Encoded(frame.height, content.getvalue())
 
 
-def _encode(frame: pl.DataFrame, to: Path | io.BytesIO) -> None:
-    frame.write_parquet(to, compression="zstd", compression_level=_LEVEL, row_group_size=_ROW_GROUP, statistics=True)
-
-
 def _write_frame(frame: pl.DataFrame | Encoded, path: Path) -> None:
-    if isinstance(frame, Encoded):
-        _write_bytes(frame.content, path)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _encode(frame, path)
-    except pl.exceptions.PolarsError as error:
-        is_full = os.strerror(errno.ENOSPC) in str(error)
-        raise OSError(errno.ENOSPC if is_full else errno.EIO, str(error)) from error
-    _sync(path)
+    # Made in memory first: of a full disk the system tells itself, and always alike.
+    _write_bytes((frame if isinstance(frame, Encoded) else encoded(frame)).content, path)
 
 
 def _write_bytes(content: bytes, path: Path) -> None:

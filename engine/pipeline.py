@@ -55,11 +55,13 @@ def run_stages(
 
 
 def run_decisions(
-    agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = (), on_made: OnMade | None = None
+    agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = (), on_made: OnMade | None = None,
+    with_kpis: bool = True,
 ) -> StageResult:  # fmt: skip
     """Run the stages after ownership over agreed records; KPIs count the findings of all, and triage comes last.
 
-    The result's findings are all findings, those `found` before included, with their causes.
+    The result's findings are all findings, those `found` before included, with their causes. Nothing depends on KPIs, so that
+    who does not ask for them can do without.
     """
     whole = StageResult()
     agreed = agreed.with_outputs({"findings": finish_findings(*found).lazy()})
@@ -70,7 +72,8 @@ def run_decisions(
         if on_made is not None:
             on_made(outputs)
         agreed = agreed.with_outputs({**outputs, "findings": finish_findings(*found, *whole.findings).lazy()})
-    whole.add(measure_kpis(agreed, policies, context))
+    if with_kpis:
+        whole.add(measure_kpis(agreed, policies, context))
     whole.findings = []
     whole.add(decide_triage(agreed, policies, context))
     return whole

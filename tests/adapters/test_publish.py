@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import polars as pl
@@ -35,11 +36,12 @@ def test_a_run_published_twice_at_once_is_the_same_run(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["abc"]
 
 
-def test_a_disk_that_fills_while_polars_writes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise pl.exceptions.ComputeError("No space left on device (os error 28)")
+def test_a_disk_that_fills_while_a_file_is_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "no room")
 
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreError, match=r"could not be written to .*: No space left on device"):
         publish_run(tmp_path, "abc", FRAMES, {"run_id": "abc"})
+    monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
