@@ -10,10 +10,10 @@ from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.exact import money_units, wide
 from engine.revenue.observed import HOURS, of_measure, physical
 from engine.revenue.records import Records
+from engine.revenue.shadow_findings import finding_columns
 
 _KEY: Final = "contract_line_id"
 _MONEY: Final = polars_dtype(Kind.MONEY)
-_KIND: Final = "hours_not_weighed"
 _RATES: Final = {"bill_rate": "a bill rate", "cost_rate": "a cost rate"}
 
 
@@ -126,17 +126,10 @@ def weight_findings(records: Records, lines: pl.DataFrame, worked: pl.DataFrame)
     remedy = "Plan the hours by grade in the assignments of the project, with rates, or let plain hours measure the promise."
     said = pl.format("The hours of {} are to be weighed by grade, but {}; plain hours measure it.", _KEY, "lacks")
     return hit.sort(_KEY).select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit(_KIND).alias("kind"),
-        pl.lit(_KIND).alias("rule"),
-        pl.lit("medium").alias("severity"),
-        pl.lit("contract_line").alias("entity"),
+        *finding_columns("hours_not_weighed", "medium", "contract_line", said, remedy),
         pl.col(_KEY).alias("entity_id"),
         "contract_id",
         pl.col("amount").abs().cast(_MONEY).alias("amount_at_risk"),
         "currency",
-        said.alias("message"),
-        pl.lit(remedy).alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )

@@ -10,7 +10,7 @@ from engine.canonical.kinds import Kind, polars_dtype
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 
-OWNER: Final = "revenue accountant"
+OWNER: Final = "revenue accounting"
 
 _SAYS: Final = {
     "day_count": "counts days as {detail}",

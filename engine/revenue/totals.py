@@ -8,8 +8,8 @@ import polars as pl
 
 from engine.revenue.exact import GUARD, money_units, units_money, units_to_minor
 from engine.revenue.records import Records
+from engine.revenue.shadow_findings import finding_columns
 
-_KIND: Final = "total_differs_from_lines"
 _PRICED: Final = ("fixed", "periodic", "percent_of")
 """Ways of pricing that give a total on the day of signing; work, use, tiers and cost plus a fee come to what they come to."""
 
@@ -38,19 +38,13 @@ def total_findings(records: Records, contracts: pl.DataFrame, lines: pl.DataFram
     every = pl.concat_list(pl.coalesce("evidence", none), pl.coalesce("of_lines", none)).list.unique().list.sort()
     said = pl.format("Contract {} states a value of {}; its lines come to {}, which is what revenue follows.", "contract_id",
                      _plain("total_value"), _plain("sum"))  # fmt: skip
+    remedy = "Correct the value or the lines as signed; what an amendment changed belongs into the amendment."
     return hit.sort("contract_id").select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit(_KIND).alias("kind"),
-        pl.lit(_KIND).alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("contract").alias("entity"),
+        *finding_columns("total_differs_from_lines", "high", "contract", said, remedy),
         pl.col("contract_id").alias("entity_id"),
         "contract_id",
         pl.col("difference").abs().alias("amount_at_risk"),
         "currency",
-        said.alias("message"),
-        pl.lit("Correct the value or the lines as signed; what an amendment changed belongs into the amendment.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         every.alias("evidence"),
     )
 
