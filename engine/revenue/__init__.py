@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.policy.loaded import PolicySet
 from engine.revenue.adopted import adopted, earned, worlds
-from engine.revenue.blocks import each_block
+from engine.revenue.blocks import cut_in_blocks, used_up
 from engine.revenue.books import performance, sorted_performance, tell_books
 from engine.revenue.bounds import bounded
 from engine.revenue.contracts import contract_frame
@@ -79,12 +79,14 @@ def _book(records: Records, versions: Versions, context: Context) -> StageResult
         "time_revenue": time_revenue(earned(books.performance), core.worked, core.lines, core.contracts, core.periods).lazy(),
     }
     result.findings = [frame for frame in core.findings if frame.height]
+    # Only the books are asked from here on: what they were made of takes no memory any more.
+    del core, posted
     for room in ROOMS:
         books, made = room(books, records, context)
         result.add(made)
-    translated, moved = earned(books.extra["translated"]), books.extra["moved"]
-    schedule = each_block(books, lambda block: revenue_schedule(block.cut(translated), block.cut(moved)))
-    result.frames["revenue_schedule"] = pl.concat(schedule).lazy()
+    parts = cut_in_blocks(books, earned(books.extra["translated"]), books.extra["moved"])
+    del books
+    result.frames["revenue_schedule"] = pl.concat(used_up(parts, revenue_schedule)).lazy()
     if restated is not None:
         result.frames["restatements"] = restated.lazy()
     return result

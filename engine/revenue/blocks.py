@@ -89,4 +89,21 @@ def together(*makers: Callable[[], pl.DataFrame]) -> list[pl.DataFrame]:
 
 def each_block(books: Books, make: Callable[[Block], Made]) -> list[Made]:
     """Return what `make` gives for every block of contracts of the books, in their order."""
-    return in_blocks(blocks(books.contracts, books.performance["contract_id"], ROWS), make)
+    return in_blocks(_blocks_of(books), make)
+
+
+def cut_in_blocks(books: Books, *frames: pl.DataFrame) -> list[tuple[pl.DataFrame, ...]]:
+    """Return frames sorted by contract_id in the blocks of the books, without a copy."""
+    return [tuple(block.cut(frame) for frame in frames) for block in _blocks_of(books)]
+
+
+def used_up(parts: list[tuple[pl.DataFrame, ...]], make: Callable[..., Made]) -> list[Made]:
+    """Return what `make` gives for each part, in their order; the list is emptied, so that a part's memory serves what is made next."""
+    left = dict(enumerate(parts))
+    parts.clear()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda place: make(*left.pop(place)), range(len(left))))
+
+
+def _blocks_of(books: Books) -> list[Block]:
+    return blocks(books.contracts, books.performance["contract_id"], ROWS)

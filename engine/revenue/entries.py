@@ -9,6 +9,7 @@ several legal entities each has its own, and what one holds for the other is owe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -20,7 +21,7 @@ from engine.revenue.frames import DAY, MONEY, TEXT, TEXTS, Books
 from engine.revenue.rates import translated, with_rate
 from engine.revenue.rights import POSITION, sequenced
 from engine.revenue.rounding import WIDE, minor_digits, round_share, units
-from engine.revenue.runs import before, begins, joined
+from engine.revenue.runs import before, begins, begins_anew, joined
 
 JOURNAL: Final[dict[str, pl.DataType]] = {
     "journal_id": TEXT, "batch_id": TEXT, "line": pl.Int64(), "posting_date": DAY, "period": TEXT, "legal_entity_id": TEXT,
@@ -84,10 +85,12 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     lines = _numbered(_owed_within(_in_order(lines, contracts), contracts), books.periods)
     lines = _with_accounts(_with_cost_values(lines, rates), books.accounts, books.contracts.height)
     known = pl.col("evidence").list.len().fill_null(0) > 0
+    # In its own currency a contract's lines are told once, and stand in both columns.
+    functional = "amount" if lines.select((pl.col("amount") == pl.col("functional")).all()).item() else "functional"
     return lines.select(
         "journal_id", "batch_id", "line", pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account",
         pl.col("account_role").cast(TEXT), *_sides("amount", "debit", "credit"), "currency",
-        *_sides("functional", "functional_debit", "functional_credit"), "functional_currency", "contract_id", "contract_line_id",
+        *_sides(functional, "functional_debit", "functional_credit"), "functional_currency", "contract_id", "contract_line_id",
         "reason", pl.coalesce("rule", _of_role([_RULES.get(role, "606-10-45-1") for role in _ROLE.categories])).alias("rule"),
         pl.lit("draft").alias("status"), pl.when(known).then("evidence").otherwise("own").alias("evidence"),
     )  # fmt: skip
@@ -180,17 +183,33 @@ def _with_accounts(lines: pl.DataFrame, accounts: pl.DataFrame, contracts: int) 
     return lines.join(asked, on=["contract_id", "account_role"], how="left", maintain_order="left")
 
 
-def batches(entries: pl.DataFrame) -> pl.DataFrame:
-    """Return the control totals of every batch by currency; functional totals are in the legal entity's currency."""
-    # A number for each of the few texts is quicker to group by than the texts.
-    batch, currency = (pl.col(name).cast(pl.Categorical).to_physical().cast(pl.Int64) for name in ("batch_id", "currency"))
-    totals = entries.lazy().with_columns((batch * 2**32 + currency).alias("key")).group_by("key").agg(
+def batch_totals(entries: pl.DataFrame) -> pl.DataFrame:
+    """Return what entries come to by batch and currency (BATCHES); functional totals are in the legal entity's currency."""
+    keys = ["batch_id", "currency"]
+    # Lines of an entry stand together: the texts are looked at once a run, and rows are grouped by a number.
+    new = begins(*keys)
+    heads = entries.lazy().filter(new).select(keys).collect()
+    numbers = heads.unique().with_row_index("number")
+    number = heads.join(numbers, on=keys, how="left", nulls_equal=True, maintain_order="left")["number"]
+    run = entries.select((new.cum_sum() - 1).alias("run")).to_series()
+    totals = entries.lazy().with_columns(number[run]).group_by("number").agg(
         pl.col("batch_id", "currency", "legal_entity_id", "period").first(),
         # Every entry has one first line.
         (pl.col("line") == 1).sum().cast(pl.Int64).alias("journals"), pl.len().cast(pl.Int64).alias("lines"),
         pl.col("debit", "credit", "functional_debit", "functional_credit").sum(), pl.col("status").first(),
     )  # fmt: skip
-    return totals.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items()).collect().sort("batch_id", "currency")
+    return totals.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items()).collect()
+
+
+def batches(totals: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the control totals of every batch by currency, summed over blocks of entries (BATCHES)."""
+    summed = ("journals", "lines", "debit", "credit", "functional_debit", "functional_credit")
+    kept = [name for name in BATCHES if name not in summed]
+    whole = pl.concat(totals).sort("batch_id", "currency", maintain_order=True)
+    found = whole.group_by("batch_id", "currency", maintain_order=True).agg(
+        pl.col([name for name in kept if name not in ("batch_id", "currency")]).first(), pl.col(summed).sum()
+    )
+    return found.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items())
 
 
 def _sides(amount: str, debit: str, credit: str) -> list[pl.Expr]:
@@ -223,7 +242,10 @@ def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataF
     )  # fmt: skip
     # Mostly a day has one atom of a line with one source: only the others have something to put together.
     of_one = (pl.col("evidence").list.len() == 1) & pl.col("evidence").list.first().is_not_null()
-    single = ~pl.col("key").is_duplicated() & of_one.fill_null(value=False)
+    follows = pl.col("key") == pl.col("key").shift(1)
+    # Where days stand in order what is of one day stands together.
+    alone = ~(follows | follows.shift(-1)).fill_null(value=False) if daily["key"].is_sorted() else ~pl.col("key").is_duplicated()
+    single = daily.select(alone & of_one.fill_null(value=False)).to_series()
     several = daily.filter(~single).group_by("key").agg(
         pl.col("contract", "place", "contract_line_id", "date").first(), pl.col("amount", "functional").sum(),
         pl.col("rule").drop_nulls().first(), pl.col("evidence").explode().drop_nulls().unique().sort(),
@@ -308,10 +330,10 @@ def _with_members(kind: str, role: str) -> pl.Expr:
 def _sources(claims: Claims, atoms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return the source rows of each step (`_STEP_KEY`): invoices, plan lines and performance of a day, or the payment."""
     # Atoms of one promise stand together and rest on the same rows: these are looked at once.
-    begun = begins("contract_id", "contract_line_id", "evidence")
+    begun = begins_anew(atoms, "evidence", "contract_id", "contract_line_id")
     zero, none = pl.lit(0, dtype=pl.Int32).alias("seq"), pl.lit(None, dtype=pl.UInt32).alias("promise")
-    done = atoms.select(pl.col("posting_date").alias("date"), begun.cum_sum().alias("promise"))
-    heads = atoms.lazy().filter(begun).select("contract_id", "evidence").with_row_index("promise", offset=1).collect()
+    done = atoms.select(pl.col("posting_date").alias("date"), begun.cum_sum().cast(pl.UInt32).alias("promise"))
+    heads = atoms.select("contract_id", "evidence").filter(begun).with_row_index("promise", offset=1)
     rows = [
         claims.billed.select("contract_id", none, "date", zero, "evidence"),
         claims.plan.select("contract_id", none, pl.col("due_date").alias("date"), zero, "evidence"),

@@ -11,7 +11,7 @@ from engine.revenue.balances import CONTRACT_BALANCES, contract_balances, costs_
 from engine.revenue.blocks import Block, each_block
 from engine.revenue.claims import ZERO, Agreed, Claims, read_claims
 from engine.revenue.currency import Translated, translate
-from engine.revenue.entries import JOURNAL, batches, entry_heads, journal
+from engine.revenue.entries import JOURNAL, batch_totals, batches, entry_heads, journal
 from engine.revenue.frames import Books, shaped
 from engine.revenue.moves import moves
 from engine.revenue.rates import rate_table
@@ -39,19 +39,22 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
         steps = positions(own, owed, block.of(further), as_of)
         translated = translate(own, steps, owed, rates, begun, as_of)
         balances = contract_balances(own, promised, block.of(costs), translated, begun, as_of)
-        return _Posted(balances, journal(own, translated, owed, rates, begun), _whole(own, translated), _missing_rates(own, translated))
+        entries = journal(own, translated, owed, rates, begun)
+        return _Posted(balances, entries, batch_totals(entries), _whole(own, translated), _missing_rates(own, translated))
 
     made = each_block(books, of_block)
     balances, entries, translated, unrated = (
         pl.concat([getattr(each, name) for each in made]) for name in ("balances", "entries", "translated", "unrated")
     )
+    totals = [each.totals for each in made]
     approved = records.output("approved_entries")
     if approved is not None:
         calendars = entry_heads(books.contracts).select("contract_id", "calendar", "head_id")
         entries = left_to_post(entries, shaped(approved, JOURNAL), books.periods, calendars)
+        totals = [batch_totals(entries)]
     result = StageResult()
     told = balances.select(list(CONTRACT_BALANCES))
-    result.frames = {"contract_balances": told.lazy(), "journal": entries.lazy(), "journal_batches": batches(entries).lazy()}
+    result.frames = {"contract_balances": told.lazy(), "journal": entries.lazy(), "journal_batches": batches(totals).lazy()}
     result.findings = [frame for frame in (unrated, _unvalued(claims), _unplaced(claims)) if frame.height]
     return books.with_extra(contract_balances=balances, translated=translated), result
 
@@ -62,6 +65,7 @@ class _Posted:
 
     balances: pl.DataFrame
     entries: pl.DataFrame
+    totals: pl.DataFrame
     translated: pl.DataFrame
     unrated: pl.DataFrame
 

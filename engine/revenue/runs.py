@@ -11,6 +11,21 @@ def begins(*names: str) -> pl.Expr:
     return pl.any_horizontal(*changes, pl.int_range(pl.len()) == 0)
 
 
+def begins_anew(rows: pl.DataFrame, name: str, *names: str) -> pl.Series:
+    """Tell the first row of each run of equal values, `name` among them a column of lists.
+
+    What `begins(name, *names)` gives in a fraction of the time: lists of at most one place are told apart by that place.
+    """
+    size, first = pl.col(name).list.len(), pl.col(name).list.first()
+    differs = begins(*names) | size.ne_missing(size.shift(1)) | first.ne_missing(first.shift(1))
+    told = rows.lazy().select(differs.alias("new"), (~differs & (size > 1)).fill_null(value=False).alias("unsure")).collect()
+    unsure = told["unsure"].arg_true()
+    if not len(unsure):
+        return told["new"]
+    here, above = (rows[name].gather(place) for place in (unsure, unsure - 1))
+    return told["new"].scatter(unsure.filter(here.ne_missing(above)), True)  # noqa: FBT003
+
+
 def before(value: pl.Expr, *names: str) -> pl.Expr:
     """Return the value of the row before in the same run, null in its first row.
 
