@@ -11,7 +11,7 @@ from engine.revenue.bands import band_of
 from engine.revenue.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.months import within_months
 from engine.revenue.rounding import round_share
-from engine.revenue.runs import before
+from engine.revenue.runs import before, begins
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 FINE: Final = pl.Decimal(38, 16)
@@ -80,6 +80,12 @@ def _left(
     as_of: pl.Expr,
 ) -> pl.DataFrame:  # fmt: skip
     """Return per obligation in force what remains and whether an expedient exempts it."""
+    # How long a term is matters only to those who elect the expedient for short ones.
+    elects = contracts.select(pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").any()).item()
+
+    def is_short(start: pl.Expr, end: pl.Expr) -> pl.Expr:
+        return within_months(start, end, pl.lit(_YEAR)).fill_null(value=False) if elects else pl.lit(value=False)
+
     terms = contracts.filter(
         (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
     ).select(
@@ -87,17 +93,20 @@ def _left(
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
         pl.col("setting.disclosure.rpo_bands").alias("bands"),
         pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
-        within_months(pl.col("start_date"), pl.col("end_date"), pl.lit(_YEAR)).fill_null(value=False).alias("is_short"),
+        is_short(pl.col("start_date"), pl.col("end_date")).alias("is_short"),
         # A contract from notice to notice is as short as the notice.
-        within_months(as_of + pl.duration(days=1), pl.col("term_end"), pl.lit(_YEAR)).fill_null(value=False).alias("is_short_notice"),
+        is_short(as_of + pl.duration(days=1), pl.col("term_end")).alias("is_short_notice"),
     )  # fmt: skip
     key = ["contract_id", "obligation_id"]
     now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
     # What is earned beside the price (work as invoiced, use, royalties) uses up nothing of it.
     outside = pl.col("timing").is_in(["as_invoiced", "usage", "royalty"]).fill_null(value=False)
     in_price = pl.when(outside).then(_ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
-    earned = performance.lazy().filter(~pl.col("is_planned")).group_by(*key)
-    done = _of_group(earned.agg(pl.col("amount").sum().alias("recognized"), in_price).collect(), now, contracts)
+    # Atoms of an obligation stand together by line: what is summed by text is what each line comes to.
+    run = begins(*key).cum_sum().alias("run")
+    earned = performance.lazy().with_columns(run).filter(~pl.col("is_planned")).group_by("run", maintain_order=True)
+    by_run = earned.agg(pl.col(key).first(), pl.col("amount").sum().alias("recognized"), in_price).drop("run")
+    done = _of_group(by_run.group_by(*key).agg(pl.col("recognized", "in_price").sum()).collect(), now, contracts)
     promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
         pl.col("recognized", "in_price").fill_null(_ZERO)
     )

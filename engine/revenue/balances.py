@@ -122,11 +122,11 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
     in_pool = ~pl.col("is_planned") & ~pl.col("timing").is_in(["as_invoiced", "royalty", "usage"]).fill_null(value=False)
     # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
     key = begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()
-    pooled = books.performance.lazy().with_columns(key.alias("key")).filter(in_pool).group_by("key").agg(
+    pooled = books.performance.lazy().with_columns(key.alias("key")).filter(in_pool).group_by("key", maintain_order=True).agg(
         pl.col("contract_id", "posting_date").first(), pl.col("amount").sum()
-    ).select("contract_id", pl.col("posting_date").alias("date"), "amount")  # fmt: skip
+    ).sort("key").select("contract_id", pl.col("posting_date").alias("date"), "amount")  # fmt: skip
     already = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
-    daily = pl.concat([pooled, already]).sort("contract_id", "date")
+    daily = pl.concat([pooled, already]).sort("contract_id", "date") if opened.height else pooled
     earned = daily.select("contract_id", "date", running(pl.col("amount"), "contract_id").alias("pool_earned")).collect()
     found = rows
     for table in (price, earned):

@@ -11,7 +11,7 @@ import polars as pl
 from engine.revenue.ahead import as_agreed
 from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks, together
 from engine.revenue.core import Core
-from engine.revenue.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, wide
+from engine.revenue.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, wide, with_fraction
 from engine.revenue.frames import (
     CONTRACTS,
     LINES,
@@ -243,10 +243,8 @@ def _passed_on(core: Core) -> pl.DataFrame:
 def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
     rows = joined(joined(atoms, facts, "okey"), lines.select("contract_line_id", "contract_id"), "contract_line_id")
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
-    rows = _gross(_money_rows(rows), passed_on).with_columns(
-        pl.col("period").alias("relates_to_period"),
-        fraction(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1))).alias("progress"),
-    )
+    rows = _gross(_money_rows(rows), passed_on).with_columns(pl.col("period").alias("relates_to_period"))
+    rows = with_fraction(rows, "progress", pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
     return shaped(rows, PERFORMANCE)
 
 

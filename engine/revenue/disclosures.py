@@ -128,9 +128,9 @@ def _closing(closing: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
 def _realized(books: Books, amortization: pl.DataFrame, golden: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return when each balance is expected to be realized: planned revenue, planned invoices, amortization."""
     names = ["contract_id", "balance", "date", "amount"]
-    planned = books.performance.filter(pl.col("is_planned")).select(
+    planned = books.performance.lazy().filter(pl.col("is_planned")).select(
         "contract_id", pl.lit("contract_liability").alias("balance"), pl.col("posting_date").alias("date"), "amount"
-    )
+    ).collect()  # fmt: skip
     due = _records(golden, "billing_plan_line").select(
         "contract_id", pl.lit("contract_asset").alias("balance"), pl.col("due_date").alias("date"), pl.col("amount").cast(MONEY)
     )

@@ -27,7 +27,11 @@ _MONEY: Final = polars_dtype(Kind.MONEY)
 _HALF: Final = GUARD // 2
 # Amounts that were cut to units may lie a few units beside a tie; nothing that is not a tie lies so near.
 _SNAP: Final = 500
-_STEP: Final = 10**10
+STEP: Final = 10**10
+"""A measure below it needs one step to be divided."""
+_FRACTION: Final = pl.Decimal(38, 12)
+# So small that its remainder times 10^12 fits 64 bits.
+_SMALL: Final = 9_000_000
 
 _UNITS_PER_MICRO: Final[dict[int, int]] = {digits: 10 ** (digits + 3) for digits in range(7)}
 _MICROS_PER_MINOR: Final[dict[int, int]] = {digits: 10 ** (6 - digits) for digits in range(7)}
@@ -75,10 +79,10 @@ def split(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> tuple[pl
     below = pl.when(denominator > 0).then(denominator)
     size = amount.abs()
     quotient, rest = size // below, size % below
-    high, low = numerator // _STEP, numerator % _STEP
+    high, low = numerator // STEP, numerator % STEP
     first = rest * high
-    second = (first % below) * _STEP + rest * low
-    whole = quotient * numerator + (first // below) * _STEP + second // below
+    second = (first % below) * STEP + rest * low
+    whole = quotient * numerator + (first // below) * STEP + second // below
     return whole, second % below, below
 
 
@@ -117,7 +121,24 @@ def fraction(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     # Twelve places of a large measure: cut both alike first.
     scale = pl.when(below >= 10**24).then(wide(10**6)).otherwise(wide(1))
     digits = (rest // scale * 10**12 + below // scale // 2) // (below // scale)
-    return (whole * 10**12 + digits).reinterpret(dtype=pl.Decimal(38, 12))
+    return (whole * 10**12 + digits).reinterpret(dtype=_FRACTION)
+
+
+def with_fraction(rows: pl.DataFrame, name: str, numerator: pl.Expr, denominator: pl.Expr) -> pl.DataFrame:
+    """Add numerator ÷ denominator as `fraction` gives it; where both are small, as days are, in numbers of 64 bits."""
+    parts = rows.select(numerator.alias("n"), denominator.alias("d"))
+    is_small = ((pl.col("n") < _SMALL) & (pl.col("d") < _SMALL)).fill_null(value=True)
+    n, below = (pl.col(part).cast(pl.Int64, strict=False) for part in ("n", "d"))
+    divisor = pl.when(below > 0).then(below)
+    quick = (n // divisor) * 10**12 + (n % divisor * 10**12 + divisor // 2) // divisor
+    told = parts.with_columns(is_small.alias("small"), quick.cast(WIDE).reinterpret(dtype=_FRACTION).alias("quick"))
+    large = told.filter(~pl.col("small"))
+    if not large.height:
+        return rows.with_columns(told["quick"].alias(name))
+    exact = large.select(fraction(pl.col("n"), pl.col("d"))).to_series()
+    place = (~pl.col("small")).cum_sum() - 1
+    both = told.select(pl.when("small").then("quick").otherwise(pl.lit(exact).gather(pl.when(~pl.col("small")).then(place))).alias(name))
+    return rows.with_columns(both.to_series())
 
 
 def with_cumulative(
@@ -130,20 +151,24 @@ def with_cumulative(
     half_even: pl.Expr,
     minor: str | None = None,
     units: str | None = None,
+    is_short: bool = False,
 ) -> pl.LazyFrame:
     """Add base + amount × numerator ÷ denominator: rounded to whole minor units (`minor`), to the nearest unit (`units`).
 
     The same as `cumulative_minor` and `base + part_units`, step by step: on long frames an expression that repeats its
-    parts would compute them again and again. The denominator is positive.
+    parts would compute them again and again. The denominator is positive. `is_short`: every numerator is below STEP.
     """
     col = pl.col
     staged = frame.with_columns(base.alias("⇒b"), amount.alias("⇒a"), numerator.alias("⇒n"), denominator.alias("⇒d"))
     staged = staged.with_columns((col("⇒a").abs() // col("⇒d")).alias("⇒q"), (col("⇒a").abs() % col("⇒d")).alias("⇒r"))
-    staged = staged.with_columns((col("⇒r") * (col("⇒n") // _STEP)).alias("⇒f"))
-    staged = staged.with_columns(((col("⇒f") % col("⇒d")) * _STEP + col("⇒r") * (col("⇒n") % _STEP)).alias("⇒s"))
-    staged = staged.with_columns(
-        (col("⇒q") * col("⇒n") + (col("⇒f") // col("⇒d")) * _STEP + col("⇒s") // col("⇒d")).alias("⇒w"), (col("⇒s") % col("⇒d")).alias("⇒r")
-    )
+    if is_short:
+        staged = staged.with_columns((col("⇒r") * col("⇒n")).alias("⇒s"))
+        whole = col("⇒q") * col("⇒n") + col("⇒s") // col("⇒d")
+    else:
+        staged = staged.with_columns((col("⇒r") * (col("⇒n") // STEP)).alias("⇒f"))
+        staged = staged.with_columns(((col("⇒f") % col("⇒d")) * STEP + col("⇒r") * (col("⇒n") % STEP)).alias("⇒s"))
+        whole = col("⇒q") * col("⇒n") + (col("⇒f") // col("⇒d")) * STEP + col("⇒s") // col("⇒d")
+    staged = staged.with_columns(whole.alias("⇒w"), (col("⇒s") % col("⇒d")).alias("⇒r"))
     if units is not None:
         nearest = (col("⇒w") + (col("⇒r") * 2 >= col("⇒d")).cast(WIDE)) * col("⇒a").sign()
         staged = staged.with_columns((col("⇒b") + nearest).alias(units))
@@ -158,4 +183,4 @@ def with_cumulative(
         tie_up = pl.when(col("⇒even")).then(col("⇒k") % 2 != 0).otherwise(col("⇒floor") >= 0)
         rounds_up = pl.when(col("⇒tie")).then(tie_up).otherwise(col("⇒l") >= _HALF)
         staged = staged.with_columns((col("⇒k") + rounds_up.cast(WIDE)).alias(minor))
-    return staged.select(pl.exclude("⇒b", "⇒a", "⇒n", "⇒d", "⇒q", "⇒r", "⇒f", "⇒s", "⇒w", "⇒rest", "⇒floor", "⇒k", "⇒l", "⇒tie", "⇒even"))
+    return staged.select(pl.exclude("^⇒.*$"))

@@ -96,7 +96,8 @@ def waterfall(closing: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) 
     monthly = pl.col("posting_date").dt.month_start()
     # Performance stands by contract: its number among them is quicker to group by than its id.
     place = (begins("contract_id", "currency").cum_sum().cast(pl.Int64) * 2**24 + monthly.to_physical()) * 2 + pl.col("is_planned")
-    by_month = performance.lazy().with_columns(place.alias("place")).filter(pl.col("amount") != 0).group_by("place").agg(
+    moving = performance.lazy().with_columns(place.alias("place")).filter(pl.col("amount") != 0)
+    by_month = moving.group_by("place", maintain_order=True).agg(
         pl.col("contract_id", "currency", "is_planned").first(), pl.col("posting_date").first().dt.month_start().alias("band_start"),
         pl.col("amount").sum(),
     ).drop("place").collect()  # fmt: skip

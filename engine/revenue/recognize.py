@@ -142,7 +142,9 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
             .join_asof(starts, left_on=day, right_on="→from", by="calendar", check_sortedness=False)
         )
         spans = spans.join(found.select("→part", pl.col("→index").alias(name)), on="→part", how="left", maintain_order="left")
-    ranges = spans.with_columns(pl.int_ranges("→low", pl.col("→high") + 1).alias("→index")).explode(
+    # What a span's days are told by; the rest of it is put beside the days that are left.
+    dated = ("→part", "→low", "→high", "→first", "→late", "ends", "lost_date", "next_from")
+    ranges = spans.select(*dated, pl.int_ranges("→low", pl.col("→high") + 1).alias("→index")).explode(
         "→index", empty_as_null=True, keep_nulls=True
     )
     ends = numbered.select("→index", pl.col("end_date").alias("period_end"), "period")
@@ -162,6 +164,7 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
         kept = points.filter(_in_time())
         points = pl.concat([kept, lost.join(kept.select("→part", "date"), on=["→part", "date"], how="anti")])
     points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from")))
+    points = points.with_columns(spans.drop(dated)[points["→part"]].get_columns())
     measured = with_revenue(with_progress(points, measures, "date"), minor="minor")
     measured = _scheduled(_prorated(measured, measures))
     return measured.select(

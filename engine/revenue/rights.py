@@ -19,7 +19,7 @@ import polars as pl
 
 from engine.revenue.claims import ZERO, Claims
 from engine.revenue.frames import Books
-from engine.revenue.rounding import MONEY, round_share, units
+from engine.revenue.rounding import MONEY, WIDE, round_share, units
 from engine.revenue.runs import before, begins, carried, joined, running
 
 STEP: Final = ("contract_id", "date", "seq")
@@ -47,8 +47,13 @@ def positions(books: Books, claims: Claims, moves: pl.DataFrame, as_of: dt.date)
     flows = [_performance(books), _claim_steps(claims, books.contracts), _unnamed(claims), _plan_steps(books, claims.plan), moves]
     present = [name for name in FLOWS if any(name in frame.columns and frame.height for frame in flows)]
     whole = pl.concat([_flow_columns(frame, present) for frame in flows]).filter(pl.col("date") <= as_of)
-    whole = whole.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
-    steps = whole.group_by(STEP).agg(pl.col(present).sum()).sort(STEP)
+    numbered = books.contracts.select("contract_id").sort("contract_id").with_row_index("contract")
+    whole = whole.join(numbered, on="contract_id", how="inner")
+    # A step as one whole number is quicker to group and sort by than a text, a day and a place.
+    wide = pl.Int64 if numbered.height < 2**19 else WIDE
+    key = (pl.col("contract").cast(wide) * 2**20 + pl.col("date").to_physical() + 2**19) * 2**24 + pl.col("seq")
+    grouped = whole.with_columns(key.alias("step")).group_by("step", maintain_order=True)
+    steps = grouped.agg(pl.col(STEP).first(), pl.col(present).sum()).sort("step").drop("step")
     steps = steps.with_columns(running(pl.col(name), "contract_id").cast(MONEY).alias(name) for name in present)
     steps = steps.select(*STEP, *(name if name in present else ZERO.alias(name) for name in FLOWS))
     return _netted(_with_position(_with_terms(steps, books, claims)), books.contracts)
@@ -83,7 +88,8 @@ def _performance(books: Books) -> pl.DataFrame:
         # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
         (begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()).alias("key"),
     )  # fmt: skip
-    summed = done.filter(~pl.col("is_planned")).group_by("key").agg(pl.col("contract_id", "date").first(), pl.col(list(flows)).sum())
+    by_day = done.filter(~pl.col("is_planned")).group_by("key", maintain_order=True)
+    summed = by_day.agg(pl.col("contract_id", "date").first(), pl.col(list(flows)).sum())
     found = summed.drop("key").with_columns(pl.lit(0).alias("seq"))
     return (found if len(flows) > 1 else found.with_columns(pl.col("recognized").alias("earned_gross"))).collect()
 
@@ -234,6 +240,9 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     reduction = pl.when(has_price).then(pl.min_horizontal(lowered, "agreed")).otherwise(pl.col("to_customer"))
     of_work = ~has_price & (pl.col("earned_as_invoiced") != 0)
     borne = pl.when(of_work).then(pl.col("to_customer")).otherwise(ZERO)
+    if not _any(steps, "agreed", "to_customer"):
+        # Mostly nothing is paid to a customer: nothing has to be shared.
+        reduction = borne = ZERO
     steps = steps.with_columns(reduction.fill_null(ZERO).alias("reduction"), borne.fill_null(ZERO).alias("borne"))
     interest = pl.col("income") - pl.col("expense")
     steps = steps.with_columns(
@@ -242,7 +251,7 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     )
     alone = _with_rights(steps.with_columns(ZERO.alias("advance")))
     is_unnamed = pl.col("unnamed_cash") != before(pl.col("unnamed_cash"), "contract_id").fill_null(ZERO)
-    over = pl.when(is_unnamed).then(pl.col("unnamed_cash") - pl.col("open") - _open_tax())
+    over = pl.when(is_unnamed).then(pl.col("unnamed_cash") - pl.col("open") - _open_tax(steps))
     advance = pl.max_horizontal(carried(over, "contract_id").fill_null(ZERO), ZERO)
     ever = alone.with_columns(advance.cast(MONEY).alias("advance")).with_columns(pl.col("advance").cum_max().over("contract_id"))
     # What plans and invoices do not charge is what a free advance can be for.
@@ -252,21 +261,28 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     settled = pl.col("unnamed_cash") - pl.col("advance")
     open_net = pl.max_horizontal(pl.col("open") - settled, ZERO)
     # Money without an invoice pays what is open before tax, then the tax.
-    to_tax = pl.min_horizontal(pl.max_horizontal(settled - pl.max_horizontal("open", ZERO), ZERO), _open_tax())
+    to_tax = pl.min_horizontal(pl.max_horizontal(settled - pl.max_horizontal("open", ZERO), ZERO), _open_tax(steps))
     after = after.with_columns(open_net.cast(MONEY).alias("open_net"), to_tax.cast(MONEY).alias("to_tax"))
     claimed = pl.col("named_cash") + pl.col("unnamed_cash") - pl.col("to_tax") + pl.col("open_net")
     return after.with_columns(claimed.cast(MONEY).alias("claimed"), (pl.col("tax_cash") + pl.col("to_tax")).cast(MONEY).alias("tax_cash"))
 
 
-def _tax() -> pl.Expr:
+def _any(steps: pl.DataFrame, *names: str) -> bool:
+    """Tell whether any of the columns holds an amount other than 0."""
+    return bool(steps.select(pl.any_horizontal((pl.col(name) != 0).any() for name in names)).item())
+
+
+def _tax(steps: pl.DataFrame) -> pl.Expr:
     """Return the tax of what was invoiced; of a conditional invoice as far as it gives a right."""
+    if not _any(steps, "conditional_tax"):
+        return pl.col("tax")
     part, of = units(pl.col("conditional_right")), units(pl.col("conditional_billed"))
     taxed = round_share(pl.col("conditional_tax"), part, of, pl.col("minor_digits"))
     return (pl.col("tax") + taxed.fill_null(ZERO)).cast(MONEY)
 
 
-def _open_tax() -> pl.Expr:
-    return pl.max_horizontal(_tax() - pl.col("tax_cash"), ZERO)
+def _open_tax(steps: pl.DataFrame) -> pl.Expr:
+    return pl.max_horizontal(_tax(steps) - pl.col("tax_cash"), ZERO)
 
 
 def _with_rights(steps: pl.DataFrame) -> pl.DataFrame:
@@ -297,7 +313,7 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     deposit = pl.max_horizontal(pl.col("received") - pl.col("recognized"), ZERO)
     steps = steps.with_columns(
         pl.when(in_force).then(earned - pl.col("claimed")).otherwise(ZERO).cast(MONEY).alias("net"),
-        pl.when(in_force).then(_tax()).otherwise(ZERO).alias("tax_payable"),
+        pl.when(in_force).then(_tax(steps)).otherwise(ZERO).alias("tax_payable"),
         pl.when(in_force).then(ZERO).otherwise(deposit).cast(MONEY).alias("deposit_liability"),
     )
     owed_back = pl.max_horizontal(pl.col("rebate") - pl.col("refunded"), _beyond_price(), ZERO)

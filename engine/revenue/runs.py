@@ -23,7 +23,7 @@ def begins_anew(rows: pl.DataFrame, name: str, *names: str) -> pl.Series:
     if not len(unsure):
         return told["new"]
     here, above = (rows[name].gather(place) for place in (unsure, unsure - 1))
-    return told["new"].scatter(unsure.filter(here.ne_missing(above)), True)  # noqa: FBT003
+    return told["new"].scatter(unsure.filter(here.ne_missing(above)), True)
 
 
 def before(value: pl.Expr, *names: str) -> pl.Expr:

@@ -115,7 +115,8 @@ def _code(rows: pl.DataFrame) -> pl.Expr:
     next begins.
     """
     code = begins(*_KEY[:3]).cum_sum().cast(pl.Int64)
-    for name in _KEY[3:]:
+    same = rows.select((pl.col("period") == pl.col("relates_to_period")).all()).item()
+    for name in [each for each in _KEY[3:] if not (same and each == "relates_to_period")]:
         values = rows[name].drop_nulls().unique().sort()
         place = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int64) + 1
         code = code * 2 ** (values.len() + 1).bit_length() + place.fill_null(0)

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.exact import wide, with_cumulative
+from engine.revenue.exact import STEP, wide, with_cumulative
 
 STATE: Final = ("base", "rem", "m0", "u0")
 
@@ -45,9 +45,9 @@ def with_revenue(
         base, rest = pl.when(below).then(pl.col("→cost")).otherwise(base), pl.when(below).then(stood).otherwise(rest)
         numerator = pl.when(below).then(pl.max_horizontal(pl.col(m), wide(0))).otherwise(numerator)
         denominator = pl.when(below).then(pl.col("m0")).otherwise(denominator)
-    staged = rows.lazy().with_columns(at_cost(u).alias("→cost"), numerator.alias("→part"), denominator.alias("→whole"))
+    staged = rows.with_columns(at_cost(u).alias("→cost"), numerator.alias("→part"), denominator.alias("→whole"))
     made = with_cumulative(
-        staged,
+        staged.lazy(),
         base=base,
         amount=rest,
         numerator=pl.col("→part"),
@@ -55,5 +55,6 @@ def with_revenue(
         half_even=pl.col("half_even"),
         minor=minor,
         units=units,
+        is_short=bool(staged.select((pl.col("→part").max() < STEP).fill_null(value=True)).item()),
     )
     return made.select(pl.exclude("→cost", "→part", "→whole")).collect()
