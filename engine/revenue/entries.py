@@ -86,7 +86,7 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     lines = _with_accounts(_with_cost_values(lines, rates), books.accounts, books.contracts.height)
     known = pl.col("evidence").list.len().fill_null(0) > 0
     # In its own currency a contract's lines are told once, and stand in both columns.
-    functional = "amount" if lines.select((pl.col("amount") == pl.col("functional")).all()).item() else "functional"
+    functional = "amount" if lines.select(pl.col("amount").eq_missing(pl.col("functional")).all()).item() else "functional"
     return lines.select(
         "journal_id", "batch_id", "line", pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account",
         pl.col("account_role").cast(TEXT), *_sides("amount", "debit", "credit"), "currency",

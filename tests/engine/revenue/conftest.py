@@ -182,6 +182,7 @@ def posted() -> Callable[..., Posted]:
     Days may be text. By default one USD contract C1 in force since 2027-01-01 with a line L1, whose
     price is the line's amount.
     """
+    from engine.revenue.books import sorted_performance
     from engine.revenue.posting import post
     from engine.stage import Context
 
@@ -229,7 +230,8 @@ def posted() -> Callable[..., Posted]:
         books = frames.Books(
             contracts=_typed(tuple(contracts), {**frames.CONTRACTS, **typed}), lines=_typed(tuple(lines), frames.LINES),
             obligations=_typed(tuple(rows.pop("obligations", [])), frames.OBLIGATIONS),
-            performance=_typed(tuple(earned), frames.PERFORMANCE),
+            # As the books promise: whatever order records come in, what was earned stands in its own.
+            performance=sorted_performance(_typed(tuple(earned), frames.PERFORMANCE)),
             price=_typed(tuple(price), frames.PRICE), periods=_typed(tuple(periods), frames.PERIODS),
             observations=frames.empty(frames.OBSERVATIONS), modifications=frames.empty(frames.MODIFICATIONS),
             accounts=pl.DataFrame(

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.revenue.exact import GUARD, cumulative_minor, fraction, minor_money, money_units, part_units
+from engine.revenue.exact import (
+    GUARD,
+    STEP,
+    cumulative_minor,
+    fraction,
+    minor_money,
+    money_units,
+    part_units,
+    with_cumulative,
+    with_fraction,
+)
 from engine.revenue.frames import WIDE
 
 
@@ -62,3 +72,30 @@ def test_a_fraction_is_told_in_twelve_places() -> None:
     assert frame.select(fraction(pl.col("n"), pl.col("d"))).to_series().to_list() == [
         Decimal("0.333333333333"), Decimal(1), Decimal(0)
     ]  # fmt: skip
+
+
+_MEASURES = st.one_of(st.integers(0, 400), st.integers(8_999_990, 9_000_010), st.integers(0, 10**22))
+
+
+@given(st.lists(st.tuples(st.one_of(st.none(), _MEASURES), st.one_of(st.none(), _MEASURES)), max_size=8))
+def test_fractions_of_small_and_large_measures_are_those_of_the_formula(parts: list[tuple[int | None, int | None]]) -> None:
+    rows = pl.DataFrame(parts, schema={"n": WIDE, "d": WIDE}, orient="row")
+    expected = rows.select(fraction(pl.col("n"), pl.col("d")).alias("part")).to_series()
+    assert with_fraction(rows, "part", pl.col("n"), pl.col("d"))["part"].equals(expected)
+
+
+@given(
+    st.integers(-(10**15), 10**15), st.integers(-(10**24), 10**24), st.integers(1, STEP - 1), st.fractions(0, 1), st.booleans(),
+)  # fmt: skip
+def test_a_short_measure_is_divided_in_one_step_as_in_three(base: int, amount: int, whole: int, share: Fraction, even: bool) -> None:
+    row = pl.DataFrame({"b": [base], "a": [amount], "n": [int(whole * share)], "d": [whole]}, schema_overrides=dict.fromkeys("band", WIDE))
+    made = [
+        with_cumulative(
+            row.lazy(), base=pl.col("b"), amount=pl.col("a"), numerator=pl.col("n"), denominator=pl.col("d"), half_even=pl.lit(even),
+            minor="minor", units="units", is_short=is_short,
+        ).collect()
+        for is_short in (True, False)
+    ]  # fmt: skip
+    assert made[0].equals(made[1])
+    exact = cumulative_minor(pl.col("b"), pl.col("a"), pl.col("n"), pl.col("d"), pl.lit(even))
+    assert made[0]["minor"].to_list() == row.select(exact).to_series().to_list()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.revenue.runs import before, begins, carried, counted, joined, running
+from engine.revenue.runs import before, begins, begins_anew, carried, counted, joined, running
 
 
 def test_a_run_begins_where_a_value_changes_and_nulls_are_a_run_of_their_own() -> None:
@@ -15,6 +15,16 @@ def test_a_run_begins_where_a_value_changes_and_nulls_are_a_run_of_their_own() -
     assert rows.select(begins("a"))["a"].to_list() == [True, False, True, False, True, True]
     assert rows.select(begins("a", "b").alias("new"))["new"].to_list() == [True, True, True, False, True, True]
     assert pl.DataFrame({"a": [None, None]}).select(begins("a"))["a"].to_list() == [True, False]
+
+
+_LISTS = st.one_of(st.none(), st.lists(st.sampled_from(["f:1", "f:2", None]), max_size=3))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), _LISTS), max_size=10))
+def test_runs_of_lists_begin_where_comparing_the_lists_says_so(given_rows: list[tuple[str | None, list[str | None] | None]]) -> None:
+    rows = pl.DataFrame(given_rows, schema={"key": pl.String, "list": pl.List(pl.String)}, orient="row")
+    expected = rows.select(begins("key", "list").alias("new")).to_series()
+    assert begins_anew(rows, "list", "key").to_list() == expected.to_list()
 
 
 def test_a_table_is_joined_to_rows_whether_or_not_their_keys_stand_together() -> None:
