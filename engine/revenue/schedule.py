@@ -115,7 +115,7 @@ def _code(rows: pl.DataFrame) -> pl.Expr:
     next begins.
     """
     code = begins(*_KEY[:3]).cum_sum().cast(pl.Int64)
-    same = rows.select((pl.col("period") == pl.col("relates_to_period")).all()).item()
+    same = rows.select(pl.col("period").eq_missing(pl.col("relates_to_period")).all()).item()
     for name in [each for each in _KEY[3:] if not (same and each == "relates_to_period")]:
         values = rows[name].drop_nulls().unique().sort()
         place = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int64) + 1
