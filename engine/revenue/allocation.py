@@ -41,9 +41,9 @@ def share_minor(
     rows = rows.with_columns(pl.col(pool_key).cast(pl.Categorical).to_physical().alias("→pool"))
     key = "→pool"
     whole = pl.col(weight).sum().over(key)
-    staged = rows.lazy().with_columns(whole.alias("→whole"), pl.col(base).sum().over(key).alias("→bases"))
+    staged = rows.with_columns(whole.alias("→whole"), pl.col(base).sum().over(key).alias("→bases"))
     weighs = pl.col("→whole") > 0
-    staged = with_cumulative(
+    told = with_cumulative(
         staged,
         base=pl.col(base),
         amount=pl.col(pool),
@@ -55,7 +55,7 @@ def share_minor(
     total = units_to_minor(pl.col("→bases") + pl.col(pool), pl.col(half_even))
     named = pl.col(owner).str.extract(r"^named\((.*)\)$").str.strip_chars()
     is_named = (pl.col(name) == named).fill_null(value=False)
-    made = staged.with_columns(total.alias("→total")).drop("→whole", "→bases").collect()
+    made = told.with_columns(total.alias("→total")).drop("→whole", "→bases").collect()
     score = pl.when(pl.col(owner) == "largest").then(pl.col("shared").abs()).when(is_named).then(wide(1)).otherwise(wide(0))
     made = made.with_columns(score.alias("→score")).with_columns(
         (pl.col(name).rank("ordinal").over(key).cast(pl.Int64) * pl.when(pl.col(owner) == "last").then(-1).otherwise(1)).alias("→place"),

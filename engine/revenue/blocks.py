@@ -25,6 +25,7 @@ _SORTED: Final = (
     "contracts", "obligations", "performance", "price", "observations", "modifications", "contract_balances", "translated", "moved",
 )  # fmt: skip
 
+Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
@@ -73,8 +74,8 @@ def blocks(contracts: pl.DataFrame, ids: pl.Series, rows: int) -> list[Block]:
     return [Block(first, after) for first, after in zip([None, *cuts], [*cuts, None], strict=True)]
 
 
-def in_blocks(found: Sequence[Block], make: Callable[[Block], Made]) -> list[Made]:
-    """Return what `make` gives for each block, in their order."""
+def in_blocks(found: Sequence[Given], make: Callable[[Given], Made]) -> list[Made]:
+    """Return what `make` gives for each block, or for what stands for it, in their order."""
     if len(found) == 1:
         return [make(found[0])]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -101,8 +102,7 @@ def used_up(parts: list[tuple[pl.DataFrame, ...]], make: Callable[..., Made]) ->
     """Return what `make` gives for each part, in their order; the list is emptied, so that a part's memory serves what is made next."""
     left = dict(enumerate(parts))
     parts.clear()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda place: make(*left.pop(place)), range(len(left))))
+    return in_blocks(range(len(left)), lambda place: make(*left.pop(place)))
 
 
 def _blocks_of(books: Books) -> list[Block]:

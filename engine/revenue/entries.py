@@ -19,7 +19,7 @@ from engine.revenue.claims import ZERO, Claims
 from engine.revenue.currency import CLOSED, PERFORMED, Translated, in_period
 from engine.revenue.frames import DAY, MONEY, TEXT, TEXTS, Books
 from engine.revenue.rates import translated, with_rate
-from engine.revenue.rights import POSITION, sequenced
+from engine.revenue.rights import POSITION, STEP_KEY, sequenced
 from engine.revenue.rounding import WIDE, minor_digits, round_share, units
 from engine.revenue.runs import before, begins, begins_anew, joined
 
@@ -60,9 +60,6 @@ _LINE: Final[dict[str, pl.DataType]] = {
     "contract": pl.UInt32(), "date": DAY, "order": pl.Int32(), "account_role": _ROLE, "contract_line_id": TEXT, "place": pl.UInt32(),
     "amount": MONEY, "functional": MONEY, "reason": TEXT, "rule": TEXT, "evidence": TEXTS,
 }  # fmt: skip
-
-# A contract, its day and the payment within it as one whole number.
-_STEP_KEY: Final = (pl.col("contract").cast(WIDE) * 2**20 + pl.col("date").to_physical() + 2**19) * 2**24 + pl.col("seq")
 
 # After payments of the day: what concerns cost and provisions posts last.
 _COSTS: Final = 2_000_000
@@ -185,31 +182,23 @@ def _with_accounts(lines: pl.DataFrame, accounts: pl.DataFrame, contracts: int) 
 
 def batch_totals(entries: pl.DataFrame) -> pl.DataFrame:
     """Return what entries come to by batch and currency (BATCHES); functional totals are in the legal entity's currency."""
-    keys = ["batch_id", "currency"]
-    # Lines of an entry stand together: the texts are looked at once a run, and rows are grouped by a number.
-    new = begins(*keys)
-    heads = entries.lazy().filter(new).select(keys).collect()
-    numbers = heads.unique().with_row_index("number")
-    number = heads.join(numbers, on=keys, how="left", nulls_equal=True, maintain_order="left")["number"]
-    run = entries.select((new.cum_sum() - 1).alias("run")).to_series()
-    totals = entries.lazy().with_columns(number[run]).group_by("number").agg(
-        pl.col("batch_id", "currency", "legal_entity_id", "period").first(),
-        # Every entry has one first line.
-        (pl.col("line") == 1).sum().cast(pl.Int64).alias("journals"), pl.len().cast(pl.Int64).alias("lines"),
-        pl.col("debit", "credit", "functional_debit", "functional_credit").sum(), pl.col("status").first(),
-    )  # fmt: skip
-    return totals.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items()).collect()
+    # Lines of an entry stand together: what is summed by texts is what each run of them comes to.
+    counts = (pl.col("line") == 1).cast(pl.Int64).alias("journals"), pl.lit(1, dtype=pl.Int64).alias("lines")
+    told = entries.lazy().with_columns(begins("batch_id", "currency").cum_sum().alias("run"), *counts)
+    return batches([_added_up(told, "run").collect()])
 
 
 def batches(totals: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return the control totals of every batch by currency, summed over blocks of entries (BATCHES)."""
-    summed = ("journals", "lines", "debit", "credit", "functional_debit", "functional_credit")
-    kept = [name for name in BATCHES if name not in summed]
-    whole = pl.concat(totals).sort("batch_id", "currency", maintain_order=True)
-    found = whole.group_by("batch_id", "currency", maintain_order=True).agg(
-        pl.col([name for name in kept if name not in ("batch_id", "currency")]).first(), pl.col(summed).sum()
-    )
-    return found.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items())
+    return _added_up(pl.concat(totals).lazy(), "batch_id", "currency").collect().sort("batch_id", "currency")
+
+
+def _added_up(rows: pl.LazyFrame, *keys: str) -> pl.LazyFrame:
+    """Return BATCHES by the keys: counts and amounts summed, of texts the first."""
+    texts = [name for name, dtype in BATCHES.items() if dtype == TEXT and name not in keys]
+    numbers = [name for name, dtype in BATCHES.items() if dtype != TEXT]
+    summed = rows.group_by(keys, maintain_order=True).agg(pl.col(texts).first(), pl.col(numbers).sum())
+    return summed.select(pl.col(name).cast(dtype) for name, dtype in BATCHES.items())
 
 
 def _sides(amount: str, debit: str, credit: str) -> list[pl.Expr]:
@@ -242,10 +231,7 @@ def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataF
     )  # fmt: skip
     # Mostly a day has one atom of a line with one source: only the others have something to put together.
     of_one = (pl.col("evidence").list.len() == 1) & pl.col("evidence").list.first().is_not_null()
-    follows = pl.col("key") == pl.col("key").shift(1)
-    # Where days stand in order what is of one day stands together.
-    alone = ~(follows | follows.shift(-1)).fill_null(value=False) if daily["key"].is_sorted() else ~pl.col("key").is_duplicated()
-    single = daily.select(alone & of_one.fill_null(value=False)).to_series()
+    single = daily.select(~pl.col("key").is_duplicated() & of_one.fill_null(value=False)).to_series()
     several = daily.filter(~single).group_by("key").agg(
         pl.col("contract", "place", "contract_line_id", "date").first(), pl.col("amount", "functional").sum(),
         pl.col("rule").drop_nulls().first(), pl.col("evidence").explode().drop_nulls().unique().sort(),
@@ -267,7 +253,7 @@ def _step_lines(figures: Translated, claims: Claims, contracts: pl.DataFrame) ->
     """Return the lines of balances, cash, interest, goods and exchange differences, step by step."""
     steps = joined(_with_unbilled(figures.steps), contracts.select("contract_id", "contract"), "contract_id")
     sources = _sources(claims, figures.atoms, contracts)
-    steps = steps.with_columns(_STEP_KEY.alias("key")).join(sources, on="key", how="left", maintain_order="left")
+    steps = steps.with_columns(STEP_KEY.alias("key")).join(sources, on="key", how="left", maintain_order="left")
     performed, moving = pl.col("order") == PERFORMED, pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
     signs = {role: 1 if role in _ASSETS else -1 for role in POSITION if role not in _ROLES}
     parts: dict[str, tuple[pl.Expr, pl.Expr]] = {
@@ -328,7 +314,7 @@ def _with_members(kind: str, role: str) -> pl.Expr:
 
 
 def _sources(claims: Claims, atoms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Return the source rows of each step (`_STEP_KEY`): invoices, plan lines and performance of a day, or the payment."""
+    """Return the source rows of each step (`STEP_KEY`): invoices, plan lines and performance of a day, or the payment."""
     # Atoms of one promise stand together and rest on the same rows: these are looked at once.
     begun = begins_anew(atoms, "evidence", "contract_id", "contract_line_id")
     zero, none = pl.lit(0, dtype=pl.Int32).alias("seq"), pl.lit(None, dtype=pl.UInt32).alias("promise")
@@ -345,7 +331,7 @@ def _sources(claims: Claims, atoms: pl.DataFrame, contracts: pl.DataFrame) -> pl
     whole = whole.join(texts, on="evidence", how="left").join(contracts.select("contract_id", "contract"), on="contract_id", how="inner")
     of_promise = whole.filter(pl.col("promise").is_not_null()).drop("date").join(done, on="promise", how="inner")
     # In the order of steps and sources, each once: what comes together needs no sorting of its own.
-    key = (_STEP_KEY * 2**32 + pl.col("text")).alias("key")
+    key = (STEP_KEY * 2**32 + pl.col("text")).alias("key")
     keys = pl.concat([whole.filter(pl.col("promise").is_null()).select(key), of_promise.select(key)]).drop_nulls()["key"].sort()
     once = keys.to_frame().filter(begins("key")).select(pl.col("key") // 2**32, (pl.col("key") % 2**32).alias("text"))
     found = once.select(pl.col("key").set_sorted(), pl.lit(texts["evidence"]).gather(pl.col("text")).alias("sources"))

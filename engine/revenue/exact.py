@@ -27,8 +27,7 @@ _MONEY: Final = polars_dtype(Kind.MONEY)
 _HALF: Final = GUARD // 2
 # Amounts that were cut to units may lie a few units beside a tie; nothing that is not a tie lies so near.
 _SNAP: Final = 500
-STEP: Final = 10**10
-"""A measure below it needs one step to be divided."""
+_STEP: Final = 10**10
 _FRACTION: Final = pl.Decimal(38, 12)
 # So small that its remainder times 10^12 fits 64 bits.
 _SMALL: Final = 9_000_000
@@ -79,10 +78,10 @@ def split(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> tuple[pl
     below = pl.when(denominator > 0).then(denominator)
     size = amount.abs()
     quotient, rest = size // below, size % below
-    high, low = numerator // STEP, numerator % STEP
+    high, low = numerator // _STEP, numerator % _STEP
     first = rest * high
-    second = (first % below) * STEP + rest * low
-    whole = quotient * numerator + (first // below) * STEP + second // below
+    second = (first % below) * _STEP + rest * low
+    whole = quotient * numerator + (first // below) * _STEP + second // below
     return whole, second % below, below
 
 
@@ -142,7 +141,7 @@ def with_fraction(rows: pl.DataFrame, name: str, numerator: pl.Expr, denominator
 
 
 def with_cumulative(
-    frame: pl.LazyFrame,
+    frame: pl.DataFrame,
     *,
     base: pl.Expr,
     amount: pl.Expr,
@@ -151,23 +150,23 @@ def with_cumulative(
     half_even: pl.Expr,
     minor: str | None = None,
     units: str | None = None,
-    is_short: bool = False,
 ) -> pl.LazyFrame:
     """Add base + amount × numerator ÷ denominator: rounded to whole minor units (`minor`), to the nearest unit (`units`).
 
     The same as `cumulative_minor` and `base + part_units`, step by step: on long frames an expression that repeats its
-    parts would compute them again and again. The denominator is positive. `is_short`: every numerator is below STEP.
+    parts would compute them again and again. The denominator is positive.
     """
     col = pl.col
-    staged = frame.with_columns(base.alias("⇒b"), amount.alias("⇒a"), numerator.alias("⇒n"), denominator.alias("⇒d"))
+    staged = frame.lazy().with_columns(base.alias("⇒b"), amount.alias("⇒a"), numerator.alias("⇒n"), denominator.alias("⇒d"))
     staged = staged.with_columns((col("⇒a").abs() // col("⇒d")).alias("⇒q"), (col("⇒a").abs() % col("⇒d")).alias("⇒r"))
-    if is_short:
+    if (frame.select(numerator.max()).item() or 0) < _STEP:
+        # As of days: what is left of the amount times the measure fits, and is divided in one step.
         staged = staged.with_columns((col("⇒r") * col("⇒n")).alias("⇒s"))
         whole = col("⇒q") * col("⇒n") + col("⇒s") // col("⇒d")
     else:
-        staged = staged.with_columns((col("⇒r") * (col("⇒n") // STEP)).alias("⇒f"))
-        staged = staged.with_columns(((col("⇒f") % col("⇒d")) * STEP + col("⇒r") * (col("⇒n") % STEP)).alias("⇒s"))
-        whole = col("⇒q") * col("⇒n") + (col("⇒f") // col("⇒d")) * STEP + col("⇒s") // col("⇒d")
+        staged = staged.with_columns((col("⇒r") * (col("⇒n") // _STEP)).alias("⇒f"))
+        staged = staged.with_columns(((col("⇒f") % col("⇒d")) * _STEP + col("⇒r") * (col("⇒n") % _STEP)).alias("⇒s"))
+        whole = col("⇒q") * col("⇒n") + (col("⇒f") // col("⇒d")) * _STEP + col("⇒s") // col("⇒d")
     staged = staged.with_columns(whole.alias("⇒w"), (col("⇒s") % col("⇒d")).alias("⇒r"))
     if units is not None:
         nearest = (col("⇒w") + (col("⇒r") * 2 >= col("⇒d")).cast(WIDE)) * col("⇒a").sign()

@@ -24,6 +24,12 @@ from engine.revenue.runs import before, begins, carried, joined, running
 
 STEP: Final = ("contract_id", "date", "seq")
 
+STEP_KEY: Final = (pl.col("contract").cast(WIDE) * 2**20 + pl.col("date").to_physical() + 2**19) * 2**24 + pl.col("seq")
+"""A step as one whole number, in the order of steps: quicker to group and sort by than a text, a day and a place.
+
+`contract`: the number of the contract in the order of ids.
+"""
+
 FLOWS: Final = (
     "earned_gross", "earned_as_invoiced", "recognized", "payable", "income", "expense", "agreed", "paid_out", "rebate", "free_right",
     "free_billed", "named_cash", "as_invoiced_billed", "as_invoiced_cash", "due_cash", "conditional_billed", "conditional_cash",
@@ -49,10 +55,7 @@ def positions(books: Books, claims: Claims, moves: pl.DataFrame, as_of: dt.date)
     whole = pl.concat([_flow_columns(frame, present) for frame in flows]).filter(pl.col("date") <= as_of)
     numbered = books.contracts.select("contract_id").sort("contract_id").with_row_index("contract")
     whole = whole.join(numbered, on="contract_id", how="inner")
-    # A step as one whole number is quicker to group and sort by than a text, a day and a place.
-    wide = pl.Int64 if numbered.height < 2**19 else WIDE
-    key = (pl.col("contract").cast(wide) * 2**20 + pl.col("date").to_physical() + 2**19) * 2**24 + pl.col("seq")
-    grouped = whole.with_columns(key.alias("step")).group_by("step", maintain_order=True)
+    grouped = whole.with_columns(STEP_KEY.alias("step")).group_by("step", maintain_order=True)
     steps = grouped.agg(pl.col(STEP).first(), pl.col(present).sum()).sort("step").drop("step")
     steps = steps.with_columns(running(pl.col(name), "contract_id").cast(MONEY).alias(name) for name in present)
     steps = steps.select(*STEP, *(name if name in present else ZERO.alias(name) for name in FLOWS))

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.exact import STEP, wide, with_cumulative
+from engine.revenue.exact import wide, with_cumulative
 
 STATE: Final = ("base", "rem", "m0", "u0")
 
@@ -47,7 +47,7 @@ def with_revenue(
         denominator = pl.when(below).then(pl.col("m0")).otherwise(denominator)
     staged = rows.with_columns(at_cost(u).alias("→cost"), numerator.alias("→part"), denominator.alias("→whole"))
     made = with_cumulative(
-        staged.lazy(),
+        staged,
         base=base,
         amount=rest,
         numerator=pl.col("→part"),
@@ -55,6 +55,5 @@ def with_revenue(
         half_even=pl.col("half_even"),
         minor=minor,
         units=units,
-        is_short=bool(staged.select((pl.col("→part").max() < STEP).fill_null(value=True)).item()),
     )
     return made.select(pl.exclude("→cost", "→part", "→whole")).collect()

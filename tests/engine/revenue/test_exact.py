@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from engine.revenue.exact import (
     GUARD,
-    STEP,
     cumulative_minor,
     fraction,
     minor_money,
@@ -85,17 +84,13 @@ def test_fractions_of_small_and_large_measures_are_those_of_the_formula(parts: l
 
 
 @given(
-    st.integers(-(10**15), 10**15), st.integers(-(10**24), 10**24), st.integers(1, STEP - 1), st.fractions(0, 1), st.booleans(),
+    st.integers(-(10**15), 10**15), st.integers(-(10**24), 10**24), st.lists(_MEASURES.filter(bool), min_size=1, max_size=3),
+    st.fractions(0, 1), st.booleans(),
 )  # fmt: skip
-def test_a_short_measure_is_divided_in_one_step_as_in_three(base: int, amount: int, whole: int, share: Fraction, even: bool) -> None:
-    row = pl.DataFrame({"b": [base], "a": [amount], "n": [int(whole * share)], "d": [whole]}, schema_overrides=dict.fromkeys("band", WIDE))
-    made = [
-        with_cumulative(
-            row.lazy(), base=pl.col("b"), amount=pl.col("a"), numerator=pl.col("n"), denominator=pl.col("d"), half_even=pl.lit(even),
-            minor="minor", units="units", is_short=is_short,
-        ).collect()
-        for is_short in (True, False)
-    ]  # fmt: skip
-    assert made[0].equals(made[1])
-    exact = cumulative_minor(pl.col("b"), pl.col("a"), pl.col("n"), pl.col("d"), pl.lit(even))
-    assert made[0]["minor"].to_list() == row.select(exact).to_series().to_list()
+def test_a_column_of_figures_is_divided_as_each_of_them_is(base: int, amount: int, of: list[int], share: Fraction, even: bool) -> None:
+    data = {"b": [base] * len(of), "a": [amount] * len(of), "n": [int(whole * share) for whole in of], "d": of}
+    rows = pl.DataFrame(data, schema=dict.fromkeys(data, WIDE))
+    parts = {"base": pl.col("b"), "amount": pl.col("a"), "numerator": pl.col("n"), "denominator": pl.col("d")}
+    made = with_cumulative(rows, **parts, half_even=pl.lit(even), minor="minor", units="units").collect()
+    assert made["minor"].equals(rows.select(cumulative_minor(**parts, half_even=pl.lit(even)).alias("minor"))["minor"])
+    assert made["units"].equals(rows.select((pl.col("b") + part_units(pl.col("a"), pl.col("n"), pl.col("d"))).alias("units"))["units"])
