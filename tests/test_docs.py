@@ -72,7 +72,7 @@ def test_help_comes_without_importing_the_data_libraries() -> None:
 def test_every_kind_of_finding_is_in_the_catalogue_of_findings() -> None:
     page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "engine").rglob("*.py"))
-    spelled = r'"kind": "(\w+)"|pl\.lit\("(\w+)"\)\.alias\("kind"\)|\((?:drifted|unauthorized), "(\w+)"'
+    spelled = r'"kind": "(\w+)"|pl\.lit\("(\w+)"\)\.alias\("kind"\)|\((?:drifted|unauthorized), "(\w+)"|finding_columns\("(\w+)"'
     named = {name for match in re.findall(spelled, code) for name in match if name}
     named |= {"row_count_differs", "control_total_differs"}
     assert len(named) >= 10

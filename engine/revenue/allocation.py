@@ -10,6 +10,7 @@ import polars as pl
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.policy.kinds.revenue_settings import named_keys
 from engine.revenue.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor, wide, with_cumulative
+from engine.revenue.finding_columns import finding_columns
 
 POOLED: Final = ("fixed", "periodic", "percent_of", "package")
 """Ways of pricing whose lines share in the contract's price; the others are priced by themselves (32-40)."""
@@ -319,38 +320,25 @@ def _problems(rows: pl.DataFrame) -> pl.DataFrame:
         "residual_out_of_range": pl.col("problem") == "residual_out_of_range",
         "ssp_zero": pl.col("is_zero"),
     }
+    remedy = "Estimate the standalone selling price (606-10-32-33) and enter it on the line."
     for kind, (severity, text, _) in said.items():
         hit = rows.filter(by_kind[kind].fill_null(value=False))
         found.append(
             hit.select(
-                pl.lit("revenue").alias("stage"),
-                pl.lit(kind).alias("kind"),
-                pl.lit(kind).alias("rule"),
-                pl.lit(severity).alias("severity"),
-                pl.lit("contract_line").alias("entity"),
+                *finding_columns(kind, severity, "contract_line", pl.format(text, "obligation_id"), remedy),
                 pl.col("line_ids").list.first().alias("entity_id"),
                 "contract_id",
-                pl.format(text, "obligation_id").alias("message"),
-                pl.lit("Estimate the standalone selling price (606-10-32-33) and enter it on the line.").alias("remedy"),
-                pl.lit("revenue accounting").alias("owner"),
                 "evidence",
             )
         )
     zero = rows.filter(pl.col("problem") == "ssp_all_zero").unique("contract_id", keep="first", maintain_order=True)
+    message = pl.format("Every promise of {} has a standalone selling price of 0, so its price cannot be allocated.", "contract_id")
+    remedy = "Estimate the standalone selling prices (606-10-32-33)."
     found.append(
         zero.select(
-            pl.lit("revenue").alias("stage"),
-            pl.lit("ssp_all_zero").alias("kind"),
-            pl.lit("ssp_all_zero").alias("rule"),
-            pl.lit("high").alias("severity"),
-            pl.lit("contract").alias("entity"),
+            *finding_columns("ssp_all_zero", "high", "contract", message, remedy),
             pl.col("contract_id").alias("entity_id"),
             "contract_id",
-            pl.format("Every promise of {} has a standalone selling price of 0, so its price cannot be allocated.", "contract_id").alias(
-                "message"
-            ),
-            pl.lit("Estimate the standalone selling prices (606-10-32-33).").alias("remedy"),
-            pl.lit("revenue accounting").alias("owner"),
             "evidence",
         )
     )

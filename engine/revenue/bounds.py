@@ -11,6 +11,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.canonical.schema import entity_spec
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.records import Records
 
 LIMITS: Final = {Kind.MONEY: 10**13, Kind.PRICE: 10**12, Kind.QTY: 10**12, Kind.HOURS: 10**9, Kind.PCT: 10**9, Kind.RATE: 10**9}
@@ -25,8 +26,6 @@ _ENTITIES: Final = (
 
 # By which references a record leads to its contract, the nearest first.
 _TOWARDS: Final = ("contract_line_id", "contract_id", "amendment_id", "estimate_id", "invoice_id", "payment_id")
-
-_TOLD: Final = {"stage": "revenue", "kind": "amount_out_of_range", "rule": "amount_out_of_range", "severity": "high"}
 
 
 def bounded(records: Records) -> tuple[Records, pl.DataFrame]:
@@ -88,14 +87,11 @@ def _owner(records: Records, entity: str, hit: pl.DataFrame) -> pl.Series:
 
 
 def _findings(told: pl.DataFrame) -> pl.DataFrame:
+    text = "The {} {} states a value too large to be computed exactly; "
+    left_out = pl.format(text + "it is left out.", "entity", "entity_id")
+    held = pl.format(text + "contract {} is held.", "entity", "entity_id", "contract_id")
+    message = pl.when(pl.col("contract_id").is_null()).then(left_out).otherwise(held)
+    remedy = "Correct the value in its system: the comma or the unit is likely wrong."
     return told.select(
-        *(pl.lit(value).alias(name) for name, value in _TOLD.items()),
-        "entity", "entity_id", "contract_id",
-        pl.when(pl.col("contract_id").is_null())
-        .then(pl.format("The {} {} states a value too large to be computed exactly; it is left out.", "entity", "entity_id"))
-        .otherwise(pl.format("The {} {} states a value too large to be computed exactly; contract {} is held.",
-                             "entity", "entity_id", "contract_id"))
-        .alias("message"),
-        pl.lit("Correct the value in its system: the comma or the unit is likely wrong.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"), "evidence",
-    ).sort("entity", "entity_id")  # fmt: skip
+        *finding_columns("amount_out_of_range", "high", pl.col("entity"), message, remedy), "entity_id", "contract_id", "evidence"
+    ).sort("entity", "entity_id")

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.revenue.contracts import conclusions
 from engine.revenue.exact import wide
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.records import Records
 from engine.revenue.standalone import micros
 
@@ -100,18 +101,11 @@ def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("distinct, so the change is prospective"))
         .otherwise(pl.lit("not distinct, so revenue catches up"))
     )
+    message = pl.format("Nobody judged whether what remains of {} is distinct; it is taken as {}", "contract_line_id", how)
+    remedy = "Judge it (606-10-25-13) and enter `remaining_is_distinct` or a judgement."
     return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("distinctness_presumed").alias("kind"),
-        pl.lit("distinctness_presumed").alias("rule"),
-        pl.lit("low").alias("severity"),
-        pl.lit("amendment_line").alias("entity"),
+        *finding_columns("distinctness_presumed", "low", "amendment_line", message, remedy),
         pl.col("amendment_line_id").alias("entity_id"),
         "contract_id",
-        pl.concat_str(
-            pl.lit("Nobody judged whether what remains of "), "contract_line_id", pl.lit(" is distinct; it is taken as "), how
-        ).alias("message"),
-        pl.lit("Judge it (606-10-25-13) and enter `remaining_is_distinct` or a judgement.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )

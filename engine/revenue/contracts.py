@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.frames import CONTRACTS, setting, shaped
 from engine.revenue.notice import free_to_leave, notice_end
 from engine.revenue.records import Records
@@ -197,18 +198,14 @@ def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:
     lost = pl.col("lost_date").is_not_null()
     gone = pl.format("Contract {} does not meet the criteria any more since {}; nothing is recognized after.", "contract_id", "lost_date")
     message = pl.when(lost).then(gone).otherwise(message)
+    kind = pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met"))
+    severity = pl.when(is_held).then(pl.lit("high")).otherwise(pl.lit("medium"))
+    remedy = "Judge the criteria (606-10-25-1) and enter the result on the contract or in the register of judgements."
     return contracts.filter((pl.col("gate") != "met") | lost).select(
-        pl.lit("revenue").alias("stage"),
-        pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met")).alias("kind"),
-        pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met")).alias("rule"),
-        pl.when(is_held).then(pl.lit("high")).otherwise(pl.lit("medium")).alias("severity"),
-        pl.lit("contract").alias("entity"),
+        *finding_columns(kind, severity, "contract", message, remedy, "controller"),
         pl.col("contract_id").alias("entity_id"),
         "contract_id",
         pl.col("total_value").alias("amount_at_risk"),
         "currency",
-        message.alias("message"),
-        pl.lit("Judge the criteria (606-10-25-1) and enter the result on the contract or in the register of judgements.").alias("remedy"),
-        pl.lit("controller").alias("owner"),
         "evidence",
     )

@@ -9,10 +9,10 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.conventions import TermColumns, with_earned
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.impairment import written_down
 from engine.revenue.months import whole_months, within_months
 from engine.revenue.rounding import minor_digits
-from engine.revenue.shadow_findings import finding_columns
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 

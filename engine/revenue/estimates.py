@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.finding_columns import amount_text, finding_columns
 from engine.revenue.rounding import round_quotient, units
-from engine.revenue.shadow_findings import amount_text, finding_columns
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 PCT: Final = polars_dtype(Kind.PCT)

@@ -8,9 +8,9 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.exact import money_units, wide
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.observed import HOURS, of_measure, physical
 from engine.revenue.records import Records
-from engine.revenue.shadow_findings import finding_columns
 
 _KEY: Final = "contract_line_id"
 _MONEY: Final = polars_dtype(Kind.MONEY)

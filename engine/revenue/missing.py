@@ -7,10 +7,9 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.pricing import OUTSIDE
 from engine.revenue.records import Records
-
-_OWNER: Final = "revenue accounting"
 
 
 def input_findings(
@@ -67,15 +66,11 @@ def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr,
 
 def _told(hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
     return hit.select(
-        *_labels(kind, severity),
-        pl.lit(entity).alias("entity"),
+        *finding_columns(kind, severity, entity, message, remedy),
         pl.col(f"{entity}_id").alias("entity_id"),
         "contract_id",
         pl.col(amount).abs().alias("amount_at_risk"),
         "currency",
-        message.alias("message"),
-        pl.lit(remedy).alias("remedy"),
-        pl.lit(_OWNER).alias("owner"),
         "evidence",
     )
 
@@ -129,16 +124,14 @@ def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) 
     hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="inner", suffix=".contract")
     total = pl.col("odds").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
     text = "The probabilities of the outcomes of {} sum to {} %, not to 100 %: what they give is no estimate."
+    message = pl.format(text, "estimate_id", total)
+    remedy = "Correct the probabilities of the outcomes, or state the amount of the estimate."
     return hit.sort("estimate_id").select(
-        *_labels("probabilities_not_whole", "high"),
-        pl.lit("variable_estimate").alias("entity"),
+        *finding_columns("probabilities_not_whole", "high", "variable_estimate", message, remedy),
         pl.col("estimate_id").alias("entity_id"),
         "contract_id",
         pl.col("most").alias("amount_at_risk"),
         pl.col("currency.contract" if "currency.contract" in hit.columns else "currency").alias("currency"),
-        pl.format(text, "estimate_id", total).alias("message"),
-        pl.lit("Correct the probabilities of the outcomes, or state the amount of the estimate.").alias("remedy"),
-        pl.lit(_OWNER).alias("owner"),
         "evidence",
     )
 
@@ -249,12 +242,3 @@ def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:
     said = pl.format("{} is to be earned {} by {}, but its obligation {} has one measure, that of its first line: {}.", "contract_line_id",
                      "timing", "measure", "obligation_id", "→first")  # fmt: skip
     return _of_lines(hit, "measures_differ", "medium", said, "Assign one timing and measure to all lines of the obligation.")
-
-
-def _labels(kind: str, severity: str) -> list[pl.Expr]:
-    return [
-        pl.lit("revenue").alias("stage"),
-        pl.lit(kind).alias("kind"),
-        pl.lit(kind).alias("rule"),
-        pl.lit(severity).alias("severity"),
-    ]

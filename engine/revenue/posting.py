@@ -12,6 +12,7 @@ from engine.revenue.blocks import Block, each_block
 from engine.revenue.claims import ZERO, Agreed, Claims, read_claims
 from engine.revenue.currency import Translated, translate
 from engine.revenue.entries import JOURNAL, batch_totals, batches, entry_heads, journal
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.frames import Books, shaped
 from engine.revenue.moves import moves
 from engine.revenue.rates import rate_table
@@ -90,13 +91,10 @@ def _missing_rates(books: Books, translated: Translated) -> pl.DataFrame:
     message = pl.format(text, "currency", "functional_currency", pl.col("date").cast(pl.String))
     owner = books.contracts.select("contract_id", "evidence")
     missing = missing.join(owner, on="contract_id", how="left").sort("contract_id")
+    remedy = "Supply the exchange rate, or correct the currency of the contract or its legal entity."
     return missing.select(
-        pl.lit("revenue").alias("stage"), pl.lit("exchange_rate_missing").alias("kind"), pl.lit("exchange_rate_missing").alias("rule"),
-        pl.lit("high").alias("severity"), pl.lit("contract").alias("entity"), pl.col("contract_id").alias("entity_id"), "contract_id",
-        "currency", pl.col("date").alias("since"),
-        message.alias("message"),
-        pl.lit("Supply the exchange rate, or correct the currency of the contract or its legal entity.").alias("remedy"),
-        pl.lit("controller").alias("owner"), "evidence",
+        *finding_columns("exchange_rate_missing", "high", "contract", message, remedy, "controller"),
+        pl.col("contract_id").alias("entity_id"), "contract_id", "currency", pl.col("date").alias("since"), "evidence",
     )  # fmt: skip
 
 
@@ -104,11 +102,10 @@ def _unvalued(claims: Claims) -> pl.DataFrame:
     """Return a finding per document in another currency than its contract's that no rate translates."""
     text = "No rate from {} into the currency of contract {} is known on {}: {} {} stands in no balance."
     message = pl.format(text, "currency", "contract_id", pl.col("date").cast(pl.String), "entity", "entity_id")
+    remedy = "Supply the exchange rate, or correct the document's currency."
     return claims.unvalued.sort("entity", "entity_id").select(
-        pl.lit("revenue").alias("stage"), pl.lit("exchange_rate_missing").alias("kind"), pl.lit("exchange_rate_missing").alias("rule"),
-        pl.lit("high").alias("severity"), "entity", "entity_id", "contract_id", "currency", pl.col("date").alias("since"),
-        message.alias("message"), pl.lit("Supply the exchange rate, or correct the document's currency.").alias("remedy"),
-        pl.lit("controller").alias("owner"), "evidence",
+        *finding_columns("exchange_rate_missing", "high", pl.col("entity"), message, remedy, "controller"),
+        "entity_id", "contract_id", "currency", pl.col("date").alias("since"), "evidence",
     )  # fmt: skip
 
 
@@ -116,11 +113,8 @@ def _unplaced(claims: Claims) -> pl.DataFrame:
     """Return a finding per payment that names neither an invoice nor a contract known here."""
     rows = claims.unplaced.sort("payment_id")
     message = pl.format("Payment {} names no posted invoice and no contract in force: it stands in no contract's balance.", "payment_id")
+    remedy = "Name the invoice it pays, or the contract it belongs to."
     return rows.select(
-        pl.lit("revenue").alias("stage"), pl.lit("payment_without_contract").alias("kind"),
-        pl.lit("payment_without_contract").alias("rule"), pl.lit("medium").alias("severity"), pl.lit("payment").alias("entity"),
-        pl.col("payment_id").alias("entity_id"), pl.coalesce("amount", ZERO).alias("amount_at_risk"),
-        message.alias("message"),
-        pl.lit("Name the invoice it pays, or the contract it belongs to.").alias("remedy"),
-        pl.lit("accounts receivable").alias("owner"), "evidence",
+        *finding_columns("payment_without_contract", "medium", "payment", message, remedy, "accounts receivable"),
+        pl.col("payment_id").alias("entity_id"), pl.coalesce("amount", ZERO).alias("amount_at_risk"), "evidence",
     )  # fmt: skip

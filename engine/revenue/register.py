@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.finding_columns import amount_text, finding_columns
 from engine.revenue.frames import MONEY, TEXT, TEXTS, Books, setting
 
 REGISTER: Final[dict[str, pl.DataType]] = {
@@ -55,18 +56,15 @@ def out_of_period_register(books: Books) -> pl.DataFrame:
 def register_findings(register: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every origin period whose late facts or errors are material: it is restated, not caught up."""
     hit = register.filter("is_material")
+    amounts = {name: amount_text(pl.col(name)) for name in ("increase", "decrease", "materiality")}
+    message = pl.format(
+        "Of {} {} of revenue up and {} down were posted in {} ({}), more than {}.", "relates_to_period", amounts["increase"],
+        amounts["decrease"], "period", "nature", amounts["materiality"],
+    )  # fmt: skip
+    remedy = "Judge whether the period must be restated (250-10-45-23, SAB 99); reopen it, or enter why not."
     return hit.select(
-        pl.lit("revenue").alias("stage"), pl.lit("out_of_period_material").alias("kind"), pl.lit("out_of_period_material").alias("rule"),
-        pl.lit("high").alias("severity"), pl.lit("fiscal_period").alias("entity"),
+        *finding_columns("out_of_period_material", "high", "fiscal_period", message, remedy, "controller"),
         pl.concat_str(pl.col("legal_entity_id").fill_null(""), "relates_to_period", separator="|").alias("entity_id"),
         pl.col("period"), pl.lit(None, dtype=TEXT).alias("contract_id"),
-        pl.max_horizontal("increase", "decrease").alias("amount_at_risk"), "currency",
-        pl.format("Of {} {} of revenue up and {} down were posted in {} ({}), more than {}.", "relates_to_period",
-                  _text("increase"), _text("decrease"), "period", "nature", _text("materiality")).alias("message"),
-        pl.lit("Judge whether the period must be restated (250-10-45-23, SAB 99); reopen it, or enter why not.").alias("remedy"),
-        pl.lit("controller").alias("owner"), "evidence",
+        pl.max_horizontal("increase", "decrease").alias("amount_at_risk"), "currency", "evidence",
     )  # fmt: skip
-
-
-def _text(name: str) -> pl.Expr:
-    return pl.col(name).round(2).cast(pl.Decimal(38, 2)).cast(pl.String)

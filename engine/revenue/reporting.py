@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.adopted import earned
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.frames import MONEY, TEXT, Books, shaped
 from engine.revenue.rates import RATE, rate_table, translated, with_rate
 from engine.revenue.records import Records
@@ -98,10 +99,8 @@ def _without_rate(rows: pl.DataFrame) -> pl.DataFrame:
     missing = needed.group_by("legal_entity_id", "functional_currency", "reporting_currency").agg(pl.col("end_date").min().alias("since"))
     text = "No rate from {} to {} is known on {}: the entity's contracts are not told in its reporting currency."
     message = pl.format(text, "functional_currency", "reporting_currency", pl.col("since").cast(pl.String))
+    remedy = "Supply the exchange rate, or correct the entity's reporting currency."
     return missing.sort("legal_entity_id").select(
-        pl.lit("revenue").alias("stage"), pl.lit("exchange_rate_missing").alias("kind"), pl.lit("exchange_rate_missing").alias("rule"),
-        pl.lit("medium").alias("severity"), pl.lit("legal_entity").alias("entity"), pl.col("legal_entity_id").alias("entity_id"),
-        pl.col("functional_currency").alias("currency"), "since", message.alias("message"),
-        pl.lit("Supply the exchange rate, or correct the entity's reporting currency.").alias("remedy"),
-        pl.lit("controller").alias("owner"),
+        *finding_columns("exchange_rate_missing", "medium", "legal_entity", message, remedy, "controller"),
+        pl.col("legal_entity_id").alias("entity_id"), pl.col("functional_currency").alias("currency"), "since",
     )  # fmt: skip

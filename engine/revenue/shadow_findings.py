@@ -6,11 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
-
-MONEY: Final = polars_dtype(Kind.MONEY)
-
-OWNER: Final = "revenue accounting"
+from engine.revenue.finding_columns import amount_text, finding_columns
 
 _SAYS: Final = {
     "day_count": "counts days as {detail}",
@@ -41,23 +37,6 @@ def shadow_findings(judged: pl.DataFrame, amendments: pl.DataFrame) -> list[pl.D
         _without_recognition(judged.filter(pl.col("cause") == "missed_evidence")),
         _differing(judged.filter(pl.col("cause").is_in(list(_SAYS)))),
     ]
-
-
-def amount_text(value: pl.Expr) -> pl.Expr:
-    """Return an amount as people write it, with two decimals."""
-    return value.cast(MONEY).round(2, mode="half_away_from_zero").cast(pl.Decimal(38, 2)).cast(pl.String)
-
-
-def finding_columns(
-    kind: pl.Expr | str, severity: pl.Expr | str, entity: str, message: pl.Expr, remedy: pl.Expr | str
-) -> list[pl.Expr]:
-    """Return the columns every finding of the revenue stage has; a built-in check's code stands in kind and rule."""
-    code = pl.lit(kind) if isinstance(kind, str) else kind
-    return [
-        pl.lit("revenue").alias("stage"), code.alias("kind"), code.alias("rule"),
-        (pl.lit(severity) if isinstance(severity, str) else severity).alias("severity"), pl.lit(entity).alias("entity"),
-        message.alias("message"), (pl.lit(remedy) if isinstance(remedy, str) else remedy).alias("remedy"), pl.lit(OWNER).alias("owner"),
-    ]  # fmt: skip
 
 
 def _missed_amendments(rows: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataFrame:

@@ -7,9 +7,9 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.finding_columns import amount_text, finding_columns
 from engine.revenue.rounding import minor_digits
 from engine.revenue.shadow import MINOR
-from engine.revenue.shadow_findings import amount_text, finding_columns
 
 MONEY: Final = polars_dtype(Kind.MONEY)
 _ZERO: Final = pl.lit(0, dtype=MONEY)

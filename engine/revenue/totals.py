@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.exact import GUARD, money_units, units_money, units_to_minor
+from engine.revenue.finding_columns import finding_columns, plain_text
 from engine.revenue.records import Records
-from engine.revenue.shadow_findings import finding_columns
 
 _PRICED: Final = ("fixed", "periodic", "percent_of")
 """Ways of pricing that give a total on the day of signing; work, use, tiers and cost plus a fee come to what they come to."""
@@ -37,7 +37,7 @@ def total_findings(records: Records, contracts: pl.DataFrame, lines: pl.DataFram
     none = pl.lit([], dtype=pl.List(pl.String))
     every = pl.concat_list(pl.coalesce("evidence", none), pl.coalesce("of_lines", none)).list.unique().list.sort()
     said = pl.format("Contract {} states a value of {}; its lines come to {}, which is what revenue follows.", "contract_id",
-                     _plain("total_value"), _plain("sum"))  # fmt: skip
+                     plain_text(pl.col("total_value")), plain_text(pl.col("sum")))  # fmt: skip
     remedy = "Correct the value or the lines as signed; what an amendment changed belongs into the amendment."
     return hit.sort("contract_id").select(
         *finding_columns("total_differs_from_lines", "high", "contract", said, remedy),
@@ -70,8 +70,3 @@ def _signed(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Da
         "contract_id", "units", (known & ~pl.col("contract_line_id").is_in(to_come.implode())).alias("is_known"),
         pl.col("amount").is_null().alias("is_computed"), pl.col("of_line").alias("evidence"),
     )  # fmt: skip
-
-
-def _plain(name: str) -> pl.Expr:
-    text = pl.col(name).cast(pl.String)
-    return pl.when(text.str.contains(".", literal=True)).then(text.str.strip_chars_end("0").str.strip_chars_end(".")).otherwise(text)

@@ -5,29 +5,22 @@ from __future__ import annotations
 import polars as pl
 
 from engine.revenue.exact import money_units, units_money, wide
+from engine.revenue.finding_columns import finding_columns, plain_text
 from engine.revenue.records import Records
 
 
 def review_findings(lines: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every promise that may be bought back (606-10-55-66): somebody must judge it first."""
     hit = lines.filter(pl.col("repurchase_kind").is_not_null())
+    text = "{} may be bought back by a {}; nothing is recognized until somebody has judged whether control passes."
+    message = pl.format(text, "contract_line_id", "repurchase_kind")
+    remedy = "Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return."
     return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("repurchase_review").alias("kind"),
-        pl.lit("repurchase_review").alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("contract_line").alias("entity"),
+        *finding_columns("repurchase_review", "high", "contract_line", message, remedy),
         pl.col("contract_line_id").alias("entity_id"),
         "contract_id",
         pl.col("amount").alias("amount_at_risk"),
         "currency",
-        pl.format(
-            "{} may be bought back by a {}; nothing is recognized until somebody has judged whether control passes.",
-            "contract_line_id",
-            "repurchase_kind",
-        ).alias("message"),
-        pl.lit("Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
 
@@ -35,20 +28,12 @@ def review_findings(lines: pl.DataFrame) -> pl.DataFrame:
 def rate_findings(lines: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every promise in another currency without a rate on the day it is promised."""
     hit = lines.filter("lacks_rate")
+    text = "{} is priced in another currency than its contract and no rate translates it on the day of signing; the contract is held."
+    message = pl.format(text, "contract_line_id")
     return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("exchange_rate_missing").alias("kind"),
-        pl.lit("exchange_rate_missing").alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("contract_line").alias("entity"),
+        *finding_columns("exchange_rate_missing", "high", "contract_line", message, "Load the spot rate of the day into `exchange_rate`."),
         pl.col("contract_line_id").alias("entity_id"),
         "contract_id",
-        pl.format(
-            "{} is priced in another currency than its contract and no rate translates it on the day of signing; the contract is held.",
-            "contract_line_id",
-        ).alias("message"),
-        pl.lit("Load the spot rate of the day into `exchange_rate`.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
 
@@ -68,21 +53,15 @@ def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame
     made = made.join(open_price, on="contract_id", how="anti").filter("is_priced")
     difference = money_units(pl.col("planned"), pl.col("minor_digits")) - pl.col("lines")
     hit = made.with_columns(units_money(difference, pl.col("minor_digits")).alias("difference")).filter(pl.col("difference") != 0)
+    text = "The billing plan of {} comes to {}, {} away from the price of its lines."
+    message = pl.format(text, "contract_id", "planned", "difference")
+    remedy = "Say which is the price: correct the plan, or the lines; the price is never taken from the plan."
     return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("price_differs_from_billing_plan").alias("kind"),
-        pl.lit("price_differs_from_billing_plan").alias("rule"),
-        pl.lit("medium").alias("severity"),
-        pl.lit("contract").alias("entity"),
+        *finding_columns("price_differs_from_billing_plan", "medium", "contract", message, remedy),
         pl.col("contract_id").alias("entity_id"),
         "contract_id",
         pl.col("difference").abs().alias("amount_at_risk"),
         "currency",
-        pl.format("The billing plan of {} comes to {}, {} away from the price of its lines.", "contract_id", "planned", "difference").alias(
-            "message"
-        ),
-        pl.lit("Say which is the price: correct the plan, or the lines; the price is never taken from the plan.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
 
@@ -119,19 +98,14 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
     named = pl.format("The lines of {} change the price by {} less than the {} it states", "amendment_id", "difference", "amount_change")
     unnamed = pl.format("{} states a change of {} and names no line that it changes", "amendment_id", "amount_change")
     message = pl.when(pl.col("has_lines").fill_null(value=False)).then(named).otherwise(unnamed)
+    message = pl.concat_str(message, pl.lit("; revenue follows the lines alone."))
+    remedy = "Enter the lines of the amendment with their amounts after it, or correct the change it states."
     return hit.select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("amendment_differs_from_lines").alias("kind"),
-        pl.lit("amendment_differs_from_lines").alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("amendment").alias("entity"),
+        *finding_columns("amendment_differs_from_lines", "high", "amendment", message, remedy),
         pl.col("amendment_id").alias("entity_id"),
         "contract_id",
         pl.col("difference").abs().alias("amount_at_risk"),
         "currency",
-        pl.concat_str(message, pl.lit("; revenue follows the lines alone.")).alias("message"),
-        pl.lit("Enter the lines of the amendment with their amounts after it, or correct the change it states.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
 
@@ -141,23 +115,15 @@ def package_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFra
     hit = terms.filter((pl.col("pricing") == "package") & (pl.col("action") == "change") & pl.col("amount").is_not_null())
     hit = hit.filter(pl.col("pooled").is_null() & pl.col("before.amount").is_null())
     hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left")
+    text = "{} states the amount of {} after the change, and the contract was priced as a whole; its price stays as it was."
+    message = pl.format(text, "amendment_id", "contract_line_id")
+    remedy = "Enter the amounts of the contract's lines as signed, so that the change of the price is known."
     return hit.sort("amendment_id", "contract_line_id").select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("package_change_not_priced").alias("kind"),
-        pl.lit("package_change_not_priced").alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("amendment_line").alias("entity"),
+        *finding_columns("package_change_not_priced", "high", "amendment_line", message, remedy),
         pl.col("amendment_line_id").alias("entity_id"),
         "contract_id",
         pl.col("amount").cast(pl.Decimal(38, 6)).alias("amount_at_risk"),
         "currency",
-        pl.format(
-            "{} states the amount of {} after the change, and the contract was priced as a whole; its price stays as it was.",
-            "amendment_id",
-            "contract_line_id",
-        ).alias("message"),
-        pl.lit("Enter the amounts of the contract's lines as signed, so that the change of the price is known.").alias("remedy"),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
 
@@ -175,26 +141,16 @@ def hourly_rate_findings(terms: pl.DataFrame, rates: pl.DataFrame, contracts: pl
         contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left"
     )
     text = "{} changes the hourly rate of {} from {} to {}; nothing tells how many hours are still to come at it, and the price stays."
+    rates_told = [plain_text(pl.col(name)) for name in ("before.unit_price", "unit_price")]
+    message = pl.format(text, "amendment_id", "contract_line_id", *rates_told)
+    remedy = "Enter the hours expected before the change, or the tiers that hold after it."
     return hit.sort("amendment_id", "contract_line_id").select(
-        pl.lit("revenue").alias("stage"),
-        pl.lit("hourly_rate_change_not_priced").alias("kind"),
-        pl.lit("hourly_rate_change_not_priced").alias("rule"),
-        pl.lit("high").alias("severity"),
-        pl.lit("amendment_line").alias("entity"),
+        *finding_columns("hourly_rate_change_not_priced", "high", "amendment_line", message, remedy),
         pl.col("amendment_line_id").alias("entity_id"),
         "contract_id",
         ((pl.col("unit_price") - pl.col("before.unit_price")).abs() * pl.coalesce("estimated_hours", pl.lit(0)))
         .cast(pl.Decimal(38, 6))
         .alias("amount_at_risk"),
         "currency",
-        pl.format(text, "amendment_id", "contract_line_id", _plain("before.unit_price"), _plain("unit_price")).alias("message"),
-        pl.lit("Enter the hours expected before the change, or the tiers that hold after it.").alias(
-            "remedy"
-        ),
-        pl.lit("revenue accounting").alias("owner"),
         "evidence",
     )
-
-
-def _plain(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.exact import money_units, part_units
+from engine.revenue.finding_columns import finding_columns
 from engine.revenue.rates import in_contract_currency, rate_table
 from engine.revenue.records import Records
 
@@ -17,8 +18,6 @@ _HOURS: Final = polars_dtype(Kind.HOURS)
 
 _NO_FUNDING: Final = "no funding left"
 """The reason billing gives for what no funding source takes."""
-
-_LACKS_RATE: Final = {"stage": "revenue", "kind": "exchange_rate_missing", "rule": "exchange_rate_missing", "severity": "high"}
 
 
 def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -231,10 +230,9 @@ def unvalued_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, a
             lost.append(
                 missing.select(pl.lit(entity).alias("entity"), pl.col(f"{entity}_id").alias("entity_id"), "contract_id", "date", "evidence")
             )
+    text = "{} of {} is in another currency than its contract and no rate translates it; nothing of it is recognized."
+    message = pl.format(text, "entity_id", pl.col("date").dt.strftime("%Y-%m-%d"))
+    remedy = "Load the spot rate of the day into `exchange_rate`."
     return pl.concat(lost).select(
-        *(pl.lit(value).alias(name) for name, value in _LACKS_RATE.items()), "entity", "entity_id", "contract_id",
-        pl.format("{} of {} is in another currency than its contract and no rate translates it; nothing of it is recognized.",
-                  "entity_id", pl.col("date").dt.strftime("%Y-%m-%d")).alias("message"),
-        pl.lit("Load the spot rate of the day into `exchange_rate`.").alias("remedy"), pl.lit("revenue accounting").alias("owner"),
-        "evidence",
-    )  # fmt: skip
+        *finding_columns("exchange_rate_missing", "high", pl.col("entity"), message, remedy), "entity_id", "contract_id", "evidence"
+    )
