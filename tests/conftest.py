@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.processors import keep_to_one_processor
+
 hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("nightly", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -17,6 +19,11 @@ ROOT = Path(__file__).parent.parent
 
 # Tests are shared out over the cores already, a process each; Polars reads this when it is first imported.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+
+# Workers of the suite are named gw0, gw1, …
+if "PYTEST_XDIST_WORKER" in os.environ:
+    keep_to_one_processor(int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")))
 
 # Making Data Docs takes seconds a run; the tests of them switch it on.
 os.environ.setdefault("TIEOUT_DATA_DOCS", "off")
