@@ -359,7 +359,9 @@ class OpeningPosition(Record):
     entity: ClassVar[str] = "opening_position"
     contract_line_id: Id = key("Line it is about.", reference="contract_line")
     as_of_date: Date = key("Day of the position.")
-    allocated_amount: Money | None = field("Price allocated to the line, in the record's currency.")
+    allocated_amount: Money | None = field(
+        "Price allocated to the line, without changes still to take effect, in the record's currency."
+    )
     recognized_amount: Money | None = field("Revenue recognized so far, in the record's currency.")
     billed_amount: Money | None = field("Invoiced so far, in the record's currency.")
     received_amount: Money | None = field("Received so far, in the record's currency.")

@@ -1,8 +1,9 @@
 """Changes agreed before they take effect: known, priced and promised from approval on (606-10-25-10, 50-13).
 
 A contract of its own is one from approval. Any other change is served on the old terms until it takes effect: revenue follows the
-new ones from that day, but price, versions and what remains to be performed tell them from approval. Where the policy says so
-(`modification.catch_up: approved`), a catch-up (25-13(b)) is made on approval, once price and the whole of the measure are known.
+new ones from that day, but price, versions and what remains to be performed tell them from approval. Where the policy says so, a
+catch-up (25-13(b), `modification.catch_up: approved`) is made on approval, once price and the whole of the measure are known, and a
+prospective change (25-13(a), `modification.prospective: approved`) shares what is left on that day over all that is still to come.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ AHEAD: Final[dict[str, pl.DataType]] = {"amendment_id": pl.String(), "agreed_on"
 _ESTIMATED: Final = {"cost_to_cost": "stated.estimated_cost", "hours": "stated.estimated_hours", "units": "stated.quantity"}
 """What a change must state so that the whole of a measure is known after it; the others know it by themselves."""
 
+_CATCH_UP: Final = "setting.modification.catch_up"
+_PROSPECTIVE: Final = "setting.modification.prospective"
+
 _SUMMED: Final = ("price", "variable", "stated")
 
 
@@ -25,21 +29,25 @@ def waiting(amendments: pl.DataFrame) -> pl.DataFrame:
     return amendments.filter(pl.col("event_date") > pl.col("agreed_on"))
 
 
-def counted_at_once(changes: pl.DataFrame, amendments: pl.DataFrame) -> pl.Series:
-    """Return the ids of waiting amendments that are events of the day they were agreed on: wholly apart, or wholly a catch-up.
+def counted_at_once(changes: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataFrame:
+    """Return waiting amendments that are events of the day they were agreed on: wholly apart, a catch-up, or prospective.
 
-    `changes`: of `changes.classified`. Of a change that is both a catch-up and prospective the day stays the one it takes effect.
+    `changes`: of `changes.classified`. Columns: amendment_id, is_apart (a contract of its own). Of a change that is both a catch-up
+    and prospective the day stays the one it takes effect, and of one that takes a promise away too: it is served until then. What is
+    priced by the month keeps the price of each month.
     """
     measure = pl.col("measure")
     lacks = [(measure == name) & pl.col(stated).is_null() for name, stated in _ESTIMATED.items()]
     # A new rate prices the hours still to come on its day: how many these are is known then.
     lacks.append(pl.col("pricing").is_in(["hours", "capped"]) & (pl.col("unit_price") != pl.col("before.unit_price")))
     knows = ~pl.any_horizontal(each.fill_null(value=False) for each in lacks)
-    wanted = pl.col("setting.modification.catch_up") == "approved"
-    apart, behind = pl.col("kind") == "separate", (pl.col("kind") == "catch_up") & wanted & knows
-    found = changes.join(waiting(amendments).select("amendment_id", "setting.modification.catch_up"), on="amendment_id", how="inner")
-    whole = found.group_by("amendment_id").agg((apart.all() | behind.all()).alias("at_once"))
-    return whole.filter("at_once").sort("amendment_id")["amendment_id"]
+    kind = pl.col("kind")
+    behind = (kind == "catch_up") & (pl.col(_CATCH_UP) == "approved") & knows
+    onward = (kind == "prospective") & (pl.col(_PROSPECTIVE) == "approved") & knows & (pl.col("pricing") != "periodic")
+    found = changes.join(waiting(amendments).select("amendment_id", _CATCH_UP, _PROSPECTIVE), on="amendment_id", how="inner")
+    apart = (kind == "separate").all()
+    whole = found.group_by("amendment_id").agg(apart.alias("is_apart"), (apart | behind.all() | onward.all()).alias("at_once"))
+    return whole.filter("at_once").drop("at_once").sort("amendment_id")
 
 
 def as_agreed(versions: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:

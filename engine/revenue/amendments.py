@@ -37,17 +37,18 @@ _AMOUNTS: Final = (
 )
 
 
-def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date, at_once: pl.Series | None = None) -> pl.DataFrame:
+def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date, at_once: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return the amendments that change a contract, with `event_date` and their `place` in the contract's order.
 
     Approved ones, and unapproved ones that are enforceable already (606-10-25-11). The day of a change is the
     day it takes effect, but not before the day it was approved unless the policy says so; `effect_from:
     month_start` moves it to the first of that month. One that was approved before it takes effect bears `agreed_on` and is
-    known from that day (25-10). A contract of its own for a later term, and those named in `at_once`, are events of that day:
-    what is new of them begins on `takes_effect`. Order: day, approval, recording, id, whatever came first in.
+    known from that day (25-10). A contract of its own for a later term, and those of `at_once` (`ahead.counted_at_once`), are events
+    of that day: what is new of them begins on `takes_effect`. `is_apart`: a contract of its own, known to be one before it begins.
+    Order: day, approval, recording, id, whatever came first in.
     """
-    names = ("modification.date", "modification.effect_from", "modification.ssp_tolerance", "modification.catch_up")
-    terms = contracts.select("contract_id", "group_id", "terminated_date", *(setting(name) for name in names))
+    names = ("date", "effect_from", "ssp_tolerance", "catch_up", "prospective")
+    terms = contracts.select("contract_id", "group_id", "terminated_date", *(setting(f"modification.{name}") for name in names))
     approved = pl.col("status") == "approved"
     claimed = (pl.col("status") == "draft") & pl.col("is_enforceable").fill_null(value=False)
     effective = pl.coalesce("effective_date", "approved_date")
@@ -59,11 +60,13 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     found = found.with_columns(pl.when(from_start).then(day.dt.month_start()).otherwise(day).alias("takes_effect"))
     ahead = approved & (agreed < pl.col("takes_effect")) & (pl.col("setting.modification.date") != "effective")
     found = found.with_columns(pl.when(ahead).then(agreed).alias("agreed_on"))
-    now = pl.col("signed_ahead").fill_null(value=False)
-    if at_once is not None:
-        now = now | pl.col("amendment_id").is_in(at_once.implode())
+    none = pl.DataFrame(schema={"amendment_id": pl.String, "is_apart": pl.Boolean})
+    found = found.join(none if at_once is None else at_once, on="amendment_id", how="left", maintain_order="left")
+    signed_ahead = pl.col("signed_ahead").fill_null(value=False)
+    now = signed_ahead | pl.col("is_apart").is_not_null()
     dated = found.with_columns(
-        pl.when(now).then(pl.coalesce("agreed_on", "takes_effect")).otherwise("takes_effect").alias("event_date")
+        pl.when(now).then(pl.coalesce("agreed_on", "takes_effect")).otherwise("takes_effect").alias("event_date"),
+        (signed_ahead | pl.col("is_apart").fill_null(value=False)).alias("is_apart"),
     ).drop("signed_ahead")
     # Nothing of a contract that ended before is still to come.
     ended = (pl.col("takes_effect") > pl.col("terminated_date")).fill_null(value=False)

@@ -55,6 +55,7 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     continues = is_add & pl.col("is_exercise").fill_null(value=False) & (pl.col("setting.material_right.exercise") == "continuation")
     rows = rows.with_columns((alone | continues).alias("may_stand_alone"), continues.alias("continues"))
     all_alone = pl.col("may_stand_alone").all().over("amendment_id")
+    ends = (pl.col("terminated_date") == pl.col("event_date")).fill_null(value=False)
     kind = (
         pl.when(pl.col("continues"))
         .then(pl.lit("exercise"))
@@ -62,15 +63,16 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
         .then(pl.lit("separate"))
         .when(pl.col("action") == "remove")
         .then(pl.lit("remove"))
+        # Nothing is left on the last day of a contract: what then changes concerns what was served.
+        .when(ends & (pl.col("action") == "change"))
+        .then(pl.lit("catch_up"))
         .when(joins & ~said.fill_null(value=True))
         .then(pl.lit("catch_up"))
         .when(is_add | pl.col("is_distinct"))
         .then(pl.lit("prospective"))
         .otherwise(pl.lit("catch_up"))
     )
-    return rows.with_columns(
-        kind.alias("kind"), pl.col("terminated_date").eq(pl.col("event_date")).fill_null(value=False).alias("ends_contract")
-    )
+    return rows.with_columns(kind.alias("kind"), ends.alias("ends_contract"))
 
 
 def _is_at_ssp() -> pl.Expr:
@@ -95,7 +97,7 @@ def _only_adds() -> pl.Expr:
 
 def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every change whose distinctness was presumed and decides its treatment."""
-    hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & (pl.col("kind") != "separate"))
+    hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & (pl.col("kind") != "separate") & ~pl.col("ends_contract"))
     how = (
         pl.when(pl.col("is_distinct"))
         .then(pl.lit("distinct, so the change is prospective"))

@@ -33,13 +33,22 @@ from engine.revenue.happenings import (
     spread_discounts,
     starting_levels,
     terminations,
+    told_ends,
 )
 from engine.revenue.hourly import rate_steps, with_rate_changes, with_rate_weights
 from engine.revenue.lines import line_frame
 from engine.revenue.measured import TERM, Measures, fiscal_periods
 from engine.revenue.missing import input_findings, unpriced_work
 from engine.revenue.observe import observations
-from engine.revenue.opening import as_opened, latest_openings, opened_groups, with_openings
+from engine.revenue.opening import (
+    agreed_before,
+    as_opened,
+    latest_openings,
+    opened_groups,
+    opening_findings,
+    taken_over_changes,
+    with_openings,
+)
 from engine.revenue.options import option_prices
 from engine.revenue.outside import earned_outside, rounded
 from engine.revenue.periods import period_frame
@@ -111,9 +120,9 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     opened = opened_groups(openings, records, contracts)
     contracts = _in_force_when_taken_over(contracts, opened)
     counted = _counted(records, contracts, versions, as_of).join(opened, on="group_id", how="left", maintain_order="left")
-    earlier = (pl.col("event_date") <= pl.col("opened_on")).fill_null(value=False)
-    amendments = counted.filter(~earlier)
-    records = as_opened(records, amended_lines(records, counted.filter(earlier)))
+    earlier = pl.concat([taken_over_changes(counted, openings, records), agreed_before(counted, contracts, records)]).unique("amendment_id")
+    amendments = counted.join(earlier.select("amendment_id"), on="amendment_id", how="anti", maintain_order="left")
+    records = as_opened(records, amended_lines(records, earlier))
     amended = amended_lines(records, amendments)
     lines, terms, changes = _promises(records, contracts, amended, versions, as_of)
     splits = split_changes(changes)
@@ -139,13 +148,14 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     kept_terms = terms.join(splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
     observed = split_observations(observations(records, lines, kept_terms, worked, as_of), splits)
     allocated = inception(lines, terms, contracts, _initial(lines, start), financing.prices)
-    ends = terminations(contracts, amended, records, as_of)
+    told = told_ends(contracts, amended, lines)
+    ends = terminations(contracts, told, lines, records, as_of)
     events = ordered_events(amendments, later, ends)
     measures = Measures(observed, fiscal_periods(periods))
     states = with_openings(_states(allocated.obligations, lines, contracts), openings, lines, measures)
     added = _added(changes, splits, lines, start, records, states)
     touched = change_rows(spread_discounts(changes, states), kept_terms, lines, states)
-    touched = pl.concat([touched, ended_obligations(ends, states, added)], how="diagonal")
+    touched = pl.concat([touched, ended_obligations(ends, told, states, added)], how="diagonal")
     happenings = Happenings(events, deltas_of(later, events), touched, added)
     evolved = evolve(states.drop("opened_on", "opened"), happenings, measures)
     about = _about(states, added, contracts)
@@ -164,8 +174,8 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         unpriced_work(records, lines, worked, as_of),
         plan_findings(records, contracts, terms, levels),
         amendment_findings(amendments, terms, contracts),
-        # What is taken over stands in its lines as it was on the day of the opening.
-        total_findings(records, contracts.join(opened, on="group_id", how="anti"), lines, terms),
+        total_findings(records, _as_signed(contracts, opened, earlier), lines, terms),
+        opening_findings(openings, amendments, terms, contracts),
         hourly_rate_findings(terms, rates, contracts),
         package_findings(terms, contracts),
         input_findings(records, contracts, lines, levels, allocated.obligations),
@@ -191,6 +201,11 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         findings,
         as_of,
     )
+
+
+def _as_signed(contracts: pl.DataFrame, opened: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """Return the contracts whose lines stand as signed: not as taken over, nor as agreed by the day they became contracts."""
+    return contracts.join(opened, on="group_id", how="anti").join(earlier, on="contract_id", how="anti")
 
 
 def _counted(records: Records, contracts: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:

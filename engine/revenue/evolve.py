@@ -183,7 +183,9 @@ def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
 def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
-    made = made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past"))
+    made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted")))
+    lifted = units_to_minor(part_units(pl.col("lifted"), pl.col("d") - pl.col("n"), pl.col("d"))) * GUARD
+    made = made.with_columns((pl.col("price_change") + lifted).alias("price_change"))
     # A removal that states no price takes what is still to be served out of it.
     unserved = part_units(pl.col("stated").fill_null(0), pl.col("d") - pl.col("n"), pl.col("d"))
     implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0)
@@ -223,6 +225,24 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     return _pooled(made)
 
 
+def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
+    """Let promises with something left bear what finished ones would bear of a discount that changes ahead (25-13(a))."""
+    bears = (pl.col("kind") == "prospective").fill_null(value=False) & (pl.col("borne") != 0)
+    over = bears & (pl.col("d") - pl.col("n") <= 0)
+    moves = over.any().over("group_id") & (bears & ~over).any().over("group_id")
+    told = rows.with_columns((over & moves).alias("→over"), (bears & ~over & moves).alias("→takes"))
+    if not told["→over"].any():
+        return rows
+    finished = told.filter("→over").group_by("group_id").agg(pl.col("borne").sum().alias("→freed"))
+    taking = told.filter("→takes").join(finished, on="group_id", how="inner")
+    taking = taking.with_columns((pl.col("borne").abs() // GUARD).alias("→weight"))
+    shared = share_minor(taking, pool_key="group_id", pool="→freed", base="borne", weight="→weight", owner="owner", name="obligation_id")
+    gains = shared.select("okey", (pl.col("shared") * GUARD - pl.col("borne")).alias("→gain"))
+    made = told.join(gains, on="okey", how="left", maintain_order="left")
+    moved = pl.when("→over").then(pl.col("borne") * -1).otherwise(pl.col("→gain").fill_null(0))
+    return made.with_columns((pl.col("price_change") + moved).alias("price_change")).select(rows.columns)
+
+
 def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Say what each material right hands on to the promise bought with it: its unearned price, or the part exercised."""
     bought = added.filter(pl.col("option_okey").is_not_null()).select(
@@ -242,7 +262,8 @@ def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
 def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:
     """Add `forfeited`: of what a contract that ends leaves unearned, what was paid for good and stays with the firm."""
     left = pl.col("base") + pl.col("rem") - pl.col("earned")
-    lost = pl.when(pl.col("kind") == "terminate").then(pl.max_horizontal(left, wide(0))).otherwise(wide(0))
+    cut = (pl.col("kind") == "terminate") & ~pl.col("is_settled").fill_null(value=False)
+    lost = pl.when(cut).then(pl.max_horizontal(left, wide(0))).otherwise(wide(0))
     whole, earned = lost.sum().over("contract_id"), pl.col("earned").sum().over("contract_id")
     kept = pl.min_horizontal(pl.max_horizontal(pl.col("paid_for_good").fill_null(0) - earned, wide(0)), whole)
     return rows.with_columns(pl.when(whole > 0).then(part_units(lost, kept, whole)).otherwise(wide(0)).alias("forfeited"))
@@ -308,6 +329,8 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
     catches, ends = pl.col("kind") == "catch_up", pl.col("kind") == "terminate"
     # What remains of a contract that ends is neither owed nor earned, but for what the customer forfeits.
     kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
+    settled = pl.col("is_settled").fill_null(value=False)
+    kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise(kept)
     apart = apart.with_columns(
         pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
         pl.when(ends)

@@ -105,7 +105,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 
 def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return touched obligations by group and place: kind, price_change, past, ssp_change, ssp_left, begins.after, ends.after.
+    """Return touched obligations by group and place: kind, price_change, borne, lifted, past, ssp_change, ssp_left, and their term after.
 
     `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
     """
@@ -122,6 +122,8 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
     made = touched.group_by("group_id", "place", "okey").agg(
         kind.alias("kind"),
         pl.col("price_change").sum(),
+        pl.col("price_change").filter("is_borne").sum().alias("borne"),
+        pl.col("lifted").sum(),
         _past(pl.col("past_performance_amount"), pl.col("minor_digits")).sum().alias("past"),
         pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp_change"),
         pl.when(left.is_not_null().any()).then(left.sum()).alias("ssp_left"),
@@ -130,12 +132,25 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
 
 
 def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
-    """Put a change of a discount as signed on the promises that bear it, in the proportions of the signature (606-10-32-43)."""
+    """Put a change of a discount as signed on the promises that bear it, in the proportions of the signature (606-10-32-43).
+
+    A discount that is taken away without an amount is lifted from what is still to be served. Columns added: is_borne (a row of a
+    promise that bears the change of a discount), lifted (the whole of what a discount without an amount takes away).
+    """
     signed = changes.filter((pl.col("action") != "add") & ~pl.col("okey").is_in(states["okey"].implode()))
     added = changes.filter(pl.col("action") == "add")["okey"].unique()
-    signed = signed.filter(~pl.col("okey").is_in(added.implode()) & (pl.col("price_change") != 0))
+    is_lifted = (pl.col("action") == "remove") & (pl.col("price_change") == 0)
+    signed = signed.filter(~pl.col("okey").is_in(added.implode()) & ((pl.col("price_change") != 0) | is_lifted))
+    unborne = [pl.lit(value=False).alias("is_borne"), wide(0).alias("lifted")]
     if not signed.height:
-        return changes
+        return changes.with_columns(unborne)
+    # Taking a discount away takes no promise away.
+    onward = pl.when(pl.col("remaining_is_distinct").fill_null(value=True)).then(pl.lit("prospective")).otherwise(pl.lit("catch_up"))
+    signed = signed.with_columns(
+        is_lifted.alias("is_lifted"),
+        pl.when(is_lifted).then(pl.col("before.pooled").fill_null(0) * -1).otherwise("price_change").alias("price_change"),
+        pl.when(pl.col("action") == "remove").then(onward).otherwise("kind").alias("kind"),
+    )
     bearers = states.filter("is_pooled").select("group_id", "okey", "obligation_id", pl.col("w_rem").alias("→w"), "owner", "half_even")
     shares = signed.select("group_id", "place", "amendment_line_id", "price_change").join(bearers, on="group_id", how="inner")
     shares = share_minor(
@@ -152,11 +167,15 @@ def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFram
         on="amendment_line_id",
         how="inner",
     )
+    borne = borne.with_columns(
+        pl.when("is_lifted").then(pl.col("price_change")).otherwise(wide(0)).alias("lifted"),
+        pl.when("is_lifted").then(wide(0)).otherwise("price_change").alias("price_change"),
+    )
     # A discount has no standalone price, before or after.
     unpriced = ("ssp_change", "remaining_standalone_selling_price")
     borne = borne.with_columns(pl.lit(None, dtype=changes.schema[name]).alias(name) for name in unpriced)
     rest = changes.join(signed.select("amendment_line_id"), on="amendment_line_id", how="anti")
-    return pl.concat([rest, borne.select(changes.columns)])
+    return pl.concat([rest.with_columns(unborne), borne.select(*changes.columns, pl.lit(value=True).alias("is_borne"), "lifted")])
 
 
 def _past(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
@@ -237,18 +256,36 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def terminations(contracts: pl.DataFrame, amended: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
-    """Return contracts that end before their time without an amendment that says on which terms: the end is an event of its own.
+def told_ends(contracts: pl.DataFrame, amended: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the promises of which an amendment says how they end with their contract: contract_id, okey, is_settled.
+
+    It is dated on the last day, or gives the promise that day for its end. One that states only another price on the last day
+    settles the promise at it (`is_settled`): nothing is left to do, and all of it is earned.
+    """
+    ends = contracts.filter(pl.col("terminated_date").is_not_null()).select("contract_id", "terminated_date")
+    on_day = pl.col("event_date") == pl.col("terminated_date")
+    told = amended.join(ends, on="contract_id", how="inner").filter(on_day | (pl.col("end_date") == pl.col("terminated_date")))
+    runs_on = pl.col("end_date").is_null() | (pl.col("end_date") > pl.col("terminated_date"))
+    settles = on_day & (pl.col("action") == "change") & runs_on & pl.coalesce("amount", "unit_price").is_not_null()
+    own = told.join(lines.select("contract_line_id", "okey"), on="contract_line_id", how="inner")
+    return own.group_by("contract_id", "okey").agg(settles.any().alias("is_settled"))
+
+
+def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+    """Return contracts that end before their time with promises of which no amendment says how: the end is an event of its own.
+
+    `told`: of `told_ends`.
 
     Columns: group_id, contract_id, date (the last day served), place, amendment_id, paid_for_good (units received
     that cannot be claimed back: every line says so), event_date, agreed_on (as_of, of an end that is known and still to come).
     """
     ended = contracts.filter(pl.col("end_date").is_null() | (pl.col("terminated_date") < pl.col("end_date")))
     ended = ended.filter(pl.col("terminated_date").is_not_null())
-    told = amended.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner").filter(
-        (pl.col("event_date") == pl.col("terminated_date")) | (pl.col("end_date") == pl.col("terminated_date"))
-    )
-    lines = (
+    # Where an amendment tells of every promise there is nothing more to end.
+    whole = told.filter(~pl.col("is_settled"))
+    some = lines.join(whole, on="okey", how="anti").select("contract_id").unique()
+    ended = ended.join(some, on="contract_id", how="semi")
+    stated = (
         records.frame("contract_line").group_by("contract_id").agg((~pl.col("is_refundable").fill_null(value=True).any()).alias("→final"))
     )
     invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
@@ -263,11 +300,7 @@ def terminations(contracts: pl.DataFrame, amended: pl.DataFrame, records: Record
         .group_by("contract_id")
         .agg(pl.col("amount").sum().alias("→paid"))
     )
-    made = (
-        ended.join(told, on="contract_id", how="anti")
-        .join(lines, on="contract_id", how="left")
-        .join(received, on="contract_id", how="left")
-    )
+    made = ended.join(stated, on="contract_id", how="left").join(received, on="contract_id", how="left")
     final = (
         pl.when(pl.col("→final").fill_null(value=False))
         .then(money_units(pl.col("→paid").fill_null(0), pl.col("minor_digits")))
@@ -285,8 +318,8 @@ def terminations(contracts: pl.DataFrame, amended: pl.DataFrame, records: Record
     )
 
 
-def ended_obligations(ends: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
-    """Return the obligations that end with their contract, as changes (`change_rows`).
+def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return the obligations that end with their contract, as changes (`change_rows`), but for those that an amendment ends (`told`).
 
     Of an end still to come only what time measures: how far other work will be by then nobody knows yet.
     """
@@ -295,6 +328,8 @@ def ended_obligations(ends: pl.DataFrame, states: pl.DataFrame, added: pl.DataFr
     return (
         ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on")
         .join(every, on="contract_id", how="inner")
+        .join(told.select("okey", "is_settled"), on="okey", how="left")
+        .filter(pl.col("is_settled").fill_null(value=True))
         .filter(pl.col("agreed_on").is_null() | (pl.col("measure") == BY_TIME))
         .select(
             "group_id",
@@ -304,5 +339,6 @@ def ended_obligations(ends: pl.DataFrame, states: pl.DataFrame, added: pl.DataFr
             wide(0).alias("price_change"),
             wide(0).alias("past"),
             "paid_for_good",
+            "is_settled",
         )
     )

@@ -60,11 +60,13 @@ def _of_lines(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, rem
     return _told(hit, "contract_line", "amount", kind, severity, message, remedy)
 
 
-def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
+def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str) -> pl.DataFrame:
     return _told(hit, "contract", "total_value", kind, severity, message, remedy)
 
 
-def _told(hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
+def _told(
+    hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str
+) -> pl.DataFrame:
     return hit.select(
         *finding_columns(kind, severity, entity, message, remedy),
         pl.col(f"{entity}_id").alias("entity_id"),
@@ -100,8 +102,21 @@ def _without_promise(records: Records, contracts: pl.DataFrame, lines: pl.DataFr
     lined = lines.select("contract_id").unique()
     valued = (pl.col("total_value").fill_null(0) != 0) | pl.col("contract_id").is_in(lined["contract_id"].implode())
     hit = contracts.filter(valued).join(earning, on="group_id", how="anti")
-    said = pl.format("Contract {} has a price, but no line that promises anything for it.", "contract_id")
-    return _of_contracts(hit, "price_without_promise", "high", said, "Enter the lines of the contract, or correct their amounts.")
+    # A credit alone is no contract of its own: it changes the price of the one it was given for (25-10, 32-25).
+    credited = lines.filter(pl.col("amount") < 0).select("contract_id").unique()
+    is_credit = pl.col("contract_id").is_in(credited["contract_id"].implode())
+    said = (
+        pl.when(is_credit)
+        .then(pl.format("Contract {} holds nothing but credits, and no promise that bears them.", "contract_id"))
+        .otherwise(pl.format("Contract {} has a price, but no line that promises anything for it.", "contract_id"))
+    )
+    remedy = (
+        pl.when(is_credit)
+        .then(pl.lit("Combine it with the contract it credits, or enter the credit there: as a line, a change or an estimate; "
+                     "where it buys a promise back, state its standalone selling price."))
+        .otherwise(pl.lit("Enter the lines of the contract, or correct their amounts."))
+    )  # fmt: skip
+    return _of_contracts(hit, "price_without_promise", "high", said, remedy)
 
 
 def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:

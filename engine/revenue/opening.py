@@ -1,4 +1,4 @@
-"""Contracts that began before Tieout did: their allocation and what was recognized are taken over, nothing is allocated anew."""
+"""Where a contract begins to count: taken over with its allocation from before Tieout, or as agreed when it met the criteria."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import polars as pl
 
 from engine.canonical.schema import entity_spec
 from engine.revenue.amendments import TERM_FIELDS
-from engine.revenue.exact import GUARD, money_units, units_to_minor, wide
+from engine.revenue.exact import GUARD, money_units, units_money, units_to_minor, wide
+from engine.revenue.finding_columns import amount_text, finding_columns
 from engine.revenue.measured import Measures, with_progress
 from engine.revenue.records import Records
 from engine.revenue.segments import with_revenue
@@ -39,8 +40,44 @@ def opened_groups(openings: pl.DataFrame, records: Records, contracts: pl.DataFr
     )
 
 
+def taken_over_changes(amendments: pl.DataFrame, openings: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return the amendments (with `opened_on` of their group) that opening positions already hold: events of before.
+
+    A contract of its own that was agreed on before and begins after is in the position of no line but its own.
+    """
+    earlier = amendments.filter((pl.col("event_date") <= pl.col("opened_on")).fill_null(value=False))
+    own = records.frame("amendment_line").filter((pl.col("action") == "add") & pl.col("contract_line_id").is_not_null())
+    held = own.join(openings.select("contract_line_id"), on="contract_line_id", how="semi")["amendment_id"].unique()
+    to_come = pl.col("is_apart") & (pl.col("takes_effect") > pl.col("opened_on")) & ~pl.col("amendment_id").is_in(held.implode())
+    return earlier.filter(~to_come)
+
+
+def agreed_before(amendments: pl.DataFrame, contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return the amendments that were in effect by the day an agreement met the criteria of a contract, later than its signing.
+
+    There was no contract to modify (606-10-25-1, 25-10): its price and promises are those agreed on that day, allocated as of then,
+    and what was performed until then is caught up. What has a price for each month or hour, is taken away, or was agreed for the past
+    keeps its day, and so does everything of such a contract.
+    """
+    days = contracts.filter(pl.col("gate_date") > pl.col("signed_date")).select("contract_id", "gate_date")
+    early = amendments.join(days, on="contract_id", how="inner").filter(pl.col("event_date") <= pl.col("gate_date"))
+    bought = records.frame("option")["exercised_line_id"].drop_nulls()
+    dated = (
+        (pl.col("action") == "remove")
+        | pl.col("past_performance_amount").is_not_null()
+        | (pl.col("unit_price").is_not_null() & pl.col("amount").is_null())
+        | pl.col("contract_line_id").is_in(bought.implode())
+    )
+    lines = records.frame("amendment_line").join(early.select("amendment_id", "contract_id"), on="amendment_id", how="inner")
+    kept = lines.filter(dated.fill_null(value=False)).select("contract_id")
+    return early.join(kept, on="contract_id", how="anti").select(amendments.columns)
+
+
 def as_opened(records: Records, before: pl.DataFrame) -> Records:
-    """Return the records with lines as they stood on opening; `before` are the amended lines of changes up to then."""
+    """Return the records with lines as they stood on opening; `before` are the amended lines of changes up to then.
+
+    A line that was added begins on the day it was added for, where it names no other.
+    """
     if not before.height:
         return records
     schema = entity_spec("contract_line").polars_schema()
@@ -53,13 +90,16 @@ def as_opened(records: Records, before: pl.DataFrame) -> Records:
             pl.col("offering").drop_nulls().last(),
             pl.col("obligation_key").drop_nulls().last(),
             pl.col("evidence").last(),
+            pl.col("takes_effect").filter(pl.col("action") == "add").first().alias("begins_on"),
         )
     )
     own = records.frame("contract_line")
     changed = own.join(latest, on="contract_line_id", how="left", maintain_order="left", suffix=".after")
     names = (*TERM_FIELDS, "offering", "obligation_key")
-    changed = changed.with_columns(pl.coalesce(f"{name}.after", name).alias(name) for name in names).select(own.columns)
-    added = latest.join(own, on="contract_line_id", how="anti")
+    grounds = pl.when(pl.col("evidence.after").is_null()).then("evidence").otherwise(pl.concat_list("evidence", "evidence.after"))
+    changed = changed.with_columns(grounds.alias("evidence"), *(pl.coalesce(f"{name}.after", name).alias(name) for name in names))
+    changed = changed.with_columns(pl.coalesce("start_date", "begins_on").alias("start_date")).select(own.columns)
+    added = latest.join(own, on="contract_line_id", how="anti").with_columns(pl.coalesce("start_date", "begins_on").alias("start_date"))
     fresh = added.select(
         *(pl.col(name).cast(kind) if name in added.columns else pl.lit(None, dtype=kind).alias(name) for name, kind in schema.items()),
         "evidence",
@@ -104,3 +144,36 @@ def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFr
         wide(0).alias("cut"),
     ).with_columns((pl.col("→allocated") - pl.col("base")).alias("rem"))
     return pl.concat([rest, rows.select(rest.columns)])
+
+
+def opening_findings(openings: pl.DataFrame, amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every contract whose opening positions hold the price of a change that takes effect only after them.
+
+    Positions state the price that what was recognized rests on; a change still to come is added on its day, and would count twice.
+    Told where the positions of all promises of the day come to the price after the change, to the cent, and not to that before.
+    """
+    to_come = amendments.filter(pl.col("agreed_on").is_not_null() & (pl.col("event_date") > pl.col("opened_on")) & ~pl.col("is_apart"))
+    to_come = to_come.filter(pl.col("agreed_on") <= pl.col("opened_on"))
+    none = wide(0)
+    changed = terms.join(to_come.select("amendment_id"), on="amendment_id", how="semi").group_by("group_id").agg(
+        (pl.col("gross") - pl.when(pl.col("action") == "add").then(none).otherwise(pl.col("before.gross"))).sum().alias("change"),
+        pl.col("gross").is_not_null().all().alias("is_priced"), pl.col("amendment_id").min(),
+        pl.col("evidence").explode().drop_nulls().unique().sort(),
+    )  # fmt: skip
+    held = openings.select("contract_line_id", "allocated_amount")
+    signed = terms.filter(pl.col("place") == 0).join(held, on="contract_line_id", how="left").group_by("group_id").agg(
+        pl.col("gross").sum(), money_units(pl.col("allocated_amount"), pl.col("minor_digits")).sum().alias("held"),
+        (pl.col("allocated_amount").is_not_null() & pl.col("gross").is_not_null()).all().alias("is_whole"),
+    )  # fmt: skip
+    made = changed.filter("is_priced").join(signed.filter("is_whole"), on="group_id", how="inner")
+    hit = made.filter((pl.col("change") != 0) & (pl.col("held") == pl.col("gross") + pl.col("change")))
+    about = contracts.select(pl.col("contract_id").alias("group_id"), "currency", "minor_digits")
+    hit = hit.join(about, on="group_id", how="inner").with_columns(units_money(pl.col("change"), pl.col("minor_digits")).alias("change"))
+    text = "The opening positions of {} hold the {} {} by which {} changes the price after them; it is added again on its day."
+    message = pl.format(text, "group_id", amount_text(pl.col("change")), pl.col("currency").fill_null(""), "amendment_id")
+    remedy = "State the positions with the price that was recognized by until then; the change is added on the day it takes effect."
+    return hit.sort("group_id").select(
+        *finding_columns("opening_holds_change", "high", "contract", message, remedy),
+        pl.col("group_id").alias("entity_id"), pl.col("group_id").alias("contract_id"), pl.lit("amendment").alias("related_entity"),
+        pl.col("amendment_id").alias("related_id"), pl.col("change").abs().alias("amount_at_risk"), "currency", "evidence",
+    )  # fmt: skip

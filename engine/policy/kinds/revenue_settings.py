@@ -51,6 +51,7 @@ class Modification(Strict):
     effect_from: Literal["date", "month_start"] = "date"
     date: Literal["approved", "effective"] = "approved"
     catch_up: Literal["effective", "approved"] = "effective"
+    prospective: Literal["effective", "approved"] = "effective"
     ssp_tolerance: Percent = Decimal(0)
 
 
