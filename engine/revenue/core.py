@@ -304,6 +304,7 @@ def _states(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFr
         zero.alias("w_base"),
         zero.alias("own_base"),
         wide(COEFFICIENT).alias("own_rem"),
+        pl.col("stated").fill_null(0).alias("unserved"),
         pl.coalesce("lacks", "problem", pl.when("is_repurchase").then(pl.lit("repurchase_review"))).alias("problem"),
     ).select("okey", "group_id", "contract_id", "obligation_id", "line_id", "signed_on", *CHOICES, *NUMBERS, *TERM)
 

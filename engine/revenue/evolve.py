@@ -4,7 +4,8 @@ An event re-estimates variable prices, changes lines, or both (on one day). The 
 current segment, its standalone price for what remains, and coefficients that say where a later change of
 an old uncertainty goes (32-45): of one unit of it, `w_base` is earned already, `w_rem` still to be earned
 here, after every pool it has passed through. `cut` is what rounding took off its exact share of the contract's price:
-a later share is rounded with it, so that shares never drift from the exact ones (32-43).
+a later share is rounded with it, so that shares never drift from the exact ones (32-43). `unserved` is what of the
+stated price the current segment serves.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from engine.revenue.segments import segment_part, with_revenue
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
 CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem")
-NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated", "cut")
+NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated", "unserved", "cut")
 
 
 _JUMPS: Final[dict[str, pl.DataType]] = {
@@ -154,6 +155,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         pl.when(anew).then(pl.col("base") + pl.col("rem") - pl.col("earned.before")).otherwise(pl.col("rem")).alias("rem"),
         pl.when(anew).then(pl.col("earned.before")).otherwise(pl.col("base")).alias("base"),
         *(pl.when(anew).then(pl.col(now)).otherwise(pl.col(then)).alias(then) for now, then in (("m", "m0"), ("u", "u0"))),
+        pl.when(anew).then(_still_served()).otherwise(pl.col("unserved")).alias("unserved"),
     )
     own_gone = pl.when(anew).then(wide(0)).otherwise(own_gone)
     return made.with_columns(
@@ -161,6 +163,11 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
         (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
     ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
+
+
+def _still_served() -> pl.Expr:
+    """Return what of the stated price is still to be served."""
+    return part_units(pl.col("unserved"), pl.col("d") - pl.col("n"), pl.col("d"))
 
 
 def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
@@ -187,9 +194,8 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     lifted = units_to_minor(part_units(pl.col("lifted"), pl.col("d") - pl.col("n"), pl.col("d"))) * GUARD
     made = made.with_columns((pl.col("price_change") + lifted).alias("price_change"))
     # A removal that states no price takes what is still to be served out of it.
-    unserved = part_units(pl.col("stated").fill_null(0), pl.col("d") - pl.col("n"), pl.col("d"))
     implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0)
-    taken_out = units_to_minor(unserved) * GUARD * -1
+    taken_out = units_to_minor(_still_served()) * GUARD * -1
     change = pl.when(implied.fill_null(value=False)).then(taken_out).otherwise(pl.col("price_change"))
     made = made.with_columns(change.alias("price_change")).with_columns(
         pl.coalesce("ends.after", "ends").alias("ends.next"),
@@ -200,6 +206,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     if added.height:
         fresh = added.with_columns(
             *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
+            wide(0).alias("unserved"),
             *(pl.lit(0, dtype=pl.Int128).alias(name) for name in ("minor.before", "price.before", "earned.before")),
             wide(1).alias("d"),
             wide(1).alias("mt"),
@@ -315,6 +322,10 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
         part_units(pl.col("own_rem"), left, pl.col("d")).alias("own_rem"),
         (pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
         passed.alias("→passed"),
+        pl.when(catches.fill_null(value=False))
+        .then(pl.col("unserved") + pl.col("price_change"))
+        .otherwise(_still_served() + pl.col("price_change") - pl.col("past"))
+        .alias("unserved"),
         pl.col("weight").alias("ssp"),
         pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
     )
@@ -340,6 +351,7 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.col("rem"))
         .alias("rem"),
         pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
+        (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
     )
     return pl.concat([chosen.select(apart.columns), apart])
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
+from engine.revenue.compounding import FINE
 from engine.revenue.conventions import TermColumns, with_earned
-from engine.revenue.exact import money_units, part_units
+from engine.revenue.exact import money_units, part_units, units_money
 from engine.revenue.financing import Financing, significant_financing
 from engine.revenue.rounding import round_share, units
 
@@ -46,7 +48,10 @@ def contract_financing(
     own = lines.join(asked, on="contract_id", how="semi")
     valued = _valued(own, contracts)
     held = None if levels is None else _held_back(valued, levels)
-    return significant_financing(stated, _transfers(valued, milestones, as_of), payments, held)
+    found = significant_financing(stated, _transfers(valued, milestones, as_of), payments, held)
+    if levels is None or held is None or found.parts.is_empty():
+        return found
+    return replace(found, parts=pl.concat([found.parts, _not_owed(found.parts, valued, levels, held)]))
 
 
 def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
@@ -112,6 +117,29 @@ def _held_back(lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
         left.filter(pl.col("is_owed") & was_nothing)
         .group_by("contract_line_id").agg(pl.col("date").min().alias("earned_from"))
     )  # fmt: skip
+
+
+def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Return the parts that take the interest off what an estimate says will not be owed, each from the estimate's day on.
+
+    As the price is lowered by the estimate's worth at transfer (`discounted`), so is the interest by the rest of it.
+    """
+    own = levels.filter(pl.col("component") == "variable").select("contract_line_id", "date", "level")
+    about = lines.select("contract_line_id", "promised", pl.col("minor_digits").alias("→digits")).filter(pl.col("promised") > 0)
+    lowered = own.join(about, on="contract_line_id", how="inner").join(held, on="contract_line_id", how="left")
+    # Where all was held back before, nothing bore interest then.
+    counts = pl.col("earned_from").is_null() | (pl.col("date") >= pl.col("earned_from"))
+    level = units_money(pl.col("level"), pl.col("→digits"))
+    less = pl.max_horizontal(pl.min_horizontal(level, pl.lit(0, dtype=MONEY)), pl.col("promised") * -1)
+    lowered = lowered.filter(counts).sort("contract_line_id", "date").with_columns(less.alias("less"))
+    step = pl.col("less") - pl.col("less").shift(1).over("contract_line_id", order_by="date").fill_null(0)
+    steps = lowered.with_columns(step.alias("step_less")).filter(pl.col("step_less") != 0)
+    steps = steps.select("contract_line_id", pl.col("date").alias("→from"), "step_less", "promised")
+    share = (pl.col(name) * pl.col("step_less").cast(FINE) / pl.col("promised").cast(FINE) for name in ("start_value", "end_value"))
+    made = parts.drop("known_from").join(steps, on="contract_line_id", how="inner")
+    return made.with_columns(*share, pl.col("→from").alias("known_from")).select(
+        pl.col(name).cast(dtype) for name, dtype in parts.schema.items()
+    )
 
 
 def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

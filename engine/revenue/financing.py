@@ -28,7 +28,7 @@ FINANCING_SCHEMA: Final[dict[str, pl.DataType]] = {
 _PART_SCHEMA: Final[dict[str, pl.DataType]] = {
     "contract_id": pl.String(), "contract_line_id": pl.String(), "from_date": pl.Date(), "to_date": pl.Date(),
     "months": pl.Int32(), "direction": pl.String(), "start_value": FINE, "end_value": FINE, "rate": RATE,
-    "compounding": pl.String(), "step": pl.Int64(), "minor_digits": pl.Int64(), "calendar": pl.String(),
+    "compounding": pl.String(), "step": pl.Int64(), "minor_digits": pl.Int64(), "calendar": pl.String(), "known_from": pl.Date(),
 }  # fmt: skip
 
 _RATE_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -42,7 +42,8 @@ class Financing:
 
     `decisions`: the output `financing`. `prices`: contract_id, contract_line_id, promised, price (what
     the line's promise is worth at transfer, unrounded, 20 decimals; only where financing is significant).
-    `parts`: the pairs of payment and transfer that bear interest, for `interest_entries`.
+    `parts`: the pairs of payment and transfer that bear interest, for `interest_entries`; `known_from`: the day from
+    which one does, with all it would have borne until then (null: from its first day).
     """
 
     decisions: pl.DataFrame
@@ -153,6 +154,7 @@ def _parts(pairs: pl.DataFrame, significant: pl.DataFrame) -> pl.DataFrame:
         pl.when("is_advance").then(fine).otherwise(pl.col("worth")).alias("start_value"),
         pl.when("is_advance").then(pl.col("worth")).otherwise(fine).alias("end_value"),
         pl.when("is_advance").then(pl.lit("expense")).otherwise(pl.lit("income")).alias("direction"),
+        pl.lit(None, dtype=pl.Date).alias("known_from"),
     )
 
 
@@ -217,6 +219,8 @@ def _points(parts: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     points = with_factors(points, "elapsed", "so_far")
     # The last value is the one the price rests on, so that the whole interest is the difference of both.
     value = pl.when(is_last).then(pl.col("end_value")).otherwise(grown(pl.col("start_value"), "so_far"))
+    is_unknown = (pl.col("posting_date") < pl.col("known_from")).fill_null(value=False)
+    value = pl.when(is_unknown).then(pl.col("start_value")).otherwise(value)
     return points.with_columns(value.alias("value"))
 
 

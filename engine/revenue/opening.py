@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.canonical.schema import entity_spec
 from engine.revenue.amendments import TERM_FIELDS
-from engine.revenue.exact import GUARD, money_units, units_money, units_to_minor, wide
+from engine.revenue.exact import GUARD, money_units, part_units, units_money, units_to_minor, wide
 from engine.revenue.finding_columns import amount_text, finding_columns
 from engine.revenue.measured import Measures, with_progress
 from engine.revenue.records import Records
@@ -143,6 +143,8 @@ def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFr
         wide(0).alias("variable"),
         wide(0).alias("cut"),
     ).with_columns((pl.col("→allocated") - pl.col("base")).alias("rem"))
+    left = part_units(pl.col("unserved"), pl.col("rem"), pl.col("→allocated"))
+    rows = rows.with_columns(pl.when(anew & (pl.col("→allocated") > 0)).then(left).otherwise(pl.col("unserved")).alias("unserved"))
     return pl.concat([rest, rows.select(rest.columns)])
 
 
