@@ -29,14 +29,18 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
     """Split levels into what is in the price from the start and what changes it later.
 
     Returns (`start`: group_id, okey, contract_line_id, added_place, level, is_variable; `later`: group_id, okey,
-    contract_line_id, date, delta, is_variable). A level of the day a promise begins, or before, is its start.
+    contract_line_id, date, delta, is_variable). A level of the day a promise begins, or before, is its start; of a line that
+    is added to a promise as signed it changes that promise's price on the day of the addition.
     """
     signed = contracts.group_by("group_id").agg(pl.col("signed_date").max().alias("group_date"))
     about = lines.select("contract_line_id", "okey", "added_place", "from_date")
     made = levels.join(signed, on="group_id", how="inner").join(about, on="contract_line_id", how="left")
     made = made.with_columns(pl.coalesce("from_date", "group_date").alias("begins_on"), pl.col("added_place").fill_null(0))
     keys = ["group_id", "contract_id", "contract_line_id", "component"]
-    is_start = pl.col("date") <= pl.col("begins_on")
+    signed_keys = lines.filter((pl.col("added_place") == 0) & pl.col("okey").is_not_null())["okey"].unique()
+    joins = ((pl.col("added_place") > 0) & pl.col("okey").is_in(signed_keys.implode())).fill_null(value=False)
+    made = made.with_columns(pl.when(joins).then(pl.max_horizontal("date", "begins_on")).otherwise("date").alias("date"))
+    is_start = (pl.col("date") <= pl.col("begins_on")) & ~joins
     start = made.filter(is_start).sort(*keys, "date").unique(keys, keep="last", maintain_order=True)
     later = made.filter(~is_start)
     base = start.select(*keys, pl.lit(None, dtype=pl.Date).alias("date"), "level")

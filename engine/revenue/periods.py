@@ -12,11 +12,14 @@ from engine.revenue.frames import PERIODS, shaped
 def period_frame(fiscal: pl.DataFrame, first: dt.date, last: dt.date) -> pl.DataFrame:
     """Return the periods of every calendar between two days (`frames.PERIODS`); `fiscal` holds fiscal_period records."""
     months = _months(first, last)
+    # Books that tell when a period was closed, and no status, have closed it unless it was reopened since.
+    reopened = (pl.col("reopened_at") > pl.col("closed_at")).fill_null(value=False)
+    is_open = pl.coalesce(pl.col("status") == "open", reopened)
     own = (
         fiscal.filter(pl.col("start_date").is_not_null() & pl.col("end_date").is_not_null())
         .with_columns(
             pl.col("legal_entity_id").alias("calendar"),
-            pl.when(pl.col("status") != "open").then(pl.col("closed_at")).alias("closed_at"),
+            pl.when(~is_open).then(pl.col("closed_at")).alias("closed_at"),
         )
         .unique(["calendar", "period"], keep="first", maintain_order=True)
     )
