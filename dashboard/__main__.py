@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from adapters.store.database import STORE_VARIABLE
-from dashboard.views.summaries import prepare
+from dashboard.views.prepared import prepare
 from dashboard.views.workspace import OUT_VARIABLE, POLICIES_VARIABLE, Workspace, find_runs
 from engine.errors import TieoutError
 

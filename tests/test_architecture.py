@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,25 @@ def name(path: Path) -> str:
 def test_imports_go_one_way(folder: str, forbidden: set[str]) -> None:
     wrong = [(name(path), module) for path in modules(folder) for module in imports(path) if module.split(".")[0] in forbidden]
     assert not wrong
+
+
+def arrows(path: Path, names: dict[str, Path]) -> set[str]:
+    """The modules of ours that a module imports; of a package the module that is taken from it, where it is one."""
+    found = set(imports(path))
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            taken = {f"{node.module}.{each.name}" for each in node.names}
+            found |= taken
+            if taken <= names.keys():
+                found.discard(node.module)
+    return found & names.keys()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in modules(*FOLDERS)}
+    # Modules of commands register with the program that loads them.
+    program = {"adapters.cli"}
+    TopologicalSorter({each: arrows(path, names) - program for each, path in names.items()}).prepare()
 
 
 OUTSIDE = {"os", "io", "pathlib", "socket", "subprocess", "time", "random", "requests", "urllib", "sqlalchemy", "streamlit", "typer"}

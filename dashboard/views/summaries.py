@@ -50,12 +50,3 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
     os.close(handle)
     frame.write_parquet(partial)
     Path(partial).replace(path)
-
-
-def prepare(run: RunEntry) -> None:
-    """Make the sums of a run that no visit has asked for yet."""
-    from dashboard.views.projects import projects
-    from dashboard.views.revenue import closing_balances, waterfall
-
-    for make in (projects, waterfall, closing_balances):
-        make(run)

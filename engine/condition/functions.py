@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from engine.condition import codes
+from engine.condition.combine import Combiner, Report
 from engine.condition.nodes import Node, Op
 from engine.condition.scope import BOOL, DATE, INT, TEXT, Category, Scope, Type, decimal
 from engine.condition.typed import Typed, fraction
-
-if TYPE_CHECKING:
-    from engine.condition.check import Checker
 
 # More digits than any price or exchange rate has, and the most a quotient can be scaled by exactly.
 MAX_DIGITS: Final = 12
@@ -21,7 +19,24 @@ _MAX_QUOTIENT_SCALE: Final = 26
 
 DATE_UNITS: Final = ("day", "month", "year")
 
-_Check = Callable[[Node, "Checker"], Typed | None]
+
+class Checker(Protocol):
+    """What checks the arguments of a call: the checker of the whole condition."""
+
+    combine: Combiner
+
+    @property
+    def report(self) -> Report:
+        """Return what takes the mistakes."""
+
+    def check(self, node: Node) -> Typed | None:
+        """Return the node typed, or None after reporting what is wrong with it."""
+
+    def check_rounded(self, node: Node) -> Typed | None:
+        """Return the operand of a rounding typed, or None after reporting."""
+
+
+_Check = Callable[[Node, Checker], Typed | None]
 
 
 def check_call(node: Node, checker: Checker) -> Typed | None:
