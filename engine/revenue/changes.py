@@ -75,6 +75,38 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     return rows.with_columns(kind.alias("kind"), ends.alias("ends_contract"))
 
 
+def removed_parts(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the changes, a line that leaves a promise of several being a change of what remains of it (606-10-25-13).
+
+    Without an amount it takes along what of its price is still to be served. Columns added: lifted and ssp_lifted (the
+    whole of the price in units and of the standalone price in millionths of which that part goes; 0 for any other change).
+    """
+    unlifted = changes.with_columns(wide(0).alias("lifted"), wide(0).alias("ssp_lifted"))
+    gone = changes.filter(pl.col("action") == "remove").select("contract_line_id", "okey", "place")
+    if not gone.height:
+        return unlifted
+    first = pl.col("place") == pl.col("place").min().over("contract_line_id")
+    priced = terms.filter(first & (pl.col("pooled").fill_null(0) != 0)).select("contract_line_id", pl.col("place").alias("→from"))
+    members = lines.select("contract_line_id", "okey").join(priced, on="contract_line_id", how="inner")
+    left = gone.group_by("contract_line_id").agg(pl.col("place").min().alias("→left"))
+    others = members.rename({"contract_line_id": "→other"}).join(
+        left.rename({"contract_line_id": "→other"}), on="→other", how="left", maintain_order="left"
+    )
+    stays = (pl.col("→from") <= pl.col("place")) & (pl.col("→left").is_null() | (pl.col("→left") > pl.col("place")))
+    parts = gone.join(others, on="okey", how="inner").filter(stays).select("contract_line_id", "place").unique()
+    key = ["contract_line_id", "place"]
+    marked = unlifted.join(parts.with_columns(pl.lit(value=True).alias("→part")), on=key, how="left", maintain_order="left")
+    is_part = (pl.col("action") == "remove") & pl.col("→part").fill_null(value=False)
+    kind = pl.when(pl.col("is_distinct")).then(pl.lit("prospective")).otherwise(pl.lit("catch_up"))
+    unstated = is_part & (pl.col("price_change") == 0)
+    none = wide(0)
+    return marked.with_columns(
+        pl.when(is_part).then(kind).otherwise("kind").alias("kind"),
+        pl.when(unstated).then(pl.col("before.pooled").fill_null(0) * -1).otherwise(none).alias("lifted"),
+        pl.when(is_part).then(micros("before.standalone_selling_price").fill_null(0) * -1).otherwise(none).alias("ssp_lifted"),
+    ).drop("→part")
+
+
 def _is_at_ssp() -> pl.Expr:
     """Say whether what is added is priced at its standalone selling price."""
     price = micros("amount").fill_null(0) - pl.when(pl.col("action") == "add").then(wide(0)).otherwise(micros("before.amount").fill_null(0))

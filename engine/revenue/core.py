@@ -11,7 +11,7 @@ import polars as pl
 from engine.revenue.ahead import AHEAD, counted_at_once, waiting
 from engine.revenue.allocation import POOLED, inception, without_discounts
 from engine.revenue.amendments import amended_lines, counted_amendments, line_terms
-from engine.revenue.changes import classified, distinctness_findings
+from engine.revenue.changes import classified, distinctness_findings, removed_parts
 from engine.revenue.concessions import expected_totals, levels_of_work, lowered, with_concessions
 from engine.revenue.contracts import contract_frame, gate_findings
 from engine.revenue.evolve import CHOICES, NUMBERS, Evolved, Happenings, evolve
@@ -230,7 +230,7 @@ def _promises(
     lines = with_ssp(with_pricing(_open_ended(lines, as_of), records), records, option_prices(records.frame("option")), as_of)
     lines = with_renewals(lines, contracts, records.frame("option"), as_of)
     terms = with_pooled(line_terms(lines, amended), lines)
-    return lines, terms, classified(terms, lines, contracts, records, as_of)
+    return lines, terms, removed_parts(classified(terms, lines, contracts, records, as_of), terms, lines)
 
 
 def _open_ended(lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

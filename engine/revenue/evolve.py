@@ -170,6 +170,12 @@ def _still_served() -> pl.Expr:
     return part_units(pl.col("unserved"), pl.col("d") - pl.col("n"), pl.col("d"))
 
 
+def _still_to_come(name: str) -> pl.Expr:
+    """Return the part of an amount for the whole life that what is still to be served has, through every new start."""
+    left = part_units(pl.col(name), pl.col("d") - pl.col("n"), pl.col("d"))
+    return pl.when(pl.col("own_rem") == COEFFICIENT).then(left).otherwise(part_units(left, pl.col("own_rem"), wide(COEFFICIENT)))
+
+
 def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
     """Add `part`: each obligation's share of a change of the whole contract's price, rounded with the share it has."""
     takes = (pl.col("pool") != 0) & ((pl.col("→w") > 0) | (pl.col("→w").sum().over("group_id") <= 0))
@@ -190,9 +196,17 @@ def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
 def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
-    made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted")))
-    lifted = units_to_minor(part_units(pl.col("lifted"), pl.col("d") - pl.col("n"), pl.col("d"))) * GUARD
-    made = made.with_columns((pl.col("price_change") + lifted).alias("price_change"))
+    made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted", "ssp_lifted")))
+    made = made.with_columns(
+        (pl.col("price_change") + units_to_minor(_still_to_come("lifted")) * GUARD).alias("price_change"),
+        # Of a standalone price for what remains, the remaining part goes; of one for the whole, the whole.
+        pl.when((pl.col("ssp_lifted") != 0) & (pl.col("kind") == "catch_up"))
+        .then(pl.col("ssp_change").fill_null(0) + pl.col("ssp_lifted"))
+        .when(pl.col("ssp_lifted") != 0)
+        .then(pl.col("ssp_change").fill_null(0) + _still_to_come("ssp_lifted"))
+        .otherwise("ssp_change")
+        .alias("ssp_change"),
+    )
     # A removal that states no price takes what is still to be served out of it.
     implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0)
     taken_out = units_to_minor(_still_served()) * GUARD * -1
@@ -314,26 +328,30 @@ def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
     unit = pl.col("shared") * GUARD
     total = pl.col("w").sum().over("pool_key")
     exact = pl.col("kept") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
-    catches = pl.col("kind") == "catch_up"
+    # What catches up does not start anew: its price, its shares and its standalone price stay those of its whole measure.
+    catches = (pl.col("kind") == "catch_up").fill_null(value=False)
     passed = part_units(pl.col("w_rem"), left, pl.col("d"))
+    served = part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))
+    whole_ssp = pl.coalesce(part_units(pl.col("ssp_left"), pl.col("d"), left), pl.col("ssp") + pl.col("ssp_change").fill_null(0))
     chosen = chosen.with_columns(
-        pl.when(catches.fill_null(value=False)).then(pl.col("base") + pl.col("past")).otherwise(pl.col("kept")).alias("base"),
-        (pl.col("own_base") + part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))).alias("own_base"),
-        part_units(pl.col("own_rem"), left, pl.col("d")).alias("own_rem"),
-        (pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
+        pl.when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("kept")).alias("base"),
+        pl.when(catches).then(pl.col("own_base")).otherwise(pl.col("own_base") + served).alias("own_base"),
+        pl.when(catches).then(pl.col("own_rem")).otherwise(part_units(pl.col("own_rem"), left, pl.col("d"))).alias("own_rem"),
+        pl.when(catches).then(pl.col("w_base")).otherwise(pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
+        pl.when(catches).then(pl.col("w_rem") - passed).otherwise(wide(0)).alias("→stays"),
         passed.alias("→passed"),
-        pl.when(catches.fill_null(value=False))
+        pl.when(catches)
         .then(pl.col("unserved") + pl.col("price_change"))
         .otherwise(_still_served() + pl.col("price_change") - pl.col("past"))
         .alias("unserved"),
-        pl.col("weight").alias("ssp"),
+        pl.when(catches).then(whole_ssp).otherwise("weight").alias("ssp"),
         pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
     )
     chosen = chosen.with_columns(
         (unit - pl.col("base")).alias("rem"),
         pl.when(total > 0)
-        .then(part_units(pl.col("→passed").sum().over("pool_key"), pl.col("w"), total))
-        .otherwise(pl.col("→passed"))
+        .then(pl.col("→stays") + part_units(pl.col("→passed").sum().over("pool_key"), pl.col("w"), total))
+        .otherwise(pl.col("→stays") + pl.col("→passed"))
         .alias("w_rem"),
     )
     apart = made.filter(~pl.col("in_pool"))

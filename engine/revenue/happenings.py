@@ -109,7 +109,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 
 def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return touched obligations by group and place: kind, price_change, borne, lifted, past, ssp_change, ssp_left, and their term after.
+    """Return touched obligations by group and place: their kind, what changes (price_change to ssp_left), and their term after.
 
     `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
     """
@@ -127,7 +127,7 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
         kind.alias("kind"),
         pl.col("price_change").sum(),
         pl.col("price_change").filter("is_borne").sum().alias("borne"),
-        pl.col("lifted").sum(),
+        pl.col("lifted", "ssp_lifted").sum(),
         _past(pl.col("past_performance_amount"), pl.col("minor_digits")).sum().alias("past"),
         pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp_change"),
         pl.when(left.is_not_null().any()).then(left.sum()).alias("ssp_left"),
@@ -138,14 +138,14 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
 def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
     """Put a change of a discount as signed on the promises that bear it, in the proportions of the signature (606-10-32-43).
 
-    A discount that is taken away without an amount is lifted from what is still to be served. Columns added: is_borne (a row of a
-    promise that bears the change of a discount), lifted (the whole of what a discount without an amount takes away).
+    A discount that is taken away without an amount is lifted from what is still to be served: `lifted` is the whole of it.
+    Column added: is_borne (a row of a promise that bears the change of a discount).
     """
     signed = changes.filter((pl.col("action") != "add") & ~pl.col("okey").is_in(states["okey"].implode()))
     added = changes.filter(pl.col("action") == "add")["okey"].unique()
     is_lifted = (pl.col("action") == "remove") & (pl.col("price_change") == 0)
     signed = signed.filter(~pl.col("okey").is_in(added.implode()) & ((pl.col("price_change") != 0) | is_lifted))
-    unborne = [pl.lit(value=False).alias("is_borne"), wide(0).alias("lifted")]
+    unborne = pl.lit(value=False).alias("is_borne")
     if not signed.height:
         return changes.with_columns(unborne)
     # Taking a discount away takes no promise away.
@@ -179,7 +179,7 @@ def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFram
     unpriced = ("ssp_change", "remaining_standalone_selling_price")
     borne = borne.with_columns(pl.lit(None, dtype=changes.schema[name]).alias(name) for name in unpriced)
     rest = changes.join(signed.select("amendment_line_id"), on="amendment_line_id", how="anti")
-    return pl.concat([rest.with_columns(unborne), borne.select(*changes.columns, pl.lit(value=True).alias("is_borne"), "lifted")])
+    return pl.concat([rest.with_columns(unborne), borne.select(*changes.columns, pl.lit(value=True).alias("is_borne"))])
 
 
 def _past(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
@@ -196,6 +196,9 @@ def _terms_at(asked: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> 
         .unique(["contract_line_id", "place"], keep="last", maintain_order=True)
     )
     found = every.join_asof(dated.sort("place"), on="place", by="contract_line_id", check_sortedness=False)
+    left = terms.filter(pl.col("action") == "remove").group_by("contract_line_id").agg(pl.col("place").min().alias("→left"))
+    is_gone = (pl.col("→left") <= pl.col("place")).fill_null(value=False)
+    found = found.join(left, on="contract_line_id", how="left").filter(~is_gone | is_gone.all().over("okey", "place"))
     return found.group_by("okey", "place").agg(
         pl.coalesce("start_date", "begins").min().alias("begins.after"), pl.coalesce("end_date", "ends").max().alias("ends.after")
     )
