@@ -103,7 +103,26 @@ def inception(
     Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
     rem, w_rem, variable, stated, cut (what rounding took off its share), is_pooled, problem (null, or why the contract is held).
     """
-    signed = _signed(lines, terms)
+    signed = _with_pooled(_signed(lines, terms), contracts)
+    pools = _with_interest(_pools(signed, contracts), financed, contracts)
+    rows = _promises(signed).join(pools, on="group_id", how="left").join(_choices(contracts), on="group_id", how="left")
+    rows = rows.join(initial, on=["okey", "group_id"], how="left").with_columns(
+        pl.col(name).fill_null(0) for name in ("own", "shared", "own_variable", "shared_variable")
+    )
+    # A promise whose whole price is variable and its own is priced by it; the fixed price is for the others (32-40, 32-41).
+    others = (pl.col("is_pooled") & ~pl.col("is_variable_alone")).any().over("group_id")
+    rows = rows.with_columns((pl.col("is_pooled") & ~(pl.col("is_variable_alone") & others)).alias("is_pooled"))
+    # What is variable for the whole contract joins the pool; what is the obligation's own does not.
+    rows = _weights(rows.with_columns((pl.col("pool").fill_null(0) + pl.col("shared")).alias("pool")))
+    held = rows.select("group_id", "problem").filter(pl.col("problem").is_not_null()).unique("group_id", keep="first")
+    made = _allocated(rows).drop("problem").join(held, on="group_id", how="left")
+    names = ("okey", "group_id", "contract_id", "obligation_id", "ssp", "w_rem", "base", "rem", "variable", "stated", "cut", "is_pooled",
+             "problem", "method", "evidence", "weight")  # fmt: skip
+    return Allocated(made.select(names).sort("okey"), _problems(rows))
+
+
+def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add `is_pooled`: the line's price is shared over the contract's promises."""
     # What is passed on at its own price needs no standalone price and takes no part in a discount.
     is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
     is_apart = is_apart & (pl.len().over("group_id") > 1)
@@ -112,9 +131,12 @@ def inception(
     signed = signed.join(measured, on="contract_id", how="left", maintain_order="left")
     in_kind = (pl.col("pricing") == "noncash") & pl.col("→fixed_in_kind").fill_null(value=True)
     is_pooled = (pl.col("pricing").is_in(list(POOLED)) | in_kind) & ~is_apart.fill_null(value=False)
-    signed = signed.with_columns(is_pooled.alias("is_pooled"))
-    pools = _with_interest(_pools(signed, contracts), financed, contracts)
-    rows = (
+    return signed.with_columns(is_pooled.alias("is_pooled"))
+
+
+def _promises(signed: pl.DataFrame) -> pl.DataFrame:
+    """Return the obligations of lines as signed, with what their lines say of price and standalone price."""
+    return (
         signed.filter(~pl.col("is_discount"))
         .sort("contract_line_id")
         .group_by("okey", maintain_order=True)
@@ -132,7 +154,11 @@ def inception(
             pl.col("evidence").explode().drop_nulls().unique().sort(),
         )
     )
-    settings = contracts.group_by("group_id").agg(
+
+
+def _choices(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return by group what its policy says of sharing and rounding."""
+    return contracts.group_by("group_id").agg(
         pl.col("setting.allocation.method").first().alias("method"),
         pl.col("setting.allocation.residual_to").first().alias("owner"),
         pl.col("setting.allocation.discount").first().alias("discount"),
@@ -140,18 +166,10 @@ def inception(
         (pl.col("setting.rounding.mode").first() == "half_even").alias("half_even"),
         pl.col("minor_digits").first(),
     )
-    rows = rows.join(pools, on="group_id", how="left").join(settings, on="group_id", how="left")
-    rows = rows.join(initial, on=["okey", "group_id"], how="left").with_columns(
-        pl.col(name).fill_null(0) for name in ("own", "shared", "own_variable", "shared_variable")
-    )
-    # A promise whose whole price is variable and its own is priced by it; the fixed price is for the others (32-40, 32-41).
-    others = (pl.col("is_pooled") & ~pl.col("is_variable_alone")).any().over("group_id")
-    rows = rows.with_columns((pl.col("is_pooled") & ~(pl.col("is_variable_alone") & others)).alias("is_pooled"))
-    # What is variable for the whole contract joins the pool; what is the obligation's own does not.
-    rows = rows.with_columns((pl.col("pool").fill_null(0) + pl.col("shared")).alias("pool"))
-    rows = _weights(rows)
-    held = rows.select("group_id", "problem").filter(pl.col("problem").is_not_null()).unique("group_id", keep="first")
-    findings = _problems(rows)
+
+
+def _allocated(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add each obligation's price (`base`, `rem`), its share of the contract's (`w_rem`) and what rounding took off it (`cut`)."""
     pooled = rows.filter(pl.col("is_pooled"))
     pooled = share_minor(
         pooled.with_columns(wide(0).alias("none")),
@@ -173,29 +191,7 @@ def inception(
     )
     exact = pl.when(pl.col("→whole") > 0).then(part_units(pl.col("pool"), pl.col("weight"), pl.col("→whole")))
     cut = pl.when(pl.col("is_pooled")).then(exact - pl.col("shared") * GUARD)
-    made = made.with_columns(cut.fill_null(0).alias("cut"))
-    made = made.drop("problem", "→whole").join(held, on="group_id", how="left")
-    return Allocated(
-        made.select(
-            "okey",
-            "group_id",
-            "contract_id",
-            "obligation_id",
-            "ssp",
-            "w_rem",
-            "base",
-            "rem",
-            "variable",
-            "stated",
-            "cut",
-            "is_pooled",
-            "problem",
-            "method",
-            "evidence",
-            pl.col("weight"),
-        ).sort("okey"),
-        findings,
-    )
+    return made.with_columns(cut.fill_null(0).alias("cut")).drop("→whole")
 
 
 def _is_variable_alone() -> pl.Expr:

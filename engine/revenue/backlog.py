@@ -80,13 +80,32 @@ def _left(
     as_of: pl.Expr,
 ) -> pl.DataFrame:  # fmt: skip
     """Return per obligation in force what remains and whether an expedient exempts it."""
+    key = ["contract_id", "obligation_id"]
+    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
+    done = _of_group(_earned(performance), now, contracts)
+    promised = now.join(_in_force(contracts, as_of), on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
+        pl.col("recognized", "in_price").fill_null(_ZERO)
+    )
+    promised = promised.join(_of_lines(lines, as_of), on=key, how="left").join(evergreen, on=key, how="left")
+    open_price = pl.when(pl.col("is_as_invoiced")).then(_committed(as_of)).otherwise(pl.col("allocated_amount"))
+    remaining = pl.max_horizontal(open_price, pl.col("recognized")) - pl.col("recognized")
+    promised = promised.with_columns(
+        pl.when(pl.col("evergreen").is_not_null()).then(pl.col("evergreen")).when(pl.col("is_as_invoiced")).then(remaining)
+        .otherwise(pl.col("allocated_amount") - pl.col("in_price"))
+        .fill_null(_ZERO).cast(MONEY).alias("remaining"),
+    )  # fmt: skip
+    return _exempted(promised, as_of)
+
+
+def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return the contracts in force with their terms and what the policy elects for them."""
     # How long a term is matters only to those who elect the expedient for short ones.
     elects = contracts.select(pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").any()).item()
 
     def is_short(start: pl.Expr, end: pl.Expr) -> pl.Expr:
         return within_months(start, end, pl.lit(_YEAR)).fill_null(value=False) if elects else pl.lit(value=False)
 
-    terms = contracts.filter(
+    return contracts.filter(
         (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
     ).select(
         "contract_id", "currency", "minor_digits", "fiscal_year_start", "term_end",
@@ -97,8 +116,11 @@ def _left(
         # A contract from notice to notice is as short as the notice.
         is_short(as_of + pl.duration(days=1), pl.col("term_end")).alias("is_short_notice"),
     )  # fmt: skip
+
+
+def _earned(performance: pl.DataFrame) -> pl.DataFrame:
+    """Return per obligation what was recognized, and what of it uses up the price (`in_price`)."""
     key = ["contract_id", "obligation_id"]
-    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
     # What is earned beside the price (work as invoiced, use, royalties) uses up nothing of it.
     outside = pl.col("timing").is_in(["as_invoiced", "usage", "royalty"]).fill_null(value=False)
     in_price = pl.when(outside).then(_ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
@@ -106,24 +128,17 @@ def _left(
     run = begins(*key).cum_sum().alias("run")
     earned = performance.lazy().with_columns(run).filter(~pl.col("is_planned")).group_by("run", maintain_order=True)
     by_run = earned.agg(pl.col(key).first(), pl.col("amount").sum().alias("recognized"), in_price).drop("run")
-    done = _of_group(by_run.group_by(*key).agg(pl.col("recognized", "in_price").sum()).collect(), now, contracts)
-    promised = now.join(terms, on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
-        pl.col("recognized", "in_price").fill_null(_ZERO)
-    )
-    promised = promised.join(_of_lines(lines, as_of), on=key, how="left").join(evergreen, on=key, how="left")
-    open_price = pl.when(pl.col("is_as_invoiced")).then(_committed(as_of)).otherwise(pl.col("allocated_amount"))
+    return by_run.group_by(*key).agg(pl.col("recognized", "in_price").sum()).collect()
+
+
+def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Add which elected expedient exempts a promise, and take what is exempt out of what remains (50-14, 50-14A)."""
     royalty = (pl.col("offering") == "licence") & pl.col("measure").is_in(["usage", "royalty"])
     # Only of a promise of which nothing is performed: a variable part wholly to it (50-14A(b)).
     is_untouched = (pl.col("recognized") == 0) & (pl.col("allocated_variable").fill_null(_ZERO) != 0)
     running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
-    remaining = pl.max_horizontal(open_price, pl.col("recognized")) - pl.col("recognized")
     elected = pl.col("expedients")
     short = pl.when(pl.col("evergreen").is_not_null()).then("is_short_notice").otherwise("is_short")
-    promised = promised.with_columns(
-        pl.when(pl.col("evergreen").is_not_null()).then(pl.col("evergreen")).when(pl.col("is_as_invoiced")).then(remaining)
-        .otherwise(pl.col("allocated_amount") - pl.col("in_price"))
-        .fill_null(_ZERO).cast(MONEY).alias("remaining"),
-    )  # fmt: skip
     is_open = (pl.col("remaining") != 0) | (running & (pl.col("is_as_invoiced") | royalty))
     exempted = (
         pl.when(~is_open).then(None)

@@ -94,6 +94,11 @@ def with_concessions(
             ).filter(pl.col("units") != 0)
         )
     every = [rows.with_columns(pl.lit("current").alias("nature")), *(each.select(*rows.columns, "nature") for each in made)]
+    return pl.concat(every), _conceded(grid, head)
+
+
+def _conceded(grid: pl.DataFrame, head: pl.DataFrame) -> pl.DataFrame:
+    """Return what estimates take off, as steps of each contract (`CONCEDED`); what of it goes to the customer is told apart."""
     about = head.select("contract_line_id", "contract_id", "minor_digits")
     lost = grid.with_columns(pl.min_horizontal("part", wide(0)).alias("lost")).sort("pool", "contract_line_id", "posting_date")
     below, paid = pl.when(pl.col("level") < 0).then(pl.col("level") * -1), pl.min_horizontal("paid", pl.col("level") * -1)
@@ -110,7 +115,7 @@ def with_concessions(
         pl.col("posting_date").alias("date"),
         *(units_money(pl.col(f"→{name}"), pl.col("minor_digits")).alias(name) for name in ("amount", "to_customer")),
     )
-    return pl.concat(every), conceded.sort("contract_id", "date")
+    return conceded.sort("contract_id", "date")
 
 
 def _worked(work: pl.DataFrame, members: pl.DataFrame, levels: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

@@ -46,6 +46,35 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     """Return cost to date over cost expected, both without uninstalled materials and wasted cost (55-21)."""
     chosen = of_measure(lines, "cost_to_cost")
     about = chosen.select("contract_line_id", "okey", "minor_digits", "signed_date", "when_unmeasurable")
+    daily = _cost_by_day(records, about, terms)
+    if not daily.height:
+        return pl.DataFrame(schema=OBSERVED)
+    choice = about.unique("okey", keep="first", maintain_order=True).select("okey", "when_unmeasurable", "minor_digits")
+    daily = daily.join(choice, on="okey", how="left", maintain_order="left")
+    apart = pl.col("uninstalled") + pl.col("wasted")
+    net = pl.max_horizontal(pl.col("cost") - apart, wide(0))
+    total = pl.max_horizontal(pl.col("expected") - apart, net)
+    cannot = (pl.col("unknown") > 0) | (pl.col("expected") <= 0)
+    recovers = cannot & (pl.col("when_unmeasurable") == "cost_recovery")
+    at_cost = pl.when(recovers).then(pl.col("cost") - pl.col("wasted")).when(cannot).then(wide(0)).otherwise(pl.col("uninstalled"))
+    told = daily.with_columns(
+        pl.when(cannot).then(wide(0)).otherwise(net).alias("to_date"),
+        pl.when(cannot).then(wide(1)).otherwise(pl.max_horizontal(total, wide(1))).alias("total"),
+        (at_cost * _micro_units()).alias("at_cost"),
+        pl.when(cannot).then(pl.lit("cost_recovery")).otherwise(pl.lit("cost_to_cost")).alias("basis"),
+    )
+    is_measured = pl.col("basis") == "cost_to_cost"
+    was_measured = before(pl.col("basis"), "okey") == "cost_to_cost"
+    return told.with_columns((reestimated("expected") & is_measured & was_measured).fill_null(value=False).alias("is_reestimate"))
+
+
+def _micro_units() -> pl.Expr:
+    """Return how many units of its minor unit a micro of a currency has."""
+    return money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+
+
+def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return by obligation and day cost, expected, uninstalled and wasted cost in micros, and whether some line's is `unknown`."""
     stated = stated_estimates(terms, about, "estimated_cost", "expected").drop_nulls("expected")
     stated = stated.with_columns(physical("expected", MONEY))
     seen = (
@@ -64,7 +93,7 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     )
     rows = pl.concat([stated, seen], how="diagonal").join(about, on="contract_line_id", how="inner")
     if not rows.height:
-        return pl.DataFrame(schema=OBSERVED)
+        return rows
     for name in ("cost", "expected", "uninstalled", "wasted"):
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int128).alias(name))
@@ -78,38 +107,34 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     flagged = filled.with_columns(
         (pl.col("cost").is_not_null() & pl.col("expected").is_null()).cast(pl.Int128).alias("unknown"),
     )
-    daily = summed(flagged, ["cost", "expected", "uninstalled", "wasted", "unknown"])
-    choice = about.unique("okey", keep="first", maintain_order=True).select("okey", "when_unmeasurable", "minor_digits")
-    daily = daily.join(choice, on="okey", how="left", maintain_order="left")
-    apart = pl.col("uninstalled") + pl.col("wasted")
-    net = pl.max_horizontal(pl.col("cost") - apart, wide(0))
-    total = pl.max_horizontal(pl.col("expected") - apart, net)
-    cannot = (pl.col("unknown") > 0) | (pl.col("expected") <= 0)
-    recovers = cannot & (pl.col("when_unmeasurable") == "cost_recovery")
-    # Micros of the currency to units of its minor unit.
-    factor = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
-    return daily.with_columns(
-        pl.when(cannot).then(wide(0)).otherwise(net).alias("to_date"),
-        pl.when(cannot).then(wide(1)).otherwise(pl.max_horizontal(total, wide(1))).alias("total"),
-        (
-            pl.when(recovers).then(pl.col("cost") - pl.col("wasted")).when(cannot).then(wide(0)).otherwise(pl.col("uninstalled")) * factor
-        ).alias("at_cost"),
-        pl.when(cannot).then(pl.lit("cost_recovery")).otherwise(pl.lit("cost_to_cost")).alias("basis"),
-    ).with_columns(
-        (
-            reestimated("expected")
-            & (pl.col("basis") == "cost_to_cost")
-            & (before(pl.col("basis"), "okey") == "cost_to_cost")
-        )
-        .fill_null(value=False)
-        .alias("is_reestimate")
-    )
+    return summed(flagged, ["cost", "expected", "uninstalled", "wasted", "unknown"])
 
 
 def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     """Return hours to date over hours expected; under a cap the value of the hours over the value expected."""
     chosen = of_measure(lines, "hours")
     about = chosen.select("contract_line_id", "okey", "signed_date", "unit_price", "pricing", "minor_digits", "cap_amount", "overrun")
+    steps = rate_steps(records, lines, terms, worked)
+    rows = _hours_by_day(records, about, terms, worked, steps)
+    if not rows.height:
+        return pl.DataFrame(schema=OBSERVED)
+    # An estimate is new where the hours are, not where their mix is another than planned.
+    rows = at_weights(rows.with_columns(pl.col("expected").alias("told")), weighed_hours(records, lines, worked)[0])
+    daily = summed(_valued(rows, steps), ["done", "expected", "told"])
+    cannot = pl.col("expected") <= 0
+    return daily.with_columns(
+        pl.when(cannot).then(wide(0)).otherwise(pl.col("done")).alias("to_date"),
+        pl.when(cannot).then(wide(1)).otherwise(pl.max_horizontal("expected", "done")).alias("total"),
+        wide(0).alias("at_cost"),
+        pl.lit("hours").alias("basis"),
+        reestimated("told").alias("is_reestimate"),
+    )
+
+
+def _hours_by_day(
+    records: Records, about: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, steps: pl.DataFrame
+) -> pl.DataFrame:
+    """Return by line and day what of its hours is known: done (so far), expected, value (so far), beside what `about` says of it."""
     stated = stated_estimates(terms, about, "estimated_hours", "expected").with_columns(physical("expected", HOURS))
     progress = records.frame("progress").join(about, on="contract_line_id", how="semi")
     seen = progress.select(
@@ -137,24 +162,23 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
         pl.when(pl.col("has_time").is_null()).then(pl.col("done")).alias("done")
     )
     rows = pl.concat([stated, seen.drop("has_time"), timed.drop("hours")], how="diagonal")
-    steps = rate_steps(records, lines, terms, worked)
     rows = _with_rate_days(rows, steps).join(about, on="contract_line_id", how="inner")
     rows = rows.filter(pl.col("done").is_not_null() | pl.col("expected").is_not_null())
-    if not rows.height:
-        return pl.DataFrame(schema=OBSERVED)
-    rows = (
+    return (
         rows.sort("contract_line_id", "date", "done", nulls_last=False)
         .group_by(*about.columns, "date", maintain_order=True)
         .agg(*(pl.col(name).drop_nulls().last() for name in ("done", "expected", "value")), pl.col("evidence").explode().drop_nulls())
     )
-    # An estimate is new where the hours are, not where their mix is another than planned.
-    rows = at_weights(rows.with_columns(pl.col("expected").alias("told")), weighed_hours(records, lines, worked)[0])
+
+
+def _valued(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return the hours of lines under a cap as their value, as far as the cap reaches."""
     rate = pl.col("unit_price").cast(pl.Decimal(38, 10)).to_physical().cast(pl.Int128)
     # Hours have 8 places and prices 10: their product in millionths of money.
     priced = {name: pl.col(name) * rate // 10**12 for name in ("done", "expected")}
     rows, priced = _at_rates(rows, priced, steps)
     # The value of time entries comes in units of the minor unit.
-    worth = pl.col("value") // (money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6)
+    worth = pl.col("value") // _micro_units()
     is_capped = pl.col("pricing") == "capped"
     # Where nobody expected an overrun, work beyond the cap is neither earned nor expected.
     limit = pl.when(pl.col("overrun") == "at_cap").then(physical("cap_amount", MONEY))
@@ -166,15 +190,7 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
         .alias(name)
         for name, value in valued.items()
     )
-    daily = summed(rows.with_columns(pl.when(is_capped).then("expected").otherwise("told").alias("told")), ["done", "expected", "told"])
-    cannot = pl.col("expected") <= 0
-    return daily.with_columns(
-        pl.when(cannot).then(wide(0)).otherwise(pl.col("done")).alias("to_date"),
-        pl.when(cannot).then(wide(1)).otherwise(pl.max_horizontal("expected", "done")).alias("total"),
-        wide(0).alias("at_cost"),
-        pl.lit("hours").alias("basis"),
-        reestimated("told").alias("is_reestimate"),
-    )
+    return rows.with_columns(pl.when(is_capped).then("expected").otherwise("told").alias("told"))
 
 
 def _with_rate_days(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:

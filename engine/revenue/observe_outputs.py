@@ -22,6 +22,27 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         pl.col("progress_pct").is_not_null().any().over("contract_line_id").alias("by_percent"),
         pl.col("amount").is_not_null().any().over("contract_line_id").alias("by_amount"),
     )
+    accepted = _measured_by(accepted, records, terms)
+    daily = (
+        accepted.group_by("okey", "contract_line_id", pl.max_horizontal("accepted_date", "not_before").alias("date"))
+        .agg(
+            pl.col("done").sum(),
+            pl.col("total").max(),
+            pl.col("lines_of").first(),
+            pl.col("timing").first(),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+        )
+        .sort("contract_line_id", "date")
+    )
+    reached = daily.with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date")).with_columns(
+        pl.min_horizontal("done", "total").alias("done")
+    )
+    basis = pl.when(pl.col("timing") == "point_in_time").then(pl.lit("acceptance")).otherwise(pl.lit("milestones"))
+    return _weighed(reached, chosen, basis)
+
+
+def _measured_by(accepted: pl.DataFrame, records: Records, terms: pl.DataFrame) -> pl.DataFrame:
+    """Add what each accepted milestone is of its line: `done` of `total`, by percent, by amount, or all of it."""
     amounts = (
         terms.filter(pl.col("gross").is_not_null())
         .sort("place")
@@ -49,23 +70,7 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     total = (
         pl.when("by_percent").then(wide(WHOLE_PERCENT)).when("by_amount").then(pl.max_horizontal(line_amount, wide(1))).otherwise(wide(1))
     )
-    daily = (
-        accepted.with_columns(done.alias("done"), total.alias("total"))
-        .group_by("okey", "contract_line_id", pl.max_horizontal("accepted_date", "not_before").alias("date"))
-        .agg(
-            pl.col("done").sum(),
-            pl.col("total").max(),
-            pl.col("lines_of").first(),
-            pl.col("timing").first(),
-            pl.col("evidence").explode().drop_nulls().unique().sort(),
-        )
-        .sort("contract_line_id", "date")
-    )
-    reached = daily.with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date")).with_columns(
-        pl.min_horizontal("done", "total").alias("done")
-    )
-    basis = pl.when(pl.col("timing") == "point_in_time").then(pl.lit("acceptance")).otherwise(pl.lit("milestones"))
-    return _weighed(reached, chosen, basis)
+    return accepted.with_columns(done.alias("done"), total.alias("total"))
 
 
 def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr) -> pl.DataFrame:

@@ -18,6 +18,32 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
     """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
     chosen = of_measure(lines, "units").filter(pl.col("pricing") != "tiers")
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
+    rows = _units_by_day(records, about, terms)
+    if not rows.height:
+        return pl.DataFrame(schema=OBSERVED)
+    said = {name: pl.when(pl.col(name).is_not_null()).then("date").forward_fill() for name in ("promised", "expected")}
+    rows = rows.with_columns(
+        *(pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("done", "promised", "expected", "unused")),
+        # A quantity agreed after the estimate was made has the last word.
+        (said["expected"] >= said["promised"].fill_null(dt.date.min)).over("contract_line_id", order_by="date").alias("is_estimated"),
+    ).with_columns(pl.when("is_estimated").then("expected").alias("expected"))
+    counts = (pl.col("breakage") == "proportional") & ~pl.col("is_refundable").fill_null(value=False)
+    total = (
+        pl.when(counts)
+        .then(pl.coalesce("expected", pl.col("promised") - pl.col("unused").fill_null(0)))
+        .otherwise(pl.coalesce("promised", "expected"))
+    )
+    # A delivery whose quantity nobody stated is the whole line.
+    rows, lapses = _lapsed(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), as_of)
+    made = delivered(rows, "units", is_reestimate=reestimated("total"))
+    made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
+        pl.when("lapses").then(pl.lit("expiry")).otherwise("basis").alias("basis")
+    )
+    return _expired(made.drop("lapses"), chosen, as_of)
+
+
+def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return by line and day what is known of its units: done (so far), promised, expected, unused (expected to lapse)."""
     stated = stated_estimates(terms, about, "quantity", "promised").with_columns(physical("promised", QTY))
     progress = (
         records.frame("progress")
@@ -43,9 +69,7 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
         .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
     )
     rows = pl.concat([stated, progress, drawn], how="diagonal").join(about, on="contract_line_id", how="inner")
-    if not rows.height:
-        return pl.DataFrame(schema=OBSERVED)
-    rows = (
+    return (
         rows.sort("contract_line_id", "date", "done", nulls_last=False)
         .group_by("okey", "contract_line_id", "date", "breakage", "is_refundable", "offering", "ends", maintain_order=True)
         .agg(
@@ -53,25 +77,6 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
             pl.col("evidence").explode().drop_nulls(),
         )
     )
-    said = {name: pl.when(pl.col(name).is_not_null()).then("date").forward_fill() for name in ("promised", "expected")}
-    rows = rows.with_columns(
-        *(pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("done", "promised", "expected", "unused")),
-        # A quantity agreed after the estimate was made has the last word.
-        (said["expected"] >= said["promised"].fill_null(dt.date.min)).over("contract_line_id", order_by="date").alias("is_estimated"),
-    ).with_columns(pl.when("is_estimated").then("expected").alias("expected"))
-    counts = (pl.col("breakage") == "proportional") & ~pl.col("is_refundable").fill_null(value=False)
-    total = (
-        pl.when(counts)
-        .then(pl.coalesce("expected", pl.col("promised") - pl.col("unused").fill_null(0)))
-        .otherwise(pl.coalesce("promised", "expected"))
-    )
-    # A delivery whose quantity nobody stated is the whole line.
-    rows, lapses = _lapsed(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), as_of)
-    made = delivered(rows, "units", is_reestimate=reestimated("total"))
-    made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
-        pl.when("lapses").then(pl.lit("expiry")).otherwise("basis").alias("basis")
-    )
-    return _expired(made.drop("lapses"), chosen, as_of)
 
 
 def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -34,6 +34,21 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     made = lines
     for frame in (tiered, noncash, expected):
         made = made.join(frame, on="contract_line_id", how="left", maintain_order="left")
+    made = made.with_columns(_pricing().alias("pricing")).drop("has_tiers", "has_rebate", "has_noncash", "has_estimate")
+    made = _of_the_whole(_by_royalty_alone(made), records)
+    # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
+    # Use priced by the tier expected is measured by the units used.
+    by_hours = (pl.col("pricing") == "capped") | ((pl.col("pricing") == "hours") & (pl.col("measure") == "as_invoiced"))
+    measure = pl.when(by_hours).then(pl.lit("hours")).otherwise(pl.col("measure"))
+    by_use = (pl.col("pricing") == "tiers") & (pl.col("measure") == "usage")
+    return made.with_columns(
+        pl.when(by_use).then(pl.lit("units")).otherwise(measure).alias("measure"),
+        (pl.col("pricing") == "as_invoiced").alias("is_as_invoiced"),
+    )
+
+
+def _pricing() -> pl.Expr:
+    """Return how a line is priced, by what it states and what is known of it; the first that fits decides."""
     by_hour = pl.col("offering") == "time_and_materials"
     knows_hours = pl.col("estimated_hours").is_not_null() | pl.col("has_estimate").fill_null(value=False)
     has_amount = pl.col("amount").is_not_null()
@@ -42,7 +57,7 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     # A rebate on all hours fails the expedient: the price of an hour is that of the hours expected (55-18, 32-8).
     rebated = by_hour & pl.col("has_rebate").fill_null(value=False) & knows_hours & pl.col("cap_amount").is_null()
     hours_by_tier = by_hour & has_tiers & (pl.col("measure") == "hours")
-    pricing = (
+    return (
         pl.when((pl.col("measure") == "as_invoiced") & priced_hours & pl.col("cap_amount").is_not_null() & knows_hours)
         .then(pl.lit("capped"))
         .when((pl.col("measure") == "as_invoiced") & rebated)
@@ -70,17 +85,6 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
         .when(pl.col("quantity").is_not_null() & pl.col("unit_price").is_not_null())
         .then(pl.lit("fixed"))
         .otherwise(pl.lit("package"))
-    )
-    made = made.with_columns(pricing.alias("pricing")).drop("has_tiers", "has_rebate", "has_noncash", "has_estimate")
-    made = _of_the_whole(_by_royalty_alone(made), records)
-    # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
-    # Use priced by the tier expected is measured by the units used.
-    by_hours = (pl.col("pricing") == "capped") | ((pl.col("pricing") == "hours") & (pl.col("measure") == "as_invoiced"))
-    measure = pl.when(by_hours).then(pl.lit("hours")).otherwise(pl.col("measure"))
-    by_use = (pl.col("pricing") == "tiers") & (pl.col("measure") == "usage")
-    return made.with_columns(
-        pl.when(by_use).then(pl.lit("units")).otherwise(measure).alias("measure"),
-        (pl.col("pricing") == "as_invoiced").alias("is_as_invoiced"),
     )
 
 
@@ -118,26 +122,10 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 
     Null where the line states no amount of its own (a package price, hours, tiers, work as invoiced).
     """
-    about = lines.select(
-        "contract_line_id",
-        "okey",
-        "obligation_id",
-        "pricing",
-        "minor_digits",
-        "convention",
-        "price_period",
-        "variable_kind",
-        "variable_amount",
-        "fee_pct",
-        "fee_on_line_id",
-        "role",
-        "commission_pct",
-        "begins",
-        "ends",
-        "anchor_day",
-        "added_place",
-    )
-    made = terms.join(about, on="contract_line_id", how="inner")
+    names = ("contract_line_id", "okey", "obligation_id", "pricing", "minor_digits", "convention", "price_period", "variable_kind",
+             "variable_amount", "fee_pct", "fee_on_line_id", "role", "commission_pct", "begins", "ends", "anchor_day",
+             "added_place")  # fmt: skip
+    made = terms.join(lines.select(names), on="contract_line_id", how="inner")
     digits = pl.col("minor_digits")
     product = (pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
     amount = pl.coalesce("amount", product)

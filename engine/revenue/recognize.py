@@ -129,42 +129,12 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     if not chosen.height:
         return pl.DataFrame(schema=_POINTS)
     numbered = periods.sort("calendar", "start_date").with_row_index("→index").with_columns(pl.col("→index").cast(pl.Int64))
-    starts = numbered.select("calendar", pl.col("start_date").alias("→from"), "→index").sort("→from")
     first, last = pl.max_horizontal("begins", "from_date"), pl.min_horizontal("ends", pl.coalesce("next_from", "ends"))
     spans = chosen.select(*_SEGMENT, *(name for name in TERM if name != "calendar"), first.alias("→first"), last.alias("→last"))
-    # What is priced only after its term has passed is earned on the day it is.
-    spans = spans.with_columns((pl.col("→first") > pl.col("→last")).alias("→late"), pl.max_horizontal("→first", "→last").alias("→last"))
-    spans = spans.with_row_index("→part")
-    for day, name in (("→first", "→low"), ("→last", "→high")):
-        found = (
-            spans.select("→part", "calendar", day)
-            .sort(day)
-            .join_asof(starts, left_on=day, right_on="→from", by="calendar", check_sortedness=False)
-        )
-        spans = spans.join(found.select("→part", pl.col("→index").alias(name)), on="→part", how="left", maintain_order="left")
-    # What a span's days are told by; the rest of it is put beside the days that are left.
-    dated = ("→part", "→low", "→high", "→first", "→late", "ends", "lost_date", "next_from")
-    ranges = spans.select(*dated, pl.int_ranges("→low", pl.col("→high") + 1).alias("→index")).explode(
-        "→index", empty_as_null=True, keep_nulls=True
-    )
-    ends = numbered.select("→index", pl.col("end_date").alias("period_end"), "period")
-    points = ranges.join(ends, on="→index", how="left", maintain_order="left")
-    reached = pl.when(pl.col("→late")).then(pl.col("→first")).otherwise(pl.min_horizontal("period_end", "ends"))
-    points = points.with_columns(reached.alias("date"))
-    # What has passed of the running period by the as-of day is recognized, the rest of it is planned.
-    through = points.filter(pl.col("date") == as_of).select("→part").unique()
-    running = points.filter((pl.col("date") > as_of) & (pl.col("→first") <= as_of)).unique("→part", keep="first", maintain_order=True)
-    cut = running.join(through, on="→part", how="anti").with_columns(pl.lit(as_of).alias("date"))
-    points = pl.concat([points, cut.select(points.columns)])
-    # What has passed by the day the contract was lost is recognized, the rest of that period is not.
-    reaches = (pl.col("date") > pl.col("lost_date")) & (pl.col("→first") <= pl.col("lost_date")) & (pl.col("lost_date") <= as_of)
-    lost = points.filter(reaches).sort("→part", "date").unique("→part", keep="first", maintain_order=True)
-    lost = lost.with_columns(pl.col("lost_date").alias("date"))
-    if lost.height:
-        kept = points.filter(_in_time())
-        points = pl.concat([kept, lost.join(kept.select("→part", "date"), on=["→part", "date"], how="anti")])
+    spans = _placed(spans, numbered)
+    points = _cut(_period_ends(spans, numbered), as_of)
     points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from")))
-    points = points.with_columns(spans.drop(dated)[points["→part"]].get_columns())
+    points = points.with_columns(spans.drop(_DATED)[points["→part"]].get_columns())
     measured = with_revenue(with_progress(points, measures, "date"), minor="minor")
     measured = _scheduled(_prorated(measured, measures))
     return measured.select(
@@ -180,6 +150,54 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
         "period",
         "period_end",
     )
+
+
+# What a span's days are told by; the rest of it is put beside the days that are left.
+_DATED: Final = ("→part", "→low", "→high", "→first", "→late", "ends", "lost_date", "next_from")
+
+
+def _placed(spans: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
+    """Number the spans (`→part`) and say from which period to which each runs (`→low`, `→high`: indexes of `numbered`)."""
+    starts = numbered.select("calendar", pl.col("start_date").alias("→from"), "→index").sort("→from")
+    # What is priced only after its term has passed is earned on the day it is.
+    spans = spans.with_columns((pl.col("→first") > pl.col("→last")).alias("→late"), pl.max_horizontal("→first", "→last").alias("→last"))
+    spans = spans.with_row_index("→part")
+    for day, name in (("→first", "→low"), ("→last", "→high")):
+        found = (
+            spans.select("→part", "calendar", day)
+            .sort(day)
+            .join_asof(starts, left_on=day, right_on="→from", by="calendar", check_sortedness=False)
+        )
+        spans = spans.join(found.select("→part", pl.col("→index").alias(name)), on="→part", how="left", maintain_order="left")
+    return spans
+
+
+def _period_ends(spans: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
+    """Return the day on which each span has earned what is of each of its periods."""
+    ranges = spans.select(*_DATED, pl.int_ranges("→low", pl.col("→high") + 1).alias("→index")).explode(
+        "→index", empty_as_null=True, keep_nulls=True
+    )
+    ends = numbered.select("→index", pl.col("end_date").alias("period_end"), "period")
+    points = ranges.join(ends, on="→index", how="left", maintain_order="left")
+    reached = pl.when(pl.col("→late")).then(pl.col("→first")).otherwise(pl.min_horizontal("period_end", "ends"))
+    return points.with_columns(reached.alias("date"))
+
+
+def _cut(points: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Cut the running period at as_of, and the period in which a contract was lost at that day."""
+    # What has passed of the running period by the as-of day is recognized, the rest of it is planned.
+    through = points.filter(pl.col("date") == as_of).select("→part").unique()
+    running = points.filter((pl.col("date") > as_of) & (pl.col("→first") <= as_of)).unique("→part", keep="first", maintain_order=True)
+    cut = running.join(through, on="→part", how="anti").with_columns(pl.lit(as_of).alias("date"))
+    points = pl.concat([points, cut.select(points.columns)])
+    # What has passed by the day the contract was lost is recognized, the rest of that period is not.
+    reaches = (pl.col("date") > pl.col("lost_date")) & (pl.col("→first") <= pl.col("lost_date")) & (pl.col("lost_date") <= as_of)
+    lost = points.filter(reaches).sort("→part", "date").unique("→part", keep="first", maintain_order=True)
+    lost = lost.with_columns(pl.col("lost_date").alias("date"))
+    if not lost.height:
+        return points
+    kept = points.filter(_in_time())
+    return pl.concat([kept, lost.join(kept.select("→part", "date"), on=["→part", "date"], how="anti")])
 
 
 def _prorated(points: pl.DataFrame, measures: Measures) -> pl.DataFrame:

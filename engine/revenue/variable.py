@@ -226,6 +226,24 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     )
     if chosen.is_empty():
         return empty(LEVELS)
+    cost = money_units(pl.col("cost"), pl.col("minor_digits"))
+    percent = part_units(cost, pl.coalesce("fee_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128), wide(100 * 10**8))
+    fee = pl.when(pl.col("target_fee").is_not_null()).then(_incentive_fee(cost)).otherwise(percent)
+    whole = pl.when(pl.col("pricing") == "cost_plus").then(cost + fee).otherwise(fee)
+    return _expected_costs(records, chosen, terms).select(
+        "group_id",
+        "contract_id",
+        "contract_line_id",
+        pl.lit("fee").alias("component"),
+        "date",
+        whole.alias("level"),
+        pl.lit(value=True).alias("is_variable"),
+        "evidence",
+    )
+
+
+def _expected_costs(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return what the chosen lines were expected to cost, day by day (`cost`), as stated and as observed, with how they are paid."""
     stated = stated_estimates(terms, chosen, "estimated_cost", "cost")
     observed = (
         records.frame("progress")
@@ -240,7 +258,7 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         )
     )
     known = pl.concat([stated, observed], how="diagonal").filter(pl.col("cost").is_not_null()).sort("contract_line_id", "date")
-    known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(
+    return known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(
         chosen.select(
             "contract_line_id",
             "contract_id",
@@ -258,28 +276,17 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         how="inner",
         maintain_order="left",
     )
+
+
+def _incentive_fee(cost: pl.Expr) -> pl.Expr:
+    """Return target fee − the firm's share of what the cost (units) exceeds the target by, between floor and ceiling."""
     digits = pl.col("minor_digits")
-    cost = money_units(pl.col("cost"), digits)
     share = pl.coalesce("contractor_share_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
     over = cost - money_units(pl.coalesce("target_cost", "cost"), digits)
     fee = money_units(pl.coalesce("target_fee", pl.lit(0)).cast(_MONEY), digits) - part_units(over, share, wide(100 * 10**8))
     fee = pl.when(pl.col("floor_fee").is_not_null()).then(pl.max_horizontal(fee, money_units(pl.col("floor_fee"), digits))).otherwise(fee)
-    fee = (
-        pl.when(pl.col("ceiling_fee").is_not_null()).then(pl.min_horizontal(fee, money_units(pl.col("ceiling_fee"), digits))).otherwise(fee)
-    )
-    percent = part_units(cost, pl.coalesce("fee_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128), wide(100 * 10**8))
-    fee = pl.when(pl.col("target_fee").is_not_null()).then(fee).otherwise(percent)
-    whole = pl.when(pl.col("pricing") == "cost_plus").then(cost + fee).otherwise(fee)
-    return known.select(
-        "group_id",
-        "contract_id",
-        "contract_line_id",
-        pl.lit("fee").alias("component"),
-        "date",
-        whole.alias("level"),
-        pl.lit(value=True).alias("is_variable"),
-        "evidence",
-    )
+    below = pl.min_horizontal(fee, money_units(pl.col("ceiling_fee"), digits))
+    return pl.when(pl.col("ceiling_fee").is_not_null()).then(below).otherwise(fee)
 
 
 def _payable(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
