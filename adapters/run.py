@@ -134,11 +134,7 @@ def _run(
         outputs = ahead.ready(result.frames)
     result.not_applicable = [*gated.result.not_applicable, *result.not_applicable]
     findings = finish_findings(*result.findings)
-    journal = result.frames.get("journal")
-    periods = result.frames.get(f"{GOLDEN}fiscal_period")
-    signed = frozenset(decided[APPROVED]["contract_id"].drop_nulls()) if APPROVED in decided else frozenset()
-    entries, calendars = (None if each is None else each.collect() for each in (journal, periods))
-    remedies = propose_remedies(findings, policy_set, context, entries, calendars, signed)
+    remedies = _remedies(findings, policy_set, context, result, decided)
     progress("Writing the results")
     frames = {"findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies, **outputs}
     manifest = _manifest(run_id, read, before, policy_set, context, result, frames, findings)
@@ -149,6 +145,15 @@ def _run(
     for problem in _tell(store_url(out, store), out, run_id, policy_set):
         progress(problem)
     return RunOutcome(run_id, run_dir, manifest, is_new=True, fails=_fails(manifest, policy_set))
+
+
+def _remedies(findings: pl.DataFrame, policy_set: PolicySet, context: Context, result: StageResult, decided: Decided) -> pl.DataFrame:
+    """Return what is proposed for the findings, beside the entries and the periods of the run."""
+    entries, periods = (
+        None if (found := result.frames.get(name)) is None else found.collect() for name in ("journal", f"{GOLDEN}fiscal_period")
+    )
+    signed = frozenset(decided[APPROVED]["contract_id"].drop_nulls()) if APPROVED in decided else frozenset()
+    return propose_remedies(findings, policy_set, context, entries, periods, signed)
 
 
 def known_decisions(address: str, out: Path, scope: str, as_of: dt.date) -> Decided:

@@ -9,8 +9,9 @@ import polars as pl
 
 from engine.policy.loaded import PolicySet
 from engine.revenue.adopted import adopted, earned, worlds
+from engine.revenue.atoms import performance, sorted_performance
 from engine.revenue.blocks import cut_in_blocks, used_up
-from engine.revenue.books import performance, sorted_performance, tell_books
+from engine.revenue.books import tell_books
 from engine.revenue.bounds import bounded
 from engine.revenue.contracts import contract_frame
 from engine.revenue.core import Core, run_core

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from adapters.policy_folder import check_policies
 from engine.canonical.schema import entity_spec
 from engine.policy.loaded import PolicySet
-from engine.revenue.books import performance, sorted_performance, tell_books
+from engine.revenue.atoms import performance, sorted_performance
+from engine.revenue.books import tell_books
 from engine.revenue.core import run_core
 from engine.revenue.frames import Books
 from engine.revenue.late import composed, copied_records, late_facts

@@ -182,7 +182,7 @@ def posted() -> Callable[..., Posted]:
     Days may be text. By default one USD contract C1 in force since 2027-01-01 with a line L1, whose
     price is the line's amount.
     """
-    from engine.revenue.books import sorted_performance
+    from engine.revenue.atoms import sorted_performance
     from engine.revenue.posting import post
     from engine.stage import Context
 

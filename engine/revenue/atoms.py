@@ -1,0 +1,159 @@
+"""The atoms of revenue: what each contract line earned, day by day, in the columns that the other rooms read (`frames.PERFORMANCE`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks
+from engine.revenue.core import Core
+from engine.revenue.exact import GUARD, minor_money, part_units, units_to_minor, wide, with_fraction
+from engine.revenue.frames import MONEY, PERFORMANCE, shaped
+from engine.revenue.recognize import recognized
+from engine.revenue.runs import joined
+from engine.revenue.shares import by_line, line_weights
+
+
+def performance(core: Core) -> pl.DataFrame:
+    """Return the atoms of revenue by contract line (`frames.PERFORMANCE`); contracts go through in blocks, in the order of their ids."""
+    facts = facts_of(core).select(
+        "okey", "obligation_id", "minor_digits", "timing", "role", "rule", "currency", "commission_pct", "measure", "evidence", "group_id"
+    )
+    passed_on = _passed_on(core)
+    weights = line_weights(core.terms, core.start, core.later, core.lines)
+    outside, segments, jumps = _outside(core), pl.concat(core.evolved.segments), core.evolved.every_jump()
+
+    def of_block(block: Block) -> pl.DataFrame:
+        obligations = block.of(core.obligations)
+        atoms = recognized(segments, jumps, core.measures, obligations, core.periods, core.as_of)
+        rows = _by_contract_line(by_line(atoms, weights, obligations.select("okey", "line_id")), facts, core.lines, passed_on)
+        return sorted_performance(pl.concat([rows, block.of(outside)]))
+
+    return pl.concat(in_blocks(blocks(core.contracts, core.obligations["contract_id"].sort(), PROMISES), of_block))
+
+
+def facts_of(core: Core) -> pl.DataFrame:
+    """Return per obligation what does not change from version to version."""
+    lines = (
+        core.lines.sort("is_as_invoiced", pl.col("pricing") == "usage", "contract_line_id")
+        .group_by("okey", maintain_order=True)
+        .agg(
+            pl.col("offering", "role", "convention", "commission_pct", "rule", "currency").first(),
+            pl.col("loss_scope").any(),
+            pl.col("is_as_invoiced").all(),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+            # A licence for a royalty alone stands in the price at nothing, until sales occur.
+            (pl.col("pricing").is_in(["as_invoiced", "usage"]) & (pl.col("offering") != "licence").fill_null(value=True))
+            .all()
+            .alias("is_outside"),
+        )
+    )
+    # A contract of its own on a running line is treated as the line is.
+    base = core.obligations.with_columns(pl.col("okey").str.split("@").list.first().alias("line_okey"))
+    return base.join(lines, left_on="line_okey", right_on="okey", how="left").drop("line_okey")
+
+
+def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
+    rows = joined(joined(atoms, facts, "okey"), lines.select("contract_line_id", "contract_id"), "contract_line_id")
+    rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
+    rows = _gross(_money_rows(rows), passed_on).with_columns(pl.col("period").alias("relates_to_period"))
+    rows = with_fraction(rows, "progress", pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
+    return shaped(rows, PERFORMANCE)
+
+
+def _money_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    late = pl.col("nature").is_in(["modification", "estimate_change", "out_of_period"])
+    amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
+    return rows.with_columns(amount.alias("amount"), pl.when(late).then(amount).otherwise(pl.lit(0, dtype=MONEY)).alias("catch_up_amount"))
+
+
+def _outside(core: Core) -> pl.DataFrame:
+    """Return what lines outside the pool earned."""
+    about = core.lines.select("contract_line_id", "currency", "rule")
+    amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
+    rows = core.outside.join(about, on="contract_line_id", how="left").with_columns(
+        amount.alias("amount"),
+        minor_money(pl.col("gross"), pl.col("minor_digits")).alias("gross_amount"),
+        pl.when(pl.col("nature") == "current").then(pl.lit(0, dtype=MONEY)).otherwise(amount).alias("catch_up_amount"),
+        pl.lit(value=False).alias("is_planned"),
+        pl.col("period").alias("relates_to_period"),
+    )
+    return shaped(rows, PERFORMANCE)
+
+
+def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return atoms in the order of their frame."""
+    keys = (
+        "contract_id",
+        "contract_line_id",
+        "obligation_id",
+        "posting_date",
+        "is_planned",
+        "relates_to_period",
+        "nature",
+        "basis",
+        "timing",
+        # Several changes within a period are told in the order of what was done by then.
+        "progress",
+        "amount",
+    )
+    return shaped(rows, PERFORMANCE).sort(keys, maintain_order=True)
+
+
+_AGREED: Final = ("agreed", "price", "whole")
+
+
+def _passed_on(core: Core) -> pl.DataFrame:
+    """Return what an agent's promises are agreed at, from a day on: okey, date, agreed (its commission), price (as allocated), whole.
+
+    `whole`: what the customer pays in all, where the price is the promise's own and never changed.
+    """
+    agents = core.lines.filter(pl.col("role") == "agent").select("contract_line_id", "okey", pl.len().over("okey").alias("lines"))
+    versions = pl.concat(core.evolved.versions).join(agents.select("okey"), on="okey", how="semi")
+    versions = versions.sort("okey", "ordinal").unique(["okey", "date"], keep="last", maintain_order=True)
+    steps = core.terms.join(agents.filter(pl.col("lines") == 1), on="contract_line_id", how="semi")
+    steps = steps.filter((pl.len().over("contract_line_id") == 1) & pl.col("gross").is_not_null())
+    steps = steps.select("contract_line_id", "pooled", "gross").join(agents, on="contract_line_id", how="inner")
+    made = versions.join(steps.select("okey", "pooled", "gross"), on="okey", how="left", maintain_order="left")
+    own = (pl.len().over("okey") == 1) & (units_to_minor(pl.col("price")) == units_to_minor(pl.col("pooled")))
+    made = made.with_columns(
+        own.alias("is_own"),
+        (pl.col("stated") + pl.col("variable")).alias("agreed"),
+        (units_to_minor(pl.col("price")) * GUARD).alias("price"),
+    )
+    # The end of a contract cuts what was agreed as it cuts the price.
+    ended = core.contracts.select("contract_id", "terminated_date")
+    made = made.join(core.obligations.select("okey", "contract_id"), on="okey", how="left", maintain_order="left")
+    made = made.join(ended, on="contract_id", how="left", maintain_order="left")
+    before = {name: pl.col(name).shift(1).over("okey", order_by="date") for name in ("agreed", "price")}
+    is_cut = (pl.col("date") >= pl.col("terminated_date")) & (before["price"] > 0)
+    cut = part_units(before["agreed"], pl.max_horizontal("price", wide(0)), before["price"])
+    agreed = pl.when(is_cut).then(cut).otherwise("agreed").alias("agreed")
+    return made.select("okey", "date", agreed, "price", pl.when("is_own").then("gross").alias("whole")).sort("date")
+
+
+def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
+    """Add what the customer owes for each atom, cumulatively: of an agent the same part of the whole, as far as that is known.
+
+    Where allocation or a change makes the commission worth something else, what is passed on stays the others' part of
+    the price agreed: revenue, and of that part as much as of the revenue.
+    """
+    agents = rows.filter(pl.col("role") == "agent")
+    if not agents.height:
+        return rows.with_columns(pl.col("amount").alias("gross_amount"))
+    agents = agents.sort("date").join_asof(passed_on, on="date", by="okey", check_sortedness=False)
+    agents = agents.sort("contract_line_id", "is_planned", "date", maintain_order=True)
+    share, hundred = pl.col("commission_pct").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128), wide(100 * 10**8)
+    so_far = pl.col("minor").cum_sum().over("contract_line_id") * GUARD
+    grossed = units_to_minor(so_far * hundred // pl.when(share > 0).then(share))
+    done = pl.min_horizontal(pl.max_horizontal("m", wide(0)), "mt")
+    exact = units_to_minor(part_units(pl.col("whole"), done, pl.when(pl.col("mt") > 0).then(pl.col("mt"))))
+    others = part_units(pl.col("agreed"), hundred - share, pl.when(share > 0).then(share))
+    passed = part_units(others, so_far.abs(), pl.when(pl.col("price") != 0).then(pl.col("price").abs()))
+    agreed = units_to_minor(so_far + passed * so_far.sign() * pl.col("price").sign())
+    agents = agents.with_columns(pl.coalesce(exact, agreed, grossed).alias("→gross"))
+    gross = pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(0)
+    agents = agents.with_columns(minor_money(gross, pl.col("minor_digits")).alias("gross_amount")).drop("→gross", *_AGREED)
+    principals = rows.filter(pl.col("role").ne_missing("agent")).with_columns(pl.col("amount").alias("gross_amount"))
+    return pl.concat([principals, agents.select(principals.columns)])
