@@ -54,7 +54,7 @@ def test_a_block_of_everything_is_everything(books: Books, monkeypatch: pytest.M
 def test_the_stage_gives_the_same_outputs_in_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = write(tmp_path, 25)
     monkeypatch.setattr(module, "ROWS", 200)
-    monkeypatch.setattr("engine.revenue.books.PROMISES", 10)
+    monkeypatch.setattr("engine.revenue.atoms.PROMISES", 10)
     parts = stage(tmp_path)[1]
     assert list(parts.frames) == list(whole.frames)
     for name, frame in whole.frames.items():
