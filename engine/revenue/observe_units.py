@@ -16,7 +16,7 @@ from engine.revenue.variable import expected_quantities, units_done
 
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
-    chosen = of_measure(lines, "units").filter(pl.col("pricing") != "tiers")
+    chosen = _as_agreed(of_measure(lines, "units").filter(pl.col("pricing") != "tiers"), terms)
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
     rows = _units_by_day(records, about, terms)
     if not rows.height:
@@ -77,6 +77,22 @@ def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) ->
             pl.col("evidence").explode().drop_nulls(),
         )
     )
+
+
+def _as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines with the last day that was agreed for them before they lapsed; what has lapsed is not revived."""
+    steps = terms.filter(pl.col("place") > 0).join(lines.select("contract_line_id", "ends"), on="contract_line_id", how="inner")
+    if not steps.height:
+        return lines
+    in_time = (pl.col("event_date") <= pl.coalesce("before.end_date", "ends")).fill_null(value=True)
+    steps = steps.sort("contract_line_id", "place").filter(in_time.cum_min().over("contract_line_id", order_by="place"))
+    # A term cut short ends with the change at the earliest.
+    moved = pl.col("end_date") != pl.coalesce("before.end_date", "ends")
+    steps = steps.filter(moved.fill_null(value=False)).group_by("contract_line_id", maintain_order=True).agg(
+        pl.max_horizontal("end_date", "event_date").last().alias("→ends")
+    )  # fmt: skip
+    made = lines.join(steps, on="contract_line_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("→ends", "ends").alias("ends")).drop("→ends")
 
 
 def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
