@@ -124,17 +124,8 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     remaining_standalone_selling_price, past_performance_amount.
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
-    head = [
-        "event_date",
-        "takes_effect",
-        "amendment_id",
-        "amendment_line_id",
-        "remaining_is_distinct",
-        "remaining_standalone_selling_price",
-        "past_performance_amount",
-        "evidence",
-        "amendment_evidence",
-    ]
+    head = ("event_date", "takes_effect", "amendment_id", "amendment_line_id", "remaining_is_distinct",
+            "remaining_standalone_selling_price", "past_performance_amount", "evidence", "amendment_evidence")  # fmt: skip
     first = (
         signed.select(*keys, *TERM_FIELDS, pl.col("added_place").alias("place"))
         .with_columns(pl.when(pl.col("place") > 0).then(pl.lit("add")).otherwise(pl.lit("signed")).alias("action"))
@@ -146,16 +137,7 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
             how="left",
         )
     )
-    later = changes.filter(pl.col("action") != "add").select(*keys, *TERM_FIELDS, "place", "action", *head)
-    if "is_foreign" in signed.columns:
-        rates = signed.select("contract_line_id", "is_foreign", "line_rate", "line_rate_inverse", "minor_digits")
-        later = at_line_rate(later.join(rates, on="contract_line_id", how="left"), _AMOUNTS).drop(rates.columns[1:])
-    # A price per unit stated anew gives the amount where none is stated.
-    priced = pl.when(pl.col("action") != "remove").then(pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
-    by_period = signed.filter(pl.col("pricing") == "periodic")["contract_line_id"]
-    # What costs so much a month is priced by its months.
-    priced = pl.when(~pl.col("contract_line_id").is_in(by_period.implode())).then(priced)
-    later = later.with_columns(pl.coalesce("amount", priced).alias("amount"))
+    later = _valued(changes.filter(pl.col("action") != "add").select(*keys, *TERM_FIELDS, "place", "action", *head), signed)
     known = later.join(signed.select("contract_line_id"), on="contract_line_id", how="semi")
     steps = pl.concat([first, known], how="diagonal").sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
     steps = steps.with_columns(pl.col(name).alias(f"stated.{name}") for name in ESTIMATED_FIELDS)
@@ -171,6 +153,19 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, dtype=steps.schema[name]).alias(f"before.{name}") for name in TERM_FIELDS
     )
     return pl.concat([alone, after])
+
+
+def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
+    """Return changes of lines with their amounts at the line's own rate, and the amount that a new price per unit gives."""
+    if "is_foreign" in signed.columns:
+        rates = signed.select("contract_line_id", "is_foreign", "line_rate", "line_rate_inverse", "minor_digits")
+        later = at_line_rate(later.join(rates, on="contract_line_id", how="left"), _AMOUNTS).drop(rates.columns[1:])
+    # A price per unit stated anew gives the amount where none is stated.
+    priced = pl.when(pl.col("action") != "remove").then(pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    by_period = signed.filter(pl.col("pricing") == "periodic")["contract_line_id"]
+    # What costs so much a month is priced by its months.
+    priced = pl.when(~pl.col("contract_line_id").is_in(by_period.implode())).then(priced)
+    return later.with_columns(pl.coalesce("amount", priced).alias("amount"))
 
 
 def stated_estimates(terms: pl.DataFrame, lines: pl.DataFrame, field: str, name: str) -> pl.DataFrame:

@@ -25,6 +25,32 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     taken as distinct for added lines and promises served by time or unit, else as not distinct, and
     `is_presumed` says so. Columns added: kind, is_presumed, price_change, ssp_change (millionths).
     """
+    rows = _judged(terms, lines, contracts, records, as_of)
+    is_add = pl.col("action") == "add"
+    presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"])
+    said = pl.coalesce("remaining_is_distinct", "judged.change", "judged.line")
+    change = pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)
+    ssp_after = pl.coalesce(micros("standalone_selling_price"), pl.when(is_add).then(pl.col("ssp")))
+    ssp_change = ssp_after - pl.when(is_add).then(wide(0)).otherwise(micros("before.standalone_selling_price").fill_null(0))
+    rows = rows.with_columns(
+        pl.coalesce(said, presumed).alias("is_distinct"),
+        change.alias("price_change"),
+        ssp_change.alias("ssp_change"),
+        said.is_null().alias("is_presumed"),
+    )
+    rows = rows.with_columns(_is_at_ssp().alias("at_ssp"), _only_adds().alias("only_adds"))
+    alone = (is_add | pl.col("only_adds")) & pl.col("is_distinct") & pl.col("at_ssp")
+    continues = is_add & pl.col("is_exercise").fill_null(value=False) & (pl.col("setting.material_right.exercise") == "continuation")
+    rows = rows.with_columns((alone | continues).alias("may_stand_alone"), continues.alias("continues"))
+    # A line added to a promise that runs already, and not distinct from it, is part of it (25-13(b)).
+    running = lines.filter(pl.col("added_place") == 0)["okey"].unique()
+    joins = is_add & pl.col("okey").is_in(running.implode()) & ~said.fill_null(value=True)
+    ends = (pl.col("terminated_date") == pl.col("event_date")).fill_null(value=False)
+    return rows.with_columns(_kind(joins, ends).alias("kind"), ends.alias("ends_contract"))
+
+
+def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+    """Return the steps after signature with their line, their contract's settings, what was judged of them, and whether they exercise."""
     settings = contracts.select("contract_id", "setting.modification.ssp_tolerance", "setting.material_right.exercise", "terminated_date")
     about = lines.select("contract_line_id", "measure", "ssp_low", "ssp_high", "ssp", "offering", "is_as_invoiced")
     rows = terms.filter(pl.col("place") > 0).join(about, on="contract_line_id", how="left", maintain_order="left")
@@ -36,27 +62,13 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     )
     exercised = records.frame("option").filter(pl.col("exercised_date").is_not_null() & pl.col("exercised_line_id").is_not_null())
     exercised = exercised.select(pl.col("exercised_line_id").alias("contract_line_id"), pl.lit(value=True).alias("is_exercise")).unique()
-    rows = rows.join(exercised, on="contract_line_id", how="left", maintain_order="left")
-    is_add = pl.col("action") == "add"
-    presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"])
-    said = pl.coalesce("remaining_is_distinct", "judged.change", "judged.line")
-    # A line added to a promise that runs already, and not distinct from it, is part of it (25-13(b)).
-    running = lines.filter(pl.col("added_place") == 0)["okey"].unique()
-    joins = is_add & pl.col("okey").is_in(running.implode())
-    distinct = pl.coalesce(said, presumed)
-    change = pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)
-    ssp_after = pl.coalesce(micros("standalone_selling_price"), pl.when(is_add).then(pl.col("ssp")))
-    ssp_change = ssp_after - pl.when(is_add).then(wide(0)).otherwise(micros("before.standalone_selling_price").fill_null(0))
-    rows = rows.with_columns(
-        distinct.alias("is_distinct"), change.alias("price_change"), ssp_change.alias("ssp_change"), said.is_null().alias("is_presumed")
-    )
-    rows = rows.with_columns(_is_at_ssp().alias("at_ssp"), _only_adds().alias("only_adds"))
-    alone = (is_add | pl.col("only_adds")) & pl.col("is_distinct") & pl.col("at_ssp")
-    continues = is_add & pl.col("is_exercise").fill_null(value=False) & (pl.col("setting.material_right.exercise") == "continuation")
-    rows = rows.with_columns((alone | continues).alias("may_stand_alone"), continues.alias("continues"))
-    all_alone = pl.col("may_stand_alone").all().over("amendment_id")
-    ends = (pl.col("terminated_date") == pl.col("event_date")).fill_null(value=False)
-    kind = (
+    return rows.join(exercised, on="contract_line_id", how="left", maintain_order="left")
+
+
+def _kind(joins: pl.Expr, ends: pl.Expr) -> pl.Expr:
+    """Return what each change is; `joins`: a line that is part of a promise that runs, `ends`: on the last day of its contract."""
+    is_add, all_alone = pl.col("action") == "add", pl.col("may_stand_alone").all().over("amendment_id")
+    return (
         pl.when(pl.col("continues"))
         .then(pl.lit("exercise"))
         .when(all_alone)
@@ -66,13 +78,12 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
         # Nothing is left on the last day of a contract: what then changes concerns what was served.
         .when(ends & (pl.col("action") == "change"))
         .then(pl.lit("catch_up"))
-        .when(joins & ~said.fill_null(value=True))
+        .when(joins)
         .then(pl.lit("catch_up"))
         .when(is_add | pl.col("is_distinct"))
         .then(pl.lit("prospective"))
         .otherwise(pl.lit("catch_up"))
     )
-    return rows.with_columns(kind.alias("kind"), ends.alias("ends_contract"))
 
 
 def removed_parts(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

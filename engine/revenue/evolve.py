@@ -18,6 +18,7 @@ import polars as pl
 from engine.revenue.allocation import share_minor
 from engine.revenue.exact import COEFFICIENT, GUARD, part_units, units_to_minor, wide
 from engine.revenue.measured import BY_TIME, TERM, Measures, with_progress
+from engine.revenue.pooling import pooled, still_served
 from engine.revenue.segments import segment_part, with_revenue
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
@@ -155,7 +156,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         pl.when(anew).then(pl.col("base") + pl.col("rem") - pl.col("earned.before")).otherwise(pl.col("rem")).alias("rem"),
         pl.when(anew).then(pl.col("earned.before")).otherwise(pl.col("base")).alias("base"),
         *(pl.when(anew).then(pl.col(now)).otherwise(pl.col(then)).alias(then) for now, then in (("m", "m0"), ("u", "u0"))),
-        pl.when(anew).then(_still_served()).otherwise(pl.col("unserved")).alias("unserved"),
+        pl.when(anew).then(still_served()).otherwise(pl.col("unserved")).alias("unserved"),
     )
     own_gone = pl.when(anew).then(wide(0)).otherwise(own_gone)
     return made.with_columns(
@@ -163,11 +164,6 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
         (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
     ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
-
-
-def _still_served() -> pl.Expr:
-    """Return what of the stated price is still to be served."""
-    return part_units(pl.col("unserved"), pl.col("d") - pl.col("n"), pl.col("d"))
 
 
 def _still_to_come(name: str) -> pl.Expr:
@@ -209,7 +205,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     )
     # A removal that states no price takes what is still to be served out of it.
     implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0)
-    taken_out = units_to_minor(_still_served()) * GUARD * -1
+    taken_out = units_to_minor(still_served()) * GUARD * -1
     change = pl.when(implied.fill_null(value=False)).then(taken_out).otherwise(pl.col("price_change"))
     made = made.with_columns(change.alias("price_change")).with_columns(
         pl.coalesce("ends.after", "ends").alias("ends.next"),
@@ -218,32 +214,37 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     )
     made = _forfeited(_exercised(made, added))
     if added.height:
-        fresh = added.with_columns(
-            *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
-            wide(0).alias("unserved"),
-            *(pl.lit(0, dtype=pl.Int128).alias(name) for name in ("minor.before", "price.before", "earned.before")),
-            wide(1).alias("d"),
-            wide(1).alias("mt"),
-            wide(COEFFICIENT).alias("own_rem"),
-            pl.lit(value=True).alias("is_new"),
-            pl.col("own_variable").alias("variable"),
-            pl.col("ends").alias("ends.next"),
-            pl.col("begins").alias("begins.next"),
-            pl.when(pl.col("kind") == "prospective").then(pl.col("own")).otherwise(pl.col("own") + pl.col("price_change")).alias("rem"),
-        )
-        fresh = fresh.join(
-            made.select("okey", "moved.to", "moved")
-            .filter(pl.col("moved.to").is_not_null())
-            .group_by("moved.to")
-            .agg(pl.col("moved").sum().alias("got")),
-            left_on="okey",
-            right_on="moved.to",
-            how="left",
-        )
-        fresh = fresh.with_columns((pl.col("rem") + pl.col("got").fill_null(0)).alias("rem"))
+        fresh = _begun(made, added)
         made = made.with_columns((pl.col("rem") - pl.col("moved").fill_null(0)).alias("rem"))
         made = pl.concat([made, fresh], how="diagonal")
-    return _pooled(made)
+    return pooled(made)
+
+
+def _begun(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return new obligations as they begin, with what the rights that they exercise hand on to them."""
+    fresh = added.with_columns(
+        *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
+        wide(0).alias("unserved"),
+        *(pl.lit(0, dtype=pl.Int128).alias(name) for name in ("minor.before", "price.before", "earned.before")),
+        wide(1).alias("d"),
+        wide(1).alias("mt"),
+        wide(COEFFICIENT).alias("own_rem"),
+        pl.lit(value=True).alias("is_new"),
+        pl.col("own_variable").alias("variable"),
+        pl.col("ends").alias("ends.next"),
+        pl.col("begins").alias("begins.next"),
+        pl.when(pl.col("kind") == "prospective").then(pl.col("own")).otherwise(pl.col("own") + pl.col("price_change")).alias("rem"),
+    )
+    fresh = fresh.join(
+        rows.select("okey", "moved.to", "moved")
+        .filter(pl.col("moved.to").is_not_null())
+        .group_by("moved.to")
+        .agg(pl.col("moved").sum().alias("got")),
+        left_on="okey",
+        right_on="moved.to",
+        how="left",
+    )
+    return fresh.with_columns((pl.col("rem") + pl.col("got").fill_null(0)).alias("rem"))
 
 
 def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
@@ -288,90 +289,6 @@ def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:
     whole, earned = lost.sum().over("contract_id"), pl.col("earned").sum().over("contract_id")
     kept = pl.min_horizontal(pl.max_horizontal(pl.col("paid_for_good").fill_null(0) - earned, wide(0)), whole)
     return rows.with_columns(pl.when(whole > 0).then(part_units(lost, kept, whole)).otherwise(wide(0)).alias("forfeited"))
-
-
-def _pooled(rows: pl.DataFrame) -> pl.DataFrame:
-    """Share what is not yet earned, with what changes, over the obligations that remain (25-13(a)); catch up the others (25-13(b))."""
-    ahead = pl.col("kind").is_in(["prospective", "remove"]).fill_null(value=False)
-    behind = (pl.col("kind") == "catch_up").fill_null(value=False)
-    has_ahead, has_behind = ahead.any().over("group_id"), behind.any().over("group_id")
-    by_ssp = pl.col("reallocation") == "remaining_ssp"
-    into_pool = behind & has_ahead & (pl.col("mixed") == "by_pool")
-    others = ~pl.col("is_new") & pl.col("kind").is_null() & pl.col("is_pooled") & by_ssp & has_ahead & pl.col("moved").is_null()
-    by_pool = has_behind & has_ahead & (pl.col("mixed") == "by_pool")
-    left = pl.col("d") - pl.col("n")
-    old = part_units(pl.col("ssp"), left, pl.col("d"))
-    weight = (
-        pl.when(pl.col("kind") == "remove")
-        .then(pl.coalesce("ssp_left", wide(0)))
-        .when(pl.col("is_new"))
-        .then(pl.coalesce("ssp_left", "ssp"))
-        .otherwise(
-            pl.coalesce("ssp_left", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0)))
-        )
-    )
-    made = rows.with_columns((ahead | into_pool | (others & (left > 0))).alias("in_pool"), weight.alias("weight"), by_pool.alias("by_pool"))
-    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool")
-    lacks = (together & pl.col("weight").is_null()).any().over("group_id") & (together.sum().over("group_id") > 1)
-    none = pl.when(together).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") <= 0
-    alone = ~together | lacks | none
-    made = made.with_columns(pl.when(alone).then(pl.col("okey")).otherwise(pl.col("group_id")).alias("pool_key"), alone.alias("is_alone"))
-    # Left to itself, an obligation that nothing touched stays as it is.
-    made = made.with_columns((pl.col("in_pool") & ~(pl.col("is_alone") & pl.col("kind").is_null())).alias("in_pool"))
-    chosen = made.filter("in_pool").with_columns(
-        (pl.col("earned") + pl.col("past")).alias("kept"),
-        (pl.col("base") + pl.col("rem") - pl.col("earned") + pl.col("price_change") - pl.col("past")).alias("loose"),
-        pl.when("is_alone").then(wide(1)).otherwise(pl.max_horizontal(pl.col("weight").fill_null(0), wide(0))).alias("w"),
-    )
-    chosen = chosen.with_columns(pl.col("loose").sum().over("pool_key").alias("pool"))
-    chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="kept", weight="w", owner="owner", name="obligation_id")
-    unit = pl.col("shared") * GUARD
-    total = pl.col("w").sum().over("pool_key")
-    exact = pl.col("kept") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
-    # What catches up does not start anew: its price, its shares and its standalone price stay those of its whole measure.
-    catches = (pl.col("kind") == "catch_up").fill_null(value=False)
-    passed = part_units(pl.col("w_rem"), left, pl.col("d"))
-    served = part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))
-    whole_ssp = pl.coalesce(part_units(pl.col("ssp_left"), pl.col("d"), left), pl.col("ssp") + pl.col("ssp_change").fill_null(0))
-    chosen = chosen.with_columns(
-        pl.when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("kept")).alias("base"),
-        pl.when(catches).then(pl.col("own_base")).otherwise(pl.col("own_base") + served).alias("own_base"),
-        pl.when(catches).then(pl.col("own_rem")).otherwise(part_units(pl.col("own_rem"), left, pl.col("d"))).alias("own_rem"),
-        pl.when(catches).then(pl.col("w_base")).otherwise(pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
-        pl.when(catches).then(pl.col("w_rem") - passed).otherwise(wide(0)).alias("→stays"),
-        passed.alias("→passed"),
-        pl.when(catches)
-        .then(pl.col("unserved") + pl.col("price_change"))
-        .otherwise(_still_served() + pl.col("price_change") - pl.col("past"))
-        .alias("unserved"),
-        pl.when(catches).then(whole_ssp).otherwise("weight").alias("ssp"),
-        pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
-    )
-    chosen = chosen.with_columns(
-        (unit - pl.col("base")).alias("rem"),
-        pl.when(total > 0)
-        .then(pl.col("→stays") + part_units(pl.col("→passed").sum().over("pool_key"), pl.col("w"), total))
-        .otherwise(pl.col("→stays") + pl.col("→passed"))
-        .alias("w_rem"),
-    )
-    apart = made.filter(~pl.col("in_pool"))
-    catches, ends = pl.col("kind") == "catch_up", pl.col("kind") == "terminate"
-    # What remains of a contract that ends is neither owed nor earned, but for what the customer forfeits.
-    kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
-    settled = pl.col("is_settled").fill_null(value=False)
-    kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise(kept)
-    apart = apart.with_columns(
-        pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
-        pl.when(ends)
-        .then(wide(0))
-        .when(catches)
-        .then(pl.col("rem") + pl.col("price_change") - pl.col("past"))
-        .otherwise(pl.col("rem"))
-        .alias("rem"),
-        pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
-        (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
-    )
-    return pl.concat([chosen.select(apart.columns), apart])
 
 
 def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:

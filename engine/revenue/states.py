@@ -111,7 +111,17 @@ def added_states(
         )
     )
     rows = rows.join(terms, on="okey", how="left").join(own, on="okey", how="left")
-    parts = (
+    return pl.concat([rows, _split_off(splits, terms)], how="diagonal").with_columns(
+        pl.col("own").fill_null(0),
+        pl.col("own_variable").fill_null(0),
+        wide(0).alias("w_rem"),
+        pl.lit(None, dtype=pl.String).alias("problem"),
+    )
+
+
+def _split_off(splits: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return contracts of their own on lines that run already: treated as the line is, in the term that the change adds."""
+    return (
         splits.select(
             pl.col("new_okey").alias("okey"),
             pl.col("okey").alias("from_okey"),
@@ -130,12 +140,6 @@ def added_states(
         .join(terms, left_on="from_okey", right_on="okey", how="left")
         .with_columns(pl.coalesce("begins.own", "begins").alias("begins"), pl.coalesce("ends.own", "ends").alias("ends"))
         .drop("begins.own", "ends.own", "from_okey")
-    )
-    return pl.concat([rows, parts], how="diagonal").with_columns(
-        pl.col("own").fill_null(0),
-        pl.col("own_variable").fill_null(0),
-        wide(0).alias("w_rem"),
-        pl.lit(None, dtype=pl.String).alias("problem"),
     )
 
 
