@@ -21,6 +21,7 @@ from engine.revenue.happenings import (
     change_rows,
     deltas_of,
     ended_obligations,
+    ending_obligations,
     level_steps,
     ordered_events,
     split_observations,
@@ -161,7 +162,8 @@ def _happenings(
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.records, agreed.as_of)
     events = ordered_events(agreed.amendments, priced.later, ends)
     touched = change_rows(spread_discounts(priced.changes, states), terms, agreed.lines, states)
-    touched = pl.concat([touched, ended_obligations(ends, told, states, added)], how="diagonal")
+    ended = ended_obligations(ends, told, states, added)
+    touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")
     ahead = pl.concat([waiting(agreed.amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))])
     return Happenings(events, deltas_of(priced.later, events), touched, added), ahead
 

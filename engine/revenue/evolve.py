@@ -17,6 +17,7 @@ import polars as pl
 
 from engine.revenue.allocation import share_minor
 from engine.revenue.exact import COEFFICIENT, GUARD, part_units, units_to_minor, wide
+from engine.revenue.happenings import ENDING
 from engine.revenue.measured import BY_TIME, TERM, Measures, with_progress
 from engine.revenue.pooling import pooled, still_served
 from engine.revenue.segments import segment_part, with_revenue
@@ -329,10 +330,11 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     moved = pl.any_horizontal(pl.col(name) != pl.col(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")).fill_null(
         value=False
     )
-    seen = seen.with_columns((moved | pl.col("is_new") | pl.col("kind").is_not_null()).alias("is_changed")).filter("is_changed")
+    by_kind = (pl.col("kind") != ENDING).fill_null(value=False)
+    seen = seen.with_columns((moved | pl.col("is_new") | by_kind).alias("is_changed")).filter("is_changed")
     made.segments.append(_segment(seen))
     made.versions.append(_version(seen.filter(pl.col("is_new") | (pl.col("base") + pl.col("rem") != pl.col("price.before")))))
-    by_amendment = pl.col("kind").is_not_null() | pl.col("in_pool")
+    by_amendment = by_kind | pl.col("in_pool")
     nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
     told = seen.filter(~pl.col("is_new"))
     steps = [("minor.before", 0, "current", "before"), ("minor.price", 1, None, "price"), ("minor.after", 2, None, "progress")]

@@ -20,6 +20,9 @@ MOVING: Final = ("hours", "tiers", "fee")
 REVALUED: Final = "noncash at receipt"
 """A component whose new value concerns what is still to come: what was received keeps the value of its day."""
 
+ENDING: Final = "ending"
+"""What an amendment does to a promise that ends on its day and that it does not touch: nothing."""
+
 _QTY: Final = pl.Decimal(38, 10)
 # The place of an end in the contract's order: after every amendment of its day.
 _LAST: Final = 10**6
@@ -333,7 +336,7 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
     names = ["okey", "contract_id", "measure"]
     every = pl.concat([states.select(names), added.select(names)])
     return (
-        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on")
+        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", pl.col("date").alias("ends_on"))
         .join(every, on="contract_id", how="inner")
         .join(told.select("okey", "is_settled"), on="okey", how="left")
         .filter(pl.col("is_settled").fill_null(value=True))
@@ -347,5 +350,14 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
             wide(0).alias("past"),
             "paid_for_good",
             "is_settled",
+            "ends_on",
         )
     )
+
+
+def ending_obligations(ended: pl.DataFrame, amendments: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+    """Return what ends on the day of an amendment that does not touch it, as changes: nothing of it remains to share a pool."""
+    days = amendments.select("group_id", pl.col("event_date").alias("ends_on"), "place")
+    rows = ended.drop("place").join(days, on=["group_id", "ends_on"], how="inner")
+    rows = rows.join(touched, on=["group_id", "place", "okey"], how="anti")
+    return rows.select("group_id", "place", "okey", pl.lit(ENDING).alias("kind"), "price_change", "past")
