@@ -250,6 +250,8 @@ def _begun(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
 
 def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
     """Let promises with something left bear what finished ones would bear of a discount that changes ahead (25-13(a))."""
+    if not (rows["borne"] != 0).any():
+        return rows
     bears = (pl.col("kind") == "prospective").fill_null(value=False) & (pl.col("borne") != 0)
     over = bears & (pl.col("d") - pl.col("n") <= 0)
     moves = over.any().over("group_id") & (bears & ~over).any().over("group_id")

@@ -163,7 +163,8 @@ def opening_findings(openings: pl.DataFrame, amendments: pl.DataFrame, terms: pl
         pl.col("evidence").explode().drop_nulls().unique().sort(),
     )  # fmt: skip
     held = openings.select("contract_line_id", "allocated_amount")
-    signed = terms.filter(pl.col("place") == 0).join(held, on="contract_line_id", how="left").group_by("group_id").agg(
+    own = terms.filter(pl.col("place") == 0).join(changed, on="group_id", how="semi")
+    signed = own.join(held, on="contract_line_id", how="left").group_by("group_id").agg(
         pl.col("gross").sum(), money_units(pl.col("allocated_amount"), pl.col("minor_digits")).sum().alias("held"),
         (pl.col("allocated_amount").is_not_null() & pl.col("gross").is_not_null()).all().alias("is_whole"),
     )  # fmt: skip
