@@ -31,6 +31,7 @@ app.add_typer(audit_app, name="audit")
 Out = Annotated[Path, typer.Option("--out", help="Folder of results; the store lies in it.")]
 Address = Annotated[str | None, typer.Option("--store", help="Address of the case store, if it is not beside the runs.")]
 Who = Annotated[str | None, typer.Option("--as", help="Who acts; default: the user of this computer. It is noted as asserted.")]
+CaseId = Annotated[str, typer.Argument(help="Case id, or its first characters.")]
 _RUNS = Path("runs")
 _SHOWN = (
     "case_id", "finding_id", "state", "severity", "sla", "age", "rule", "entity", "entity_id", "contract_id", "owner", "assignee",
@@ -132,7 +133,7 @@ def _shown(case: Case, policy: CasesPolicy, today: dt.date) -> dict[str, Any]:
 
 @case_app.command("show")
 def show(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     policies: Annotated[Path | None, typer.Option(help="Policy folder, for the SLA.")] = None,
     out: Out = _RUNS,
     store: Address = None,
@@ -163,7 +164,7 @@ def show(
 
 @case_app.command("assign")
 def assign_command(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     person: Annotated[str, typer.Argument(help="Who is to work it; `-` for nobody.")],
     who: Who = None,
     out: Out = _RUNS,
@@ -180,7 +181,7 @@ def assign_command(
 
 @case_app.command("comment")
 def comment_command(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     text: Annotated[str, typer.Argument(help="The comment.")],
     who: Who = None,
     out: Out = _RUNS,
@@ -197,7 +198,7 @@ def comment_command(
 
 @case_app.command("attach")
 def attach_command(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     file: Annotated[Path, typer.Argument(help="File to keep with it.")],
     who: Who = None,
     out: Out = _RUNS,
@@ -221,7 +222,7 @@ def attach_command(
 
 @case_app.command("files")
 def files_command(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     to: Annotated[Path | None, typer.Option("--to", help="Folder to write the files into, as they were attached.")] = None,
     out: Out = _RUNS,
     store: Address = None,
@@ -242,7 +243,7 @@ def files_command(
 
 @case_app.command("snooze")
 def snooze_command(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     until: Annotated[str, typer.Argument(help="Day it comes back, YYYY-MM-DD; `-` wakes it.")],
     who: Who = None,
     out: Out = _RUNS,
@@ -260,7 +261,7 @@ def snooze_command(
 
 @case_app.command("waive")
 def waive(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     reason: Annotated[str, typer.Option(help="Reason code of the policy.")],
     comment: Annotated[str, typer.Option(help="Why, in a sentence.")],
     write_off: Annotated[bool, typer.Option("--write-off", help="Write the amount off instead of waiving the case for a time.")] = False,
@@ -284,7 +285,7 @@ def waive(
 
 @case_app.command("reopen")
 def reopen_command(
-    case: Annotated[str, typer.Argument(help="Case id, or its first characters.")],
+    case: CaseId,
     comment: Annotated[str, typer.Option(help="Why, in a sentence.")],
     who: Who = None,
     out: Out = _RUNS,
