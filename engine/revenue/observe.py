@@ -33,7 +33,7 @@ def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
         milestones(records, lines, terms),
         observed_percent(records, lines),
         committed_use(records, lines),
-        rights(records, lines),
+        rights(records, lines, terms),
     ]
     found = [frame.select(pl.col(name).cast(dtype) for name, dtype in OBSERVED.items()) for frame in shapes if frame.height]
     if not found:

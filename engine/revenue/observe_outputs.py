@@ -22,9 +22,11 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         pl.col("progress_pct").is_not_null().any().over("contract_line_id").alias("by_percent"),
         pl.col("amount").is_not_null().any().over("contract_line_id").alias("by_amount"),
     )
-    accepted = _measured_by(accepted, records, terms)
+    accepted = accepted.with_columns(pl.max_horizontal("accepted_date", "not_before").alias("date"))
+    amounts = _amounts(terms.join(accepted.select("contract_line_id").unique(), on="contract_line_id", how="semi"))
+    accepted = _measured_by(_with_new_amounts(accepted, amounts), records, amounts)
     daily = (
-        accepted.group_by("okey", "contract_line_id", pl.max_horizontal("accepted_date", "not_before").alias("date"))
+        accepted.group_by("okey", "contract_line_id", "date")
         .agg(
             pl.col("done").sum(),
             pl.col("total").max(),
@@ -41,21 +43,33 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     return _weighed(reached, chosen, basis)
 
 
-def _measured_by(accepted: pl.DataFrame, records: Records, terms: pl.DataFrame) -> pl.DataFrame:
+def _amounts(terms: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines amount to from each day on: contract_line_id, since, gross, minor_digits; sorted by day."""
+    stated = terms.filter(pl.col("gross").is_not_null()).sort("place")
+    since = pl.when(pl.col("place") == pl.col("place").min().over("contract_line_id")).then(pl.date(1, 1, 1)).otherwise("event_date")
+    dated = stated.select("contract_line_id", since.alias("since"), "gross", "minor_digits")
+    return dated.unique(["contract_line_id", "since"], keep="last", maintain_order=True).sort("since")
+
+
+def _with_new_amounts(accepted: pl.DataFrame, amounts: pl.DataFrame) -> pl.DataFrame:
+    """Add to milestones measured by amount the days on which the line's amount changes: nothing more is done on them."""
+    by_amount = accepted.filter(pl.col("by_amount") & ~pl.col("by_percent")).unique("contract_line_id", keep="first", maintain_order=True)
+    changes = amounts.filter(pl.col("since") > pl.date(1, 1, 1)).select("contract_line_id", pl.col("since").alias("date"))
+    days = by_amount.drop("date").join(changes, on="contract_line_id", how="inner")
+    idle = days.with_columns(pl.lit(0).cast(accepted.schema["amount"]).alias("amount")).select(accepted.columns)
+    return pl.concat([accepted, idle])
+
+
+def _measured_by(accepted: pl.DataFrame, records: Records, amounts: pl.DataFrame) -> pl.DataFrame:
     """Add what each accepted milestone is of its line: `done` of `total`, by percent, by amount, or all of it."""
-    amounts = (
-        terms.filter(pl.col("gross").is_not_null())
-        .sort("place")
-        .group_by("contract_line_id", maintain_order=True)
-        .agg(pl.col("gross").last(), pl.col("minor_digits").first())
-    )
     planned = (
         records.frame("milestone")
         .filter(pl.col("amount").is_not_null())
         .group_by("contract_line_id")
         .agg(pl.col("amount").sum().alias("planned"))
     )
-    accepted = accepted.join(amounts, on="contract_line_id", how="left").join(planned, on="contract_line_id", how="left")
+    accepted = accepted.sort("date").join_asof(amounts, left_on="date", right_on="since", by="contract_line_id", check_sortedness=False)
+    accepted = accepted.join(planned, on="contract_line_id", how="left", maintain_order="left")
     whole = pl.when(pl.col("gross") > 0).then(pl.col("gross"))
     # Units of the minor unit to micros of the currency, cents and all.
     factor = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6

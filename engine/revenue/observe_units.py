@@ -95,6 +95,21 @@ def _as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(pl.coalesce("→ends", "ends").alias("ends")).drop("→ends")
 
 
+def _begun_as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines with the first day that was agreed for them before they began, or the day of the change if that is later."""
+    steps = terms.filter((pl.col("place") > 0) & (pl.col("action") == "change"))
+    steps = steps.join(lines.select("contract_line_id", "begins"), on="contract_line_id", how="inner")
+    if not steps.height:
+        return lines
+    first = pl.coalesce("before.start_date", "begins")
+    in_time = (pl.col("event_date") <= first).fill_null(value=True).cum_min().over("contract_line_id", order_by="place")
+    moved = (pl.col("start_date") != first).fill_null(value=False)
+    steps = steps.sort("contract_line_id", "place").filter(in_time & moved)
+    found = steps.group_by("contract_line_id").agg(pl.max_horizontal("start_date", "event_date").last().alias("→begins"))
+    made = lines.join(found, on="contract_line_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("→begins", "begins").alias("begins")).drop("→begins")
+
+
 def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return what lines had done with those whose last day has passed as done in full, and the days they lapsed on (okey, date, lapses).
 
@@ -163,8 +178,9 @@ def tiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     return delivered(wide_rows, "units")
 
 
-def rights(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+def rights(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return promises that pass by date alone: rights to use when the licence period begins, options when they lapse."""
+    lines = _begun_as_agreed(lines, terms)
     at_once = lines.filter(pl.col("timing") == "point_in_time")
     shown = records.frame("milestone").select("contract_line_id").unique()
     licences = (
