@@ -10,10 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
+from engine.canonical.kinds import MONEY
 from engine.hashing import ID_LENGTH, hash_columns
-
-MONEY: Final = polars_dtype(Kind.MONEY)
 
 FINDING_SCHEMA: Final[dict[str, pl.DataType]] = {
     "finding_id": pl.String(),

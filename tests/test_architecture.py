@@ -62,6 +62,22 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     TopologicalSorter({each: arrows(path, names) - program for each, path in names.items()}).prepare()
 
 
+# From the ground up. What stands beside these folders puts them together: none of them imports it.
+REVENUE = ("arithmetic", "ground", "contracts", "price", "progress", "modifications", "recognition", "disclosures", "posting", "costs",
+           "controls")  # fmt: skip
+
+
+def test_every_room_of_revenue_stands_on_those_before_it() -> None:
+    wrong = []
+    for place, room in enumerate(REVENUE):
+        own = {f"engine.revenue.{each}" for each in REVENUE[: place + 1]}
+        for path in modules(f"engine/revenue/{room}"):
+            named = [module for module in imports(path) if module.startswith("engine.revenue.")]
+            wrong += [(name(path), module) for module in named if ".".join(module.split(".")[:3]) not in own]
+    assert {path.name for path in (ROOT / "engine" / "revenue").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(REVENUE)
+    assert not wrong
+
+
 OUTSIDE = {"os", "io", "pathlib", "socket", "subprocess", "time", "random", "requests", "urllib", "sqlalchemy", "streamlit", "typer"}
 
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, product
+from engine.billing.money import HOURS, product
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.billing import BillingPolicy
 
 _SCOPE: Final = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id"}

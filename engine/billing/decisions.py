@@ -9,8 +9,9 @@ import polars as pl
 
 from engine.billing.caps import WRITE_DOWN_STEP, split
 from engine.billing.dated import dated_table
-from engine.billing.money import HOURS, MONEY, PRICE, product, rounded
+from engine.billing.money import HOURS, PRICE, product, rounded
 from engine.billing.references import frame_of
+from engine.canonical.kinds import MONEY
 from engine.decision.versions import NO_VERSION
 from engine.months import month_label
 from engine.order import sorted_by

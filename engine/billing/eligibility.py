@@ -11,8 +11,9 @@ import polars as pl
 from engine.billing.currency import attach_exchange, exchange_table
 from engine.billing.items import date_of_version, item_frame
 from engine.billing.ledger import LINKS, MADE, bills_in_other_currencies, fee_ledger, item_ledger, item_links
-from engine.billing.money import HOURS, MONEY, product
+from engine.billing.money import HOURS, product
 from engine.billing.rates import CARD, CARD_CURRENCY
+from engine.canonical.kinds import MONEY
 from engine.condition import CompiledCondition, compile_condition, compile_value
 from engine.decision import CompiledTable
 from engine.decision.versions import NO_VERSION

@@ -13,8 +13,9 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import MONEY, product, rounded
+from engine.billing.money import product, rounded
 from engine.billing.references import frame_of
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.billing import BillingSettings
 
 _SPREAD: Final = ("retainer", "subscription", "managed_service")

@@ -11,9 +11,10 @@ from engine.billing.duplicates import duplicate_invoices, duplicate_time_entries
 from engine.billing.eligibility import in_force
 from engine.billing.invoiced import billed_too_much, not_accepted, over_cap, rates_below_card
 from engine.billing.ledger import last_invoices, names_items, not_told
-from engine.billing.money import HOURS, MONEY, product
+from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
 from engine.billing.telling import hours_text, item_words, money_text, per_item, plain
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, StageResult

@@ -13,8 +13,9 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, product
+from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
+from engine.canonical.kinds import MONEY
 
 _EXACT: Final = pl.Decimal(38, 18)
 _CENT: Final = pl.lit(Decimal("0.01"), dtype=MONEY)

@@ -6,8 +6,9 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, product, with_share
+from engine.billing.money import HOURS, product, with_share
 from engine.billing.telling import plain
+from engine.canonical.kinds import MONEY
 
 _OPEN: Final = ("billable", "partially_billed")
 _LINKS: Final = {"time_entry": "time_entry_id", "expense": "expense_id", "milestone": "milestone_id"}

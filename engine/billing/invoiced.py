@@ -8,9 +8,10 @@ import polars as pl
 
 from engine.billing.caps import scope_columns
 from engine.billing.ledger import item_links, last_invoices
-from engine.billing.money import MONEY, product
+from engine.billing.money import product
 from engine.billing.rates import CARD, CARD_CURRENCY
 from engine.billing.telling import first_parts, item_words, items_where, plain
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 
 _PLACES = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id", "period": "item.line_id"}

@@ -11,9 +11,10 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, with_share
+from engine.billing.money import HOURS, with_share
 from engine.billing.references import frame_of
 from engine.billing.summaries import NOT_TOLD, summary_lines, summary_links
+from engine.canonical.kinds import MONEY
 
 LINKS: Final = {
     "time_entry": "time_entry_id", "expense": "expense_id", "milestone": "milestone_id",

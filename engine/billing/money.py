@@ -7,9 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import DECIMAL_PRECISION, Kind, polars_dtype
+from engine.canonical.kinds import DECIMAL_PRECISION, MONEY, Kind, polars_dtype
 
-MONEY: Final = polars_dtype(Kind.MONEY)
 PRICE: Final = polars_dtype(Kind.PRICE)
 HOURS: Final = polars_dtype(Kind.HOURS)
 RATE: Final = polars_dtype(Kind.RATE)

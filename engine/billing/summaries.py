@@ -12,8 +12,9 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, with_share
+from engine.billing.money import HOURS, with_share
 from engine.billing.references import frame_of
+from engine.canonical.kinds import MONEY
 
 _HOURLY: Final = ("time_and_materials", "cost_plus")
 _GROUP: Final = ["project_id", "currency", "→cluster"]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from engine.billing.money import HOURS, MONEY, PRICE, product
+from engine.billing.money import HOURS, PRICE, product
 from engine.billing.references import frame_of
+from engine.canonical.kinds import MONEY
 
 
 def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:

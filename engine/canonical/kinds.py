@@ -65,6 +65,10 @@ def polars_dtype(kind: Kind) -> pl.DataType:
     return _PLAIN_DTYPE[kind]
 
 
+MONEY: Final = polars_dtype(Kind.MONEY)
+"""Amounts of money: `Decimal(38, 6)`."""
+
+
 def is_decimal(kind: Kind) -> bool:
     """Say whether values of this kind are exact decimals."""
     return kind in DECIMAL_SCALE

@@ -6,12 +6,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
+from engine.canonical.kinds import MONEY
 from engine.decision.compile import CompiledTable
 from engine.decision.flip import rule_holds
 from engine.decision.rules import CheckedTable
-
-MONEY: Final = polars_dtype(Kind.MONEY)
 
 WEIGHED: Final[dict[str, pl.DataType]] = {
     "sort": pl.String(), "rule": pl.String(), "words": pl.String(), "currency": pl.String(), "records": pl.Int64(), "amount": MONEY,

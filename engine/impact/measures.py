@@ -8,13 +8,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
+from engine.canonical.kinds import MONEY
 from engine.canonical.schema import empty_frame
 from engine.findings import finish_findings
 from engine.impact.both import Sided
 from engine.stage import Facts
-
-MONEY: Final = polars_dtype(Kind.MONEY)
 
 _OPEN: Final = ("billable", "partially_billed")
 _CLOSED: Final = ("closed", "locked")

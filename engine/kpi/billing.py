@@ -6,7 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.kpi.places import HOURS, MONEY, aged, records, with_places
+from engine.canonical.kinds import MONEY
+from engine.kpi.places import HOURS, aged, records, with_places
 from engine.stage import Context, Facts
 from engine.workdays import elapsed_workdays
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.kpi.delivery import time_facts
-from engine.kpi.places import MONEY, records, with_places
+from engine.kpi.places import records, with_places
 from engine.policy.facts import PLACES
 from engine.stage import Context, Facts
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import DECIMAL_PRECISION
+from engine.canonical.kinds import DECIMAL_PRECISION, MONEY
 from engine.condition.compile import quotient
 from engine.exchange import with_rate
-from engine.kpi.places import MONEY, amount_of
+from engine.kpi.places import amount_of
 from engine.policy.facts import FACTS
 from engine.policy.kinds.kpi import CURRENCY, KpiPolicy, Measure, Target, measure_condition, measure_value
 from engine.policy.loaded import LoadedPolicy

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.canonical.schema import ENTITIES
-from engine.kpi.places import MONEY, aged, records, with_places
+from engine.kpi.places import aged, records, with_places
 from engine.policy.facts import FACTS, PLACES
 from engine.stage import Context, Facts
 

@@ -7,12 +7,11 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
+from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.canonical.schema import empty_frame
 from engine.policy.facts import PLACES
 from engine.stage import Facts
 
-MONEY: Final = polars_dtype(Kind.MONEY)
 HOURS: Final = polars_dtype(Kind.HOURS)
 
 _BUCKETS: Final = (30, 60, 90)

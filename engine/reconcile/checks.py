@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
+from engine.canonical.kinds import MONEY
 from engine.condition import CompiledCondition, attach_references
 from engine.condition.scope import Unresolved
 from engine.policy.kinds.checks import Check, CheckPolicy, check_scope, compiled_in, record_scope
@@ -26,8 +26,6 @@ from engine.reconcile.sources import (
     with_extras,
 )
 from engine.stage import Context, Facts, StageResult
-
-MONEY: Final = polars_dtype(Kind.MONEY)
 
 CHECK_SCHEMA: Final[dict[str, pl.DataType]] = {
     "policy": pl.String(), "check": pl.String(), "says": pl.String(), "records": pl.Int64(), "passed": pl.Int64(), "failed": pl.Int64(),

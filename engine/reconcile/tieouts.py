@@ -9,14 +9,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.breaks import beyond_tolerance
 from engine.reconcile.passes import Matched, first_rows
 from engine.reconcile.sides import BOOKED, MOVED, TwoSides
 from engine.reconcile.tolerance import WIDE
-
-MONEY: Final = polars_dtype(Kind.MONEY)
 
 EXPLANATIONS: Final = ("timing", "fx", "rounding", "tolerance", "known_cause")
 

@@ -9,13 +9,14 @@ from typing import Final
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.reconciliation import PER, SEVERITY_WORDS, BreakCase, ReconciliationPolicy, severity_condition
 from engine.policy.loaded import LoadedPolicy
 from engine.reconcile.breaks import DIFFERS, MISSING_LEFT, MISSING_RIGHT
 from engine.reconcile.frames import LEFT
 from engine.reconcile.passes import Matched
 from engine.reconcile.sides import TwoSides
-from engine.reconcile.tieouts import ALL, MONEY, NOT_COMPARABLE, UNCOVERED, rounded
+from engine.reconcile.tieouts import ALL, NOT_COMPARABLE, UNCOVERED, rounded
 from engine.reconcile.tolerance import WIDE, Drift, biased
 from engine.stage import Context
 

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.breaks import beyond_tolerance, expectation_status
 from engine.reconcile.decided import PASS
@@ -14,7 +15,7 @@ from engine.reconcile.frames import LEFT, SEPARATOR
 from engine.reconcile.passes import Matched, first_rows
 from engine.reconcile.sides import TwoSides
 from engine.reconcile.sources import with_evidence
-from engine.reconcile.tieouts import MONEY, rounded
+from engine.reconcile.tieouts import rounded
 from engine.stage import Context
 
 MATCH_SCHEMA: Final[dict[str, pl.DataType]] = {

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.findings import MONEY
+from engine.canonical.kinds import MONEY
 from engine.hashing import ID_LENGTH, hash_columns
 from engine.policy.kinds.remedy import RemedyPolicy
 from engine.policy.loaded import PolicySet

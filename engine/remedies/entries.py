@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import polars as pl
 
-from engine.findings import MONEY
+from engine.canonical.kinds import MONEY
 from engine.policy.kinds.remedy import EntrySides
 from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.loaded import PolicySet

@@ -1,4 +1,10 @@
-"""Revenue: what each promise earned, period by period, and what stands on the balance sheet for it."""
+"""Revenue: what each promise earned, period by period, and what stands on the balance sheet for it.
+
+From the ground up: `arithmetic` (exact numbers) and `ground` (records, settings, frames); `contracts` and their promises;
+`price` and its allocation; `progress`; `modifications`; `recognition` (revenue by day, as it was posted). What follows from it:
+`disclosures`, `posting` (positions, balances, entries), `costs` and losses, `controls` (findings). Beside them stands what
+puts them together: `agreed`, `core`, `atoms`, `books`, and the rooms in `reports`.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +14,25 @@ from typing import Final
 import polars as pl
 
 from engine.policy.loaded import PolicySet
-from engine.revenue.adopted import adopted, earned, worlds
 from engine.revenue.atoms import performance, sorted_performance
-from engine.revenue.blocks import cut_in_blocks, used_up
 from engine.revenue.books import tell_books
-from engine.revenue.bounds import bounded
-from engine.revenue.contracts import contract_frame
+from engine.revenue.contracts.gate import contract_frame
+from engine.revenue.controls.bounds import bounded
 from engine.revenue.core import Core, run_core
 from engine.revenue.fired import revenue_fired, revenue_held
-from engine.revenue.frames import Books
-from engine.revenue.late import composed, copied_records, late_facts
-from engine.revenue.posting import post
+from engine.revenue.ground.blocks import cut_in_blocks, used_up
+from engine.revenue.ground.frames import Books
+from engine.revenue.ground.records import Records, read_records
+from engine.revenue.ground.settings import Versions, revenue_versions
+from engine.revenue.posting.post import post
+from engine.revenue.posting.reporting import told_to_the_group
 from engine.revenue.pushdown import time_revenue
 from engine.revenue.reached import decided_reach, revenue_reach
-from engine.revenue.records import Records, read_records
-from engine.revenue.reporting import told_to_the_group
+from engine.revenue.recognition.adopted import adopted, earned, worlds
+from engine.revenue.recognition.late import composed, copied_records, late_facts
 from engine.revenue.reports import controlled, costs_and_losses, disclosed, financed
 from engine.revenue.schedule import obligations_output, revenue_schedule
 from engine.revenue.second_book import KEPT, book_differences, second_versions
-from engine.revenue.settings import Versions, revenue_versions
 from engine.stage import Context, Facts, StageResult
 
 __all__ = ["decide_revenue", "decided_reach", "revenue_fired", "revenue_held", "revenue_reach"]

@@ -8,20 +8,20 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.ahead import counted_at_once, waiting
-from engine.revenue.amendments import amended_lines, counted_amendments, line_terms
-from engine.revenue.changes import classified, removed_parts
-from engine.revenue.contracts import contract_frame
-from engine.revenue.happenings import split_changes
-from engine.revenue.lines import line_frame
-from engine.revenue.opening import agreed_before, as_opened, latest_openings, opened_groups, taken_over_changes
-from engine.revenue.options import option_prices
-from engine.revenue.periods import period_frame
-from engine.revenue.pricing import with_pooled, with_pricing
-from engine.revenue.records import Records
-from engine.revenue.renewals import with_renewals
-from engine.revenue.settings import Versions
-from engine.revenue.standalone import with_ssp
+from engine.revenue.contracts.amendments import amended_lines, counted_amendments, line_terms
+from engine.revenue.contracts.gate import contract_frame
+from engine.revenue.contracts.lines import line_frame
+from engine.revenue.ground.periods import period_frame
+from engine.revenue.ground.records import Records
+from engine.revenue.ground.settings import Versions
+from engine.revenue.modifications.ahead import counted_at_once, waiting
+from engine.revenue.modifications.changes import classified, removed_parts
+from engine.revenue.modifications.happenings import split_changes
+from engine.revenue.modifications.opening import agreed_before, as_opened, latest_openings, opened_groups, taken_over_changes
+from engine.revenue.price.options import option_prices
+from engine.revenue.price.pricing import with_pooled, with_pricing
+from engine.revenue.price.renewals import with_renewals
+from engine.revenue.price.standalone import with_ssp
 
 _SETTINGS: Final = {
     "setting.progress.when_unmeasurable": "when_unmeasurable",

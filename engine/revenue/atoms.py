@@ -6,13 +6,15 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.blocks import PROMISES, Block, blocks, in_blocks
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.exact import GUARD, minor_money, part_units, units_to_minor, with_fraction
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.runs import joined
 from engine.revenue.core import Core
-from engine.revenue.exact import GUARD, minor_money, part_units, units_to_minor, wide, with_fraction
-from engine.revenue.frames import MONEY, PERFORMANCE, shaped
-from engine.revenue.recognize import recognized
-from engine.revenue.runs import joined
-from engine.revenue.shares import by_line, line_weights
+from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
+from engine.revenue.ground.frames import PERFORMANCE, shaped
+from engine.revenue.recognition.recognize import recognized
+from engine.revenue.recognition.shares import by_line, line_weights
 
 
 def performance(core: Core) -> pl.DataFrame:

@@ -8,12 +8,13 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.ahead import as_agreed
+from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.runs import before, begins, counted, running
 from engine.revenue.atoms import facts_of
-from engine.revenue.blocks import together
 from engine.revenue.core import Core
-from engine.revenue.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, wide
-from engine.revenue.frames import (
+from engine.revenue.ground.blocks import together
+from engine.revenue.ground.frames import (
     CONTRACTS,
     LINES,
     MODIFICATIONS,
@@ -25,11 +26,11 @@ from engine.revenue.frames import (
     Books,
     shaped,
 )
-from engine.revenue.measured import with_progress
+from engine.revenue.ground.settings import Versions, accounts_frame
+from engine.revenue.modifications.ahead import as_agreed
 from engine.revenue.moved import moved_evidence
-from engine.revenue.runs import before, begins, counted, running
-from engine.revenue.settings import Versions, accounts_frame
-from engine.revenue.shares import line_weights
+from engine.revenue.progress.measured import with_progress
+from engine.revenue.recognition.shares import line_weights
 
 _RULES: Final = {
     "separate": "606-10-25-12",

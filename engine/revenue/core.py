@@ -8,16 +8,23 @@ from dataclasses import dataclass
 import polars as pl
 
 from engine.revenue.agreed import Agreed, agree
-from engine.revenue.ahead import AHEAD, waiting
-from engine.revenue.allocation import Allocated, inception, without_discounts
-from engine.revenue.changes import distinctness_findings
-from engine.revenue.concessions import expected_totals, levels_of_work, lowered, with_concessions
-from engine.revenue.contracts import gate_findings
-from engine.revenue.evolve import Evolved, Happenings, evolve
-from engine.revenue.financed import contract_financing, discounted, promised_payments
-from engine.revenue.financing import Financing
-from engine.revenue.grades import weight_findings
-from engine.revenue.happenings import (
+from engine.revenue.contracts.gate import gate_findings
+from engine.revenue.controls.missing import input_findings, unpriced_work
+from engine.revenue.controls.totals import total_findings
+from engine.revenue.controls.unjudged import (
+    amendment_findings,
+    hourly_rate_findings,
+    package_findings,
+    plan_findings,
+    rate_findings,
+    review_findings,
+)
+from engine.revenue.ground.records import Records
+from engine.revenue.ground.settings import Versions
+from engine.revenue.modifications.ahead import AHEAD, waiting
+from engine.revenue.modifications.changes import distinctness_findings
+from engine.revenue.modifications.evolve import Evolved, Happenings, evolve
+from engine.revenue.modifications.happenings import (
     change_rows,
     deltas_of,
     ended_obligations,
@@ -29,26 +36,19 @@ from engine.revenue.happenings import (
     terminations,
     told_ends,
 )
-from engine.revenue.hourly import rate_steps, with_rate_changes, with_rate_weights
-from engine.revenue.measured import Measures, fiscal_periods
-from engine.revenue.missing import input_findings, unpriced_work
-from engine.revenue.observe import observations
-from engine.revenue.opening import opening_findings, with_openings
-from engine.revenue.outside import earned_outside, rounded
-from engine.revenue.records import Records
-from engine.revenue.settings import Versions
-from engine.revenue.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
-from engine.revenue.totals import total_findings
-from engine.revenue.unjudged import (
-    amendment_findings,
-    hourly_rate_findings,
-    package_findings,
-    plan_findings,
-    rate_findings,
-    review_findings,
-)
-from engine.revenue.variable import price_levels
-from engine.revenue.worked import counted_time, unit_prices, unvalued_work
+from engine.revenue.modifications.opening import opening_findings, with_openings
+from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
+from engine.revenue.price.allocation import Allocated, inception, without_discounts
+from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
+from engine.revenue.price.financed import contract_financing, discounted, promised_payments
+from engine.revenue.price.financing import Financing
+from engine.revenue.price.hourly import rate_steps, with_rate_changes, with_rate_weights
+from engine.revenue.price.variable import price_levels
+from engine.revenue.progress.grades import weight_findings
+from engine.revenue.progress.measured import Measures, fiscal_periods
+from engine.revenue.progress.observe import observations
+from engine.revenue.progress.outside import earned_outside, rounded
+from engine.revenue.progress.worked import counted_time, unit_prices, unvalued_work
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ import polars as pl
 
 from engine.decision.weigh import HELD, WEIGHED
 from engine.policy.loaded import PolicySet
-from engine.revenue.amendments import amended_lines, counted_amendments
-from engine.revenue.contracts import contract_frame
-from engine.revenue.lines import asked_lines, line_frame
-from engine.revenue.records import read_records
-from engine.revenue.settings import ask_treatment, revenue_versions
+from engine.revenue.contracts.amendments import amended_lines, counted_amendments
+from engine.revenue.contracts.gate import contract_frame
+from engine.revenue.contracts.lines import asked_lines, line_frame
+from engine.revenue.ground.records import read_records
+from engine.revenue.ground.settings import ask_treatment, revenue_versions
 from engine.stage import Context, Facts
 
 

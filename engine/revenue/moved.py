@@ -6,10 +6,10 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.runs import begins, joined
 from engine.revenue.core import Core
-from engine.revenue.frames import DAY, TEXT, TEXTS
-from engine.revenue.periods import with_period
-from engine.revenue.runs import begins, joined
+from engine.revenue.ground.frames import DAY, TEXT, TEXTS
+from engine.revenue.ground.periods import with_period
 
 MOVED: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "obligation_id": TEXT, "period": TEXT, "moved": TEXTS}
 """One row per obligation and period in which something but the passing of time moved its revenue; sorted by its key."""

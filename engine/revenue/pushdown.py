@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.revenue.exact import minor_money, money_units, part_units, units_to_minor, wide
-from engine.revenue.frames import empty, shaped
-from engine.revenue.periods import with_period
+from engine.revenue.arithmetic.exact import minor_money, money_units, part_units, units_to_minor
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.ground.frames import empty, shaped
+from engine.revenue.ground.periods import with_period
 from engine.revenue.schedule import TIME_REVENUE
 
 RULE = "pushdown"

@@ -7,12 +7,12 @@ from typing import Final
 import polars as pl
 
 from engine.policy.loaded import PolicySet
-from engine.revenue.adopted import worlds
-from engine.revenue.amendments import amended_lines, counted_amendments
-from engine.revenue.contracts import contract_frame
-from engine.revenue.lines import line_frame
-from engine.revenue.records import Records, read_records
-from engine.revenue.settings import Versions, accounts_frame, revenue_versions
+from engine.revenue.contracts.amendments import amended_lines, counted_amendments
+from engine.revenue.contracts.gate import contract_frame
+from engine.revenue.contracts.lines import line_frame
+from engine.revenue.ground.records import Records, read_records
+from engine.revenue.ground.settings import Versions, accounts_frame, revenue_versions
+from engine.revenue.recognition.adopted import worlds
 from engine.stage import Context, Facts
 
 # The number of a version is no meaning; the rule's name is, since it stands on every row it decides.

@@ -6,10 +6,11 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.adopted import earned
-from engine.revenue.blocks import Block, each_block
-from engine.revenue.controls import (
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.rounding import minor_digits
+from engine.revenue.controls.estimates import estimate_findings, look_back, look_back_findings
+from engine.revenue.controls.register import out_of_period_register, register_findings
+from engine.revenue.controls.releases import (
     allocation_findings,
     material_right_findings,
     negative_backlog_findings,
@@ -18,7 +19,10 @@ from engine.revenue.controls import (
     release_findings,
     unprovided_loss_findings,
 )
-from engine.revenue.costs import (
+from engine.revenue.controls.shadow import MINOR, compared, explained, shadow_rows
+from engine.revenue.controls.shadow_findings import shadow_findings
+from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue
+from engine.revenue.costs.assets import (
     AMORTIZATION,
     CONTRACT_COSTS,
     amortization_ahead,
@@ -27,21 +31,15 @@ from engine.revenue.costs import (
     cost_findings,
     with_opened_costs,
 )
-from engine.revenue.disclosures import disclosures, joined
-from engine.revenue.estimates import estimate_findings, look_back, look_back_findings
-from engine.revenue.financing import interest_entries
-from engine.revenue.frames import Books, empty
-from engine.revenue.losses import loss_provisions
-from engine.revenue.recoverable import recoverable_amounts
-from engine.revenue.register import out_of_period_register, register_findings
-from engine.revenue.remaining import Evidence
-from engine.revenue.rounding import minor_digits
-from engine.revenue.shadow import MINOR, compared, explained, shadow_rows
-from engine.revenue.shadow_findings import shadow_findings
-from engine.revenue.shadow_posted import posted_differences, posted_findings, posted_revenue
+from engine.revenue.costs.losses import loss_provisions
+from engine.revenue.costs.recoverable import recoverable_amounts
+from engine.revenue.costs.remaining import Evidence
+from engine.revenue.disclosures.notes import disclosures, joined
+from engine.revenue.ground.blocks import Block, each_block
+from engine.revenue.ground.frames import Books, empty
+from engine.revenue.price.financing import interest_entries
+from engine.revenue.recognition.adopted import earned
 from engine.stage import Context, StageResult
-
-MONEY: Final = polars_dtype(Kind.MONEY)
 
 _ENTITIES: Final = (
     "contract", "contract_line", "customer", "legal_entity", "project", "invoice", "payment", "payment_application", "billing_plan_line",

@@ -6,10 +6,10 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.frames import FRACTION, MONEY, TEXT, TEXTS, Books
+from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.revenue.arithmetic.runs import begins
+from engine.revenue.ground.frames import FRACTION, TEXT, TEXTS, Books
 from engine.revenue.moved import united, with_moved
-from engine.revenue.runs import begins
 
 SCHEDULE: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,

@@ -7,11 +7,9 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import Kind, polars_dtype
-from engine.revenue.settings import Versions
-
-MONEY: Final = polars_dtype(Kind.MONEY)
-_ZERO: Final = pl.lit(0, dtype=MONEY)
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.ground.settings import Versions
 
 BOOK_DIFFERENCES: Final[dict[str, pl.DataType]] = {
     "output": pl.String(), "contract_id": pl.String(), "item": pl.String(), "period": pl.String(), "column": pl.String(),
@@ -64,7 +62,7 @@ def _differing(output: str, first: pl.DataFrame, second: pl.DataFrame) -> pl.Dat
     left, right = (_figures(output, frame, item, columns) for frame in (first, second))
     key = ["contract_id", "item", "period", "currency", "column"]
     both = left.join(right, on=key, how="full", coalesce=True, nulls_equal=True, suffix=".second")
-    both = both.with_columns(pl.col("value").fill_null(_ZERO).alias("first"), pl.col("value.second").fill_null(_ZERO).alias("second"))
+    both = both.with_columns(pl.col("value").fill_null(ZERO).alias("first"), pl.col("value.second").fill_null(ZERO).alias("second"))
     return both.filter(pl.col("first") != pl.col("second")).select(
         pl.lit(output).alias("output"), "contract_id", "item", "period", "column", "first", "second",
         (pl.col("second") - pl.col("first")).cast(MONEY).alias("difference"), "currency",

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from engine.findings import FINDING_SCHEMA, MONEY, SEVERITIES, finish_findings, severity_rank
+from engine.canonical.kinds import MONEY
+from engine.findings import FINDING_SCHEMA, SEVERITIES, finish_findings, severity_rank
 from engine.hashing import SEPARATOR
 from engine.policy.kinds.triage import TriageRule
 from engine.triage.rollup import Conclusion, Gathered, Policies

@@ -6,9 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import FieldSpec, Kind
+from engine.canonical.kinds import MONEY, FieldSpec, Kind
 from engine.canonical.schema import ENTITIES
-from engine.findings import MONEY
 from engine.stage import Facts
 
 SUGGESTION_SCHEMA: Final[dict[str, pl.DataType]] = {

@@ -20,10 +20,10 @@ from engine.policy.loaded import PolicySet
 from engine.revenue.atoms import performance, sorted_performance
 from engine.revenue.books import tell_books
 from engine.revenue.core import run_core
-from engine.revenue.frames import Books
-from engine.revenue.late import composed, copied_records, late_facts
-from engine.revenue.records import Records, read_records
-from engine.revenue.settings import revenue_versions
+from engine.revenue.ground.frames import Books
+from engine.revenue.ground.records import Records, read_records
+from engine.revenue.ground.settings import revenue_versions
+from engine.revenue.recognition.late import composed, copied_records, late_facts
 from engine.stage import Context, Facts
 
 # One run decides several contracts, as any run does: as many examples as the profile asks for, at the price of a tenth.

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from engine.canonical.schema import entity_spec
-from engine.revenue import frames
+from engine.revenue.ground import frames
 
 Records = Callable[..., pl.DataFrame]
 
@@ -183,7 +183,7 @@ def posted() -> Callable[..., Posted]:
     price is the line's amount.
     """
     from engine.revenue.atoms import sorted_performance
-    from engine.revenue.posting import post
+    from engine.revenue.posting.post import post
     from engine.stage import Context
 
     def dated(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from adapters.policy_folder import check_policies
-from engine.revenue.frames import MONEY
+from engine.canonical.kinds import MONEY
 from engine.revenue.second_book import BOOK_DIFFERENCES, book_differences
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,1 @@
+"""Exact arithmetic of revenue: whole numbers, rounding, proration, runs of rows."""

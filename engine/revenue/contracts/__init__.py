@@ -1,0 +1,1 @@
+"""Contracts and their promises, as signed and as amended."""

@@ -1,0 +1,211 @@
+"""The contract step: which agreements are contracts, since when, combined with which, for how long (606-10-25-1 to 25-9)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.arithmetic.rounding import minor_digits
+from engine.revenue.contracts.leaving import free_to_leave, notice_end
+from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.frames import CONTRACTS, setting, shaped
+from engine.revenue.ground.records import Records
+from engine.revenue.ground.settings import Versions, version_of, with_settings
+
+RULE: Final = "606-10-25-1"
+
+_YES: Final = ("yes", "true", "met", "probable", "enforceable", "collectible", "y")
+_NO: Final = ("no", "false", "not met", "not probable", "unenforceable", "n")
+# Deep enough for any framework agreement with orders under orders.
+_CHAIN: Final = 6
+
+
+def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.DataFrame:
+    """Return one row per contract that is signed, with gate, group, term and settings (`frames.CONTRACTS` and `version`)."""
+    signed = pl.coalesce("signed_date", "start_date", "criteria_met_date")
+    found = records.frame("contract").filter(
+        (pl.col("status").is_null() | (pl.col("status") != "draft")) & (signed.is_null() | (signed <= as_of))
+    )
+    found = found.with_columns(pl.coalesce(signed, pl.lit(as_of)).alias("signed_date"))
+    found = found.with_columns(version_of(versions, pl.col("signed_date")).alias("version"))
+    found = with_settings(_grouped(_with_entity(found, records)), versions, "contract_id")
+    judged = _with_loss(_judged(found, records.frame("judgement"), as_of), records.frame("judgement"), as_of)
+    kept = [name for name in judged.columns if name.startswith("setting.")]
+    made = judged.with_columns(
+        pl.coalesce(minor_digits(pl.col("currency")), pl.lit(2)).alias("minor_digits"),
+        _term_end(as_of).alias("term_end"),
+    )
+    extra = [
+        "version",
+        "total_value",
+        "ceiling_amount",
+        "financing_rate",
+        "financing_exclusion",
+        "exit_penalty",
+        "notice_days",
+        "cancellable_by",
+    ]
+    return shaped(made, CONTRACTS, keep=[*kept, *extra]).sort("contract_id")
+
+
+def _with_entity(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
+    entities = records.frame("legal_entity").select("legal_entity_id", "functional_currency").unique("legal_entity_id", keep="first")
+    own = records.frame("fiscal_period").select(pl.col("legal_entity_id"), pl.col("legal_entity_id").alias("calendar")).unique()
+    made = contracts.join(entities, on="legal_entity_id", how="left", maintain_order="left")
+    made = made.join(own, on="legal_entity_id", how="left", maintain_order="left")
+    return made.with_columns(pl.col("calendar").fill_null(""), pl.coalesce("functional_currency", "currency").alias("functional_currency"))
+
+
+def _grouped(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add `group_id`: contracts that name each other as combined are one, along chains."""
+    links = contracts.select("contract_id", pl.coalesce("combined_with_contract_id", "contract_id").alias("root"))
+    step = links.rename({"contract_id": "root", "root": "next"})
+    for _ in range(_CHAIN):
+        links = links.join(step, on="root", how="left", maintain_order="left").select(
+            "contract_id", pl.coalesce("next", "root").alias("root")
+        )
+    groups = links.with_columns(pl.col("contract_id").min().over("root").alias("group_id"))
+    return contracts.join(groups.select("contract_id", "group_id"), on="contract_id", how="left", maintain_order="left")
+
+
+def _judged(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Add gate, gate_date and gate_source."""
+    made = contracts
+    for question in ("enforceable", "collectible"):
+        said = conclusions(judgements, question, "contract_id", as_of)
+        made = (
+            made.join(said, on="contract_id", how="left", maintain_order="left", suffix=".j")
+            .with_columns(
+                pl.coalesce(
+                    pl.col(question),
+                    pl.col("conclusion"),
+                    pl.when(setting(f"gate.{question}") == "presumed").then(pl.lit(value=True)),
+                ).alias(f"{question}.is"),
+                pl.when(pl.col(question).is_not_null())
+                .then(pl.lit("record"))
+                .when(pl.col("conclusion").is_not_null())
+                .then(pl.lit("judgement"))
+                .when(setting(f"gate.{question}") == "presumed")
+                .then(pl.lit("presumption"))
+                .alias(f"{question}.by"),
+            )
+            .drop("conclusion")
+        )
+    both = pl.col("enforceable.is") & pl.col("collectible.is")
+    met_on = pl.max_horizontal(pl.coalesce("criteria_met_date", "signed_date"), "signed_date")
+    gate = pl.when(both.is_null()).then(pl.lit("held")).when(both & (met_on <= as_of)).then(pl.lit("met")).otherwise(pl.lit("not_met"))
+    weakest = (
+        pl.when(both.is_null())
+        .then(None)
+        .when((pl.col("enforceable.by") == "presumption") | (pl.col("collectible.by") == "presumption"))
+        .then(pl.lit("presumption"))
+        .when((pl.col("enforceable.by") == "judgement") | (pl.col("collectible.by") == "judgement"))
+        .then(pl.lit("judgement"))
+        .otherwise(pl.lit("record"))
+    )
+    return made.with_columns(gate.alias("gate"), weakest.alias("gate_source")).with_columns(
+        pl.when(pl.col("gate") == "met").then(met_on).alias("gate_date")
+    )
+
+
+def _with_loss(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Add `lost_date`: the day a contract that met the criteria was judged not to meet them any more (606-10-25-5).
+
+    What was earned until then stands, and nothing is earned after it. A later answer than the record's is the newer one.
+    Where the first answer was no, the criteria are met on the day of the first yes (25-6).
+    """
+    key = ["contract_id", "question"]
+    said = pl.col("conclusion").str.strip_chars().str.to_lowercase()
+    told = (
+        judgements.filter(pl.col("question").is_in(["enforceable", "collectible"]) & (pl.col("decided_on") <= as_of))
+        .select(*key, "decided_on", "judgement_id", said.is_in(_YES).alias("yes"), said.is_in(_NO).alias("no"))
+        .filter(pl.col("yes") | pl.col("no"))
+        .sort(*key, "decided_on", "judgement_id")
+    )
+    last_yes = pl.when("yes").then(pl.col("decided_on")).max().over(key)
+    answers = told.group_by(key, maintain_order=True).agg(
+        pl.col("no").last().alias("is_no"),
+        pl.col("yes").any().alias("was_yes"),
+        pl.when(pl.col("no").first()).then(pl.col("decided_on").filter("yes").min()).alias("gained_date"),
+        pl.col("decided_on").filter(pl.col("no") & (last_yes.is_null() | (pl.col("decided_on") > last_yes))).min().alias("lost_date"),
+    )
+    records = contracts.unpivot(["enforceable", "collectible"], index=["contract_id", "signed_date"], variable_name="question")
+    lost = (
+        answers.filter("is_no")
+        .join(records, on=key, how="inner")
+        .filter(pl.coalesce("value", "was_yes") & (pl.col("lost_date") > pl.col("signed_date")))
+        .group_by("contract_id")
+        .agg(pl.col("lost_date").min())
+    )
+    gained = (
+        answers.join(records, on=key, how="inner")
+        .filter(pl.col("value").is_null() & pl.col("gained_date").is_not_null())
+        .group_by("contract_id")
+        .agg(pl.col("gained_date").max())
+    )
+    made = contracts.join(lost, on="contract_id", how="left", maintain_order="left")
+    made = made.join(gained, on="contract_id", how="left", maintain_order="left")
+    # Judged, not by record: the criteria were met until then.
+    denied = pl.any_horizontal(pl.col("enforceable", "collectible").eq(other=False).fill_null(value=False))
+    was_met = pl.col("lost_date").is_not_null() & (pl.col("gate") == "not_met") & ~denied
+    met_on = pl.max_horizontal(pl.coalesce("criteria_met_date", "gained_date"), "signed_date")
+    return made.with_columns(
+        pl.when(was_met).then(pl.lit("met")).otherwise("gate").alias("gate"),
+        pl.when(was_met | (pl.col("gate") == "met")).then(met_on).otherwise("gate_date").alias("gate_date"),
+        pl.when((pl.col("gate") == "met") | was_met).then("lost_date").alias("lost_date"),
+    )
+
+
+def conclusions(judgements: pl.DataFrame, question: str, key: str, as_of: dt.date) -> pl.DataFrame:
+    """Return the latest yes-or-no answer to a question by key: key, conclusion (Boolean, null where it is neither)."""
+    said = pl.col("conclusion").str.strip_chars().str.to_lowercase()
+    return (
+        judgements.filter((pl.col("question") == question) & pl.col(key).is_not_null())
+        .filter(pl.col("decided_on").is_null() | (pl.col("decided_on") <= as_of))
+        .sort("decided_on", "judgement_id", nulls_last=False)
+        .group_by(key, maintain_order=True)
+        .agg(said.last().alias("said"))
+        .select(
+            key,
+            pl.when(pl.col("said").is_in(_YES))
+            .then(pl.lit(value=True))
+            .when(pl.col("said").is_in(_NO))
+            .then(pl.lit(value=False))
+            .alias("conclusion"),
+        )
+    )
+
+
+def _term_end(as_of: dt.date) -> pl.Expr:
+    """Return the last enforceable day: a customer free to leave is bound for the notice period only (606-10-25-3)."""
+    return pl.when(free_to_leave()).then(notice_end(pl.lit(as_of))).otherwise(pl.col("end_date"))
+
+
+def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every contract whose criteria are not met, or that nobody judged."""
+    is_held = pl.col("gate") == "held"
+    message = (
+        pl.when(is_held)
+        .then(
+            pl.format(
+                "Nobody judged whether contract {} is enforceable and collection probable; nothing is recognized until then.", "contract_id"
+            )
+        )
+        .otherwise(pl.format("Contract {} does not meet the criteria of a contract; what the customer paid is a liability.", "contract_id"))
+    )
+    lost = pl.col("lost_date").is_not_null()
+    gone = pl.format("Contract {} does not meet the criteria any more since {}; nothing is recognized after.", "contract_id", "lost_date")
+    message = pl.when(lost).then(gone).otherwise(message)
+    kind = pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met"))
+    severity = pl.when(is_held).then(pl.lit("high")).otherwise(pl.lit("medium"))
+    remedy = "Judge the criteria (606-10-25-1) and enter the result on the contract or in the register of judgements."
+    return contracts.filter((pl.col("gate") != "met") | lost).select(
+        *finding_columns(kind, severity, "contract", message, remedy, "controller"),
+        pl.col("contract_id").alias("entity_id"),
+        "contract_id",
+        pl.col("total_value").alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )

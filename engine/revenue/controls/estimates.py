@@ -1,0 +1,113 @@
+"""Controls over estimates at completion: stale, never attested, far from the outcome, with a look-back by manager."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.revenue.arithmetic.rounding import round_quotient, units
+from engine.revenue.ground.finding_columns import amount_text, finding_columns
+
+PCT: Final = polars_dtype(Kind.PCT)
+
+# Progress by cost rests on an estimate at completion that someone has to stand behind.
+MEASURES: Final = ("cost_to_cost",)
+
+
+def estimate_findings(
+    lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Expr, attested: pl.DataFrame | None = None
+) -> pl.DataFrame:  # fmt: skip
+    """Return findings of running lines whose estimate at completion is stale or was never observed.
+
+    `lines`: contract_line_id, contract_id, measure, start_date, end_date, is_done, stale_days, evidence. A line is running
+    from its start until it is done or its last day is past; stale: no estimate within the policy's days.
+    `attested`: what people stood behind (contract_line_id, as_of_date, estimated_total_cost); it counts while the systems
+    say the same amount.
+    """
+    seen = progress.filter(pl.col("estimated_total_cost").is_not_null() & (pl.col("as_of_date") <= as_of))
+    if attested is not None:
+        seen = pl.concat([seen, _standing(attested, seen, lines, as_of)], how="diagonal_relaxed").sort("as_of_date", maintain_order=True)
+    last = seen.group_by("contract_line_id").agg(pl.col("as_of_date").max().alias("last"), pl.col("evidence").last().alias("seen_at"))
+    running = lines.filter(
+        pl.col("measure").is_in(MEASURES) & (pl.col("start_date") <= as_of) & ~pl.col("is_done")
+        & ((pl.col("end_date") >= as_of) | pl.col("end_date").is_null())
+    ).join(last, on="contract_line_id", how="left")  # fmt: skip
+    age = (as_of - pl.coalesce("last", "start_date")).dt.total_days()
+    late = running.with_columns(age.alias("age")).filter(pl.col("age") > pl.col("stale_days"))
+    never = pl.col("last").is_null()
+    kind = pl.when(never).then(pl.lit("estimate_never_attested")).otherwise(pl.lit("estimate_stale"))
+    unattested = pl.format("{} has run for {} days, and its cost at completion was never estimated again.", "contract_line_id", "age")
+    stale = pl.format("The estimate at completion of {} is {} days old.", "contract_line_id", "age")
+    message = pl.when(never).then(unattested).otherwise(stale)
+    remedy = "Have the project manager estimate the cost at completion as of the last period end."
+    return late.select(
+        *finding_columns(kind, "medium", "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"), "contract_id",
+        pl.coalesce("seen_at", "evidence").alias("evidence"),
+    )  # fmt: skip
+
+
+def _standing(attested: pl.DataFrame, seen: pl.DataFrame, lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return the words given on estimates that still are the systems', as further observations of their day."""
+    key, amount = "contract_line_id", "estimated_total_cost"
+    latest = seen.sort("as_of_date", maintain_order=True).group_by(key).agg(pl.col(amount).last().alias("observed"))
+    said = lines.select(key, pl.col("estimated_cost")).join(latest, on=key, how="left")
+    now = said.select(key, pl.coalesce("observed", "estimated_cost").cast(MONEY).alias(amount)).drop_nulls().unique(key, keep="first")
+    given = attested.filter(pl.col("as_of_date") <= as_of).select(key, "as_of_date", pl.col(amount).cast(MONEY))
+    return given.join(now, on=[key, amount], how="semi")
+
+
+def look_back(lines: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:
+    """Return how far the estimates of finished lines were from their outcome, by line.
+
+    `lines`: contract_line_id, contract_id, manager, is_done, measure. The outcome is the last cost to date; the estimate
+    looked back to is the one in force when half of it was spent: the latest with no more than half the outcome incurred,
+    else the first. deviation_pct: outcome over estimate, percent, + where it cost more.
+    Columns: contract_line_id, contract_id, manager, estimate, outcome, deviation_pct.
+    """
+    key = "contract_line_id"
+    seen = progress.filter(pl.col("cost_to_date").is_not_null() & pl.col("estimated_total_cost").is_not_null()).sort("as_of_date")
+    outcome = seen.group_by(key).agg(pl.col("cost_to_date").last().alias("outcome"), pl.len().alias("seen"))
+    done = lines.filter("is_done").join(outcome, on=key, how="inner").filter((pl.col("seen") > 1) & (pl.col("outcome") > 0))
+    early = seen.join(done.select(key, "outcome"), on=key, how="inner", maintain_order="left").with_columns(
+        (pl.col("cost_to_date") * 2 <= pl.col("outcome")).alias("is_early")
+    )
+    half = early.group_by(key).agg(
+        pl.coalesce(
+            pl.col("estimated_total_cost").filter("is_early").last(), pl.col("estimated_total_cost").first()
+        ).alias("estimate")
+    )  # fmt: skip
+    # Percent with eight decimals: a whole number of hundred-millionths.
+    parts = round_quotient(units(pl.col("outcome") - pl.col("estimate")) * 10**10, units(pl.col("estimate")))
+    deviation = parts.cast(PCT) / pl.lit(10**8, dtype=PCT)
+    return (
+        done.join(half, on=key, how="inner").filter(pl.col("estimate") > 0)
+        .with_columns(deviation.alias("deviation_pct"))
+        .select(key, "contract_id", "manager", pl.col("estimate", "outcome").cast(MONEY), "deviation_pct").sort(key)
+    )  # fmt: skip
+
+
+def look_back_findings(found: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
+    """Return findings of finished lines whose estimate was further from the outcome than the policy's percent.
+
+    `found`: from `look_back`. `limits`: contract_id, deviation_pct, currency. The message tells how the manager's finished
+    lines went on the whole.
+    """
+    by_manager = found.group_by("manager").agg(pl.len().alias("jobs"), (pl.col("outcome") > pl.col("estimate")).sum().alias("overruns"))
+    far = found.join(limits.rename({"deviation_pct": "limit"}), on="contract_id", how="inner").filter(
+        pl.col("deviation_pct").abs() > pl.col("limit")
+    ).join(by_manager, on="manager", how="left", nulls_equal=True)  # fmt: skip
+    percent = pl.col("deviation_pct").abs().round(1).cast(pl.Decimal(38, 1)).cast(pl.String)
+    more = pl.when(pl.col("outcome") > pl.col("estimate")).then(pl.lit("more")).otherwise(pl.lit("less"))
+    message = pl.format(
+        "{} cost {} {}, {} % {} than estimated halfway; {} of {} finished lines of {} cost more than estimated.", "contract_line_id",
+        amount_text(pl.col("outcome")), pl.col("currency").fill_null(""), percent, more, "overruns", "jobs",
+        pl.col("manager").fill_null("no manager"),
+    )  # fmt: skip
+    remedy = "Go through the manager's open estimates before the next close."
+    return far.select(
+        *finding_columns("estimate_far_from_outcome", "low", "contract_line", message, remedy),
+        pl.col("contract_line_id").alias("entity_id"), "contract_id",
+        (pl.col("outcome") - pl.col("estimate")).abs().alias("amount_at_risk"), "currency",
+    )  # fmt: skip

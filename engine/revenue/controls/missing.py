@@ -1,0 +1,259 @@
+"""What a contract must say before anything can be earned: each gap is a finding, never a silent nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.records import Records
+from engine.revenue.price.pricing import OUTSIDE
+
+
+def input_findings(
+    records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, obligations: pl.DataFrame
+) -> pl.DataFrame:
+    """Return a finding for every contract or promise of which too little is known to recognize its price.
+
+    `lines`: promises as signed and as added, treated and priced. `levels`: what estimates put into prices.
+    `obligations`: what the price as signed is shared by.
+    """
+    return pl.concat(
+        [
+            _untreated(lines),
+            _without_term(lines),
+            _unpriced(contracts, lines, levels),
+            _without_promise(records, contracts, lines, obligations),
+            _undated(records, contracts),
+            _improbable(records, contracts, lines),
+            _unobserved(records, lines),
+            _measured_twice(lines),
+            _beyond_promise(records, lines),
+        ],
+        how="diagonal",
+    )
+
+
+def _untreated(lines: pl.DataFrame) -> pl.DataFrame:
+    hit = lines.filter(pl.col("timing").is_null() | pl.col("measure").is_null())
+    said = pl.format("No row of the policy says how {} is earned; nothing of it is recognized.", "contract_line_id")
+    return _of_lines(hit, "promise_not_treated", "high", said, "State the promise's offering, or add a row to the policy rev-treatment.")
+
+
+def _without_term(lines: pl.DataFrame) -> pl.DataFrame:
+    by_time = (pl.col("timing") == "over_time") & (pl.col("measure") == "time_elapsed") & ~pl.col("pricing").is_in(list(OUTSIDE))
+    lacks = pl.col("begins").is_null() | pl.col("ends").is_null()
+    hit = lines.filter(by_time & (lacks | (pl.col("ends") < pl.col("begins"))))
+    said = (
+        pl.when(pl.col("begins").is_null() | pl.col("ends").is_null())
+        .then(pl.format("{} is earned by time and has no start or no end; nothing of it is recognized.", "contract_line_id"))
+        .otherwise(
+            pl.format("{} is earned by time and ends ({}) before it starts ({}).", "contract_line_id", "ends", "begins")
+        )
+    )  # fmt: skip
+    return _of_lines(hit, "promise_without_term", "high", said, "Correct the dates of the line or of its contract.")
+
+
+def _of_lines(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
+    return _told(hit, "contract_line", "amount", kind, severity, message, remedy)
+
+
+def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str) -> pl.DataFrame:
+    return _told(hit, "contract", "total_value", kind, severity, message, remedy)
+
+
+def _told(
+    hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str
+) -> pl.DataFrame:
+    return hit.select(
+        *finding_columns(kind, severity, entity, message, remedy),
+        pl.col(f"{entity}_id").alias("entity_id"),
+        "contract_id",
+        pl.col(amount).abs().alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )
+
+
+def _unpriced(contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """Return contracts whose promises state no price, singly or together, and of which nothing is estimated."""
+    priced = lines.filter(pl.col("pricing") != "package").select("contract_id").unique()
+    hit = (
+        contracts.filter(pl.col("total_value").is_null())
+        .join(lines.select("contract_id").unique(), on="contract_id", how="semi")
+        .join(priced, on="contract_id", how="anti")
+        .join(levels.select("contract_id").unique(), on="contract_id", how="anti")
+    )
+    said = pl.format("No line of contract {} states an amount, and the contract no value: there is no price to recognize.", "contract_id")
+    return _of_contracts(hit, "price_missing", "high", said, "State the amount of each line, or the value of the contract.")
+
+
+def _without_promise(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, obligations: pl.DataFrame) -> pl.DataFrame:
+    """Return contracts with a price and nothing promised for it: no lines, or none but deductions.
+
+    Where no system supplies lines at all, contracts are known by their heads alone, and none of them lacks a promise.
+    """
+    if not lines.height and not records.frame("contract_line").height:
+        contracts = contracts.clear()
+    added = lines.filter(pl.col("added_place") > 0).select("group_id")
+    earning = pl.concat([obligations.select("group_id"), added]).unique()
+    lined = lines.select("contract_id").unique()
+    valued = (pl.col("total_value").fill_null(0) != 0) | pl.col("contract_id").is_in(lined["contract_id"].implode())
+    hit = contracts.filter(valued).join(earning, on="group_id", how="anti")
+    # A credit alone is no contract of its own: it changes the price of the one it was given for (25-10, 32-25).
+    credited = lines.filter(pl.col("amount") < 0).select("contract_id").unique()
+    is_credit = pl.col("contract_id").is_in(credited["contract_id"].implode())
+    said = (
+        pl.when(is_credit)
+        .then(pl.format("Contract {} holds nothing but credits, and no promise that bears them.", "contract_id"))
+        .otherwise(pl.format("Contract {} has a price, but no line that promises anything for it.", "contract_id"))
+    )
+    remedy = (
+        pl.when(is_credit)
+        .then(pl.lit("Combine it with the contract it credits, or enter the credit there: as a line, a change or an estimate; "
+                     "where it buys a promise back, state its standalone selling price."))
+        .otherwise(pl.lit("Enter the lines of the contract, or correct their amounts."))
+    )  # fmt: skip
+    return _of_contracts(hit, "price_without_promise", "high", said, remedy)
+
+
+def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
+    dates = pl.col("signed_date", "start_date", "criteria_met_date")
+    bare = records.frame("contract").filter(pl.all_horizontal(dates.is_null())).select("contract_id")
+    # A contract that promises nothing yet has nothing to recognize on any day.
+    promised = records.frame("contract_line").select("contract_id").unique()
+    hit = contracts.join(bare, on="contract_id", how="semi").join(promised, on="contract_id", how="semi")
+    said = pl.format("Contract {} has no date of signing or start: it counts as signed on the day of the run.", "contract_id")
+    return _of_contracts(hit, "contract_not_dated", "medium", said, "Enter the date of signing.")
+
+
+def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return estimates whose outcomes have probabilities that do not sum to 100 % (606-10-32-8)."""
+    outcomes = records.frame("variable_outcome").filter(pl.col("probability_pct").is_not_null())
+    odds = outcomes.group_by("estimate_id").agg(pl.col("probability_pct").sum().alias("odds"), pl.col("amount").abs().max().alias("most"))
+    hit = odds.filter(pl.col("odds") != 100).join(records.frame("variable_estimate"), on="estimate_id", how="inner")
+    own = lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"))
+    hit = hit.join(own, on="contract_line_id", how="left").with_columns(pl.coalesce("line_contract", "contract_id").alias("contract_id"))
+    hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="inner", suffix=".contract")
+    total = pl.col("odds").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    text = "The probabilities of the outcomes of {} sum to {} %, not to 100 %: what they give is no estimate."
+    message = pl.format(text, "estimate_id", total)
+    remedy = "Correct the probabilities of the outcomes, or state the amount of the estimate."
+    return hit.sort("estimate_id").select(
+        *finding_columns("probabilities_not_whole", "high", "variable_estimate", message, remedy),
+        pl.col("estimate_id").alias("entity_id"),
+        "contract_id",
+        pl.col("most").alias("amount_at_risk"),
+        pl.col("currency.contract" if "currency.contract" in hit.columns else "currency").alias("currency"),
+        "evidence",
+    )
+
+
+def _unobserved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return promises on which work is on record, but not in the measure they are earned by: nothing of them is recognized."""
+    pooled = lines.filter(~pl.col("pricing").is_in([*OUTSIDE, "tiers"]) & (pl.col("timing") == "over_time"))
+    about = pooled.filter(pl.col("measure").is_in(list(_TOLD_BY)))
+    told, other = _told_in_measure(records, about), _told_otherwise(records, about)
+    hit = about.join(told, on="okey", how="anti").join(other, on="contract_line_id", how="semi")
+    text = "{} is earned by {}, and what is on record of its work does not tell them; nothing of it is recognized."
+    said = pl.format(text, "contract_line_id", pl.col("measure").replace_strict(_TOLD_BY, return_dtype=pl.String))
+    found = _of_lines(hit, "progress_not_observed", "medium", said, "Report its progress in its measure, or choose another one for it.")
+    endless = _without_estimate(records, about.filter((pl.col("measure") == "hours") & (pl.col("pricing") != "hours")))
+    text = "{} is earned by hours over hours expected, and nobody said how many are expected; nothing of it is recognized."
+    said = pl.format(text, "contract_line_id")
+    return pl.concat([found, _of_lines(endless, "progress_not_observed", "medium", said, "Enter the hours expected of the line.")])
+
+
+_TOLD_BY: Final = {
+    "cost_to_cost": "cost to date", "hours": "hours", "units": "units delivered", "observed": "a percentage", "milestones": "milestones",
+}  # fmt: skip
+_FIELDS: Final = {
+    "cost_to_cost": "cost_to_date", "hours": "hours_to_date", "units": "units_delivered", "observed": "percent_complete"
+}  # fmt: skip
+
+
+def _told_in_measure(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the obligations of which anything is told in their own measure: okey."""
+    seen, time = records.frame("progress"), records.frame("time_entry").filter(pl.col("status") == "approved")
+    by_measure = {name: [seen.filter(pl.col(field).is_not_null())] for name, field in _FIELDS.items()}
+    by_measure["hours"].append(time)
+    by_measure["units"].append(records.frame("usage").filter(pl.col("quantity").is_not_null()))
+    by_measure["milestones"] = [records.frame("milestone")]
+    found = [
+        lines.filter(pl.col("measure") == name).join(frame, on="contract_line_id", how="semi").select("okey")
+        for name, frames in by_measure.items()
+        for frame in frames
+    ]
+    return pl.concat(found).unique()
+
+
+def _told_otherwise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines that any progress report tells of, and those earned by cost with time or cost of delivery: contract_line_id."""
+    fields = pl.any_horizontal((pl.col(field) > 0).fill_null(value=False) for field in _FIELDS.values())
+    seen = records.frame("progress").filter(fields).select("contract_line_id")
+    spent = records.frame("contract_cost").filter((pl.col("kind") == "delivery") & (pl.col("amount") != 0)).select("contract_line_id")
+    worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
+    by_cost = lines.filter(pl.col("measure") == "cost_to_cost").select("contract_line_id")
+    return pl.concat([seen, by_cost.join(pl.concat([spent, worked]), on="contract_line_id", how="semi")]).unique()
+
+
+def _without_estimate(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return lines with hours worked whose obligation has no expected hours from any source."""
+    told = records.frame("progress").filter(pl.col("estimated_total_hours") > 0).select("contract_line_id")
+    changed = records.frame("amendment_line").filter(pl.col("estimated_hours") > 0).select("contract_line_id")
+    estimated = lines.filter(pl.col("estimated_hours") > 0).select("okey")
+    later = lines.join(pl.concat([told, changed]), on="contract_line_id", how="semi").select("okey")
+    open_lines = lines.join(pl.concat([estimated, later]), on="okey", how="anti")
+    reported = records.frame("progress").filter(pl.col("hours_to_date") > 0).select("contract_line_id")
+    worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
+    return open_lines.join(pl.concat([reported, worked]), on="contract_line_id", how="semi")
+
+
+def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return promises paid by work or use of which some is on record that nobody put a price on; `worked`: the time that counts."""
+    own = lines.filter(pl.col("pricing").is_in(list(OUTSIDE)))
+    hourly = own.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through"))
+    bare = own.filter(pl.col("unit_price").is_null()).join(records.frame("price_tier"), on="contract_line_id", how="anti")
+    key, amount = "contract_line_id", pl.col("quantity").cast(pl.Decimal(38, 8))
+    timed = worked.filter(pl.col("rate").is_null() & pl.col("earns")).join(hourly, on=key, how="semi").select(key, amount="hours")
+    seen = records.frame("progress").filter((pl.col("hours_to_date") > 0) & (pl.col("as_of_date") <= as_of))
+    seen = seen.join(records.frame("time_entry"), on=key, how="anti").join(bare, on=key, how="semi").join(hourly, on=key, how="semi")
+    told = seen.group_by(key).agg(pl.col("hours_to_date").max().alias("amount"))
+    used = records.frame("usage").filter(pl.col("amount").is_null() & (pl.col("usage_date") <= as_of)).join(bare, on=key, how="semi")
+    used = used.filter(pl.col("quantity") != 0).join(hourly, on=key, how="anti").select(key, amount=amount)
+    found = pl.concat([each.select(key, pl.col("amount").cast(pl.Decimal(38, 8))) for each in (timed, told, used)])
+    hit = lines.drop("amount").join(found.group_by(key).agg(pl.col("amount").sum().alias("→units")), on=key, how="inner")
+    units = pl.col("→units").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    said = pl.format("{} units of work or use of {} have no price from any source; nothing of them is recognized.", units, key)
+    hit = hit.with_columns(pl.lit(None, dtype=pl.Decimal(38, 6)).alias("amount")).sort(key)
+    return _of_lines(hit, "work_not_priced", "high", said, "State the rate on the entry, the assignment, the rate card or the line.")
+
+
+def _beyond_promise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return promises of a quantity of which more was delivered than ever promised or expected: the price takes no more."""
+    counted = lines.filter((pl.col("measure") == "units") & pl.col("quantity").is_not_null() & ~pl.col("pricing").is_in(list(OUTSIDE)))
+    changed = records.frame("amendment_line").select("contract_line_id", pl.col("quantity").alias("promised"))
+    reports = records.frame("progress")
+    expected = reports.select("contract_line_id", pl.col("estimated_total_units").alias("promised"))
+    most = pl.concat([counted.select("contract_line_id", pl.col("quantity").alias("promised")), changed, expected])
+    most = most.group_by("contract_line_id").agg(pl.col("promised").max())
+    done = reports.group_by("contract_line_id").agg(pl.col("units_delivered").max().alias("delivered"))
+    hit = counted.join(done, on="contract_line_id", how="inner").join(most, on="contract_line_id", how="inner")
+    hit = hit.filter(pl.col("delivered") > pl.col("promised"))
+    plain = (pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".") for name in ("delivered", "promised"))
+    said = pl.format("{} units of {} were delivered, and no more than {} promised: its price is earned in full.", next(plain),
+                     "contract_line_id", next(plain))  # fmt: skip
+    return _of_lines(hit, "delivered_beyond_promise", "medium", said, "Correct the units delivered, or the quantity of the line.")
+
+
+def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return lines of one obligation that are to be measured otherwise than its first (606-10-25-32)."""
+    measured = lines.filter(~pl.col("pricing").is_in(list(OUTSIDE)) & (pl.coalesce("amount", pl.lit(1)) != 0))
+    measured = measured.filter(pl.len().over("okey") > 1).sort("okey", "contract_line_id")
+    first = pl.concat_str("timing", "measure", separator=" ").first().over("okey", order_by="contract_line_id")
+    hit = measured.with_columns(first.alias("→first")).filter(pl.concat_str("timing", "measure", separator=" ") != pl.col("→first"))
+    said = pl.format("{} is to be earned {} by {}, but its obligation {} has one measure, that of its first line: {}.", "contract_line_id",
+                     "timing", "measure", "obligation_id", "→first")  # fmt: skip
+    return _of_lines(hit, "measures_differ", "medium", said, "Assign one timing and measure to all lines of the obligation.")

@@ -1,0 +1,61 @@
+"""Posted revenue beside ours: by contract and period, and what of the difference the revenue engine's schedule explains."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.rounding import minor_digits
+from engine.revenue.controls.shadow import MINOR
+from engine.revenue.ground.finding_columns import amount_text, finding_columns
+
+POSTED_SHADOW: Final[dict[str, pl.DataType]] = {
+    "contract_id": pl.String(), "period": pl.String(), "posted": MONEY, "ours": MONEY, "difference": MONEY, "by_schedule": MONEY,
+    "unexplained": MONEY, "currency": pl.String(), "evidence": pl.List(pl.String()),
+}  # fmt: skip
+"""One row per contract and period in which posted revenue and ours differ (posted less ours).
+
+`by_schedule`: what the revenue engine's schedule differs from ours in the period; `unexplained`: the rest of the difference.
+"""
+
+
+def posted_revenue(journals: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Return posted revenue by contract, period and currency, of lines that name their contract: credit less debit."""
+    earning = accounts.filter(pl.col("account_class") == "revenue").select("account")
+    lines = journals.filter((pl.col("status") == "posted") & pl.col("contract_id").is_not_null()).join(earning, on="account", how="semi")
+    net = (pl.col("credit").fill_null(ZERO) - pl.col("debit").fill_null(ZERO)).cast(MONEY)
+    return lines.group_by("contract_id", "period", "currency").agg(
+        net.sum().alias("posted"), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+
+
+def posted_differences(posted: pl.DataFrame, performance: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+    """Return POSTED_SHADOW of contracts that the ledger knows; `judged`: explained differences of the schedule (`shadow.explained`)."""
+    key = ["contract_id", "period"]
+    done = performance.filter(~pl.col("is_planned")).join(posted, on="contract_id", how="semi")
+    earned = done.group_by(*key, "currency").agg(pl.col("amount").sum().alias("ours"))
+    both = posted.join(earned, on=[*key, "currency"], how="full", coalesce=True)
+    schedule = judged.filter("is_past").group_by(key).agg(pl.col("difference").sum().alias("by_schedule"))
+    rows = both.join(schedule, on=key, how="left").with_columns(pl.col("posted", "ours", "by_schedule").fill_null(ZERO))
+    rows = rows.with_columns((pl.col("posted") - pl.col("ours")).cast(MONEY).alias("difference")).filter(pl.col("difference") != 0)
+    rows = rows.with_columns((pl.col("difference") - pl.col("by_schedule")).cast(MONEY).alias("unexplained"))
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in POSTED_SHADOW.items()).sort(key)
+
+
+def posted_findings(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every contract and period whose posted revenue neither ours nor the engine's schedule gives."""
+    minor = minor_digits(pl.col("currency")).replace_strict(MINOR, return_dtype=MONEY)
+    message = pl.format(
+        "The ledger holds {} {} of revenue of {} in {}; {} are earned, and the revenue engine's schedule explains {} of the difference.",
+        amount_text(pl.col("posted")), pl.col("currency").fill_null(""), "contract_id", "period", amount_text(pl.col("ours")),
+        amount_text(pl.col("by_schedule")),
+    )  # fmt: skip
+    remedy = "Find the entry the revenue engine does not know (a manual journal, another period), and enter or reverse it."
+    return rows.filter(pl.col("unexplained").abs() > minor).select(
+        *finding_columns("posted_revenue_differs", "high", "contract", message, remedy), pl.col("contract_id").alias("entity_id"),
+        "contract_id", "period", pl.lit(["erp"]).alias("systems"),
+        pl.col("unexplained").abs().alias("amount_at_risk"), "currency", "evidence",
+    )  # fmt: skip

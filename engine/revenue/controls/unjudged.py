@@ -1,0 +1,157 @@
+"""What must be cleared up before a contract's price can be trusted: repurchases, missing rates, plans and amendments that differ."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.revenue.arithmetic.exact import money_units, units_money
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.ground.finding_columns import finding_columns, plain_text
+from engine.revenue.ground.records import Records
+
+
+def review_findings(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every promise that may be bought back (606-10-55-66): somebody must judge it first."""
+    hit = lines.filter(pl.col("repurchase_kind").is_not_null())
+    text = "{} may be bought back by a {}; nothing is recognized until somebody has judged whether control passes."
+    message = pl.format(text, "contract_line_id", "repurchase_kind")
+    remedy = "Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return."
+    return hit.select(
+        *finding_columns("repurchase_review", "high", "contract_line", message, remedy),
+        pl.col("contract_line_id").alias("entity_id"),
+        "contract_id",
+        pl.col("amount").alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )
+
+
+def rate_findings(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every promise in another currency without a rate on the day it is promised."""
+    hit = lines.filter("lacks_rate")
+    text = "{} is priced in another currency than its contract and no rate translates it on the day of signing; the contract is held."
+    message = pl.format(text, "contract_line_id")
+    return hit.select(
+        *finding_columns("exchange_rate_missing", "high", "contract_line", message, "Load the spot rate of the day into `exchange_rate`."),
+        pl.col("contract_line_id").alias("entity_id"),
+        "contract_id",
+        "evidence",
+    )
+
+
+def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every contract whose billing plan does not come to what its lines now cost."""
+    plan = records.frame("billing_plan_line").filter(pl.col("amount").is_not_null())
+    planned = plan.group_by("contract_id").agg(
+        pl.col("amount").sum().alias("planned"), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+    latest = terms.sort("place").group_by("contract_line_id", maintain_order=True).agg(pl.col("contract_id").last(), pl.col("gross").last())
+    priced = latest.group_by("contract_id").agg(
+        pl.col("gross").sum().alias("lines"), pl.col("gross").is_not_null().all().alias("is_priced")
+    )
+    open_price = levels.filter(pl.col("level") != 0).select("contract_id").unique()
+    made = contracts.drop("evidence").join(planned, on="contract_id", how="inner").join(priced, on="contract_id", how="inner")
+    made = made.join(open_price, on="contract_id", how="anti").filter("is_priced")
+    difference = money_units(pl.col("planned"), pl.col("minor_digits")) - pl.col("lines")
+    hit = made.with_columns(units_money(difference, pl.col("minor_digits")).alias("difference")).filter(pl.col("difference") != 0)
+    text = "The billing plan of {} comes to {}, {} away from the price of its lines."
+    message = pl.format(text, "contract_id", "planned", "difference")
+    remedy = "Say which is the price: correct the plan, or the lines; the price is never taken from the plan."
+    return hit.select(
+        *finding_columns("price_differs_from_billing_plan", "medium", "contract", message, remedy),
+        pl.col("contract_id").alias("entity_id"),
+        "contract_id",
+        pl.col("difference").abs().alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )
+
+
+def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every amendment whose stated change of the price is not what its lines change it by.
+
+    Revenue follows the lines: an amendment that names none changes nothing. One that changes hours, tiers or
+    work as invoiced, whose price is no stated amount, is not compared; nor is one of a contract of which no line is
+    known, which has no revenue here.
+    """
+    none = wide(0)
+    before = pl.when(pl.col("action") == "add").then(none).otherwise(pl.col("before.gross"))
+    own = (
+        terms.filter(pl.col("amendment_id").is_not_null())
+        .group_by("amendment_id")
+        .agg(
+            (pl.col("gross").fill_null(none) - before).sum().alias("by_lines"),
+            pl.col("gross").is_not_null().all().alias("is_priced"),
+            pl.lit(value=True).alias("has_lines"),
+        )
+    )
+    promised = contracts.join(terms.select("contract_id"), on="contract_id", how="semi")
+    stated = amendments.join(promised.select("contract_id", "currency", "minor_digits", "total_value"), on="contract_id", how="inner")
+    # A new total without a change tells it too: against the total before, of the contract or of the amendment before.
+    first = pl.int_range(pl.len()).over("contract_id", order_by="place") == 0
+    total = pl.when(first).then("total_value").otherwise(pl.col("total_after").shift(1).over("contract_id", order_by="place"))
+    stated = stated.with_columns(pl.coalesce("amount_change", pl.col("total_after") - total).alias("amount_change"))
+    stated = stated.filter(pl.col("amount_change").is_not_null() & (pl.col("amount_change") != 0))
+    made = stated.join(own, on="amendment_id", how="left").filter(pl.col("is_priced").fill_null(value=True))
+    change = money_units(pl.col("amount_change"), pl.col("minor_digits"))
+    made = made.with_columns(units_money(change - pl.col("by_lines").fill_null(none), pl.col("minor_digits")).alias("difference"))
+    hit = made.filter(pl.col("difference") != 0).sort("amendment_id")
+    named = pl.format("The lines of {} change the price by {} less than the {} it states", "amendment_id", "difference", "amount_change")
+    unnamed = pl.format("{} states a change of {} and names no line that it changes", "amendment_id", "amount_change")
+    message = pl.when(pl.col("has_lines").fill_null(value=False)).then(named).otherwise(unnamed)
+    message = pl.concat_str(message, pl.lit("; revenue follows the lines alone."))
+    remedy = "Enter the lines of the amendment with their amounts after it, or correct the change it states."
+    return hit.select(
+        *finding_columns("amendment_differs_from_lines", "high", "amendment", message, remedy),
+        pl.col("amendment_id").alias("entity_id"),
+        "contract_id",
+        pl.col("difference").abs().alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )
+
+
+def package_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every amount after a change of a promise that had none: what it changes the price by is not known."""
+    hit = terms.filter((pl.col("pricing") == "package") & (pl.col("action") == "change") & pl.col("amount").is_not_null())
+    hit = hit.filter(pl.col("pooled").is_null() & pl.col("before.amount").is_null())
+    hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left")
+    text = "{} states the amount of {} after the change, and the contract was priced as a whole; its price stays as it was."
+    message = pl.format(text, "amendment_id", "contract_line_id")
+    remedy = "Enter the amounts of the contract's lines as signed, so that the change of the price is known."
+    return hit.sort("amendment_id", "contract_line_id").select(
+        *finding_columns("package_change_not_priced", "high", "amendment_line", message, remedy),
+        pl.col("amendment_line_id").alias("entity_id"),
+        "contract_id",
+        pl.col("amount").cast(pl.Decimal(38, 6)).alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )
+
+
+def hourly_rate_findings(terms: pl.DataFrame, rates: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every change of the rate of hours priced by their expected number that could not be priced.
+
+    `rates`: of `hourly.rate_steps`. Tiers price the hours themselves, and where nobody says how many hours are expected nothing
+    tells how many are still to come; work as invoiced follows its rate from the day on.
+    """
+    by_hours = pl.col("pricing").is_in(["hours", "capped"]) & (pl.col("action") == "change")
+    priced = rates.filter(pl.col("effect").is_not_null()).select("contract_line_id", "place")
+    hit = terms.filter(by_hours & (pl.col("unit_price") != pl.col("before.unit_price")))
+    hit = hit.join(priced, on=["contract_line_id", "place"], how="anti").join(
+        contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left"
+    )
+    text = "{} changes the hourly rate of {} from {} to {}; nothing tells how many hours are still to come at it, and the price stays."
+    rates_told = [plain_text(pl.col(name)) for name in ("before.unit_price", "unit_price")]
+    message = pl.format(text, "amendment_id", "contract_line_id", *rates_told)
+    remedy = "Enter the hours expected before the change, or the tiers that hold after it."
+    return hit.sort("amendment_id", "contract_line_id").select(
+        *finding_columns("hourly_rate_change_not_priced", "high", "amendment_line", message, remedy),
+        pl.col("amendment_line_id").alias("entity_id"),
+        "contract_id",
+        ((pl.col("unit_price") - pl.col("before.unit_price")).abs() * pl.coalesce("estimated_hours", pl.lit(0)))
+        .cast(pl.Decimal(38, 6))
+        .alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )

@@ -1,0 +1,1 @@
+"""Costs of contracts and losses expected of them."""

@@ -1,0 +1,106 @@
+"""Write-down of contract cost assets to what the contract still brings, its reversal under IFRS (340-40-35-3; IFRS 15.101)."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.conventions import TermColumns, with_earned
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.rounding import round_share, units
+
+
+def written_down(assets: pl.DataFrame, recoverable: pl.DataFrame) -> pl.DataFrame:
+    """Add closing, amortized, impaired and reversed to the assets' periods.
+
+    `assets`: cost × period with amount, unimpaired_amortized, is_terminated and the terms of amortization.
+    A contract's assets together are written down to its recoverable amount, each by its carrying amount; what
+    is left is amortized over the rest of the benefit. Under IFRS a later recovery is taken back, at most to what
+    the asset would be without the write-down (15.104); under US GAAP never (35-6). On termination what is left
+    is written off.
+    """
+    tested = assets.join(recoverable, on=["contract_id", "end_date", "currency"], how="left", maintain_order="left").with_columns(
+        (pl.col("amount").cast(MONEY) - pl.col("unimpaired_amortized")).alias("unimpaired")
+    )
+    whole = pl.col("unimpaired").sum().over("contract_id", "end_date", "currency")
+    falls_short = (whole > pl.max_horizontal(pl.col("recoverable"), ZERO)) & pl.col("recoverable").is_not_null()
+    hit = tested.filter(falls_short & ~pl.col("is_terminated")).select("contract_id").unique()
+    plain = tested.join(hit, on="contract_id", how="anti", maintain_order="left").with_columns(
+        pl.col("unimpaired").alias("carrying"), ZERO.alias("impaired"), ZERO.alias("reversed")
+    )
+    impaired = _in_turn(tested.join(hit, on="contract_id", how="semi", maintain_order="left"))
+    both = pl.concat([plain, impaired.select(plain.columns)]).sort("cost_id", "end_date")
+    return _with_flows(both)
+
+
+def _with_flows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add closing and amortized; what is left when the contract ends is written off in that period."""
+    before = pl.col("carrying").shift(1).over("cost_id", order_by="end_date")
+    opening = pl.when(before.is_null()).then(pl.col("amount").cast(MONEY)).otherwise(before)
+    flows = rows.with_columns((opening - pl.col("carrying") - pl.col("impaired") + pl.col("reversed")).cast(MONEY).alias("amortized"))
+    ended_before = pl.col("is_terminated").shift(1).over("cost_id", order_by="end_date").fill_null(value=False)
+    ends = pl.col("is_terminated") & ~ended_before
+    return flows.with_columns(
+        pl.when(pl.col("is_terminated")).then(ZERO).otherwise(pl.col("carrying")).alias("closing"),
+        pl.when(ended_before).then(ZERO).otherwise(pl.col("amortized")).alias("amortized"),
+        pl.when(ends).then(pl.col("impaired") + pl.col("carrying")).when(ended_before).then(ZERO)
+        .otherwise(pl.col("impaired")).alias("impaired"),
+        pl.when(ended_before).then(ZERO).otherwise(pl.col("reversed")).alias("reversed"),
+    ).drop("carrying", "unimpaired", "recoverable")  # fmt: skip
+
+
+def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with carrying, impaired and reversed: one pass a period, all contracts at once.
+
+    What an asset is worth in a period rests on the write-down of the period before, so the periods of the few
+    contracts that fall short are gone through in order.
+    """
+    state = rows.select("cost_id").unique(maintain_order=True).with_columns(
+        pl.lit(None, dtype=pl.Date).alias("written_on"), pl.lit(None, dtype=MONEY).alias("written_to")
+    )
+    done: list[pl.DataFrame] = []
+    for day in rows["end_date"].unique().sort():
+        now = rows.filter(pl.col("end_date") == day).join(state, on="cost_id", how="left", maintain_order="left")
+        now = _tested(now)
+        changed = (pl.col("impaired") != 0) | (pl.col("reversed") != 0)
+        state = state.update(
+            now.filter(changed).select("cost_id", pl.col("end_date").alias("written_on"), pl.col("carrying").alias("written_to")),
+            on="cost_id",
+        )
+        done.append(now)
+    return pl.concat(done) if done else rows.with_columns(ZERO.alias(name) for name in ("carrying", "impaired", "reversed"))
+
+
+def _tested(now: pl.DataFrame) -> pl.DataFrame:
+    """Return one period's assets with what each carries after the test, and what the test took or gave back."""
+    benefit = TermColumns(start="benefit_start", end="benefit_end")
+    now = with_earned(
+        now.lazy(), "since", amount="written_to", at="end_date", after="written_on", digits="digits", mode=pl.col("rounding"), terms=benefit
+    ).collect()
+    reduced = pl.col("written_to") - pl.col("since").fill_null(ZERO)
+    now = now.with_columns(pl.when(pl.col("written_on").is_null()).then(pl.col("unimpaired")).otherwise(reduced).alias("carrying"))
+    key = ["contract_id", "currency"]
+    limit = pl.max_horizontal(pl.col("recoverable"), ZERO)
+    carried = pl.col("carrying").sum().over(key)
+    gap = pl.col("unimpaired") - pl.col("carrying")
+    is_tested = pl.col("recoverable").is_not_null() & ~pl.col("is_terminated")
+    now = now.with_columns(
+        pl.when(is_tested & (carried > limit)).then(carried - limit).otherwise(ZERO).alias("short"),
+        pl.when(is_tested & (pl.col("standard") == "ifrs") & (carried < limit))
+        .then(pl.min_horizontal(limit - carried, gap.sum().over(key))).otherwise(ZERO).alias("over"),
+        gap.alias("gap"),
+    )  # fmt: skip
+    now = now.with_columns(_shared("short", "carrying", key).alias("impaired"), _shared("over", "gap", key).alias("reversed"))
+    return now.with_columns((pl.col("carrying") - pl.col("impaired") + pl.col("reversed")).alias("carrying")).drop(
+        "short", "over", "gap", "since", "written_on", "written_to"
+    )
+
+
+def _shared(total: str, weight: str, key: list[str]) -> pl.Expr:
+    """Return a contract's amount shared by weight in whole minor units; the rest goes to the last cost of the contract."""
+    weights = pl.col(weight).sum().over(key)
+    # Running shares, each rounded: their differences add up to the whole.
+    so_far = pl.col(weight).cum_sum().over(key, order_by="cost_id")
+    share = round_share(pl.col(total), units(so_far), units(weights), pl.col("digits"))
+    before = share.shift(1).over(key, order_by="cost_id").fill_null(ZERO)
+    return pl.when(pl.col(total) == 0).then(ZERO).otherwise(share - before).cast(MONEY)

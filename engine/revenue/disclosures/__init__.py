@@ -1,0 +1,1 @@
+"""What the notes to the accounts need."""

@@ -1,0 +1,254 @@
+"""Remaining performance obligations: what is promised and not yet performed, by the time it is expected (606-10-50-13 to 50-15)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.bands import band_of
+from engine.revenue.arithmetic.conventions import MONTHS_IN, TermColumns, with_months
+from engine.revenue.arithmetic.months import within_months
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.rounding import round_share
+from engine.revenue.arithmetic.runs import before, begins
+
+FINE: Final = pl.Decimal(38, 16)
+
+EXPEDIENTS: Final = ("original_term", "right_to_invoice", "sales_royalty", "unsatisfied_variable")
+"""Practical expedients of 606-10-50-14 and 50-14A, elected one by one."""
+
+_YEAR: Final = 12
+
+
+def remaining_obligations(
+    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, promised: pl.DataFrame,
+    as_of: pl.Expr,
+) -> pl.DataFrame:  # fmt: skip
+    """Return the remaining obligation by contract and band, and one row of 0 for each expedient that exempts some of it.
+
+    The price allocated to what is not performed, with included estimates and without constrained amounts,
+    in the bands of the policy; of a contract that its customer may end, only through the notice period.
+    Planned revenue falls on its own day, the rest of an over-time promise evenly on the days to its end,
+    a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
+    `contracts` has `fiscal_year_start` beside its columns; `promised`: golden contract lines (prices by the month).
+    Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
+    """
+    left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
+    exempt = left.filter(pl.col("exempted_by").is_not_null())
+    by_variable = left.filter(pl.col("exempt_variable") != 0)
+    dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
+    start, end = band_of(pl.col("day"), pl.col("bands"), pl.col("fiscal_year_start"), as_of)
+    banded = (
+        dated.with_columns(start.alias("band_start"), end.alias("band_end"))
+        .group_by("contract_id", "band_start", "band_end", "currency").agg(pl.col("amount").sum())
+        .filter(pl.col("amount") != 0)
+        .with_columns(pl.lit(None, dtype=pl.String).alias("exempted_by"))
+    )  # fmt: skip
+    names = banded.columns
+    nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
+    by_royalty = left.filter("royalty_left_out").with_columns(pl.lit("sales_royalty").alias("exempted_by"))
+    told = pl.concat([exempt, by_variable.with_columns(pl.lit("unsatisfied_variable").alias("exempted_by")), by_royalty])
+    told = told.select("contract_id", "currency", "exempted_by").unique().with_columns(*nothing, ZERO.alias("amount"))
+    return pl.concat([banded, told.select(names)]).sort("contract_id", "band_start", "exempted_by", nulls_last=True)
+
+
+def _evergreen(contracts: pl.DataFrame, lines: pl.DataFrame, promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what promises by the month without an end are worth through the notice period: contract_id, obligation_id, evergreen."""
+    by_period = promised.filter(
+        pl.col("end_date").is_null() & pl.col("price_period").is_in(list(MONTHS_IN)) & pl.col("unit_price").is_not_null()
+    ).select(
+        "contract_line_id", pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128).alias("each"),
+        (pl.coalesce("quantity", pl.lit(1)).cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY).alias("fee"),
+    )  # fmt: skip
+    terms = contracts.filter(pl.col("end_date").is_null() & (pl.col("term_end") > as_of)).select("contract_id", "term_end", "minor_digits")
+    about = lines.select("contract_id", "obligation_id", "contract_line_id", "convention")
+    open_lines = about.join(by_period, on="contract_line_id", how="inner")
+    open_lines = open_lines.join(terms, on="contract_id", how="inner").with_columns((as_of + pl.duration(days=1)).alias("notice_from"))
+    if open_lines.is_empty():
+        return pl.DataFrame(schema={"contract_id": pl.String, "obligation_id": pl.String, "evergreen": MONEY})
+    term = TermColumns(start="notice_from", end="term_end")
+    counted = with_months(open_lines.lazy(), numerator="months", denominator="of", terms=term).collect()
+    worth = round_share(pl.col("fee"), pl.col("months"), pl.col("of") * pl.col("each"), pl.col("minor_digits"))
+    return counted.with_columns(worth.alias("evergreen")).group_by("contract_id", "obligation_id").agg(pl.col("evergreen").sum())
+
+
+def _left(
+    contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, evergreen: pl.DataFrame,
+    as_of: pl.Expr,
+) -> pl.DataFrame:  # fmt: skip
+    """Return per obligation in force what remains and whether an expedient exempts it."""
+    key = ["contract_id", "obligation_id"]
+    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
+    done = _of_group(_earned(performance), now, contracts)
+    promised = now.join(_in_force(contracts, as_of), on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
+        pl.col("recognized", "in_price").fill_null(ZERO)
+    )
+    promised = promised.join(_of_lines(lines, as_of), on=key, how="left").join(evergreen, on=key, how="left")
+    open_price = pl.when(pl.col("is_as_invoiced")).then(_committed(as_of)).otherwise(pl.col("allocated_amount"))
+    remaining = pl.max_horizontal(open_price, pl.col("recognized")) - pl.col("recognized")
+    promised = promised.with_columns(
+        pl.when(pl.col("evergreen").is_not_null()).then(pl.col("evergreen")).when(pl.col("is_as_invoiced")).then(remaining)
+        .otherwise(pl.col("allocated_amount") - pl.col("in_price"))
+        .fill_null(ZERO).cast(MONEY).alias("remaining"),
+    )  # fmt: skip
+    return _exempted(promised, as_of)
+
+
+def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return the contracts in force with their terms and what the policy elects for them."""
+    # How long a term is matters only to those who elect the expedient for short ones.
+    elects = contracts.select(pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").any()).item()
+
+    def is_short(start: pl.Expr, end: pl.Expr) -> pl.Expr:
+        return within_months(start, end, pl.lit(_YEAR)).fill_null(value=False) if elects else pl.lit(value=False)
+
+    return contracts.filter(
+        (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
+    ).select(
+        "contract_id", "currency", "minor_digits", "fiscal_year_start", "term_end",
+        pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
+        pl.col("setting.disclosure.rpo_bands").alias("bands"),
+        pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
+        is_short(pl.col("start_date"), pl.col("end_date")).alias("is_short"),
+        # A contract from notice to notice is as short as the notice.
+        is_short(as_of + pl.duration(days=1), pl.col("term_end")).alias("is_short_notice"),
+    )  # fmt: skip
+
+
+def _earned(performance: pl.DataFrame) -> pl.DataFrame:
+    """Return per obligation what was recognized, and what of it uses up the price (`in_price`)."""
+    key = ["contract_id", "obligation_id"]
+    # What is earned beside the price (work as invoiced, use, royalties) uses up nothing of it.
+    outside = pl.col("timing").is_in(["as_invoiced", "usage", "royalty"]).fill_null(value=False)
+    in_price = pl.when(outside).then(ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
+    # Atoms of an obligation stand together by line: what is summed by text is what each line comes to.
+    run = begins(*key).cum_sum().alias("run")
+    earned = performance.lazy().with_columns(run).filter(~pl.col("is_planned")).group_by("run", maintain_order=True)
+    by_run = earned.agg(pl.col(key).first(), pl.col("amount").sum().alias("recognized"), in_price).drop("run")
+    return by_run.group_by(*key).agg(pl.col("recognized", "in_price").sum()).collect()
+
+
+def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Add which elected expedient exempts a promise, and take what is exempt out of what remains (50-14, 50-14A)."""
+    royalty = (pl.col("offering") == "licence") & pl.col("measure").is_in(["usage", "royalty"])
+    # Only of a promise of which nothing is performed: a variable part wholly to it (50-14A(b)).
+    is_untouched = (pl.col("recognized") == 0) & (pl.col("allocated_variable").fill_null(ZERO) != 0)
+    running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
+    elected = pl.col("expedients")
+    short = pl.when(pl.col("evergreen").is_not_null()).then("is_short_notice").otherwise("is_short")
+    is_open = (pl.col("remaining") != 0) | (running & (pl.col("is_as_invoiced") | royalty))
+    exempted = (
+        pl.when(~is_open).then(None)
+        .when(elected.list.contains("original_term") & short).then(pl.lit("original_term"))
+        .when(elected.list.contains("right_to_invoice") & pl.col("is_as_invoiced")).then(pl.lit("right_to_invoice"))
+        .when(elected.list.contains("sales_royalty") & royalty).then(pl.lit("sales_royalty"))
+    )  # fmt: skip
+    variable = elected.list.contains("unsatisfied_variable") & is_untouched & exempted.is_null()
+    return promised.with_columns(
+        exempted.alias("exempted_by"),
+        pl.when(variable).then(pl.col("allocated_variable")).otherwise(ZERO).alias("exempt_variable"),
+        # What a licence earns by sales beside its fixed price is left out, and the fixed price is not.
+        (elected.list.contains("sales_royalty") & pl.col("bears_royalty") & running & exempted.is_null())
+        .fill_null(value=False).alias("royalty_left_out"),
+    ).with_columns((pl.col("remaining") - pl.col("exempt_variable")).alias("remaining"))  # fmt: skip
+
+
+def _of_group(done: pl.DataFrame, obligations: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Bring what was earned under combined contracts to the one that holds the obligation."""
+    key = ["contract_id", "obligation_id"]
+    astray = done.join(obligations, on=key, how="anti")
+    if astray.is_empty():
+        return done
+    groups = contracts.select("contract_id", "group_id")
+    held = obligations.select(key).join(groups, on="contract_id", how="inner").rename({"contract_id": "→holder"})
+    moved = astray.join(groups, on="contract_id", how="left").join(held, on=["group_id", "obligation_id"], how="left")
+    moved = moved.with_columns(pl.coalesce("→holder", "contract_id").alias("contract_id")).select(done.columns)
+    return pl.concat([done.join(astray, on=key, how="anti"), moved]).group_by(key).agg(pl.all().exclude(key).sum())
+
+
+def _of_lines(lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return per obligation the hours committed × price of its lines, their term and the expected day of transfer."""
+    value = (pl.col("estimated_hours").cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY)
+    return lines.group_by("contract_id", "obligation_id").agg(
+        value.sum().alias("hours_value"),
+        ((pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")).any().alias("bears_royalty"),
+        pl.col("transfer_date").filter(pl.col("transfer_date") > as_of).max().alias("transfer_day"),
+        pl.col("start_date").min().alias("line_start"),
+        pl.col("end_date").max().alias("line_end"),
+    )
+
+
+def _committed(as_of: pl.Expr) -> pl.Expr:
+    """Return the committed value of work by the hour: all of it, or its share through the notice period."""
+    start, end = pl.coalesce("line_start", "contract_start"), pl.coalesce("line_end", "contract_end")
+    is_cut = (pl.col("term_end") < end).fill_null(value=False) & (start <= as_of)
+    through = (pl.col("term_end") - start).dt.total_days() + 1
+    whole = (end - start).dt.total_days() + 1
+    cut = round_share(pl.col("hours_value"), through, whole, pl.col("minor_digits"))
+    return pl.when(is_cut).then(cut).otherwise(pl.col("hours_value"))
+
+
+def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what remains with the day it is expected on: as planned, then the rest by its measure."""
+    key = ["contract_id", "obligation_id"]
+    planned = performance.lazy().filter(pl.col("is_planned") & (pl.col("amount") != 0)).select(
+        *key, pl.col("posting_date").alias("day"), "amount"
+    ).collect()
+    planned = planned.join(left.select(*key, "term_end", "contract_end", "minor_digits"), on=key, how="inner")
+    within = planned.with_columns(_through_notice(as_of).alias("amount")).filter(pl.col("amount") != 0)
+    # What is planned beyond the notice period is dated too: it is no part of the rest.
+    whole = planned.group_by(*key).agg(pl.col("amount").sum().alias("planned"))
+    rest = left.join(whole, on=key, how="left").with_columns(
+        (pl.col("remaining") - pl.col("planned").fill_null(ZERO)).alias("rest")
+    ).filter(pl.col("rest") != 0)  # fmt: skip
+    terms = left.select(*key, "currency", "bands", "fiscal_year_start")
+    names = ["contract_id", "day", "amount", "currency", "bands", "fiscal_year_start"]
+    return pl.concat([within.join(terms, on=key, how="left").select(names), _rest(rest, as_of).select(names)])
+
+
+def _through_notice(as_of: pl.Expr) -> pl.Expr:
+    """Return planned revenue through the last enforceable day; a month it lies in counts by its days."""
+    first = pl.max_horizontal(pl.col("day").dt.month_start(), as_of + pl.duration(days=1))
+    whole = (pl.col("day") - first).dt.total_days() + 1
+    served = (pl.col("term_end") - first).dt.total_days() + 1
+    is_cut = (pl.col("term_end") < pl.col("contract_end")).fill_null(value=False)
+    part = round_share(pl.col("amount"), pl.min_horizontal(pl.max_horizontal(served, pl.lit(0)), whole), whole, pl.col("minor_digits"))
+    return pl.when(~is_cut | (pl.col("day") <= pl.col("term_end"))).then(pl.col("amount")).otherwise(part)
+
+
+def _rest(rest: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what no plan dates: at its expected day, or evenly over the months to the end, or without a day."""
+    is_evergreen = pl.col("evergreen").is_not_null()
+    end = pl.when(is_evergreen).then(pl.col("term_end")).otherwise(pl.coalesce("end_date", "line_end", "contract_end"))
+    at_a_point = pl.col("timing") == "point_in_time"
+    day = pl.when(at_a_point).then(pl.coalesce("transfer_day", end)).otherwise(end)
+    known = rest.with_columns(pl.when(day > as_of).then(day).alias("until"), at_a_point.alias("at_a_point"))
+    # A contract its customer may end is promised no further than the notice.
+    is_cut = (pl.col("term_end") < pl.col("until")).fill_null(value=False)
+    served, whole = ((pl.col(name) - as_of).dt.total_days() for name in ("term_end", "until"))
+    part = round_share(pl.col("rest"), pl.max_horizontal(served, pl.lit(0)), whole, pl.col("minor_digits"))
+    known = known.with_columns(
+        # What remains of work by the hour is cut to the notice already.
+        pl.when(is_cut & pl.col("at_a_point")).then(ZERO).when(is_cut & ~pl.col("is_as_invoiced")).then(part)
+        .otherwise(pl.col("rest")).alias("rest"),
+        pl.when(is_cut).then(pl.col("term_end")).otherwise(pl.col("until")).alias("until"),
+    ).filter(pl.col("rest") != 0)
+    single = known.filter(pl.col("at_a_point") | pl.col("until").is_null()).with_columns(
+        pl.col("until").alias("day"), pl.col("rest").alias("amount")
+    )
+    spread = known.filter(~pl.col("at_a_point") & pl.col("until").is_not_null())
+    begin = as_of + pl.duration(days=1)
+    months = spread.with_columns(
+        pl.date_ranges(begin.dt.month_start(), pl.col("until").dt.month_start(), "1mo").alias("month")
+    ).explode("month", empty_as_null=True, keep_nulls=True)  # fmt: skip
+    until = pl.min_horizontal(pl.col("month").dt.month_end(), pl.col("until"))
+    whole = (pl.col("until") - begin).dt.total_days() + 1
+    so_far = round_share(pl.col("rest"), (until - begin).dt.total_days() + 1, whole, pl.col("minor_digits"))
+    key = ["contract_id", "obligation_id"]
+    # The months of a promise stand together, in their order.
+    steps = months.with_columns(so_far.alias("so_far"), until.alias("day"))
+    amount = pl.col("so_far") - before(pl.col("so_far"), *key).fill_null(ZERO)
+    names = ["contract_id", "day", "amount", "currency", "bands", "fiscal_year_start"]
+    return pl.concat([single.select(names), steps.with_columns(amount.alias("amount")).select(names)])

@@ -1,0 +1,168 @@
+"""The year's revenue by its sources: the opening liability, performance of earlier years, any dimension (606-10-50-5, 50-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.canonical.schema import ENTITIES
+from engine.revenue.arithmetic.asof import latest, running
+from engine.revenue.arithmetic.bands import fiscal_year_start
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.arithmetic.runs import joined
+
+_FRACTION_SCALE: Final = 12
+
+# What is asked of the revenue of a year.
+_ASKED: Final = (
+    "contract_id", "contract_line_id", "obligation_id", "posting_date", "relates_to_period", "nature", "timing", "amount",
+    "catch_up_amount", "progress",
+)  # fmt: skip
+
+NAMES: Final = ("disclosure", "contract_id", "band_start", "band_end", "dimension", "dimension_value", "amount", "currency")
+"""Columns of the frames made here."""
+
+
+def year_to_date(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return per contract the fiscal year's first day and as_of: band_start, band_end; and its currency and digits."""
+    return contracts.select(
+        "contract_id", "currency", "minor_digits", "calendar",
+        fiscal_year_start(as_of, pl.col("fiscal_year_start")).alias("band_start"), as_of.alias("band_end"),
+    )  # fmt: skip
+
+
+def opening_liability_recognized(years: pl.DataFrame, performance: pl.DataFrame, liabilities: pl.DataFrame) -> pl.DataFrame:
+    """Return the year's revenue that stood in the contract liability when the year began (50-8(b)).
+
+    The opening liability is used first: the lesser of it and the year's revenue.
+    `liabilities`: contract_id, end_date, contract_liability (closing, positive).
+    """
+    opening = latest(
+        years.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("end_date")), liabilities, by=["contract_id"],
+        on="end_date", columns=["contract_liability"],
+    )  # fmt: skip
+    opening = opening.filter(pl.col("contract_liability") > 0)
+    earned = _of_year(performance, opening).group_by("contract_id").agg(pl.col("amount").sum())
+    found = opening.join(earned, on="contract_id", how="inner").with_columns(
+        pl.max_horizontal(pl.min_horizontal("contract_liability", "amount"), ZERO).alias("amount")
+    )  # fmt: skip
+    return _told(found.filter(pl.col("amount") != 0), "opening_liability_recognized")
+
+
+def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """Return the year's revenue for what was performed before the year began (50-12A), by nature.
+
+    A catch-up concerns all performance up to it; the part before the year is in the proportion of the
+    progress made by then. A fact that came late belongs to the period it relates to.
+    """
+    key = ["contract_id", "obligation_id"]
+    caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
+    caught = caught.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("opening_day")).join(
+        periods.select("calendar", pl.col("period").alias("relates_to_period"), pl.col("end_date").alias("relates_to_end"),
+                       pl.col("start_date").alias("relates_to_start")),
+        on=["calendar", "relates_to_period"], how="left",
+    )  # fmt: skip
+    # What nothing caught up on tells nothing here.
+    done = performance.lazy().filter(~pl.col("is_planned")).select(*key, "posting_date", "progress", "amount").collect()
+    done = done.join(caught, on=key, how="semi", nulls_equal=True, maintain_order="left")
+    seen = done.filter(pl.col("progress").is_not_null()).group_by(*key, "posting_date").agg(pl.col("progress").last())
+    seen = seen.with_columns(pl.col("progress").cast(pl.Decimal(38, _FRACTION_SCALE)).to_physical().cast(pl.Int128))
+    events = caught.with_columns((pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day")).drop("progress")
+    # Progress where it is observed, else revenue: what was earned by each day tells how much was done.
+    for name, day in (("by_opening", "opening_day"), ("by_event", "before_day")):
+        asked = events.with_columns(pl.col(day).alias("on"))
+        asked = latest(asked, seen.rename({"posting_date": "on"}), by=key, on="on", columns=["progress"])
+        earned = done.select(*key, pl.col("posting_date").alias("on"), pl.col("amount").alias("earned"))
+        asked = running(asked, earned, by=key, on="on", columns=["earned"])
+        events = asked.rename({"progress": f"{name}_progress", "earned": f"{name}_earned"}).drop("on")
+    known = pl.col("by_opening_progress").is_not_null() & (pl.col("by_event_progress") > 0)
+    part = pl.when(known).then(pl.col("by_opening_progress")).otherwise(units(pl.col("by_opening_earned")))
+    whole = pl.when(known).then(pl.col("by_event_progress")).otherwise(units(pl.col("by_event_earned")))
+    share = round_share(pl.col("catch_up_amount"), pl.min_horizontal(part, whole), whole, pl.col("minor_digits"))
+    late = pl.when(pl.col("relates_to_end") < pl.col("band_start")).then(pl.col("catch_up_amount")).otherwise(ZERO)
+    amount = pl.when(pl.col("nature").is_in(["out_of_period", "error"])).then(late).otherwise(share.fill_null(ZERO))
+    found = (
+        events.with_columns(amount.cast(MONEY).alias("amount"))
+        .group_by("contract_id", "band_start", "band_end", "currency", "nature").agg(pl.col("amount").sum())
+        .filter(pl.col("amount") != 0)
+        .rename({"nature": "dimension_value"})
+        .with_columns(pl.lit("nature").alias("dimension"))
+    )  # fmt: skip
+    return _told(found, "prior_period_performance")
+
+
+def disaggregated(
+    years: pl.DataFrame, contracts: pl.DataFrame, performance: pl.DataFrame, golden: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """Return the year's revenue by every path of the policy's `disclosure.disaggregate_by` (50-5).
+
+    A path is `timing`, a field of the line, else of the contract (`service_line`, `legal_entity_id`), or one
+    reached through a reference of either (`customer.country`, `project.manager`). Revenue of which the field is
+    blank stands under a null value, so that every dimension sums to the whole. `golden`: frames by entity.
+    """
+    elected = contracts.select("contract_id", pl.col("setting.disclosure.disaggregate_by").alias("dimension"))
+    paths = elected["dimension"].explode(empty_as_null=True, keep_nulls=True).drop_nulls().unique().sort()
+    year = ("contract_id", "contract_line_id", "timing", "band_start", "band_end", "currency")
+    earned = _of_year(performance, years).group_by(year).agg(pl.col("amount").sum())
+    made = [_by_path(path, earned, elected, golden) for path in paths]
+    empty = pl.DataFrame(schema={"disclosure": pl.String, **{name: earned.schema.get(name, pl.String) for name in NAMES[1:]}})
+    return pl.concat([empty.select(NAMES).cast({"amount": MONEY}), *made])
+
+
+def _by_path(path: str, earned: pl.DataFrame, elected: pl.DataFrame, golden: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    chosen = elected.filter(pl.col("dimension").list.contains(path)).select("contract_id")
+    rows = earned.join(chosen, on="contract_id", how="semi")
+    valued = rows.with_columns(pl.col("timing").alias("dimension_value")) if path == "timing" else _valued(path, rows, golden)
+    if path == "timing":
+        # Work by the hour, use and royalties are earned as the customer benefits: the finer kinds are the engine's own.
+        finer = pl.col("dimension_value").is_in(["as_invoiced", "royalty", "usage"])
+        over = pl.when(finer).then(pl.lit("over_time")).otherwise(pl.col("dimension_value"))
+        valued = valued.with_columns(over.alias("dimension_value"))
+    found = valued.group_by("contract_id", "band_start", "band_end", "currency", "dimension_value").agg(pl.col("amount").sum())
+    return _told(found.with_columns(pl.lit(path).alias("dimension")), "disaggregation")
+
+
+def _valued(path: str, rows: pl.DataFrame, golden: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Add the value of a canonical path, from the line or the contract, followed through references."""
+    steps = path.split(".")
+    if len(steps) > 1 and steps[0] in ("contract", "contract_line"):
+        at, steps = steps[0], steps[1:]
+    else:
+        wanted = f"{steps[0]}_id" if len(steps) > 1 else steps[0]
+        at = "contract_line" if wanted in ENTITIES["contract_line"].fields else "contract"
+    # What a line does not say of itself its contract says.
+    if path in ENTITIES["contract_line"].fields and path in ENTITIES["contract"].fields:
+        own = _looked_up(rows.with_columns(pl.col("contract_line_id").alias("at.key")), golden.get(at), f"{at}_id", path, "at.own")
+        whole = own.with_columns(pl.col("contract_id").alias("at.key"))
+        found = _looked_up(whole, golden.get("contract"), "contract_id", path, "dimension_value")
+        return found.with_columns(pl.coalesce("at.own", "dimension_value").alias("dimension_value")).drop("at.own", "at.key", strict=False)
+    found, key = rows.with_columns(pl.col(f"{at}_id").alias("at.key")), f"{at}_id"
+    for step in steps[:-1]:
+        found = _looked_up(found, golden.get(at), key, f"{step}_id", "at.key")
+        at, key = step, f"{step}_id"
+    return _looked_up(found, golden.get(at), key, steps[-1], "dimension_value").drop("at.key", strict=False)
+
+
+def _looked_up(rows: pl.DataFrame, records: pl.DataFrame | None, key: str, field: str, name: str) -> pl.DataFrame:
+    if records is None or field not in records.columns or key not in records.columns:
+        return rows.with_columns(pl.lit(None, dtype=pl.String).alias(name))
+    values = records.select(pl.col(key).alias("at.key"), pl.col(field).cast(pl.String).alias("at.value")).unique("at.key", keep="first")
+    return rows.join(values, on="at.key", how="left", maintain_order="left").with_columns(pl.col("at.value").alias(name)).drop("at.value")
+
+
+def _of_year(performance: pl.DataFrame, years: pl.DataFrame) -> pl.DataFrame:
+    first = pl.lit(years["band_start"].min(), dtype=pl.Date)
+    in_year = ~pl.col("is_planned") & (pl.col("posting_date") >= first)
+    done = performance.lazy().filter(in_year).select([name for name in performance.columns if name in _ASKED]).collect()
+    rows = joined(done, years, "contract_id")
+    return rows.filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))
+
+
+def _told(found: pl.DataFrame, disclosure: str) -> pl.DataFrame:
+    """Return the frame in the common columns, under the disclosure's name."""
+    blank = [pl.lit(None, dtype=pl.String).alias(name) for name in ("dimension", "dimension_value") if name not in found.columns]
+    return found.with_columns(*blank, pl.lit(disclosure).alias("disclosure")).select(NAMES)

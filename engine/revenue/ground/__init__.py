@@ -1,0 +1,1 @@
+"""What every room of revenue stands on: records, settings, frames, periods, rates."""

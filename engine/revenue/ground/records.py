@@ -1,0 +1,80 @@
+"""The agreed records as the revenue rooms read them: all columns, evidence, and only what was known."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec
+from engine.revenue.ground.frames import TEXTS
+from engine.stage import Context, Facts
+
+COPY: Final = "\x1e"
+"""Stands between the number of a copy and the id of its record (`late.py`)."""
+
+_APPROVED_ITEMS: Final = ("time_entry", "expense")
+
+
+def original_id(name: str) -> pl.Expr:
+    """Return an id without the number of the copy it stands in."""
+    return pl.col(name).str.split(COPY).list.last()
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Hold the agreed records by entity, as known on a day; `frame` gives an entity's, empty when there are none."""
+
+    facts: Facts
+    as_of: dt.date
+    known_on: dt.date | None
+    held: dict[str, pl.DataFrame]
+
+    def frame(self, entity: str) -> pl.DataFrame:
+        """Return an entity's records with every canonical column, `evidence` and `known_at` (when the fact was first known)."""
+        if entity not in self.held:
+            self.held[entity] = self._read(entity)
+        return self.held[entity]
+
+    def output(self, name: str) -> pl.DataFrame | None:
+        """Return an earlier stage's output, or None when that stage did not run."""
+        found = self.facts.frame(name)
+        return None if found is None else found.collect()
+
+    def without(self, name: str) -> Records:
+        """Return these records without an earlier output."""
+        facts = replace(self.facts, records={each: frame for each, frame in self.facts.records.items() if each != name})
+        return replace(self, facts=facts)
+
+    def _read(self, entity: str) -> pl.DataFrame:
+        found = self.facts.frame(entity)
+        if found is None:
+            nothing = {"evidence": TEXTS, "known_at": PROVENANCE["recorded_at"].dtype}
+            return empty_frame(entity).with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in nothing.items())
+        schema, frame = entity_spec(entity).polars_schema(), found.collect()
+        if "evidence" not in frame.columns:
+            place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+            frame = frame.with_columns(pl.concat_list(place).alias("evidence"))
+        known = pl.coalesce("approved_at", "recorded_at") if entity in _APPROVED_ITEMS else pl.col("recorded_at")
+        frame = frame.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), "evidence", known.alias("known_at"))
+        return frame if self.known_on is None else _as_known(frame, entity, self.known_on)
+
+
+def _as_known(frame: pl.DataFrame, entity: str, day: dt.date) -> pl.DataFrame:
+    """Return the records as they stood at the end of a day: what came later is not there, what was approved later is not yet."""
+    frame = frame.filter(pl.col("recorded_at").is_null() | (pl.col("recorded_at").dt.date() <= day))
+    if entity not in _APPROVED_ITEMS:
+        return frame
+    frame = frame.filter(pl.col("submitted_at").is_null() | (pl.col("submitted_at").dt.date() <= day))
+    is_later = pl.col("approved_at").dt.date() > day
+    return frame.with_columns(
+        pl.when(is_later).then(pl.lit("submitted")).otherwise(pl.col("status")).alias("status"),
+        pl.when(~is_later.fill_null(value=False)).then(pl.col("approved_at")).alias("approved_at"),
+    )
+
+
+def read_records(facts: Facts, context: Context) -> Records:
+    """Return the agreed records of a run."""
+    return Records(facts, context.as_of, context.known_on, {})

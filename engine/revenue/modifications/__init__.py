@@ -1,0 +1,1 @@
+"""What changes do to a contract: their kind, their order, what stands after each."""

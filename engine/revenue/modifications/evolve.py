@@ -1,0 +1,376 @@
+"""The life of contracts: every event in its order, each on the state before it, all contracts of one order at once.
+
+An event re-estimates variable prices, changes lines, or both (on one day). The state of an obligation is its
+current segment, its standalone price for what remains, and coefficients that say where a later change of
+an old uncertainty goes (32-45): of one unit of it, `w_base` is earned already, `w_rem` still to be earned
+here, after every pool it has passed through. `cut` is what rounding took off its exact share of the contract's price:
+a later share is rounded with it, so that shares never drift from the exact ones (32-43). `unserved` is what of the
+stated price the current segment serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.modifications.happenings import ENDING
+from engine.revenue.modifications.pooling import pooled, still_served
+from engine.revenue.modifications.segments import segment_part, with_revenue
+from engine.revenue.price.allocation import share_minor
+from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
+
+IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
+CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem")
+NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated", "unserved", "cut")
+
+
+_JUMPS: Final[dict[str, pl.DataType]] = {
+    "okey": pl.String(), "date": pl.Date(), "ordinal": pl.Int32(), "step": pl.Int32(), "minor": pl.Int128(), "nature": pl.String(),
+    "basis": pl.String(), "moves_total": pl.Boolean(),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Evolved:
+    """Hold what the events made, as lists of frames to be joined.
+
+    `segments`: okey, ordinal, from_date and the segment. `jumps`: okey, date, ordinal, step, minor (cumulative
+    revenue right after the step), nature, basis. `versions`: okey, ordinal, date, price, variable, ssp,
+    amendment_id. `modifications`: one row per amendment and obligation it changed.
+    """
+
+    segments: list[pl.DataFrame] = field(default_factory=list)
+    jumps: list[pl.DataFrame] = field(default_factory=list)
+    versions: list[pl.DataFrame] = field(default_factory=list)
+    modifications: list[pl.DataFrame] = field(default_factory=list)
+
+    def every_jump(self) -> pl.DataFrame:
+        """Return the jumps in one frame, one without rows where nothing happened."""
+        return pl.concat([pl.DataFrame(schema=_JUMPS), *self.jumps])
+
+
+@dataclass(frozen=True, slots=True)
+class Happenings:
+    """Hold every event by its ordinal in the contract's group.
+
+    `events`: group_id, ordinal, date, place (null: a re-estimate), amendment_id. `deltas`: group_id, ordinal,
+    okey (null: of the whole contract), delta, variable_delta (units), moves_total, revalues, of_hours. `changes`: touched obligations by
+    group_id and place (`change_rows`). `added`: new obligations by group_id and place, ready as states, with
+    kind, price_change, own, own_variable, option_okey, part, whole.
+    """
+
+    events: pl.DataFrame
+    deltas: pl.DataFrame
+    changes: pl.DataFrame
+    added: pl.DataFrame
+
+
+def evolve(states: pl.DataFrame, happenings: Happenings, measures: Measures) -> Evolved:
+    """Take obligations as signed through every event; `states` has IDENTITY, CHOICES, NUMBERS and the TERM columns."""
+    made = Evolved()
+    start = states.with_columns(pl.lit(0, dtype=pl.Int32).alias("ordinal"), pl.col("signed_on").alias("date"))
+    made.segments.append(_segment(start))
+    made.versions.append(_version(start.with_columns(pl.lit(None, dtype=pl.String).alias("amendment_id"))))
+    last = happenings.events["ordinal"].max() if happenings.events.height else 0
+    assert isinstance(last, int)
+    for ordinal in range(1, last + 1):
+        events = happenings.events.filter(pl.col("ordinal") == ordinal)
+        active = states.join(events, on="group_id", how="inner")
+        rest = states.join(events, on="group_id", how="anti")
+        after = _one_event(active, events, happenings, measures, made)
+        states = pl.concat([rest, after.select(rest.columns)])
+    return made
+
+
+def _segment(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        "okey", "ordinal", pl.col("date").alias("from_date"), "base", "rem", "m0", "u0", *TERM, "timing", "half_even", "minor_digits"
+    )
+
+
+def _version(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        "okey", "ordinal", "date", (pl.col("base") + pl.col("rem")).alias("price"), "variable", "ssp", "stated", "amendment_id"
+    )
+
+
+def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, measures: Measures, made: Evolved) -> pl.DataFrame:
+    # What a contract ends on is still served; any other change takes effect at the start of its day.
+    ending = pl.col("is_end").fill_null(value=False)
+    before = pl.concat(
+        [with_progress(active.filter(~ending), measures, "date", before=True), with_progress(active.filter(ending), measures, "date")]
+    )
+    numerator, denominator = segment_part()
+    before = with_revenue(before, minor="minor.before", units="earned.before").with_columns(
+        (pl.col("base") + pl.col("rem")).alias("price.before"), numerator.alias("n"), denominator.alias("d")
+    )
+    priced = _repriced(before, happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi"))
+    # More hours are all still to be done: what a change finds earned has no part in them.
+    apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
+    priced = with_revenue(priced, units="earned").with_columns((pl.col("earned") - apart).alias("earned")).drop("own.hours")
+    changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
+    added = happenings.added.join(
+        events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
+    )
+    changed = _changed(priced, changes, added)
+    whole = _restarted(changed, measures)
+    _note(whole, before, made)
+    return whole
+
+
+def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
+    """Add re-estimates to the price on the basis of inception; the satisfied share is earned at once (32-43, 32-45).
+
+    A new value of what is received as it is earned concerns the rest alone: the obligation starts anew from here.
+    """
+    own = (
+        deltas.filter(pl.col("okey").is_not_null())
+        .group_by("okey")
+        .agg(
+            pl.col("delta").sum().alias("own"),
+            pl.col("variable_delta").sum().alias("own.variable"),
+            pl.col("moves_total", "revalues").any(),
+            pl.col("delta").filter("of_hours").sum().alias("own.hours"),
+        )
+    )
+    shared = (
+        deltas.filter(pl.col("okey").is_null())
+        .group_by("group_id")
+        .agg(pl.col("delta").sum().alias("pool"), pl.col("variable_delta").sum().alias("pool.variable"))
+    )
+    made = rows.join(own, on="okey", how="left", maintain_order="left").join(shared, on="group_id", how="left", maintain_order="left")
+    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "own.hours", "pool", "pool.variable"))
+    made = made.with_columns(pl.col("moves_total").fill_null(value=False), (pl.col("w_base") + pl.col("w_rem")).alias("→w"))
+    made = _shared_change(made)
+    part = pl.col("part")
+    gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
+    # More hours are more to do: nothing of them belongs to what was earned before a change.
+    own_gone = part_units(pl.col("own") - pl.col("own.hours"), pl.col("own_base"), wide(COEFFICIENT))
+    variable = part_units(pl.col("pool.variable"), pl.col("→w"), wide(COEFFICIENT))
+    anew = pl.col("revalues").fill_null(value=False)
+    to_come = part_units(pl.col("own"), pl.col("d") - pl.col("n"), pl.col("d"))
+    made = made.with_columns(pl.when(anew).then(to_come).otherwise(pl.col("own")).alias("own"))
+    made = made.with_columns(
+        pl.when(anew).then(pl.col("base") + pl.col("rem") - pl.col("earned.before")).otherwise(pl.col("rem")).alias("rem"),
+        pl.when(anew).then(pl.col("earned.before")).otherwise(pl.col("base")).alias("base"),
+        *(pl.when(anew).then(pl.col(now)).otherwise(pl.col(then)).alias(then) for now, then in (("m", "m0"), ("u", "u0"))),
+        pl.when(anew).then(still_served()).otherwise(pl.col("unserved")).alias("unserved"),
+    )
+    own_gone = pl.when(anew).then(wide(0)).otherwise(own_gone)
+    return made.with_columns(
+        (pl.col("base") + gone + own_gone).alias("base"),
+        (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
+        (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
+    ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
+
+
+def _still_to_come(name: str) -> pl.Expr:
+    """Return the part of an amount for the whole life that what is still to be served has, through every new start."""
+    left = part_units(pl.col(name), pl.col("d") - pl.col("n"), pl.col("d"))
+    return pl.when(pl.col("own_rem") == COEFFICIENT).then(left).otherwise(part_units(left, pl.col("own_rem"), wide(COEFFICIENT)))
+
+
+def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `part`: each obligation's share of a change of the whole contract's price, rounded with the share it has."""
+    takes = (pl.col("pool") != 0) & ((pl.col("→w") > 0) | (pl.col("→w").sum().over("group_id") <= 0))
+    others = rows.filter(~takes).with_columns(wide(0).alias("part"))
+    sharing = rows.filter(takes)
+    if not sharing.height:
+        return others
+    sharing = sharing.with_columns((pl.col("base") + pl.col("rem")).alias("→price")).with_columns(
+        (pl.col("→price") + pl.col("cut")).alias("→exact")
+    )
+    exact = pl.col("→exact") + part_units(pl.col("pool"), pl.col("→w"), pl.col("→w").sum().over("group_id"))
+    sharing = share_minor(sharing, pool_key="group_id", pool="pool", base="→exact", weight="→w", owner="owner", name="obligation_id")
+    after = pl.col("shared") * GUARD
+    sharing = sharing.with_columns((after - pl.col("→price")).alias("part"), (exact - after).fill_null(0).alias("cut"))
+    return pl.concat([others, sharing.select(others.columns)])
+
+
+def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
+    made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
+    made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted", "ssp_lifted")))
+    made = made.with_columns(
+        (pl.col("price_change") + units_to_minor(_still_to_come("lifted")) * GUARD).alias("price_change"),
+        # Of a standalone price for what remains, the remaining part goes; of one for the whole, the whole.
+        pl.when((pl.col("ssp_lifted") != 0) & (pl.col("kind") == "catch_up"))
+        .then(pl.col("ssp_change").fill_null(0) + pl.col("ssp_lifted"))
+        .when(pl.col("ssp_lifted") != 0)
+        .then(pl.col("ssp_change").fill_null(0) + _still_to_come("ssp_lifted"))
+        .otherwise("ssp_change")
+        .alias("ssp_change"),
+    )
+    # A removal that states no price takes what is still to be served out of it.
+    implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0)
+    taken_out = units_to_minor(still_served()) * GUARD * -1
+    change = pl.when(implied.fill_null(value=False)).then(taken_out).otherwise(pl.col("price_change"))
+    made = made.with_columns(change.alias("price_change")).with_columns(
+        pl.coalesce("ends.after", "ends").alias("ends.next"),
+        pl.coalesce("begins.after", "begins").alias("begins.next"),
+        (pl.col("stated") + pl.col("price_change")).alias("stated"),
+    )
+    made = _forfeited(_exercised(made, added))
+    if added.height:
+        fresh = _begun(made, added)
+        made = made.with_columns((pl.col("rem") - pl.col("moved").fill_null(0)).alias("rem"))
+        made = pl.concat([made, fresh], how="diagonal")
+    return pooled(made)
+
+
+def _begun(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return new obligations as they begin, with what the rights that they exercise hand on to them."""
+    fresh = added.with_columns(
+        *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
+        wide(0).alias("unserved"),
+        *(pl.lit(0, dtype=pl.Int128).alias(name) for name in ("minor.before", "price.before", "earned.before")),
+        wide(1).alias("d"),
+        wide(1).alias("mt"),
+        wide(COEFFICIENT).alias("own_rem"),
+        pl.lit(value=True).alias("is_new"),
+        pl.col("own_variable").alias("variable"),
+        pl.col("ends").alias("ends.next"),
+        pl.col("begins").alias("begins.next"),
+        pl.when(pl.col("kind") == "prospective").then(pl.col("own")).otherwise(pl.col("own") + pl.col("price_change")).alias("rem"),
+    )
+    fresh = fresh.join(
+        rows.select("okey", "moved.to", "moved")
+        .filter(pl.col("moved.to").is_not_null())
+        .group_by("moved.to")
+        .agg(pl.col("moved").sum().alias("got")),
+        left_on="okey",
+        right_on="moved.to",
+        how="left",
+    )
+    return fresh.with_columns((pl.col("rem") + pl.col("got").fill_null(0)).alias("rem"))
+
+
+def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
+    """Let promises with something left bear what finished ones would bear of a discount that changes ahead (25-13(a))."""
+    if not (rows["borne"] != 0).any():
+        return rows
+    bears = (pl.col("kind") == "prospective").fill_null(value=False) & (pl.col("borne") != 0)
+    over = bears & (pl.col("d") - pl.col("n") <= 0)
+    moves = over.any().over("group_id") & (bears & ~over).any().over("group_id")
+    told = rows.with_columns((over & moves).alias("→over"), (bears & ~over & moves).alias("→takes"))
+    if not told["→over"].any():
+        return rows
+    finished = told.filter("→over").group_by("group_id").agg(pl.col("borne").sum().alias("→freed"))
+    taking = told.filter("→takes").join(finished, on="group_id", how="inner")
+    taking = taking.with_columns((pl.col("borne").abs() // GUARD).alias("→weight"))
+    shared = share_minor(taking, pool_key="group_id", pool="→freed", base="borne", weight="→weight", owner="owner", name="obligation_id")
+    gains = shared.select("okey", (pl.col("shared") * GUARD - pl.col("borne")).alias("→gain"))
+    made = told.join(gains, on="okey", how="left", maintain_order="left")
+    moved = pl.when("→over").then(pl.col("borne") * -1).otherwise(pl.col("→gain").fill_null(0))
+    return made.with_columns((pl.col("price_change") + moved).alias("price_change")).select(rows.columns)
+
+
+def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Say what each material right hands on to the promise bought with it: its unearned price, or the part exercised."""
+    bought = added.filter(pl.col("option_okey").is_not_null()).select(
+        pl.col("option_okey").alias("right"), pl.when(pl.col("kind") == "exercise").then(pl.col("okey")).alias("moved.to"), "part", "whole"
+    )
+    bought = bought.unique("right", keep="first", maintain_order=True)
+    made = rows.join(bought, left_on="okey", right_on="right", how="left", maintain_order="left")
+    # As a modification the right that was used up has no price of its own any more: what it held joins the pool.
+    unused = part_units(pl.col("ssp"), pl.col("whole") - pl.col("part"), pl.col("whole"))
+    used = pl.col("whole").is_not_null() & pl.col("moved.to").is_null()
+    made = made.with_columns(pl.when(used).then(unused).otherwise(pl.col("ssp")).alias("ssp"))
+    left = pl.col("base") + pl.col("rem") - pl.col("earned")
+    moved = units_to_minor(part_units(left, pl.col("part").abs(), pl.col("whole"))) * GUARD * pl.col("part").sign()
+    return made.with_columns(pl.when(pl.col("moved.to").is_not_null()).then(moved).alias("moved")).drop("part", "whole")
+
+
+def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `forfeited`: of what a contract that ends leaves unearned, what was paid for good and stays with the firm."""
+    left = pl.col("base") + pl.col("rem") - pl.col("earned")
+    cut = (pl.col("kind") == "terminate") & ~pl.col("is_settled").fill_null(value=False)
+    lost = pl.when(cut).then(pl.max_horizontal(left, wide(0))).otherwise(wide(0))
+    whole, earned = lost.sum().over("contract_id"), pl.col("earned").sum().over("contract_id")
+    kept = pl.min_horizontal(pl.max_horizontal(pl.col("paid_for_good").fill_null(0) - earned, wide(0)), whole)
+    return rows.with_columns(pl.when(whole > 0).then(part_units(lost, kept, whole)).otherwise(wide(0)).alias("forfeited"))
+
+
+def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+    """Give every row its new term and, where it starts anew, the measure from which it does."""
+    made = rows.rename({"m": "m.before", "mt": "mt.before", "u": "u.before"})
+    # The price changes at the progress of before; the new term and estimate only after that.
+    made = with_revenue(made, minor="minor.price", m="m.before", mt="mt.before", u="u.before")
+    made = made.with_columns(pl.col("begins.next").alias("begins"), pl.col("ends.next").alias("ends"))
+    made = with_progress(made, measures, "date", before=True)
+    catches, ends = ((pl.col("kind") == name).fill_null(value=False) for name in ("catch_up", "terminate"))
+    anew = pl.col("in_pool") & ~catches & ~pl.col("is_new")
+    made = made.with_columns(
+        anew.alias("is_anew"),
+        pl.when(anew).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
+        pl.when(anew).then(pl.col("u")).otherwise(pl.col("u0")).alias("u0"),
+        pl.when(anew | pl.col("is_new") | ends).then(units_to_minor(pl.col("base"))).otherwise(pl.col("minor.price")).alias("minor.price"),
+    )
+    # A report of progress dated on the change tells the estimate after it.
+    is_timed = pl.col("measure") == BY_TIME
+    same = made.filter(is_timed)
+    seen = with_progress(made.filter(~is_timed).drop("m", "mt", "u"), measures, "date")
+    made = pl.concat([same, seen.select(same.columns)])
+    # An estimate that moves price and measure at once catches up in one step.
+    moves = pl.col("moves_total").fill_null(value=False) & ~catches & ~pl.col("is_anew") & ~is_timed & ~pl.col("is_new")
+    made = with_revenue(made, minor="→moved", m="m.before", u="u.before")
+    made = made.with_columns(pl.when(moves).then(pl.col("→moved")).otherwise(pl.col("minor.price")).alias("minor.price")).drop("→moved")
+    made = with_revenue(made, minor="→caught")
+    # A price that changes when nothing is left to do is earned at once.
+    is_over = pl.col("is_anew") & (pl.col("mt") - pl.col("m0") <= 0)
+    after = pl.when(catches | is_over).then(pl.col("→caught")).otherwise(pl.col("minor.price"))
+    return made.with_columns(after.alias("minor.after")).drop("→caught")
+
+
+def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
+    """Record the segments, jumps, versions and modifications that an event made."""
+    old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")))
+    seen = rows.join(old, on="okey", how="left", maintain_order="left")
+    moved = pl.any_horizontal(pl.col(name) != pl.col(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")).fill_null(
+        value=False
+    )
+    by_kind = (pl.col("kind") != ENDING).fill_null(value=False)
+    seen = seen.with_columns((moved | pl.col("is_new") | by_kind).alias("is_changed")).filter("is_changed")
+    made.segments.append(_segment(seen))
+    made.versions.append(_version(seen.filter(pl.col("is_new") | (pl.col("base") + pl.col("rem") != pl.col("price.before")))))
+    by_amendment = by_kind | pl.col("in_pool")
+    nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
+    told = seen.filter(~pl.col("is_new"))
+    steps = [("minor.before", 0, "current", "before"), ("minor.price", 1, None, "price"), ("minor.after", 2, None, "progress")]
+    for name, step, fixed, basis in steps:
+        basis_expr = pl.when((pl.col("past") != 0) & (step == 1)).then(pl.lit("past_performance")).otherwise(pl.lit(basis))
+        made.jumps.append(
+            told.select(
+                "okey",
+                "date",
+                "ordinal",
+                pl.lit(step, dtype=pl.Int32).alias("step"),
+                pl.col(name).alias("minor"),
+                (pl.lit(fixed) if fixed else nature).alias("nature"),
+                basis_expr.alias("basis"),
+                pl.col("moves_total").fill_null(value=False).alias("moves_total"),
+            )
+        )
+    made.modifications.append(
+        seen.filter(by_amendment | pl.col("is_new")).select(
+            "okey",
+            "ordinal",
+            "date",
+            "amendment_id",
+            "kind",
+            "in_pool",
+            (pl.col("price.before") - pl.col("earned.before")).alias("pool_before"),
+            (pl.col("base") + pl.col("rem")).alias("price"),
+            pl.col("minor.after"),
+            pl.col("base").alias("base"),
+            pl.col("is_anew"),
+            pl.col("is_new"),
+            (pl.col("minor.price") - pl.col("minor.before")).alias("by_price"),
+            (pl.col("minor.after") - pl.col("minor.price")).alias("by_progress"),
+            (pl.col("base") + pl.col("rem") - pl.col("price.before")).alias("price_change"),
+        )
+    )

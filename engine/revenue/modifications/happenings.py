@@ -1,0 +1,364 @@
+"""From records to events: what happens to each contract, in which order (606-10-25-10, 32-14, 32-42)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.arithmetic.exact import GUARD, money_units
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.runs import before, counted
+from engine.revenue.ground.records import Records, original_id
+from engine.revenue.price.allocation import share_minor
+from engine.revenue.price.standalone import micros
+from engine.revenue.progress.measured import BY_TIME
+
+MOVING: Final = ("hours", "tiers", "fee")
+"""Components whose estimate moves the price and the whole of the measure in one step."""
+
+REVALUED: Final = "noncash at receipt"
+"""A component whose new value concerns what is still to come: what was received keeps the value of its day."""
+
+ENDING: Final = "ending"
+"""What an amendment does to a promise that ends on its day and that it does not touch: nothing."""
+
+_QTY: Final = pl.Decimal(38, 10)
+# The place of an end in the contract's order: after every amendment of its day.
+_LAST: Final = 10**6
+
+
+def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split levels into what is in the price from the start and what changes it later.
+
+    Returns (`start`: group_id, okey, contract_line_id, added_place, level, is_variable; `later`: group_id, okey,
+    contract_line_id, date, delta, is_variable). A level of the day a promise begins, or before, is its start; of a line that
+    is added to a promise as signed it changes that promise's price on the day of the addition.
+    """
+    signed = contracts.group_by("group_id").agg(pl.col("signed_date").max().alias("group_date"))
+    about = lines.select("contract_line_id", "okey", "added_place", "from_date")
+    made = levels.join(signed, on="group_id", how="inner").join(about, on="contract_line_id", how="left")
+    made = made.with_columns(pl.coalesce("from_date", "group_date").alias("begins_on"), pl.col("added_place").fill_null(0))
+    keys = ["group_id", "contract_id", "contract_line_id", "component"]
+    signed_keys = lines.filter((pl.col("added_place") == 0) & pl.col("okey").is_not_null())["okey"].unique()
+    joins = ((pl.col("added_place") > 0) & pl.col("okey").is_in(signed_keys.implode())).fill_null(value=False)
+    made = made.with_columns(pl.when(joins).then(pl.max_horizontal("date", "begins_on")).otherwise("date").alias("date"))
+    is_start = (pl.col("date") <= pl.col("begins_on")) & ~joins
+    start = made.filter(is_start).sort(*keys, "date").unique(keys, keep="last", maintain_order=True)
+    later = made.filter(~is_start)
+    base = start.select(*keys, pl.lit(None, dtype=pl.Date).alias("date"), "level")
+    both = pl.concat(
+        [base.with_columns(pl.lit(value=True).alias("is_base")), later.with_columns(pl.lit(value=False).alias("is_base"))], how="diagonal"
+    )
+    both = both.sort(*keys, "is_base", "date", descending=[False] * 4 + [True, False], nulls_last=True)
+    steps = both.with_columns((pl.col("level") - before(pl.col("level"), *keys).fill_null(0)).alias("delta")).filter(
+        ~pl.col("is_base")
+    )
+    # Named sources of the whole contract belong to it, whichever line they were told on.
+    steps = steps.with_columns(
+        pl.col("component").is_in(list(MOVING)).alias("moves_total"), (pl.col("component") == REVALUED).alias("revalues"),
+        (pl.col("component") == "hours").alias("of_hours"),
+    )  # fmt: skip
+    names = ["group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues", "of_hours"]
+    return start, steps.select(names).filter(pl.col("delta") != 0)
+
+
+def starting_levels(start: pl.DataFrame, place: int | None) -> pl.DataFrame:
+    """Return what levels put into the price of obligations from their start: of the contract as signed (0), or of added lines."""
+    chosen = start.filter(pl.col("added_place") == 0) if place == 0 else start.filter(pl.col("added_place") > 0)
+    variable = pl.when("is_variable").then(pl.col("level")).otherwise(wide(0))
+    return (
+        chosen.filter(pl.col("okey").is_not_null())
+        .group_by("okey", "group_id")
+        .agg(pl.col("level").sum().alias("own"), variable.sum().alias("own_variable"))
+    )
+
+
+def shared_levels(start: pl.DataFrame) -> pl.DataFrame:
+    """Return what levels put into the price of whole contracts as signed: group_id, shared, shared_variable."""
+    variable = pl.when("is_variable").then(pl.col("level")).otherwise(wide(0))
+    return (
+        start.filter(pl.col("okey").is_null())
+        .group_by("group_id")
+        .agg(pl.col("level").sum().alias("shared"), variable.sum().alias("shared_variable"))
+    )
+
+
+def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
+    """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day."""
+    changes = amendments.select("group_id", pl.col("event_date").alias("date"), "place", "amendment_id")
+    days = later.select("group_id", "date").unique().join(changes, on=["group_id", "date"], how="anti")
+    last = ends.select("group_id", "date", "place", "amendment_id", pl.lit(value=True).alias("is_end"))
+    days = days.join(last, on=["group_id", "date"], how="anti")
+    both = pl.concat([changes, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
+    return both.with_columns(counted("group_id").cast(pl.Int32).alias("ordinal"))
+
+
+def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Return re-estimates by the ordinal of their event."""
+    first = events.sort("ordinal").unique(["group_id", "date"], keep="first", maintain_order=True).select("group_id", "date", "ordinal")
+    made = later.join(first, on=["group_id", "date"], how="inner")
+    return made.select(
+        "group_id",
+        "ordinal",
+        "okey",
+        "contract_line_id",
+        "delta",
+        "moves_total",
+        "revalues",
+        "of_hours",
+        pl.when("is_variable").then(pl.col("delta")).otherwise(wide(0)).alias("variable_delta"),
+    )
+
+
+def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return touched obligations by group and place: their kind, what changes (price_change to ssp_left), and their term after.
+
+    `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
+    """
+    joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
+    touched = joins.filter((pl.col("kind") != "separate") | (pl.col("action") == "add"))
+    kind = (
+        pl.when((pl.col("kind") == "catch_up").any())
+        .then(pl.lit("catch_up"))
+        .when((pl.col("kind") == "remove").all())
+        .then(pl.lit("remove"))
+        .otherwise(pl.lit("prospective"))
+    )
+    left = micros("remaining_standalone_selling_price")
+    made = touched.group_by("group_id", "place", "okey").agg(
+        kind.alias("kind"),
+        pl.col("price_change").sum(),
+        pl.col("price_change").filter("is_borne").sum().alias("borne"),
+        pl.col("lifted", "ssp_lifted").sum(),
+        _past(pl.col("past_performance_amount"), pl.col("minor_digits")).sum().alias("past"),
+        pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp_change"),
+        pl.when(left.is_not_null().any()).then(left.sum()).alias("ssp_left"),
+    )
+    return made.join(_terms_at(made.select("okey", "place"), terms, lines), on=["okey", "place"], how="left")
+
+
+def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
+    """Put a change of a discount as signed on the promises that bear it, in the proportions of the signature (606-10-32-43).
+
+    A discount that is taken away without an amount is lifted from what is still to be served: `lifted` is the whole of it.
+    Column added: is_borne (a row of a promise that bears the change of a discount).
+    """
+    signed = changes.filter((pl.col("action") != "add") & ~pl.col("okey").is_in(states["okey"].implode()))
+    added = changes.filter(pl.col("action") == "add")["okey"].unique()
+    is_lifted = (pl.col("action") == "remove") & (pl.col("price_change") == 0)
+    signed = signed.filter(~pl.col("okey").is_in(added.implode()) & ((pl.col("price_change") != 0) | is_lifted))
+    unborne = pl.lit(value=False).alias("is_borne")
+    if not signed.height:
+        return changes.with_columns(unborne)
+    # Taking a discount away takes no promise away.
+    onward = pl.when(pl.col("remaining_is_distinct").fill_null(value=True)).then(pl.lit("prospective")).otherwise(pl.lit("catch_up"))
+    signed = signed.with_columns(
+        is_lifted.alias("is_lifted"),
+        pl.when(is_lifted).then(pl.col("before.pooled").fill_null(0) * -1).otherwise("price_change").alias("price_change"),
+        pl.when(pl.col("action") == "remove").then(onward).otherwise("kind").alias("kind"),
+    )
+    bearers = states.filter("is_pooled").select("group_id", "okey", "obligation_id", pl.col("w_rem").alias("→w"), "owner", "half_even")
+    shares = signed.select("group_id", "place", "amendment_line_id", "price_change").join(bearers, on="group_id", how="inner")
+    shares = share_minor(
+        shares.with_columns(wide(0).alias("none")),
+        pool_key="amendment_line_id",
+        pool="price_change",
+        base="none",
+        weight="→w",
+        owner="owner",
+        name="obligation_id",
+    )
+    borne = signed.drop("okey", "obligation_id", "price_change").join(
+        shares.select("amendment_line_id", "okey", "obligation_id", (pl.col("shared") * GUARD).alias("price_change")),
+        on="amendment_line_id",
+        how="inner",
+    )
+    borne = borne.with_columns(
+        pl.when("is_lifted").then(pl.col("price_change")).otherwise(wide(0)).alias("lifted"),
+        pl.when("is_lifted").then(wide(0)).otherwise("price_change").alias("price_change"),
+    )
+    # A discount has no standalone price, before or after.
+    unpriced = ("ssp_change", "remaining_standalone_selling_price")
+    borne = borne.with_columns(pl.lit(None, dtype=changes.schema[name]).alias(name) for name in unpriced)
+    rest = changes.join(signed.select("amendment_line_id"), on="amendment_line_id", how="anti")
+    return pl.concat([rest.with_columns(unborne), borne.select(*changes.columns, pl.lit(value=True).alias("is_borne"))])
+
+
+def _past(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
+    return money_units(pl.coalesce(amount, pl.lit(0)).cast(pl.Decimal(38, 6)), digits)
+
+
+def _terms_at(asked: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the first and last day of obligations after a place: over all their lines as they then are."""
+    own = lines.select("contract_line_id", "okey", "begins", "ends")
+    every = asked.join(own, on="okey", how="inner").sort("place")
+    dated = (
+        terms.select("contract_line_id", "place", "start_date", "end_date")
+        .sort("place")
+        .unique(["contract_line_id", "place"], keep="last", maintain_order=True)
+    )
+    found = every.join_asof(dated.sort("place"), on="place", by="contract_line_id", check_sortedness=False)
+    left = terms.filter(pl.col("action") == "remove").group_by("contract_line_id").agg(pl.col("place").min().alias("→left"))
+    is_gone = (pl.col("→left") <= pl.col("place")).fill_null(value=False)
+    found = found.join(left, on="contract_line_id", how="left").filter(~is_gone | is_gone.all().over("okey", "place"))
+    return found.group_by("okey", "place").agg(
+        pl.coalesce("start_date", "begins").min().alias("begins.after"), pl.coalesce("end_date", "ends").max().alias("ends.after")
+    )
+
+
+def split_changes(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure."""
+    return changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change")).with_columns(
+        pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
+        pl.format("{}@{}", pl.col("obligation_id"), original_id("amendment_id")).alias("new_obligation"),
+        pl.col("before.quantity").cast(_QTY).to_physical().cast(pl.Int128).alias("from_units"),
+        (pl.col("quantity") - pl.col("before.quantity")).cast(_QTY).to_physical().cast(pl.Int128).alias("new_units"),
+    )
+
+
+def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """Give the units above the old quantity to the new obligation and leave the old one its own."""
+    parted = splits.filter(pl.col("new_units").is_not_null() & (pl.col("measure") == "units"))
+    if not parted.height:
+        return observed
+    cut = parted.sort("place").group_by("okey").agg(pl.col("from_units").first().alias("cut"))
+    old = (
+        observed.join(cut, on="okey", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("cut").is_not_null()).then(pl.min_horizontal("to_date", "cut")).otherwise(pl.col("to_date")).alias("to_date"),
+            pl.when(pl.col("cut").is_not_null()).then(pl.col("cut")).otherwise(pl.col("total")).alias("total"),
+        )
+        .drop("cut")
+    )
+    new = observed.join(parted.select("okey", "new_okey", "from_units", "new_units"), on="okey", how="inner").with_columns(
+        pl.min_horizontal(pl.max_horizontal(pl.col("to_date") - pl.col("from_units"), wide(0)), pl.col("new_units")).alias("to_date"),
+        pl.col("new_units").alias("total"),
+        pl.col("new_okey").alias("okey"),
+        pl.lit(value=False).alias("is_reestimate"),
+    )
+    return pl.concat([old, new.select(old.columns)]).sort("okey", "date")
+
+
+def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return for lines bought under an option its material right and the part exercised: contract_line_id, option_okey, part, whole."""
+    options = records.frame("option").filter(pl.col("exercised_line_id").is_not_null() & pl.col("contract_line_id").is_not_null())
+    rights = lines.select("contract_line_id", pl.col("okey").alias("option_okey"))
+    one = pl.lit(1).cast(_QTY)
+    whole = pl.coalesce("quantity", "exercised_quantity", one).cast(_QTY)
+    shared = (
+        options.join(rights, on="contract_line_id", how="inner")
+        .select(
+            pl.col("exercised_line_id").alias("contract_line_id"),
+            "option_okey",
+            pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole).to_physical().cast(pl.Int128).alias("part"),
+            whole.to_physical().cast(pl.Int128).alias("whole"),
+        )
+        .unique("contract_line_id", keep="first", maintain_order=True)
+    )
+    # A renewal that is looked through to takes over what the hypothetical price says, and may hand on to the next.
+    looked = lines.filter(pl.col("renewal_part").is_not_null()).select("contract_line_id", "renewal_part", "renewal_whole")
+    return shared.join(looked, on="contract_line_id", how="left", maintain_order="left").select(
+        "contract_line_id",
+        "option_okey",
+        pl.coalesce("renewal_part", "part").alias("part"),
+        pl.coalesce("renewal_whole", "whole").alias("whole"),
+    )
+
+
+def told_ends(contracts: pl.DataFrame, amended: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the promises of which an amendment says how they end with their contract: contract_id, okey, is_settled.
+
+    It is dated on the last day, or gives the promise that day for its end. One that states only another price on the last day
+    settles the promise at it (`is_settled`): nothing is left to do, and all of it is earned.
+    """
+    ends = contracts.filter(pl.col("terminated_date").is_not_null()).select("contract_id", "terminated_date")
+    on_day = pl.col("event_date") == pl.col("terminated_date")
+    told = amended.join(ends, on="contract_id", how="inner").filter(on_day | (pl.col("end_date") == pl.col("terminated_date")))
+    runs_on = pl.col("end_date").is_null() | (pl.col("end_date") > pl.col("terminated_date"))
+    settles = on_day & (pl.col("action") == "change") & runs_on & pl.coalesce("amount", "unit_price").is_not_null()
+    own = told.join(lines.select("contract_line_id", "okey"), on="contract_line_id", how="inner")
+    return own.group_by("contract_id", "okey").agg(settles.any().alias("is_settled"))
+
+
+def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+    """Return contracts that end before their time with promises of which no amendment says how: the end is an event of its own.
+
+    `told`: of `told_ends`.
+
+    Columns: group_id, contract_id, date (the last day served), place, amendment_id, paid_for_good (units received
+    that cannot be claimed back: every line says so), event_date, agreed_on (as_of, of an end that is known and still to come).
+    """
+    ended = contracts.filter(pl.col("end_date").is_null() | (pl.col("terminated_date") < pl.col("end_date")))
+    ended = ended.filter(pl.col("terminated_date").is_not_null())
+    # Where an amendment tells of every promise there is nothing more to end.
+    whole = told.filter(~pl.col("is_settled"))
+    some = lines.join(whole, on="okey", how="anti").select("contract_id").unique()
+    ended = ended.join(some, on="contract_id", how="semi")
+    stated = (
+        records.frame("contract_line").group_by("contract_id").agg((~pl.col("is_refundable").fill_null(value=True).any()).alias("→final"))
+    )
+    invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
+    paid = (
+        records.frame("payment")
+        .join(invoices, on="invoice_id", how="left")
+        .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
+    )
+    received = (
+        paid.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner")
+        .filter(pl.col("paid_date") <= pl.col("terminated_date"))
+        .group_by("contract_id")
+        .agg(pl.col("amount").sum().alias("→paid"))
+    )
+    made = ended.join(stated, on="contract_id", how="left").join(received, on="contract_id", how="left")
+    final = (
+        pl.when(pl.col("→final").fill_null(value=False))
+        .then(money_units(pl.col("→paid").fill_null(0), pl.col("minor_digits")))
+        .otherwise(wide(0))
+    )
+    return made.select(
+        "group_id",
+        "contract_id",
+        pl.col("terminated_date").alias("date"),
+        pl.lit(_LAST, dtype=pl.Int32).alias("place"),
+        pl.format("{}|terminated", "contract_id").alias("amendment_id"),
+        final.alias("paid_for_good"),
+        pl.col("terminated_date").alias("event_date"),
+        pl.when(pl.col("terminated_date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
+    )
+
+
+def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return the obligations that end with their contract, as changes (`change_rows`), but for those that an amendment ends (`told`).
+
+    Of an end still to come only what time measures: how far other work will be by then nobody knows yet.
+    """
+    names = ["okey", "contract_id", "measure"]
+    every = pl.concat([states.select(names), added.select(names)])
+    return (
+        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", pl.col("date").alias("ends_on"))
+        .join(every, on="contract_id", how="inner")
+        .join(told.select("okey", "is_settled"), on="okey", how="left")
+        .filter(pl.col("is_settled").fill_null(value=True))
+        .filter(pl.col("agreed_on").is_null() | (pl.col("measure") == BY_TIME))
+        .select(
+            "group_id",
+            "place",
+            "okey",
+            pl.lit(value="terminate").alias("kind"),
+            wide(0).alias("price_change"),
+            wide(0).alias("past"),
+            "paid_for_good",
+            "is_settled",
+            "ends_on",
+        )
+    )
+
+
+def ending_obligations(ended: pl.DataFrame, amendments: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+    """Return what ends on the day of an amendment that does not touch it, as changes: nothing of it remains to share a pool."""
+    days = amendments.select("group_id", pl.col("event_date").alias("ends_on"), "place")
+    rows = ended.drop("place").join(days, on=["group_id", "ends_on"], how="inner")
+    rows = rows.join(touched, on=["group_id", "place", "okey"], how="anti")
+    return rows.select("group_id", "place", "okey", pl.lit(ENDING).alias("kind"), "price_change", "past")

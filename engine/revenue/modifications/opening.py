@@ -1,0 +1,183 @@
+"""Where a contract begins to count: taken over with its allocation from before Tieout, or as agreed when it met the criteria."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from engine.canonical.schema import entity_spec
+from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_money, units_to_minor
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.contracts.amendments import TERM_FIELDS
+from engine.revenue.ground.finding_columns import amount_text, finding_columns
+from engine.revenue.ground.records import Records
+from engine.revenue.modifications.segments import with_revenue
+from engine.revenue.progress.measured import Measures, with_progress
+
+
+def latest_openings(records: Records, as_of: dt.date) -> pl.DataFrame:
+    """Return the last opening position of each line through as_of, with `opened_on`."""
+    found = records.frame("opening_position").filter((pl.col("as_of_date") <= as_of) & pl.col("allocated_amount").is_not_null())
+    latest = found.sort("contract_line_id", "as_of_date").unique("contract_line_id", keep="last", maintain_order=True)
+    return latest.rename({"as_of_date": "opened_on"})
+
+
+def opened_groups(openings: pl.DataFrame, records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return the groups that have opening positions and the day of the last: group_id, opened_on."""
+    lines = pl.concat(
+        [
+            records.frame("contract_line").select("contract_line_id", "contract_id"),
+            records.frame("amendment_line")
+            .join(records.frame("amendment").select("amendment_id", "contract_id"), on="amendment_id")
+            .select("contract_line_id", "contract_id"),
+        ]
+    ).unique("contract_line_id", keep="first", maintain_order=True)
+    made = openings.select("contract_line_id", "opened_on").join(lines, on="contract_line_id", how="inner")
+    return (
+        made.join(contracts.select("contract_id", "group_id"), on="contract_id", how="inner")
+        .group_by("group_id")
+        .agg(pl.col("opened_on").max())
+    )
+
+
+def taken_over_changes(amendments: pl.DataFrame, openings: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return the amendments (with `opened_on` of their group) that opening positions already hold: events of before.
+
+    A contract of its own that was agreed on before and begins after is in the position of no line but its own.
+    """
+    earlier = amendments.filter((pl.col("event_date") <= pl.col("opened_on")).fill_null(value=False))
+    own = records.frame("amendment_line").filter((pl.col("action") == "add") & pl.col("contract_line_id").is_not_null())
+    held = own.join(openings.select("contract_line_id"), on="contract_line_id", how="semi")["amendment_id"].unique()
+    to_come = pl.col("is_apart") & (pl.col("takes_effect") > pl.col("opened_on")) & ~pl.col("amendment_id").is_in(held.implode())
+    return earlier.filter(~to_come)
+
+
+def agreed_before(amendments: pl.DataFrame, contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return the amendments that were in effect by the day an agreement met the criteria of a contract, later than its signing.
+
+    There was no contract to modify (606-10-25-1, 25-10): its price and promises are those agreed on that day, allocated as of then,
+    and what was performed until then is caught up. What has a price for each month or hour, is taken away, or was agreed for the past
+    keeps its day, and so does everything of such a contract.
+    """
+    days = contracts.filter(pl.col("gate_date") > pl.col("signed_date")).select("contract_id", "gate_date")
+    early = amendments.join(days, on="contract_id", how="inner").filter(pl.col("event_date") <= pl.col("gate_date"))
+    bought = records.frame("option")["exercised_line_id"].drop_nulls()
+    dated = (
+        (pl.col("action") == "remove")
+        | pl.col("past_performance_amount").is_not_null()
+        | (pl.col("unit_price").is_not_null() & pl.col("amount").is_null())
+        | pl.col("contract_line_id").is_in(bought.implode())
+    )
+    lines = records.frame("amendment_line").join(early.select("amendment_id", "contract_id"), on="amendment_id", how="inner")
+    kept = lines.filter(dated.fill_null(value=False)).select("contract_id")
+    return early.join(kept, on="contract_id", how="anti").select(amendments.columns)
+
+
+def as_opened(records: Records, before: pl.DataFrame) -> Records:
+    """Return the records with lines as they stood on opening; `before` are the amended lines of changes up to then.
+
+    A line that was added begins on the day it was added for, where it names no other.
+    """
+    if not before.height:
+        return records
+    schema = entity_spec("contract_line").polars_schema()
+    latest = (
+        before.sort("place")
+        .group_by("contract_line_id", maintain_order=True)
+        .agg(
+            pl.col("contract_id").last(),
+            *(pl.col(name).drop_nulls().last() for name in TERM_FIELDS),
+            pl.col("offering").drop_nulls().last(),
+            pl.col("obligation_key").drop_nulls().last(),
+            pl.col("evidence").last(),
+            pl.col("takes_effect").filter(pl.col("action") == "add").first().alias("begins_on"),
+        )
+    )
+    own = records.frame("contract_line")
+    changed = own.join(latest, on="contract_line_id", how="left", maintain_order="left", suffix=".after")
+    names = (*TERM_FIELDS, "offering", "obligation_key")
+    grounds = pl.when(pl.col("evidence.after").is_null()).then("evidence").otherwise(pl.concat_list("evidence", "evidence.after"))
+    changed = changed.with_columns(grounds.alias("evidence"), *(pl.coalesce(f"{name}.after", name).alias(name) for name in names))
+    changed = changed.with_columns(pl.coalesce("start_date", "begins_on").alias("start_date")).select(own.columns)
+    added = latest.join(own, on="contract_line_id", how="anti").with_columns(pl.coalesce("start_date", "begins_on").alias("start_date"))
+    fresh = added.select(
+        *(pl.col(name).cast(kind) if name in added.columns else pl.lit(None, dtype=kind).alias(name) for name, kind in schema.items()),
+        "evidence",
+        pl.lit(None, dtype=own.schema["known_at"]).alias("known_at"),
+    )
+    return Records(
+        records.facts, records.as_of, records.known_on, {**records.held, "contract_line": pl.concat([changed, fresh.select(own.columns)])}
+    )
+
+
+def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+    """Let obligations with opening positions start from them; add `opened_on` and `opened` (minor units recognized by then).
+
+    Where what was recognized is what the measure shows, the obligation runs on as if it had always been here
+    (a later estimate catches up from its first day); else what is left is earned from here on.
+    """
+    nothing = [pl.lit(None, dtype=pl.Date).alias("opened_on"), wide(0).alias("opened")]
+    if not openings.height:
+        return states.with_columns(nothing)
+    own = lines.select("contract_line_id", "okey", "minor_digits")
+    found = openings.drop("evidence").join(own, on="contract_line_id", how="inner")
+    digits = pl.col("minor_digits")
+    sums = found.group_by("okey").agg(
+        pl.col("opened_on").max(),
+        money_units(pl.col("allocated_amount"), digits).sum().alias("→allocated"),
+        money_units(pl.col("recognized_amount").fill_null(0), digits).sum().alias("→recognized"),
+    )
+    rest = states.join(sums, on="okey", how="anti").with_columns(nothing)
+    rows = states.join(sums, on="okey", how="inner")
+    rows = with_progress(rows.with_columns(wide(0).alias("base"), pl.col("→allocated").alias("rem")), measures, "opened_on")
+    taken = units_to_minor(pl.col("→recognized"))
+    rows = with_revenue(rows, minor="→shown")
+    agrees = ((pl.col("→shown") - taken).abs() <= 1) & (pl.col("m") > 0)
+    rows = rows.with_columns(agrees.alias("→agrees"), taken.alias("opened"))
+    anew = ~pl.col("→agrees")
+    rows = rows.with_columns(
+        pl.when(anew).then(pl.col("opened") * GUARD).otherwise(wide(0)).alias("base"),
+        pl.when(anew).then(pl.col("m")).otherwise(wide(0)).alias("m0"),
+        pl.when(anew).then(pl.col("u")).otherwise(wide(0)).alias("u0"),
+        pl.lit(None, dtype=pl.String).alias("problem"),
+        wide(0).alias("variable"),
+        wide(0).alias("cut"),
+    ).with_columns((pl.col("→allocated") - pl.col("base")).alias("rem"))
+    left = part_units(pl.col("unserved"), pl.col("rem"), pl.col("→allocated"))
+    rows = rows.with_columns(pl.when(anew & (pl.col("→allocated") > 0)).then(left).otherwise(pl.col("unserved")).alias("unserved"))
+    return pl.concat([rest, rows.select(rest.columns)])
+
+
+def opening_findings(openings: pl.DataFrame, amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every contract whose opening positions hold the price of a change that takes effect only after them.
+
+    Positions state the price that what was recognized rests on; a change still to come is added on its day, and would count twice.
+    Told where the positions of all promises of the day come to the price after the change, to the cent, and not to that before.
+    """
+    to_come = amendments.filter(pl.col("agreed_on").is_not_null() & (pl.col("event_date") > pl.col("opened_on")) & ~pl.col("is_apart"))
+    to_come = to_come.filter(pl.col("agreed_on") <= pl.col("opened_on"))
+    none = wide(0)
+    changed = terms.join(to_come.select("amendment_id"), on="amendment_id", how="semi").group_by("group_id").agg(
+        (pl.col("gross") - pl.when(pl.col("action") == "add").then(none).otherwise(pl.col("before.gross"))).sum().alias("change"),
+        pl.col("gross").is_not_null().all().alias("is_priced"), pl.col("amendment_id").min(),
+        pl.col("evidence").explode().drop_nulls().unique().sort(),
+    )  # fmt: skip
+    held = openings.select("contract_line_id", "allocated_amount")
+    own = terms.filter(pl.col("place") == 0).join(changed, on="group_id", how="semi")
+    signed = own.join(held, on="contract_line_id", how="left").group_by("group_id").agg(
+        pl.col("gross").sum(), money_units(pl.col("allocated_amount"), pl.col("minor_digits")).sum().alias("held"),
+        (pl.col("allocated_amount").is_not_null() & pl.col("gross").is_not_null()).all().alias("is_whole"),
+    )  # fmt: skip
+    made = changed.filter("is_priced").join(signed.filter("is_whole"), on="group_id", how="inner")
+    hit = made.filter((pl.col("change") != 0) & (pl.col("held") == pl.col("gross") + pl.col("change")))
+    about = contracts.select(pl.col("contract_id").alias("group_id"), "currency", "minor_digits")
+    hit = hit.join(about, on="group_id", how="inner").with_columns(units_money(pl.col("change"), pl.col("minor_digits")).alias("change"))
+    text = "The opening positions of {} hold the {} {} by which {} changes the price after them; it is added again on its day."
+    message = pl.format(text, "group_id", amount_text(pl.col("change")), pl.col("currency").fill_null(""), "amendment_id")
+    remedy = "State the positions with the price that was recognized by until then; the change is added on the day it takes effect."
+    return hit.sort("group_id").select(
+        *finding_columns("opening_holds_change", "high", "contract", message, remedy),
+        pl.col("group_id").alias("entity_id"), pl.col("group_id").alias("contract_id"), pl.lit("amendment").alias("related_entity"),
+        pl.col("amendment_id").alias("related_id"), pl.col("change").abs().alias("amount_at_risk"), "currency", "evidence",
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""What a change does to prices: the pool of what remains, shared anew, and what is caught up beside it (606-10-25-13)."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.revenue.arithmetic.exact import GUARD, part_units, units_to_minor
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.price.allocation import share_minor
+
+
+def pooled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Share what is not yet earned, with what changes, over the obligations that remain (25-13(a)); catch up the others (25-13(b))."""
+    ahead = pl.col("kind").is_in(["prospective", "remove"]).fill_null(value=False)
+    behind = (pl.col("kind") == "catch_up").fill_null(value=False)
+    has_ahead, has_behind = ahead.any().over("group_id"), behind.any().over("group_id")
+    by_ssp = pl.col("reallocation") == "remaining_ssp"
+    into_pool = behind & has_ahead & (pl.col("mixed") == "by_pool")
+    others = ~pl.col("is_new") & pl.col("kind").is_null() & pl.col("is_pooled") & by_ssp & has_ahead & pl.col("moved").is_null()
+    by_pool = has_behind & has_ahead & (pl.col("mixed") == "by_pool")
+    left = pl.col("d") - pl.col("n")
+    in_pool = ahead | into_pool | (others & (left > 0))
+    made = rows.with_columns(in_pool.alias("in_pool"), _weight(left).alias("weight"), by_pool.alias("by_pool"))
+    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool")
+    lacks = (together & pl.col("weight").is_null()).any().over("group_id") & (together.sum().over("group_id") > 1)
+    none = pl.when(together).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") <= 0
+    alone = ~together | lacks | none
+    made = made.with_columns(pl.when(alone).then(pl.col("okey")).otherwise(pl.col("group_id")).alias("pool_key"), alone.alias("is_alone"))
+    # Left to itself, an obligation that nothing touched stays as it is.
+    made = made.with_columns((pl.col("in_pool") & ~(pl.col("is_alone") & pl.col("kind").is_null())).alias("in_pool"))
+    return pl.concat([_shared_out(made.filter("in_pool"), left).select(made.columns), _left_apart(made.filter(~pl.col("in_pool")))])
+
+
+def _weight(left: pl.Expr) -> pl.Expr:
+    """Return the standalone price of what remains of each obligation after the change; `left` of `d` is still to be served."""
+    old = part_units(pl.col("ssp"), left, pl.col("d"))
+    return (
+        pl.when(pl.col("kind") == "remove")
+        .then(pl.coalesce("ssp_left", wide(0)))
+        .when(pl.col("is_new"))
+        .then(pl.coalesce("ssp_left", "ssp"))
+        .otherwise(
+            pl.coalesce("ssp_left", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0)))
+        )
+    )
+
+
+def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
+    """Share what is loose in each pool, and the coefficients of old uncertainties with it."""
+    chosen = chosen.with_columns(
+        (pl.col("earned") + pl.col("past")).alias("kept"),
+        (pl.col("base") + pl.col("rem") - pl.col("earned") + pl.col("price_change") - pl.col("past")).alias("loose"),
+        pl.when("is_alone").then(wide(1)).otherwise(pl.max_horizontal(pl.col("weight").fill_null(0), wide(0))).alias("w"),
+    )
+    chosen = chosen.with_columns(pl.col("loose").sum().over("pool_key").alias("pool"))
+    chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="kept", weight="w", owner="owner", name="obligation_id")
+    unit = pl.col("shared") * GUARD
+    total = pl.col("w").sum().over("pool_key")
+    exact = pl.col("kept") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
+    # What catches up does not start anew: its price, its shares and its standalone price stay those of its whole measure.
+    catches = (pl.col("kind") == "catch_up").fill_null(value=False)
+    passed = part_units(pl.col("w_rem"), left, pl.col("d"))
+    served = part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))
+    whole_ssp = pl.coalesce(part_units(pl.col("ssp_left"), pl.col("d"), left), pl.col("ssp") + pl.col("ssp_change").fill_null(0))
+    chosen = chosen.with_columns(
+        pl.when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("kept")).alias("base"),
+        pl.when(catches).then(pl.col("own_base")).otherwise(pl.col("own_base") + served).alias("own_base"),
+        pl.when(catches).then(pl.col("own_rem")).otherwise(part_units(pl.col("own_rem"), left, pl.col("d"))).alias("own_rem"),
+        pl.when(catches).then(pl.col("w_base")).otherwise(pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
+        pl.when(catches).then(pl.col("w_rem") - passed).otherwise(wide(0)).alias("→stays"),
+        passed.alias("→passed"),
+        pl.when(catches)
+        .then(pl.col("unserved") + pl.col("price_change"))
+        .otherwise(still_served() + pl.col("price_change") - pl.col("past"))
+        .alias("unserved"),
+        pl.when(catches).then(whole_ssp).otherwise("weight").alias("ssp"),
+        pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
+    )
+    return chosen.with_columns(
+        (unit - pl.col("base")).alias("rem"),
+        pl.when(total > 0)
+        .then(pl.col("→stays") + part_units(pl.col("→passed").sum().over("pool_key"), pl.col("w"), total))
+        .otherwise(pl.col("→stays") + pl.col("→passed"))
+        .alias("w_rem"),
+    )
+
+
+def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
+    """Catch up what is changed outside of a pool, and end what ends with its contract."""
+    catches, ends = pl.col("kind") == "catch_up", pl.col("kind") == "terminate"
+    # What remains of a contract that ends is neither owed nor earned, but for what the customer forfeits.
+    kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
+    settled = pl.col("is_settled").fill_null(value=False)
+    kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise(kept)
+    return apart.with_columns(
+        pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
+        pl.when(ends)
+        .then(wide(0))
+        .when(catches)
+        .then(pl.col("rem") + pl.col("price_change") - pl.col("past"))
+        .otherwise(pl.col("rem"))
+        .alias("rem"),
+        pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
+        (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
+    )
+
+
+def still_served() -> pl.Expr:
+    """Return what of the stated price is still to be served."""
+    return part_units(pl.col("unserved"), pl.col("d") - pl.col("n"), pl.col("d"))

@@ -1,0 +1,61 @@
+"""Segments: what is earned between two events of an obligation, as one exact formula.
+
+Cumulative revenue on a day = base + at cost + (remaining − at cost) × (done − done at its start) ÷ (all − done at its start).
+A catch-up keeps the start and changes what remains; a prospective change starts anew from what was earned. Work that a
+later report takes back below that start goes back as it was earned: of what the start stood for, its share.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.arithmetic.exact import with_cumulative
+from engine.revenue.arithmetic.numbers import wide
+
+STATE: Final = ("base", "rem", "m0", "u0")
+
+
+def segment_part(m: str = "m", mt: str = "mt") -> tuple[pl.Expr, pl.Expr]:
+    """Return (numerator, denominator) of what a segment has earned; the whole when nothing is left to do."""
+    done = pl.max_horizontal(pl.col(m) - pl.col("m0"), wide(0))
+    total = pl.col(mt) - pl.col("m0")
+    is_over = total <= 0
+    numerator = pl.when(is_over).then(wide(1)).otherwise(pl.min_horizontal(done, total))
+    return numerator, pl.when(is_over).then(wide(1)).otherwise(total)
+
+
+def at_cost(u: str = "u") -> pl.Expr:
+    """Return what the segment has earned at cost, never more than is left to earn."""
+    grown = pl.max_horizontal(pl.col(u) - pl.col("u0"), wide(0))
+    return pl.when(pl.col("rem") > 0).then(pl.min_horizontal(grown, pl.col("rem"))).otherwise(wide(0))
+
+
+def with_revenue(
+    rows: pl.DataFrame, *, minor: str | None = None, units: str | None = None, m: str = "m", mt: str = "mt", u: str = "u"
+) -> pl.DataFrame:
+    """Add cumulative revenue from the columns of a segment (and half_even) and a measure: in whole minor units, in units, or both."""
+    numerator, denominator = segment_part(m, mt)
+    base, rest = pl.col("base") + pl.col("→cost"), pl.col("rem") - pl.col("→cost")
+    # Time never runs back: a term moved to later has not begun, and keeps what was earned before.
+    timed = pl.col("measure") == "time_elapsed" if "measure" in rows.columns else pl.lit(value=False)
+    # What is done in full (a right that lapsed) is not taken back, however its measure counts.
+    below = ((pl.col(m) < pl.col("m0")) & (pl.col(m) < pl.col(mt)) & ~timed).fill_null(value=False)
+    if rows.select(below.any()).item():
+        stood = pl.col("base") + pl.when(pl.col(mt) <= pl.col("m0")).then(pl.col("rem")).otherwise(wide(0))
+        base, rest = pl.when(below).then(pl.col("→cost")).otherwise(base), pl.when(below).then(stood).otherwise(rest)
+        numerator = pl.when(below).then(pl.max_horizontal(pl.col(m), wide(0))).otherwise(numerator)
+        denominator = pl.when(below).then(pl.col("m0")).otherwise(denominator)
+    staged = rows.with_columns(at_cost(u).alias("→cost"), numerator.alias("→part"), denominator.alias("→whole"))
+    made = with_cumulative(
+        staged,
+        base=base,
+        amount=rest,
+        numerator=pl.col("→part"),
+        denominator=pl.col("→whole"),
+        half_even=pl.col("half_even"),
+        minor=minor,
+        units=units,
+    )
+    return made.select(pl.exclude("→cost", "→part", "→whole")).collect()

@@ -1,0 +1,1 @@
+"""Positions, balances, currencies and proposed entries."""

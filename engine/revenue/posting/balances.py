@@ -1,0 +1,196 @@
+"""The output `contract_balances`: what stood and what moved for each contract, period by period."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind
+from engine.revenue.arithmetic.numbers import WIDE, ZERO, wide
+from engine.revenue.arithmetic.rounding import money, round_quotient, units, units_per_minor
+from engine.revenue.arithmetic.runs import before, begins, running
+from engine.revenue.disclosures.notice import within_notice
+from engine.revenue.ground.frames import TEXT, TEXTS, Books, shaped
+from engine.revenue.posting.claims import Agreed
+from engine.revenue.posting.currency import Translated
+
+_BALANCES: Final = (
+    "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability", "return_asset", "customer_payment_asset",
+    "functional_contract_asset", "functional_contract_liability", "functional_receivable",
+)  # fmt: skip
+
+_FLOWS: Final = ("billed", "received", "recognized", "interest", "fx_difference", "functional_received")
+
+CONTRACT_BALANCES: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT, "period": TEXT, "currency": TEXT, "functional_currency": TEXT,
+    **dict.fromkeys(
+        ("transaction_price", "billed", "received", "recognized", "contract_asset", "contract_liability", "invoiced_not_unconditional",
+         "receivable", "unbilled_receivable", "refund_liability", "deposit_liability", "loss_provision", "return_asset",
+         "customer_payment_asset", "cost_of_revenue", "gross_margin", "interest", "fx_difference", "remaining_obligation",
+         "functional_contract_asset", "functional_contract_liability", "functional_receivable", "functional_received"),
+        MONEY,
+    ),
+    "rule": TEXT, "evidence": TEXTS,
+}  # fmt: skip
+"""Columns of `contract_balances.parquet`: closing figures of the period; flows of the period for billed, received,
+recognized, cost_of_revenue, gross_margin, interest, fx_difference and functional_received."""
+
+
+def contract_balances(
+    books: Books, promised: pl.DataFrame, costs: pl.DataFrame, translated: Translated, opened: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
+    """Return every contract's balances at the end of each period from its first step, signing or opening to as_of.
+
+    CONTRACT_BALANCES and `end_date`, the day they are for. `promised`: golden contract lines. `costs`: `costs_of_delivery`.
+    Loss provisions come from `books.extra["loss_provisions"]` (contract_id, period, provision).
+    """
+    steps = translated.steps.with_columns(
+        (pl.col("delta_income") + pl.col("delta_expense")).alias("interest"),
+        _not_a_right().cast(MONEY).alias("invoiced_not_unconditional"),
+        pl.when(pl.col("order") == 0).then(ZERO).otherwise(pl.col("functional_cash")).alias("functional_received"),
+    )  # fmt: skip
+    rows = _grid(books, steps, opened, as_of)
+    rows = _with_closing(rows, steps)
+    rows = _with_flows(rows, steps)
+    rows = within_notice(_with_price(rows, books, opened), books, promised)
+    rows = _without_untranslated(_with_costs(rows, books, costs), steps)
+    rows = rows.with_columns(pl.lit("606-10-45-1").alias("rule"), pl.col("date").alias("end_date"))
+    return shaped(rows, CONTRACT_BALANCES, keep=["end_date"]).sort("contract_id", "period")
+
+
+def _without_untranslated(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Leave functional figures of contracts without a rate unknown rather than zero."""
+    unknown = steps.filter("rate_missing").select("contract_id").unique().with_columns(pl.lit(value=True).alias("unknown"))
+    told = rows.join(unknown, on="contract_id", how="left", maintain_order="left")
+    names = [name for name in CONTRACT_BALANCES if name.startswith("functional_") and CONTRACT_BALANCES[name] == MONEY]
+    return told.with_columns(pl.when(pl.col("unknown").is_null()).then(pl.col(name)).alias(name) for name in [*names, "fx_difference"])
+
+
+def _not_a_right() -> pl.Expr:
+    """Return what was invoiced and gives no right yet: conditional work not performed, plans not due, no contract yet."""
+    planned = pl.col("billed") - pl.col("free_billed") - pl.col("as_invoiced_billed") - pl.col("conditional_billed")
+    conditional = pl.max_horizontal(pl.col("conditional_billed") - pl.col("conditional_right"), ZERO)
+    early = pl.max_horizontal(planned - pl.max_horizontal("plan_right", "due_cash"), ZERO)
+    no_contract = pl.max_horizontal(pl.col("billed") - pl.col("received"), ZERO)
+    return pl.when(pl.col("in_force")).then(conditional + early).otherwise(no_contract)
+
+
+def _grid(books: Books, steps: pl.DataFrame, opened: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return contract × period with the day the figures are for."""
+    first = steps.group_by("contract_id").agg(pl.col("date").min().alias("first"))
+    contracts = books.contracts.join(first, on="contract_id", how="left")
+    contracts = contracts.join(opened.select("contract_id", "opened_on"), on="contract_id", how="left")
+    contracts = contracts.with_columns(pl.coalesce("opened_on", pl.min_horizontal("first", "signed_date")).alias("since"))
+    names = [
+        "contract_id", "calendar", "currency", "functional_currency", "minor_digits", "gate", "gate_date", "lost_date", "terminated_date",
+        "since", "evidence",
+    ]  # fmt: skip
+    spans = books.periods.filter(pl.col("start_date") <= as_of).select("calendar", "period", "start_date", "end_date")
+    grid = contracts.select(names).join(spans, on="calendar", how="inner").filter(pl.col("end_date") >= pl.col("since"))
+    return grid.with_columns(pl.min_horizontal("end_date", pl.lit(as_of)).alias("date")).sort("contract_id", "date")
+
+
+def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Add the balances after the last step of the period."""
+    names = [*_BALANCES, "invoiced_not_unconditional", "billed", "received", "tax_payable"]
+    # The steps of a contract stand together in their order: the last of a day is the one another day or contract follows.
+    follows = pl.any_horizontal((pl.col(name) != pl.col(name).shift(-1)).fill_null(value=True) for name in ("contract_id", "date"))
+    closing = (pl.col(name).alias(f"closing_{name}") for name in names)
+    last = steps.lazy().filter(follows).select("contract_id", "date", *closing).collect()
+    found = rows.join_asof(last, on="date", by="contract_id", check_sortedness=False)
+    found = found.with_columns(pl.col(f"closing_{name}").fill_null(ZERO).alias(name) for name in names)
+    invoiced_open = pl.max_horizontal(
+        pl.col("billed") + pl.col("tax_payable") - pl.col("received") - pl.col("invoiced_not_unconditional"), ZERO
+    )
+    unbilled = pl.max_horizontal(pl.col("receivable") - invoiced_open, ZERO)
+    return found.with_columns(unbilled.cast(MONEY).alias("unbilled_receivable")).drop("billed", "received")
+
+
+def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    flows = steps.group_by("contract_id", "period").agg(
+        *(pl.col(f"delta_{name}").sum().alias(name) for name in ("billed", "received", "recognized")),
+        pl.col("interest", "fx_difference", "functional_received").sum(),
+    )
+    found = rows.join(flows, on=["contract_id", "period"], how="left", maintain_order="left")
+    return found.with_columns(pl.col(_FLOWS).fill_null(ZERO).cast(MONEY))
+
+
+def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.DataFrame:
+    """Add the transaction price in force and what of it is left to recognize (without as-invoiced work and royalties)."""
+    price = books.price.select("contract_id", "date", "transaction_price").sort("contract_id", "date")
+    in_pool = ~pl.col("is_planned") & ~pl.col("timing").is_in(["as_invoiced", "royalty", "usage"]).fill_null(value=False)
+    # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
+    key = begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()
+    pooled = books.performance.lazy().with_columns(key.alias("key")).filter(in_pool).group_by("key", maintain_order=True).agg(
+        pl.col("contract_id", "posting_date").first(), pl.col("amount").sum()
+    ).sort("key").select("contract_id", pl.col("posting_date").alias("date"), "amount")  # fmt: skip
+    already = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
+    daily = pl.concat([pooled, already]).sort("contract_id", "date") if opened.height else pooled
+    earned = daily.select("contract_id", "date", running(pl.col("amount"), "contract_id").alias("pool_earned")).collect()
+    found = rows
+    for table in (price, earned):
+        found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
+    in_force = ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False)
+    ended = (pl.min_horizontal("terminated_date", "lost_date") <= pl.col("date")).fill_null(value=False)
+    left = pl.col("transaction_price").fill_null(ZERO) - pl.col("pool_earned").fill_null(ZERO)
+    return found.with_columns(
+        pl.when(in_force & ~ended).then(left).otherwise(ZERO).cast(MONEY).alias("remaining_obligation"),
+        pl.col("transaction_price").fill_null(ZERO),
+    )
+
+
+def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.DataFrame:
+    """Add cost of revenue and gross margin: cost to date, less what comes back, and the change of the loss provision."""
+    daily = costs.group_by("contract_id", "date").agg(pl.col("cost").sum()).sort("contract_id", "date")
+    daily = daily.with_columns(running(pl.col("cost"), "contract_id").cast(MONEY).alias("cost_so_far")).drop("cost")
+    found = rows.join_asof(daily, on="date", by="contract_id", check_sortedness=False)
+    provisions = books.extra.get("loss_provisions")
+    if provisions is None:
+        found = found.with_columns(ZERO.alias("loss_provision"))
+    else:
+        held = provisions.group_by("contract_id", "period").agg(pl.col("provision").sum().cast(MONEY).alias("loss_provision"))
+        found = found.join(held, on=["contract_id", "period"], how="left", maintain_order="left").with_columns(
+            pl.col("loss_provision").fill_null(ZERO)
+        )
+    spent = (pl.col("cost_so_far").fill_null(ZERO) - pl.col("return_asset") + pl.col("loss_provision")).cast(MONEY)
+    found = found.with_columns(spent.alias("spent"))
+    cost = pl.col("spent") - before(pl.col("spent"), "contract_id").fill_null(ZERO)
+    found = found.with_columns(cost.cast(MONEY).alias("cost_of_revenue"))
+    return found.with_columns((pl.col("recognized") - pl.col("cost_of_revenue")).cast(MONEY).alias("gross_margin"))
+
+
+def costs_of_delivery(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return cost by contract and day: as observed on a line, else its approved time at cost and direct costs of delivery."""
+    keys = ["contract_id", "contract_line_id"]
+    lines = books.lines.select(keys)
+    seen = records.frame("progress").drop_nulls("cost_to_date").join(lines, on="contract_line_id", how="inner")
+    seen = seen.sort("contract_line_id", "as_of_date")
+    earlier = before(pl.col("cost_to_date"), "contract_line_id").fill_null(ZERO)
+    observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost"))
+    unseen = lines.join(seen, on="contract_line_id", how="anti")
+    rates = pl.col("cost_rate").alias("own_rate"), pl.col("cost_currency").alias("own_currency")
+    own = records.frame("resource").select("resource_id", *rates)
+    time = records.frame("time_entry").filter(pl.col("status") == "approved").join(unseen, on="contract_line_id", how="inner")
+    time = time.join(own.unique("resource_id", keep="first"), on="resource_id", how="left")
+    digits = books.contracts.select("contract_id", pl.col("currency").alias("contract_currency"), "minor_digits")
+    time = time.join(digits, on="contract_id", how="left")
+    # A stated rate goes with its own currency; cost in another currency is not this book's.
+    stated = pl.col("cost_rate").is_not_null()
+    currency = pl.when(stated).then(pl.col("cost_currency")).otherwise(pl.col("own_currency"))
+    worked = time.filter(currency.is_null() | (currency == pl.col("contract_currency"))).select(
+        "contract_id", pl.col("work_date").alias("date"), _worth("hours", pl.coalesce("cost_rate", "own_rate")).alias("cost")
+    )
+    direct = records.frame("contract_cost").filter(pl.col("kind") == "delivery").drop("contract_id")
+    direct = direct.join(unseen, on="contract_line_id", how="inner")
+    delivered = direct.select("contract_id", pl.col("incurred_date").alias("date"), pl.col("amount").cast(MONEY).alias("cost"))
+    return pl.concat([observed, worked, delivered]).drop_nulls()
+
+
+def _worth(hours: str, rate: pl.Expr) -> pl.Expr:
+    """Return hours × rate rounded to the contract's minor unit."""
+    scale = 10 ** DECIMAL_SCALE[Kind.HOURS]
+    minor = units_per_minor(pl.col("minor_digits"))
+    product = units(rate.cast(MONEY)) * pl.col(hours).cast(pl.Decimal(38, DECIMAL_SCALE[Kind.HOURS])).to_physical().cast(WIDE)
+    return money(round_quotient(product, wide(scale) * minor) * minor)

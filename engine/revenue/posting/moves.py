@@ -1,0 +1,188 @@
+"""What moves a contract's position beside performance, invoices and payments: interest, payments to the customer, rebates, returns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.ground.frames import DAY, TEXT, Books
+from engine.revenue.posting.claims import Agreed
+from engine.revenue.posting.taken_over import opening_steps, openings
+
+_STEP: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "date": DAY, "seq": pl.Int32()}
+
+
+def moves(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
+    """Return further steps of positions (`rights.FLOWS`), and a step on every day a contract's terms change.
+
+    Interest comes from `books.extra["interest"]` (contract_id, posting_date, direction, interest).
+    """
+    frames = [
+        _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records), _goods(books, records),
+        opening_steps(openings(books, records, as_of)),
+    ]  # fmt: skip
+    whole = pl.concat([pl.DataFrame(schema=_STEP), *(_stepped(frame) for frame in frames if frame.height)], how="diagonal_relaxed")
+    return whole.filter(pl.col("date") <= as_of).with_columns(pl.exclude(*_STEP).fill_null(ZERO))
+
+
+def _stepped(frame: pl.DataFrame) -> pl.DataFrame:
+    rest = [pl.col(name).cast(MONEY) for name in frame.columns if name not in _STEP]
+    return frame.select("contract_id", "date", pl.lit(0, dtype=pl.Int32).alias("seq"), *rest)
+
+
+def _marks(books: Books, as_of: dt.date) -> pl.DataFrame:
+    """Return the days from which a contract's gate, price or end differ."""
+    contracts = books.contracts
+    days = [
+        contracts.select("contract_id", pl.col("gate_date").alias("date")),
+        contracts.select("contract_id", pl.col("terminated_date").alias("date")),
+        books.price.select("contract_id", "date"),
+    ]
+    return pl.concat(days).drop_nulls().filter(pl.col("date") <= as_of).unique()
+
+
+def _interest(books: Books) -> pl.DataFrame:
+    accrued = books.extra.get("interest")
+    if accrued is None:
+        return pl.DataFrame(schema=_STEP)
+    is_income = pl.col("direction") == "income"
+    return accrued.select(
+        "contract_id", pl.col("posting_date").alias("date"),
+        pl.when(is_income).then(pl.col("interest")).otherwise(ZERO).alias("income"),
+        pl.when(is_income).then(ZERO).otherwise(pl.col("interest")).alias("expense"),
+    )  # fmt: skip
+
+
+def _to_customer(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return what the firm owes or paid its customer for nothing distinct: revenue is lower by it (606-10-32-25 to 32-27)."""
+    lowering = records.frame("consideration_payable").filter(~pl.col("is_for_distinct_good").fill_null(value=False))
+    known = lowering.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
+    agreed = known.select("contract_id", pl.min_horizontal("agreed_date", "paid_date").alias("date"), pl.col("amount").alias("agreed"))
+    paid = known.select("contract_id", pl.col("paid_date").alias("date"), pl.col("amount").alias("paid_out"))
+    return pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
+
+
+def _earned(books: Books, keys: list[str], asked: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """Return the revenue of each key by day, cumulative; of those only whose columns `on` are in `asked`."""
+    done = books.performance.filter(~pl.col("is_planned")).join(asked, on=on, how="semi")
+    daily = done.group_by(*keys, pl.col("posting_date").alias("date")).agg(pl.col("amount").sum()).sort(*keys, "date")
+    return daily.with_columns(pl.col("amount").cum_sum().over(keys).cast(MONEY).alias("earned")).drop("amount")
+
+
+def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return what of the invoiced price is expected to go back for what was earned so far, as steps (606-10-32-10).
+
+    For a line with retrospective tiers: units delivered at the list price less their revenue. Of what estimates
+    take off a price (concessions, rebates, refunds, penalties): its share of the revenue earned.
+    """
+    tiered = _tiered(books, records)
+    owed = pl.concat([tiered.rename({"contract_line_id": "of"}), _estimated(books)]).sort("contract_id", "of", "date")
+    before = pl.col("owed").shift(1).over("contract_id", "of").fill_null(ZERO)
+    steps = [owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate"))]
+    if "conceded" in books.extra:
+        steps.append(books.extra["conceded"].select("contract_id", "date", pl.col("amount").alias("rebate"), "to_customer"))
+    steps_of_work = pl.concat(steps, how="diagonal").with_columns(pl.col("to_customer").fill_null(ZERO)) if len(steps) > 1 else steps[0]
+    return steps_of_work.filter(pl.any_horizontal(pl.exclude("contract_id", "date") != 0))
+
+
+def _tiered(books: Books, records: Agreed) -> pl.DataFrame:
+    tiers = records.frame("price_tier").filter(pl.col("is_retrospective").fill_null(value=False))
+    if tiers.is_empty():
+        return pl.DataFrame(schema={"contract_id": TEXT, "contract_line_id": TEXT, "date": DAY, "owed": MONEY})
+    earned = _earned(books, ["contract_id", "obligation_id", "contract_line_id"], tiers, ["contract_line_id"])
+    first = tiers.sort("from_quantity", nulls_last=False).unique("contract_line_id", keep="first", maintain_order=True)
+    listed = records.frame("contract_line").select("contract_line_id", pl.col("unit_price").alias("own_price"))
+    prices = first.join(listed, on="contract_line_id", how="left")
+    prices = prices.select("contract_line_id", pl.coalesce("own_price", "unit_price").alias("price"))
+    units_done = _delivered(records)
+    rows = earned.join(prices, on="contract_line_id", how="inner").sort("date")
+    rows = rows.join_asof(units_done, on="date", by="contract_line_id", check_sortedness=False)
+    listed_price = (pl.col("delivered").cast(pl.Decimal(38, 10)) * pl.col("price").cast(pl.Decimal(38, 10))).cast(MONEY)
+    owed = pl.max_horizontal(listed_price - pl.col("earned"), ZERO).fill_null(ZERO)
+    return rows.select("contract_id", "contract_line_id", "date", owed.cast(MONEY).alias("owed"))
+
+
+def _delivered(records: Agreed) -> pl.DataFrame:
+    """Return units delivered of a line, cumulative by day: as observed, else as used."""
+    observed = records.frame("progress").drop_nulls("units_delivered")
+    observed = observed.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("delivered"))
+    used = records.frame("usage").drop_nulls("quantity").join(observed, on="contract_line_id", how="anti")
+    daily = used.group_by("contract_line_id", pl.col("usage_date").alias("date")).agg(pl.col("quantity").sum())
+    daily = daily.sort("contract_line_id", "date")
+    counted = daily.with_columns(pl.col("quantity").cum_sum().over("contract_line_id").alias("delivered")).select(observed.columns)
+    return pl.concat([observed, counted, _hours_done(records)], how="vertical_relaxed").sort("date")
+
+
+def _hours_done(records: Agreed) -> pl.DataFrame:
+    """Return the hours of lines whose hours have tiers, cumulative by day: of approved time, else as reported."""
+    by_hour = records.frame("contract_line").filter(pl.col("offering") == "time_and_materials")
+    tiered = by_hour.join(records.frame("price_tier"), on="contract_line_id", how="semi").select("contract_line_id")
+    time = records.frame("time_entry").filter((pl.col("status") == "approved") & pl.col("hours").is_not_null())
+    time = time.join(tiered, on="contract_line_id", how="semi")
+    daily = time.group_by("contract_line_id", pl.col("work_date").alias("date")).agg(pl.col("hours").sum())
+    worked = daily.sort("contract_line_id", "date")
+    worked = worked.with_columns(pl.col("hours").cum_sum().over("contract_line_id").alias("delivered")).drop("hours")
+    told = records.frame("progress").drop_nulls("hours_to_date").join(tiered, on="contract_line_id", how="semi")
+    told = told.join(worked, on="contract_line_id", how="anti")
+    reported = told.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("delivered"))
+    return pl.concat([worked, reported], how="vertical_relaxed")
+
+
+def _estimated(books: Books) -> pl.DataFrame:
+    """Return by obligation (or contract) what estimates take off the price of what was earned, by day: contract_id, of, date, owed."""
+    lowered = books.extra.get("lowered")
+    if lowered is None or not lowered.height:
+        return pl.DataFrame(schema={"contract_id": TEXT, "of": TEXT, "date": DAY, "owed": MONEY})
+    own = lowered.filter(pl.col("obligation_id").is_not_null())
+    whole = lowered.filter(pl.col("obligation_id").is_null()).drop("obligation_id")
+    versions = books.obligations.select(
+        "contract_id", "obligation_id", pl.col("effective_date").alias("date"), pl.col("allocated_amount").alias("price")
+    )
+    prices = books.price.select("contract_id", "date", pl.col("transaction_price").alias("price"))
+    digits = books.contracts.select("contract_id", "minor_digits")
+    found = []
+    for rows, price, keys in ((own, versions, ["contract_id", "obligation_id"]), (whole, prices, ["contract_id"])):
+        earned = _earned(books, keys, rows, keys)
+        days = pl.concat([earned.select(*keys, "date"), rows.select(*keys, "date")]).unique().sort("date")
+        for table in (earned, price, rows):
+            days = days.join_asof(table.sort("date"), on="date", by=keys, check_sortedness=False)
+        days = days.join(digits, on="contract_id", how="left")
+        part = pl.min_horizontal(units(pl.col("earned")), units(pl.col("price")))
+        share = round_share(pl.col("lowered"), part, units(pl.col("price")), pl.col("minor_digits"))
+        owed = pl.when((pl.col("price") > 0) & (pl.col("earned") > 0)).then(share).otherwise(ZERO).fill_null(ZERO)
+        of = pl.col("obligation_id") if "obligation_id" in keys else pl.lit(None, dtype=TEXT)
+        found.append(days.select("contract_id", of.alias("of"), "date", owed.cast(MONEY).alias("owed")))
+    return pl.concat(found)
+
+
+def _goods(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return the cost of goods delivered and the part expected to come back as a return asset, as steps (606-10-55-27)."""
+    goods = books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id")
+    cost = records.frame("progress").drop_nulls("cost_to_date").select(
+        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"),
+        pl.col("units_delivered").alias("delivered"),
+    )  # fmt: skip
+    estimates = records.frame("variable_estimate").drop_nulls("contract_line_id").select(
+        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("quantity").alias("coming_back")
+    )
+    days = pl.concat([cost.select("contract_line_id", "date"), estimates.select("contract_line_id", "date")]).unique()
+    rows = days.join(goods, on="contract_line_id", how="inner").sort("date")
+    rows = rows.join_asof(cost.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
+    rows = rows.join_asof(estimates.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
+    returned = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
+    rows = rows.join(returned.select("contract_line_id", pl.lit(value=True).alias("returns")), on="contract_line_id", how="left")
+    rows = rows.join(books.contracts.select("contract_id", "minor_digits"), on="contract_id", how="left")
+    back, delivered = (pl.col(name).cast(pl.Decimal(38, 10)).to_physical() for name in ("coming_back", "delivered"))
+    part = round_share(pl.col("cost"), back, delivered, pl.col("minor_digits"))
+    asset = pl.when(pl.col("returns")).then(part).otherwise(ZERO).fill_null(ZERO)
+    rows = rows.with_columns(pl.col("cost").fill_null(ZERO), asset.alias("asset")).sort("contract_line_id", "date")
+    steps = [
+        (pl.col(name) - pl.col(name).shift(1).over("contract_line_id").fill_null(ZERO)).cast(MONEY).alias(flow)
+        for name, flow in (("cost", "goods_cost"), ("asset", "return_asset"))
+    ]
+    return rows.select("contract_id", "date", *steps)

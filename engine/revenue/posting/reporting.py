@@ -1,0 +1,107 @@
+"""The third currency: functional figures told in the group's reporting currency (830-30-45-3 to 45-12; IAS 21.38 to 21.41)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.rounding import minor_digits
+from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.frames import TEXT, Books, shaped
+from engine.revenue.ground.rates import RATE, rate_table, translated, with_rate
+from engine.revenue.ground.records import Records
+from engine.revenue.recognition.adopted import earned
+from engine.stage import Context, StageResult
+
+_BALANCES: Final = ("contract_asset", "contract_liability", "receivable")
+
+REPORTING_BALANCES: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT, "legal_entity_id": TEXT, "period": TEXT, "functional_currency": TEXT, "reporting_currency": TEXT,
+    "average_rate": RATE, "closing_rate": RATE,
+    **dict.fromkeys(("recognized", *_BALANCES, "translation_difference"), MONEY),
+    "rule": TEXT,
+}  # fmt: skip
+"""Columns of `reporting_balances.parquet`: one row per contract and period of entities that report in another currency.
+
+Balances at the closing rate, revenue of the period at its average. `translation_difference` (gain +): what the
+net position changed by for the rates alone; it belongs to other comprehensive income, never to revenue.
+"""
+
+
+def told_to_the_group(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
+    """Translate balances and revenue of entities whose reporting currency is not their functional one.
+
+    Frames: reporting_balances, where there is such an entity. A period without a rate has null amounts and a finding.
+    """
+    result = StageResult()
+    entities = records.frame("legal_entity").select("legal_entity_id", "reporting_currency").unique("legal_entity_id", keep="first")
+    pairs = books.contracts.select("contract_id", "legal_entity_id", "calendar", "functional_currency").join(
+        entities, on="legal_entity_id", how="inner"
+    )
+    asked = pairs.filter(pl.col("reporting_currency") != pl.col("functional_currency"))
+    if asked.is_empty():
+        return books, result
+    rates = rate_table(records.frame("exchange_rate"))
+    rows = _in_functional(books, asked, context)
+    # The rates' own names: from `currency` to `functional_currency`.
+    named = rows.rename({"functional_currency": "currency", "reporting_currency": "functional_currency"})
+    for kind in ("average", "closing"):
+        named = with_rate(named, rates, day="end_date", kind=kind, name=f"{kind}_rate")
+    rows = named.rename({"functional_currency": "reporting_currency", "currency": "functional_currency"})
+    told = _translated(rows.sort("contract_id", "end_date"))
+    result.frames["reporting_balances"] = shaped(told, REPORTING_BALANCES).lazy()
+    missing = _without_rate(told)
+    result.findings = [missing] if missing.height else []
+    return books, result
+
+
+def _in_functional(books: Books, asked: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Return contract × period in the functional currency: revenue of the period, balances at its end, the period's last day."""
+    revenue = (
+        earned(books.extra["translated"])
+        .filter(~pl.col("is_planned"))
+        .group_by("contract_id", "period")
+        .agg(pl.col("functional_amount").sum().alias("earned"))
+    )
+    ends = books.periods.select("calendar", "period", pl.min_horizontal(pl.col("end_date"), pl.lit(context.as_of)).alias("end_date"))
+    balances = books.extra["contract_balances"].select("contract_id", "period", *(f"functional_{name}" for name in _BALANCES))
+    return (
+        asked.join(balances, on="contract_id", how="inner")
+        .join(revenue, on=["contract_id", "period"], how="left")
+        .join(ends, on=["calendar", "period"], how="left")
+        .with_columns(pl.col("earned").fill_null(pl.lit(0, dtype=MONEY)))
+    )
+
+
+def _translated(rows: pl.DataFrame) -> pl.DataFrame:
+    digits = minor_digits(pl.col("reporting_currency"))
+    net = pl.col("functional_contract_asset") + pl.col("functional_receivable") - pl.col("functional_contract_liability")
+    rows = rows.with_columns(
+        net.alias("net"),
+        (net - net.shift(1).over("contract_id").fill_null(pl.lit(0, dtype=MONEY))).cast(MONEY).alias("moved"),
+    )
+    rows = rows.with_columns(
+        translated(pl.col("earned"), "average_rate", digits).alias("recognized"),
+        *(translated(pl.col(f"functional_{name}"), "closing_rate", digits).alias(name) for name in _BALANCES),
+        translated(pl.col("moved"), "average_rate", digits).alias("moved_at_average"),
+    )
+    stands = pl.col("contract_asset") + pl.col("receivable") - pl.col("contract_liability")
+    before = stands.shift(1).over("contract_id").fill_null(pl.lit(0, dtype=MONEY))
+    return rows.with_columns(
+        (stands - before - pl.col("moved_at_average")).cast(MONEY).alias("translation_difference"), pl.lit("830-30-45-3").alias("rule")
+    )
+
+
+def _without_rate(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding per entity and currency pair that no rate translates from some day on."""
+    needed = rows.filter(pl.any_horizontal(pl.col("recognized", *_BALANCES, "translation_difference").is_null()))
+    missing = needed.group_by("legal_entity_id", "functional_currency", "reporting_currency").agg(pl.col("end_date").min().alias("since"))
+    text = "No rate from {} to {} is known on {}: the entity's contracts are not told in its reporting currency."
+    message = pl.format(text, "functional_currency", "reporting_currency", pl.col("since").cast(pl.String))
+    remedy = "Supply the exchange rate, or correct the entity's reporting currency."
+    return missing.sort("legal_entity_id").select(
+        *finding_columns("exchange_rate_missing", "medium", "legal_entity", message, remedy, "controller"),
+        pl.col("legal_entity_id").alias("entity_id"), pl.col("functional_currency").alias("currency"), "since",
+    )  # fmt: skip

@@ -1,0 +1,388 @@
+"""From what was earned, claimed and paid to each contract's position, step by step (606-10-45-1 to 45-5).
+
+A *step* is one day's performance, rights and estimates together (`seq` 0), or one payment (`seq` 1, 2, …
+of the day). All amounts are cumulative through the step. The position follows from one identity:
+
+    contract asset − contract liability = earned − (unconditional rights + cash in advance)
+
+where cash in advance is money that settled no right when it came, and stays apart from later rights
+only as far as the price is not claimed otherwise.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import WIDE, ZERO
+from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.arithmetic.runs import before, begins, carried, joined, running
+from engine.revenue.ground.frames import Books
+from engine.revenue.posting.claims import Claims
+
+STEP: Final = ("contract_id", "date", "seq")
+
+STEP_KEY: Final = (pl.col("contract").cast(WIDE) * 2**20 + pl.col("date").to_physical() + 2**19) * 2**24 + pl.col("seq")
+"""A step as one whole number, in the order of steps: quicker to group and sort by than a text, a day and a place.
+
+`contract`: the number of the contract in the order of ids.
+"""
+
+FLOWS: Final = (
+    "earned_gross", "earned_as_invoiced", "recognized", "payable", "income", "expense", "agreed", "paid_out", "rebate", "free_right",
+    "free_billed", "named_cash", "as_invoiced_billed", "as_invoiced_cash", "due_cash", "conditional_billed", "conditional_cash",
+    "conditional_tax", "tax", "tax_cash", "unnamed_cash", "received", "billed", "due", "line_due", "line_right", "goods_cost",
+    "return_asset", "refunded", "to_customer",
+)  # fmt: skip
+"""What adds up over the steps of a contract."""
+
+POSITION: Final = (
+    "receivable", "contract_asset", "contract_liability", "refund_liability", "deposit_liability", "payable", "tax_payable",
+    "customer_payment_asset", "return_asset",
+)  # fmt: skip
+"""Balances after a step; assets and liabilities both positive."""
+
+
+def positions(books: Books, claims: Claims, moves: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the position of every contract after each of its steps through as_of, with the cumulative flows.
+
+    `moves`: further steps (contract_id, date, seq and any of FLOWS, not cumulative).
+    """
+    flows = [_performance(books), _claim_steps(claims, books.contracts), _unnamed(claims), _plan_steps(books, claims.plan), moves]
+    present = [name for name in FLOWS if any(name in frame.columns and frame.height for frame in flows)]
+    whole = pl.concat([_flow_columns(frame, present) for frame in flows]).filter(pl.col("date") <= as_of)
+    numbered = books.contracts.select("contract_id").sort("contract_id").with_row_index("contract")
+    whole = whole.join(numbered, on="contract_id", how="inner")
+    grouped = whole.with_columns(STEP_KEY.alias("step")).group_by("step", maintain_order=True)
+    steps = grouped.agg(pl.col(STEP).first(), pl.col(present).sum()).sort("step").drop("step")
+    steps = steps.with_columns(running(pl.col(name), "contract_id").cast(MONEY).alias(name) for name in present)
+    steps = steps.select(*STEP, *(name if name in present else ZERO.alias(name) for name in FLOWS))
+    return _netted(_with_position(_with_terms(steps, books, claims)), books.contracts)
+
+
+def _flow_columns(frame: pl.DataFrame, flows: Sequence[str]) -> pl.DataFrame:
+    """Return the frame with the flows named, 0 where it has none."""
+    given = [pl.col(name).cast(MONEY) if name in frame.columns else ZERO.alias(name) for name in flows]
+    return frame.select("contract_id", "date", pl.col("seq").cast(pl.Int32), *given)
+
+
+def sequenced(cash: pl.DataFrame) -> pl.DataFrame:
+    """Add the place of each payment within its contract's day, by its id, as `seq` from 1."""
+    return cash.with_columns(pl.col("payment_id").rank("dense").over("contract_id", "date").cast(pl.Int32).alias("seq"))
+
+
+def _performance(books: Books) -> pl.DataFrame:
+    is_as_invoiced = pl.col("timing") == "as_invoiced"
+    gross = pl.coalesce("gross_amount", "amount")
+    about = books.performance.select(is_as_invoiced.any().alias("as_invoiced"), (gross != pl.col("amount")).any().alias("passed_on"))
+    has_work, passes_on = about.row(0)
+    flows = {"recognized": pl.col("amount")}
+    # Mostly no work is as invoiced and no agent passes anything on: then what is earned is what is recognized.
+    if has_work or passes_on:
+        flows |= {
+            "earned_gross": pl.when(is_as_invoiced).then(ZERO).otherwise(gross),
+            "earned_as_invoiced": pl.when(is_as_invoiced).then(gross).otherwise(ZERO),
+            "payable": gross - pl.col("amount"),
+        }
+    done = books.performance.lazy().select(
+        "contract_id", "is_planned", pl.col("posting_date").alias("date"), *(flow.alias(name) for name, flow in flows.items()),
+        # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
+        (begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()).alias("key"),
+    )  # fmt: skip
+    by_day = done.filter(~pl.col("is_planned")).group_by("key", maintain_order=True)
+    summed = by_day.agg(pl.col("contract_id", "date").first(), pl.col(list(flows)).sum())
+    found = summed.drop("key").with_columns(pl.lit(0).alias("seq"))
+    return (found if len(flows) > 1 else found.with_columns(pl.col("recognized").alias("earned_gross"))).collect()
+
+
+def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return what each claim adds: the right it gives by itself, and the cash that settled it, without and with tax."""
+    keys = ["contract_id", "claim", "basis", "is_as_invoiced"]
+    billed = claims.billed.select(*keys, "date", pl.lit(0, dtype=pl.Int32).alias("seq"), "net", "tax", ZERO.alias("amount"))
+    cash = sequenced(claims.cash).filter(pl.col("claim").is_not_null())
+    paid = cash.select(*keys, "date", "seq", ZERO.alias("net"), ZERO.alias("tax"), "amount")
+    rows = pl.concat([billed, paid.select(billed.columns)]).with_columns(_given_back("amount"))
+    rows = rows.group_by(*keys, "date", "seq").agg(pl.col("net", "tax", "amount", "refunded").sum())
+    digits = contracts.select("contract_id", "minor_digits")
+    rows = rows.sort(*keys, "date", "seq").join(digits, on="contract_id", how="left", maintain_order="left")
+    rows = rows.with_columns(pl.col("net", "tax", "amount").cum_sum().over(keys).cast(MONEY).name.prefix("so_far_"))
+    gross = pl.col("so_far_net") + pl.col("so_far_tax")
+    # Money beyond the invoice is not tax; within it tax is paid in proportion.
+    in_part = round_share(pl.col("so_far_amount"), units(pl.col("so_far_tax")), units(gross), pl.col("minor_digits")).fill_null(ZERO)
+    paid_up = pl.col("so_far_amount").abs() >= gross.abs()
+    rows = rows.with_columns(pl.when(paid_up).then(pl.col("so_far_tax")).otherwise(in_part).alias("cash_tax"))
+    rows = rows.with_columns(pl.when(pl.col("so_far_amount") == 0).then(ZERO).otherwise(pl.col("cash_tax")).alias("cash_tax"))
+    rows = rows.with_columns((pl.col("so_far_amount") - pl.col("cash_tax")).cast(MONEY).alias("cash_net"))
+    # A credit that stands alone is money off what else is open; one refunded is off nothing.
+    is_credit = (pl.col("so_far_net") < 0) & (pl.col("cash_net") <= 0)
+    right = pl.when(is_credit).then(pl.col("so_far_net")).otherwise(pl.max_horizontal("so_far_net", "cash_net"))
+    rows = rows.with_columns(right.alias("right"))
+    # Of what went back, what a credit note has not taken off the claim by now.
+    back = pl.min_horizontal(pl.col("refunded").cum_sum().over(keys), pl.col("right") - pl.col("cash_net"))
+    rows = rows.with_columns(pl.max_horizontal(back, ZERO).cast(MONEY).alias("refunded"))
+    steps = rows.with_columns(_step_of(name, keys) for name in ("cash_tax", "cash_net", "right", "refunded"))
+    as_invoiced = pl.col("is_as_invoiced")
+    free, due, conditional = (~as_invoiced & (pl.col("basis") == name) for name in ("free", "due", "conditional"))
+
+    def only(condition: pl.Expr, name: str) -> pl.Expr:
+        return pl.when(condition).then(pl.col(name)).otherwise(ZERO)
+
+    return steps.select(
+        "contract_id", "date", "seq", only(free, "right").alias("free_right"), only(free, "net").alias("free_billed"),
+        pl.col("cash_net").alias("named_cash"), only(as_invoiced, "net").alias("as_invoiced_billed"),
+        only(as_invoiced, "cash_net").alias("as_invoiced_cash"), only(due, "cash_net").alias("due_cash"),
+        only(conditional, "net").alias("conditional_billed"), only(conditional, "cash_net").alias("conditional_cash"),
+        only(conditional, "tax").alias("conditional_tax"), only(~conditional, "tax").alias("tax"), pl.col("cash_tax").alias("tax_cash"),
+        pl.col("net").alias("billed"), pl.col("amount").alias("received"), "refunded",
+    )  # fmt: skip
+
+
+def _step_of(name: str, keys: list[str]) -> pl.Expr:
+    """Return what a cumulative column gained since the row before."""
+    return (pl.col(name) - before(pl.col(name), *keys).fill_null(ZERO)).cast(MONEY).alias(name)
+
+
+def _unnamed(claims: Claims) -> pl.DataFrame:
+    cash = sequenced(claims.cash).filter(pl.col("claim").is_null())
+    amount = pl.col("amount")
+    return cash.select("contract_id", "date", "seq", amount.alias("unnamed_cash"), amount.alias("received"), _given_back("amount"))
+
+
+def _given_back(name: str) -> pl.Expr:
+    """Return what of a payment went back to the customer."""
+    return pl.max_horizontal(pl.col(name) * -1, ZERO).cast(MONEY).alias("refunded")
+
+
+def _plan_steps(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
+    """Return what plans give by themselves: amounts that fell due, and per line the performed part of what is due anyway."""
+    due = _due_lines(books, plan)
+    own, shared = due.filter("is_of_line"), due.filter(~pl.col("is_of_line"))
+    whole = shared.select("contract_id", pl.col("due_date").alias("date"), pl.lit(0).alias("seq"), pl.col("amount").alias("due"))
+    keys = ["contract_id", "contract_line_id"]
+    totals = own.group_by(keys).agg(pl.col("amount").sum().alias("planned"))
+    gross = pl.coalesce("gross_amount", "amount")
+    done = books.performance.lazy().filter(~pl.col("is_planned")) if totals.height else books.performance.lazy().clear()
+    earned = done.join(totals.lazy(), on=keys, how="semi").select(
+        *keys, pl.col("posting_date").alias("date"), gross.alias("earned"), ZERO.alias("fallen")
+    ).collect()  # fmt: skip
+    fallen = own.select(*keys, pl.col("due_date").alias("date"), ZERO.alias("earned"), pl.col("amount").alias("fallen"))
+    rows = pl.concat([earned, fallen]).drop_nulls("date").group_by(*keys, "date").agg(pl.col("earned", "fallen").sum()).sort(*keys, "date")
+    rows = rows.join(totals, on=keys, how="left", maintain_order="left").with_columns(
+        pl.col("earned", "fallen").cum_sum().over(keys).cast(MONEY)
+    )
+    right = pl.max_horizontal("fallen", pl.min_horizontal("earned", "planned"))
+    rows = rows.with_columns(right.alias("line_right"), pl.col("fallen").alias("line_due"))
+    steps = rows.with_columns(_step_of(name, keys) for name in ("line_right", "line_due"))
+    lines = steps.select("contract_id", "date", pl.lit(0).alias("seq"), "line_right", "line_due")
+    both = pl.concat([whole.drop_nulls("date"), lines], how="diagonal")
+    return both.with_columns(pl.col("due", "line_right", "line_due").fill_null(ZERO))
+
+
+def _due_lines(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
+    """Return unconditional plan lines with `is_of_line`: whether they stand for one promise or for the whole contract."""
+    stated = books.lines.select("contract_line_id", pl.col("amount").alias("line_amount"))
+    due = plan.filter("is_unconditional").join(stated, on="contract_line_id", how="left", maintain_order="left")
+    # A plan that charges more than its line promises stands for the contract, not for the line.
+    charged = pl.col("amount").sum().over("contract_id", "contract_line_id")
+    return due.with_columns((charged <= pl.col("line_amount")).fill_null(value=False).alias("is_of_line"))
+
+
+def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame:
+    """Add what the contract says on the step's day: price, gate, what plans charge, and whether the price was ever cut."""
+    price = books.price.with_columns(
+        (pl.col("stated").fill_null(ZERO) + pl.col("included_variable").fill_null(ZERO)).cast(MONEY).alias("promised")
+    ).select("contract_id", "date", "transaction_price", "promised").sort("date")
+    known = steps.join_asof(price, on="date", by="contract_id", check_sortedness=False)
+    totals = claims.plan.group_by("contract_id").agg(
+        pl.col("amount").sum().alias("planned"),
+        pl.col("amount").filter(pl.col("is_unconditional")).sum().alias("planned_due"),
+    )
+    own = _line_plans(books, claims.plan)
+    contracts = books.contracts.select("contract_id", "minor_digits", "gate", "gate_date", "terminated_date", "group_id")
+    for frame in (contracts, totals, own):
+        known = joined(known, frame, "contract_id")
+    known = known.with_columns(pl.col("transaction_price", "promised", "planned", "planned_due", "planned_lines").fill_null(ZERO))
+    known = _with_lowered(known, books)
+    highest = pl.col("promised").cum_max().over("contract_id")
+    ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
+    # A contract that has ended promises no more than what it came to.
+    kept = pl.when(ended).then(pl.min_horizontal("promised", "transaction_price")).otherwise(pl.col("promised"))
+    return known.with_columns(
+        ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False).alias("in_force"),
+        ((pl.col("promised") < highest) | ended).alias("was_cut"),
+        kept.cast(MONEY).alias("promised"),
+    )
+
+
+def _with_lowered(steps: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Add `lowered`: what estimates take off the stated price on the step's day."""
+    lowered = books.extra.get("lowered")
+    if lowered is None or not lowered.height:
+        return steps.with_columns(ZERO.alias("lowered"))
+    of = ["contract_id", "obligation_id"]
+    step = pl.col("lowered") - pl.col("lowered").shift(1).over(of).fill_null(ZERO)
+    changes = lowered.sort(*of, "date").with_columns(step.alias("step"))
+    daily = changes.group_by("contract_id", "date").agg(pl.col("step").sum()).sort("contract_id", "date")
+    daily = daily.select("contract_id", "date", pl.col("step").cum_sum().over("contract_id").cast(MONEY).alias("lowered"))
+    found = steps.sort("date").join_asof(daily.sort("date"), on="date", by="contract_id", check_sortedness=False)
+    return found.sort(STEP).with_columns(pl.col("lowered").fill_null(ZERO))
+
+
+def _line_plans(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
+    """Return per contract what plan lines of single promises charge unconditionally (those that `_plan_steps` takes by line)."""
+    return _due_lines(books, plan).filter("is_of_line").group_by("contract_id").agg(pl.col("amount").sum().alias("planned_lines"))
+
+
+def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
+    """Add the rights in force after each step, first as if no cash were in advance, then with it."""
+    lowered = round_share(pl.col("agreed"), units(pl.col("recognized")), units(pl.col("transaction_price")), pl.col("minor_digits"))
+    # Where nothing has a price of its own, the work as invoiced bears it, and gives the right to invoice all of it.
+    has_price = pl.col("transaction_price") > 0
+    reduction = pl.when(has_price).then(pl.min_horizontal(lowered, "agreed")).otherwise(pl.col("to_customer"))
+    of_work = ~has_price & (pl.col("earned_as_invoiced") != 0)
+    borne = pl.when(of_work).then(pl.col("to_customer")).otherwise(ZERO)
+    if not _any(steps, "agreed", "to_customer"):
+        # Mostly nothing is paid to a customer: nothing has to be shared.
+        reduction = borne = ZERO
+    steps = steps.with_columns(reduction.fill_null(ZERO).alias("reduction"), borne.fill_null(ZERO).alias("borne"))
+    interest = pl.col("income") - pl.col("expense")
+    steps = steps.with_columns(
+        (pl.col("earned_gross") + pl.col("reduction") - pl.col("borne") + interest).cast(MONEY).alias("earned"),
+        (pl.col("earned_as_invoiced") + pl.col("borne")).cast(MONEY).alias("earned_as_invoiced"),
+    )
+    alone = _with_rights(steps.with_columns(ZERO.alias("advance")))
+    is_unnamed = pl.col("unnamed_cash") != before(pl.col("unnamed_cash"), "contract_id").fill_null(ZERO)
+    over = pl.when(is_unnamed).then(pl.col("unnamed_cash") - pl.col("open") - _open_tax(steps))
+    advance = pl.max_horizontal(carried(over, "contract_id").fill_null(ZERO), ZERO)
+    ever = alone.with_columns(advance.cast(MONEY).alias("advance")).with_columns(pl.col("advance").cum_max().over("contract_id"))
+    # What plans and invoices do not charge is what a free advance can be for.
+    elsewhere = pl.max_horizontal(pl.col("promised") - pl.col("planned") - pl.col("free_billed"), ZERO)
+    apart = pl.max_horizontal(pl.min_horizontal("advance", elsewhere, "unnamed_cash"), ZERO)
+    after = _with_rights(ever.with_columns(apart.cast(MONEY).alias("advance")))
+    settled = pl.col("unnamed_cash") - pl.col("advance")
+    open_net = pl.max_horizontal(pl.col("open") - settled, ZERO)
+    # Money without an invoice pays what is open before tax, then the tax.
+    to_tax = pl.min_horizontal(pl.max_horizontal(settled - pl.max_horizontal("open", ZERO), ZERO), _open_tax(steps))
+    after = after.with_columns(open_net.cast(MONEY).alias("open_net"), to_tax.cast(MONEY).alias("to_tax"))
+    claimed = pl.col("named_cash") + pl.col("unnamed_cash") - pl.col("to_tax") + pl.col("open_net")
+    return after.with_columns(claimed.cast(MONEY).alias("claimed"), (pl.col("tax_cash") + pl.col("to_tax")).cast(MONEY).alias("tax_cash"))
+
+
+def _any(steps: pl.DataFrame, *names: str) -> bool:
+    """Tell whether any of the columns holds an amount other than 0."""
+    return bool(steps.select(pl.any_horizontal((pl.col(name) != 0).any() for name in names)).item())
+
+
+def _tax(steps: pl.DataFrame) -> pl.Expr:
+    """Return the tax of what was invoiced; of a conditional invoice as far as it gives a right."""
+    if not _any(steps, "conditional_tax"):
+        return pl.col("tax")
+    part, of = units(pl.col("conditional_right")), units(pl.col("conditional_billed"))
+    taxed = round_share(pl.col("conditional_tax"), part, of, pl.col("minor_digits"))
+    return (pl.col("tax") + taxed.fill_null(ZERO)).cast(MONEY)
+
+
+def _open_tax(steps: pl.DataFrame) -> pl.Expr:
+    return pl.max_horizontal(_tax(steps) - pl.col("tax_cash"), ZERO)
+
+
+def _with_rights(steps: pl.DataFrame) -> pl.DataFrame:
+    """Add `open`: unconditional rights less the cash that named them; and the rights of conditional invoices."""
+    rest = pl.max_horizontal(pl.col("earned") - pl.col("free_right") - pl.col("advance"), ZERO)
+    fallen = pl.col("due") + pl.col("line_due")
+    shared_plan = pl.col("planned_due") - pl.col("planned_lines")
+    steps = steps.with_columns(rest.cast(MONEY).alias("rest"), fallen.cast(MONEY).alias("fallen"))
+    shared_right = pl.max_horizontal(pl.min_horizontal(pl.col("rest") - pl.col("line_right"), shared_plan) - pl.col("due"), ZERO)
+    performed = pl.col("line_right") - pl.col("line_due") + shared_right
+    uncovered = pl.max_horizontal(pl.col("rest") - pl.col("fallen"), ZERO)
+    steps = steps.with_columns((pl.col("fallen") + pl.min_horizontal(performed, uncovered)).cast(MONEY).alias("plan_right"))
+    plan_right = pl.max_horizontal("plan_right", "due_cash")
+    performed_rest = pl.max_horizontal(pl.col("rest") - plan_right, ZERO)
+    conditional = pl.max_horizontal(pl.min_horizontal("conditional_billed", performed_rest), "conditional_cash")
+    as_invoiced = pl.max_horizontal("as_invoiced_billed", "earned_as_invoiced", "as_invoiced_cash")
+    return steps.with_columns(
+        conditional.cast(MONEY).alias("conditional_right"),
+        (pl.col("free_right") + plan_right + conditional + as_invoiced - pl.col("named_cash")).cast(MONEY).alias("open"),
+    )
+
+
+def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add the balances: per contract net, within a combined contract net of all its parts."""
+    in_force = pl.col("in_force")
+    steps = _settled_by_refunds(steps)
+    earned = pl.col("earned") + pl.col("earned_as_invoiced")
+    deposit = pl.max_horizontal(pl.col("received") - pl.col("recognized"), ZERO)
+    steps = steps.with_columns(
+        pl.when(in_force).then(earned - pl.col("claimed")).otherwise(ZERO).cast(MONEY).alias("net"),
+        pl.when(in_force).then(_tax(steps)).otherwise(ZERO).alias("tax_payable"),
+        pl.when(in_force).then(ZERO).otherwise(deposit).cast(MONEY).alias("deposit_liability"),
+    )
+    owed_back = pl.max_horizontal(pl.col("rebate") - pl.col("refunded"), _beyond_price(), ZERO)
+    credit = pl.max_horizontal(pl.col("net") * -1, ZERO)
+    refund = pl.when(in_force).then(pl.min_horizontal(owed_back, credit)).otherwise(ZERO)
+    payment_asset = pl.col("paid_out") - pl.col("reduction")
+    steps = steps.with_columns(
+        pl.max_horizontal("net", ZERO).cast(MONEY).alias("contract_asset"), refund.cast(MONEY).alias("refund_part"),
+        pl.max_horizontal(payment_asset, ZERO).cast(MONEY).alias("customer_payment_asset"),
+        pl.max_horizontal(payment_asset * -1, ZERO).cast(MONEY).alias("owed_to_customer"),
+    )
+    owed = pl.col("open_net") + pl.col("tax_payable") - pl.col("tax_cash")
+    owed = pl.when(in_force).then(owed).otherwise(ZERO)
+    # Tax credited before anything is open is owed to the customer, no receivable below zero.
+    steps = steps.with_columns(
+        pl.max_horizontal(owed, ZERO).cast(MONEY).alias("receivable"),
+        (pl.col("owed_to_customer") + pl.max_horizontal(owed * -1, ZERO)).cast(MONEY).alias("owed_to_customer"),
+    )
+    steps = steps.with_columns(
+        (credit - pl.col("refund_part")).cast(MONEY).alias("contract_liability"),
+        (pl.col("refund_part") + pl.col("owed_to_customer")).cast(MONEY).alias("refund_liability"),
+    )
+    return _within_groups(steps, contracts)
+
+
+def _beyond_price() -> pl.Expr:
+    """Return what was claimed beyond the price, as far as the price was cut or is expected not to be kept."""
+    no_interest = (pl.col("income") == 0) & (pl.col("expense") == 0) & (pl.col("as_invoiced_billed") == 0)
+    excess = pl.col("claimed") - pl.col("promised")
+    of_price = pl.when(pl.col("was_cut")).then(excess).otherwise(pl.min_horizontal(excess, "lowered"))
+    return pl.when(no_interest).then(of_price).otherwise(ZERO)
+
+
+def _settled_by_refunds(steps: pl.DataFrame) -> pl.DataFrame:
+    """Let money that went back settle what is owed back; only what went back beyond it opens the invoice again."""
+    owed_back = pl.max_horizontal(pl.col("rebate"), _beyond_price(), ZERO)
+    settled = pl.max_horizontal(pl.min_horizontal("refunded", owed_back, "open_net"), ZERO)
+    return steps.with_columns((pl.col(name) - settled).cast(MONEY).alias(name) for name in ("open_net", "claimed"))
+
+
+def _within_groups(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Net contract assets and liabilities of contracts that are combined, on the days of all of them (606-10-25-9)."""
+    combined = contracts.filter(pl.len().over("group_id") > 1).select("contract_id")
+    if combined.is_empty():
+        return steps
+    alone = steps.join(combined, on="contract_id", how="anti", maintain_order="left")
+    parts = steps.join(combined, on="contract_id", how="semi", maintain_order="left")
+    if not parts.height:
+        return steps
+    days = parts.select("group_id", "date", "seq").unique()
+    members = parts.select("group_id", "contract_id").unique()
+    grid = members.join(days, on="group_id", how="inner")
+    first = parts.group_by("contract_id").agg(pl.col("date").min().alias("since"))
+    grid = grid.join(first, on="contract_id", how="left").filter(pl.col("date") >= pl.col("since")).drop("since")
+    filled = grid.join(parts.drop("group_id"), on=STEP, how="left").sort(STEP)
+    carried = [name for name in filled.columns if name not in (*STEP, "group_id")]
+    filled = filled.with_columns(pl.col(carried).forward_fill().over("contract_id")).filter(pl.col("earned").is_not_null())
+    keys = ["group_id", "date", "seq"]
+    for mine, other in (("contract_asset", "contract_liability"), ("contract_liability", "contract_asset")):
+        filled = filled.with_columns(
+            (pl.col(mine).cum_sum().over(keys, order_by="contract_id") - pl.col(mine)).cast(MONEY).alias(f"{mine}_before"),
+            pl.col(other).sum().over(keys).cast(MONEY).alias(f"{mine}_against"),
+        )
+    for mine in ("contract_asset", "contract_liability"):
+        used = pl.max_horizontal(pl.min_horizontal(pl.col(f"{mine}_against") - pl.col(f"{mine}_before"), mine), ZERO)
+        filled = filled.with_columns((pl.col(mine) - used).cast(MONEY).alias(mine))
+    return pl.concat([alone, filled.select(alone.columns)]).sort(STEP)

@@ -1,0 +1,68 @@
+"""Contracts that began before Tieout did: their rights and money are taken over as stated, older documents not counted again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.ground.frames import DAY, TEXT, Books
+from engine.revenue.ground.rates import RATE
+from engine.revenue.posting.claims import Agreed, Claims
+
+_AMOUNTS: Final = ("recognized_amount", "billed_amount", "received_amount", "contract_asset", "contract_liability")
+
+OPENED: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT, "opened_on": DAY, **dict.fromkeys(_AMOUNTS, MONEY), "liability_rate": RATE,
+}  # fmt: skip
+
+
+def openings(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
+    """Return per contract what its lines' last opening positions say together (OPENED)."""
+    stated = records.frame("opening_position").filter(pl.col("as_of_date") <= as_of).sort("contract_line_id", "as_of_date")
+    last = stated.unique("contract_line_id", keep="last", maintain_order=True)
+    owned = last.join(books.lines.select("contract_line_id", "contract_id"), on="contract_line_id", how="inner")
+    summed = owned.group_by("contract_id").agg(
+        pl.col("as_of_date").max().alias("opened_on"), *(pl.col(name).sum() for name in _AMOUNTS),
+        pl.col("liability_rate").drop_nulls().first(),
+        pl.col("received_amount").is_null().all().alias("unknown"),
+    )  # fmt: skip
+    # Where nobody says what was received, what was claimed counts as received: no receivable is invented.
+    claimed = pl.col("recognized_amount") - pl.col("contract_asset") + pl.col("contract_liability")
+    known = summed.with_columns(pl.when("unknown").then(claimed).otherwise(pl.col("received_amount")).alias("received_amount"))
+    return known.select(pl.col(name).cast(dtype) for name, dtype in OPENED.items()).sort("contract_id")
+
+
+def after_opening(claims: Claims, opened: pl.DataFrame) -> Claims:
+    """Return the claims without what an opening position already holds."""
+    if not opened.height:
+        return claims
+    days = opened.select("contract_id", "opened_on")
+
+    def later(frame: pl.DataFrame, day: str) -> pl.DataFrame:
+        dated = frame.join(days, on="contract_id", how="left", maintain_order="left")
+        return dated.filter((pl.col(day) > pl.col("opened_on")).fill_null(value=True)).drop("opened_on")
+
+    billed, plan = later(claims.billed, "date"), later(claims.plan, "due_date")
+    cash = later(claims.cash, "date")
+    # Money for an invoice of before settles what the opening position holds open: its claim is not there any more.
+    known = billed.select("contract_id", "claim").unique().with_columns(pl.lit(value=True).alias("known"))
+    named = cash.join(known, on=["contract_id", "claim"], how="left", maintain_order="left")
+    gone = pl.col("known").is_null() & pl.col("contract_id").is_in(days["contract_id"].implode())
+    cash = named.with_columns(pl.when(gone).then(None).otherwise(pl.col(name)).alias(name) for name in ("claim", "basis")).drop("known")
+    return replace(claims, billed=billed, cash=cash, plan=plan)
+
+
+def opening_steps(opened: pl.DataFrame) -> pl.DataFrame:
+    """Return the opening positions as steps (`rights.FLOWS`): what was earned, claimed and received before."""
+    claimed = pl.col("recognized_amount") - pl.col("contract_asset") + pl.col("contract_liability")
+    received = pl.col("received_amount")
+    return opened.select(
+        "contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("earned_gross"),
+        pl.max_horizontal(claimed, received).cast(MONEY).alias("free_right"), received.alias("named_cash"),
+        pl.col("billed_amount").alias("free_billed"),
+    ).with_columns(pl.col("earned_gross", "free_right", "named_cash", "free_billed").fill_null(ZERO))  # fmt: skip

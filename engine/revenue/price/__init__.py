@@ -1,0 +1,1 @@
+"""The transaction price and its allocation."""

@@ -1,0 +1,341 @@
+"""The price shared over obligations at inception: relative prices, bundles, residuals, cents to their owner (606-10-32-28 to 32-41)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.policy.kinds.revenue_settings import named_keys
+from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor, with_cumulative
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.ground.finding_columns import finding_columns
+
+POOLED: Final = ("fixed", "periodic", "percent_of", "package")
+"""Ways of pricing whose lines share in the contract's price; the others are priced by themselves (32-40)."""
+
+
+# Shares of a bundle are kept to the ten-thousandth of a millionth.
+_FINE: Final = 10**4
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """Hold the obligations at inception and what was found wrong with their standalone prices."""
+
+    obligations: pl.DataFrame
+    findings: pl.DataFrame
+
+
+def share_minor(
+    rows: pl.DataFrame, *, pool_key: str, pool: str, base: str, weight: str, owner: str, name: str, half_even: str = "half_even"
+) -> pl.DataFrame:
+    """Add `shared`: each row's base + its part of the pool by weight, in whole minor units that sum to the pool's total.
+
+    The total of a pool is Σ base + pool, a whole number of minor units; every share is rounded, and what
+    is left goes to the row the policy names (`owner`: largest, first, last, named(<key>)), ties to the
+    lowest `name`. A pool without weights gives everything to its owner. `base` and `pool` are in units.
+    """
+    # A number for each pool is quicker to group by than its text.
+    rows = rows.with_columns(pl.col(pool_key).cast(pl.Categorical).to_physical().alias("→pool"))
+    key = "→pool"
+    whole = pl.col(weight).sum().over(key)
+    staged = rows.with_columns(whole.alias("→whole"), pl.col(base).sum().over(key).alias("→bases"))
+    weighs = pl.col("→whole") > 0
+    told = with_cumulative(
+        staged,
+        base=pl.col(base),
+        amount=pl.col(pool),
+        numerator=pl.when(weighs).then(pl.col(weight)).otherwise(wide(0)),
+        denominator=pl.when(weighs).then(pl.col("→whole")).otherwise(wide(1)),
+        half_even=pl.col(half_even),
+        minor="shared",
+    )
+    total = units_to_minor(pl.col("→bases") + pl.col(pool), pl.col(half_even))
+    named = pl.col(owner).str.extract(r"^named\((.*)\)$").str.strip_chars()
+    is_named = (pl.col(name) == named).fill_null(value=False)
+    made = told.with_columns(total.alias("→total")).drop("→whole", "→bases").collect()
+    score = pl.when(pl.col(owner) == "largest").then(pl.col("shared").abs()).when(is_named).then(wide(1)).otherwise(wide(0))
+    made = made.with_columns(score.alias("→score")).with_columns(
+        (pl.col(name).rank("ordinal").over(key).cast(pl.Int64) * pl.when(pl.col(owner) == "last").then(-1).otherwise(1)).alias("→place"),
+        (pl.col("→total") - pl.col("shared").sum().over(key)).alias("→rest"),
+    )
+    best = pl.col("→score").max().over(key)
+    first = pl.when(pl.col("→score") == best).then(pl.col("→place"))
+    is_owner = first == first.min().over(key)
+    return made.with_columns(
+        (pl.col("shared") + pl.when(is_owner.fill_null(value=False)).then(pl.col("→rest")).otherwise(wide(0))).alias("shared")
+    ).drop("→pool", "→total", "→score", "→place", "→rest")
+
+
+def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines of contracts as signed, with `is_discount`: less than nothing, and no promise of its own."""
+    signed = (
+        lines.filter(pl.col("added_place") == 0)
+        .drop("pooled", "gross", strict=False)
+        .join(terms.filter(pl.col("place") == 0).select("contract_line_id", "pooled", "gross"), on="contract_line_id", how="left")
+    )
+    is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0)
+    return signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"))
+
+
+def without_discounts(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return lines without the obligation of those that are only a discount: what is told of them is told of the contract."""
+    signed = _signed(lines, terms)
+    if not signed["is_discount"].any():
+        return lines
+    promised = signed.filter(~pl.col("is_discount"))["okey"].unique()
+    only = signed.filter("is_discount")["okey"].unique()
+    alone = pl.col("okey").is_in(only.implode()) & ~pl.col("okey").is_in(promised.implode()) & (pl.col("added_place") == 0)
+    return lines.with_columns(pl.when(~alone).then(pl.col("okey")).alias("okey"))
+
+
+def inception(
+    lines: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame, initial: pl.DataFrame, financed: pl.DataFrame
+) -> Allocated:
+    """Return the obligations of contracts as signed with their allocated price, in units.
+
+    `initial`: okey and group_id with what variable amounts put into the price from the start (`own`: of the
+    obligation, `shared`: of the contract; `own_variable`, `shared_variable` the parts that are variable).
+    `financed`: what promises that finance are worth at transfer (`financing.Financing.prices`).
+    Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
+    rem, w_rem, variable, stated, cut (what rounding took off its share), is_pooled, problem (null, or why the contract is held).
+    """
+    signed = _with_pooled(_signed(lines, terms), contracts)
+    pools = _with_interest(_pools(signed, contracts), financed, contracts)
+    rows = _promises(signed).join(pools, on="group_id", how="left").join(_choices(contracts), on="group_id", how="left")
+    rows = rows.join(initial, on=["okey", "group_id"], how="left").with_columns(
+        pl.col(name).fill_null(0) for name in ("own", "shared", "own_variable", "shared_variable")
+    )
+    # A promise whose whole price is variable and its own is priced by it; the fixed price is for the others (32-40, 32-41).
+    others = (pl.col("is_pooled") & ~pl.col("is_variable_alone")).any().over("group_id")
+    rows = rows.with_columns((pl.col("is_pooled") & ~(pl.col("is_variable_alone") & others)).alias("is_pooled"))
+    # What is variable for the whole contract joins the pool; what is the obligation's own does not.
+    rows = _weights(rows.with_columns((pl.col("pool").fill_null(0) + pl.col("shared")).alias("pool")))
+    held = rows.select("group_id", "problem").filter(pl.col("problem").is_not_null()).unique("group_id", keep="first")
+    made = _allocated(rows).drop("problem").join(held, on="group_id", how="left")
+    names = ("okey", "group_id", "contract_id", "obligation_id", "ssp", "w_rem", "base", "rem", "variable", "stated", "cut", "is_pooled",
+             "problem", "method", "evidence", "weight")  # fmt: skip
+    return Allocated(made.select(names).sort("okey"), _problems(rows))
+
+
+def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add `is_pooled`: the line's price is shared over the contract's promises."""
+    # What is passed on at its own price needs no standalone price and takes no part in a discount.
+    is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
+    is_apart = is_apart & (pl.len().over("group_id") > 1)
+    # What is paid in kind at its value of inception is part of that price, measured at receipt it has a price of its own.
+    measured = contracts.select("contract_id", (pl.col("setting.noncash.measured_at") != "receipt").alias("→fixed_in_kind"))
+    signed = signed.join(measured, on="contract_id", how="left", maintain_order="left")
+    in_kind = (pl.col("pricing") == "noncash") & pl.col("→fixed_in_kind").fill_null(value=True)
+    is_pooled = (pl.col("pricing").is_in(list(POOLED)) | in_kind) & ~is_apart.fill_null(value=False)
+    return signed.with_columns(is_pooled.alias("is_pooled"))
+
+
+def _promises(signed: pl.DataFrame) -> pl.DataFrame:
+    """Return the obligations of lines as signed, with what their lines say of price and standalone price."""
+    return (
+        signed.filter(~pl.col("is_discount"))
+        .sort("contract_line_id")
+        .group_by("okey", maintain_order=True)
+        .agg(
+            pl.col("group_id", "contract_id", "obligation_id").first(),
+            pl.col("is_pooled").any(),
+            _is_variable_alone().all().alias("is_variable_alone"),
+            pl.when(~pl.col("is_pooled")).then(pl.col("pooled")).otherwise(wide(0)).sum().alias("apart"),
+            pl.when(pl.col("ssp").is_not_null().any()).then(pl.col("ssp").sum()).alias("ssp"),
+            pl.col("ssp_method").eq("residual").any().fill_null(value=False).alias("is_residual"),
+            pl.col("ssp_low", "ssp_high").sum(),
+            pl.col("ssp_low").is_not_null().any().alias("has_range"),
+            pl.when(pl.col("gross").is_not_null().any()).then(pl.col("pooled").sum()).alias("stated"),
+            pl.col("contract_line_id").alias("line_ids"),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+        )
+    )
+
+
+def _choices(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return by group what its policy says of sharing and rounding."""
+    return contracts.group_by("group_id").agg(
+        pl.col("setting.allocation.method").first().alias("method"),
+        pl.col("setting.allocation.residual_to").first().alias("owner"),
+        pl.col("setting.allocation.discount").first().alias("discount"),
+        pl.col("setting.allocation.bundle_price").first().alias("bundle_price"),
+        (pl.col("setting.rounding.mode").first() == "half_even").alias("half_even"),
+        pl.col("minor_digits").first(),
+    )
+
+
+def _allocated(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add each obligation's price (`base`, `rem`), its share of the contract's (`w_rem`) and what rounding took off it (`cut`)."""
+    pooled = rows.filter(pl.col("is_pooled"))
+    pooled = share_minor(
+        pooled.with_columns(wide(0).alias("none")),
+        pool_key="group_id",
+        pool="pool",
+        base="none",
+        weight="weight",
+        owner="owner",
+        name="obligation_id",
+    ).drop("none")
+    rest = rows.filter(~pl.col("is_pooled")).with_columns(wide(0).alias("shared"), wide(0).alias("weight"))
+    both = pl.concat([pooled, rest.with_columns(wide(0).alias("weight")).select(pooled.columns)])
+    both = both.with_columns(pl.col("weight").sum().over("group_id").alias("→whole"))
+    coefficient = pl.when(pl.col("→whole") > 0).then(_coefficient(pl.col("weight"), pl.col("→whole"))).otherwise(wide(0))
+    made = both.with_columns(
+        (pl.col("shared") * GUARD + pl.col("own") + pl.col("apart")).alias("rem"), wide(0).alias("base"), coefficient.alias("w_rem")
+    ).with_columns(
+        (pl.col("own_variable") + part_units(pl.col("shared_variable"), pl.col("w_rem"), wide(COEFFICIENT))).alias("variable"),
+    )
+    exact = pl.when(pl.col("→whole") > 0).then(part_units(pl.col("pool"), pl.col("weight"), pl.col("→whole")))
+    cut = pl.when(pl.col("is_pooled")).then(exact - pl.col("shared") * GUARD)
+    return made.with_columns(cut.fill_null(0).alias("cut")).drop("→whole")
+
+
+def _is_variable_alone() -> pl.Expr:
+    """Tell of a line whether nothing but an uncertain fee of its own is its price."""
+    fee = pl.col("variable_kind").is_in(["bonus", "usage", "other"]) & (pl.coalesce("variable_allocation", pl.lit("line")) == "line")
+    return ((pl.col("amount") == 0) & (pl.col("pricing") == "fixed") & fee).fill_null(value=False)
+
+
+def _coefficient(weight: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    return part_units(wide(COEFFICIENT), weight, whole)
+
+
+def _pools(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return each group's fixed price in units: its lines' amounts, or the value of the contract where no line has one."""
+    by_contract = (
+        signed.filter(pl.col("is_pooled") | pl.col("is_discount"))
+        .group_by("group_id", "contract_id")
+        .agg(
+            pl.col("pooled").sum().alias("lines"),
+            (pl.col("pooled").is_not_null().any() | (pl.col("pricing") == "noncash").all()).alias("has_lines"),
+        )
+    )
+    worth = contracts.select("contract_id", "minor_digits", "total_value")
+    made = by_contract.join(worth, on="contract_id", how="left").with_columns(
+        pl.when("has_lines").then(pl.col("lines")).otherwise(money_units(pl.col("total_value"), pl.col("minor_digits"))).alias("pool")
+    )
+    return made.group_by("group_id").agg(pl.col("pool").sum())
+
+
+def _with_interest(pools: pl.DataFrame, financed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Take the interest out of (or put it on) the price of groups that finance (32-15)."""
+    apart = (pl.col("price") - pl.col("promised")).round(6, mode="half_away_from_zero").cast(MONEY)
+    about = contracts.select("contract_id", "group_id", "minor_digits")
+    units = money_units(apart, pl.col("minor_digits"))
+    change = financed.join(about, on="contract_id", how="inner").with_columns(units.alias("interest"))
+    change = change.group_by("group_id").agg(units_to_minor(pl.col("interest").sum()).alias("interest"))
+    made = pools.join(change, on="group_id", how="left").with_columns(pl.col("interest").fill_null(0))
+    return made.select("group_id", (pl.col("pool") + pl.col("interest") * GUARD).alias("pool"))
+
+
+def _weights(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `weight` (what the pool is shared by), `is_zero` and `problem` to obligations of the pool."""
+    count = pl.col("is_pooled").sum().over("group_id")
+    alone = pl.col("is_pooled") & (count == 1)
+    lacks = (pl.col("method") == "residual") & pl.col("ssp").is_null()
+    made = _bundled(rows.with_columns(alone.alias("alone")))
+    made = made.with_columns((pl.col("is_pooled") & ~pl.col("alone") & (pl.col("is_residual") | lacks)).alias("is_residual"))
+    # The residual is what the price leaves after every other obligation, bundles first (32-34(c), 32-38).
+    is_other = pl.col("is_pooled") & ~pl.col("is_residual")
+    others = pl.when(is_other).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id")
+    unit = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    left = pl.col("pool") // unit * pl.col("scale") - others
+    low, high = (pl.col(name).cast(MONEY).to_physical().cast(pl.Int128) * pl.col("scale") for name in ("ssp_low", "ssp_high"))
+    several = pl.col("is_residual").sum().over("group_id") > 1
+    outside = pl.col("is_residual") & (several | (left <= 0) | (pl.col("has_range") & ((left < low) | (left > high))))
+    made = made.with_columns(
+        outside.alias("is_outside"),
+        pl.when("alone")
+        .then(wide(1))
+        .when("is_residual")
+        .then(pl.max_horizontal(left, wide(0)))
+        .otherwise(pl.col("weight"))
+        .alias("weight"),
+        pl.when("is_residual").then(left // pl.col("scale")).otherwise(pl.col("ssp")).alias("ssp"),
+    )
+    shares = pl.col("is_pooled") & ~pl.col("alone")
+    nothing = shares & (pl.when(shares).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") == 0)
+    problem = (
+        pl.when(pl.col("is_outside"))
+        .then(pl.lit("residual_out_of_range"))
+        .when(shares & pl.col("weight").is_null())
+        .then(pl.lit("ssp_missing"))
+        .when(nothing)
+        .then(pl.lit("ssp_all_zero"))
+    )
+    is_zero = shares & (pl.col("weight") == 0) & ~nothing & ~pl.col("is_outside")
+    return made.with_columns(
+        problem.alias("problem"),
+        is_zero.fill_null(value=False).alias("is_zero"),
+        pl.when(pl.col("is_pooled")).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).alias("weight"),
+    )
+
+
+def _bundled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `weight` and its `scale`: the standalone price, in a bundle its share of the price the bundle is sold at (32-37)."""
+    made = rows.with_columns(pl.col("ssp").alias("weight"), wide(1).alias("scale"))
+    for text in sorted(text for text in rows["discount"].unique().drop_nulls().to_list() if text.startswith("bundle")):
+        chosen = pl.col("discount") == text
+        inside = chosen & pl.col("obligation_id").is_in(named_keys(text))
+        whole = pl.when(inside).then(pl.col("ssp")).otherwise(wide(0)).sum().over("group_id")
+        price = pl.col("bundle_price").cast(MONEY).to_physical().cast(pl.Int128) * _FINE
+        made = made.with_columns(
+            pl.when(inside & (whole > 0))
+            .then(part_units(price, pl.col("ssp"), whole))
+            .when(chosen)
+            .then(pl.col("weight") * _FINE)
+            .otherwise(pl.col("weight"))
+            .alias("weight"),
+            pl.when(chosen).then(wide(_FINE)).otherwise(pl.col("scale")).alias("scale"),
+        )
+    return made
+
+
+def _problems(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return findings about standalone selling prices."""
+    found = []
+    said = {
+        "ssp_missing": ("high", "{} has no standalone selling price; its contract is held until one is estimated.", "606-10-32-33"),
+        "residual_out_of_range": (
+            "high",
+            "The residual price of {} lies outside what such a promise can cost; estimate it another way.",
+            "606-10-32-34",
+        ),
+        "ssp_zero": (
+            "medium",
+            "{} has a standalone selling price of 0 and so no share in the price; a distinct promise needs an estimate.",
+            "606-10-32-31",
+        ),
+    }
+    by_kind = {
+        "ssp_missing": pl.col("problem") == "ssp_missing",
+        "residual_out_of_range": pl.col("problem") == "residual_out_of_range",
+        "ssp_zero": pl.col("is_zero"),
+    }
+    remedy = "Estimate the standalone selling price (606-10-32-33) and enter it on the line."
+    for kind, (severity, text, _) in said.items():
+        hit = rows.filter(by_kind[kind].fill_null(value=False))
+        found.append(
+            hit.select(
+                *finding_columns(kind, severity, "contract_line", pl.format(text, "obligation_id"), remedy),
+                pl.col("line_ids").list.first().alias("entity_id"),
+                "contract_id",
+                "evidence",
+            )
+        )
+    zero = rows.filter(pl.col("problem") == "ssp_all_zero").unique("contract_id", keep="first", maintain_order=True)
+    message = pl.format("Every promise of {} has a standalone selling price of 0, so its price cannot be allocated.", "contract_id")
+    remedy = "Estimate the standalone selling prices (606-10-32-33)."
+    found.append(
+        zero.select(
+            *finding_columns("ssp_all_zero", "high", "contract", message, remedy),
+            pl.col("contract_id").alias("entity_id"),
+            "contract_id",
+            "evidence",
+        )
+    )
+    return pl.concat(found)

@@ -1,0 +1,171 @@
+"""Which contracts finance, from their records: what is transferred when, and what is promised to be paid when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.compounding import FINE
+from engine.revenue.arithmetic.conventions import TermColumns, with_earned
+from engine.revenue.arithmetic.exact import money_units, part_units, units_money
+from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.price.financing import Financing, significant_financing
+
+_PAYMENTS: Final = ["contract_id", "date", "amount", "is_retention"]
+_TRANSFERS: Final = ["contract_id", "contract_line_id", "date", "amount"]
+
+
+def contract_financing(
+    contracts: pl.DataFrame,
+    lines: pl.DataFrame,
+    milestones: pl.DataFrame,
+    payments: pl.DataFrame,
+    as_of: dt.date,
+    levels: pl.DataFrame | None = None,
+) -> Financing:
+    """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
+
+    `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
+    financing. `lines`: promises as signed, with timing, amount, standalone_selling_price, cash_selling_price, begins
+    and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`).
+    """
+    cash = lines.group_by("contract_id").agg(
+        pl.when(pl.col("cash_selling_price").is_not_null().any())
+        .then(pl.coalesce("cash_selling_price", "amount").sum()).cast(MONEY).alias("cash_price")
+    )  # fmt: skip
+    stated = contracts.join(cash, on="contract_id", how="left").select(
+        "contract_id", "calendar", "minor_digits", "financing_rate", "financing_exclusion", "cash_price",
+        pl.col("setting.financing.expedient_months").cast(pl.Int64).alias("expedient_months"),
+        pl.col("setting.financing.compounding").alias("compounding"),
+    )  # fmt: skip
+    asked = stated.filter(pl.any_horizontal(pl.col("financing_rate", "cash_price", "financing_exclusion").is_not_null()))
+    own = lines.join(asked, on="contract_id", how="semi")
+    valued = _valued(own, contracts)
+    held = None if levels is None else _held_back(valued, levels)
+    found = significant_financing(stated, _transfers(valued, milestones, as_of), payments, held)
+    if levels is None or held is None or found.parts.is_empty():
+        return found
+    return replace(found, parts=pl.concat([found.parts, _not_owed(found.parts, valued, levels, held)]))
+
+
+def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+    """Return the levels with what may not be owed of a financed promise (a refund, a rebate) at its worth at transfer too (32-15)."""
+    if not prices.height:
+        return levels
+    units_of = {name: units(pl.col(name).round(6, mode="half_away_from_zero").cast(MONEY)) for name in ("price", "promised")}
+    worth = prices.select("contract_line_id", *(expression.alias(name) for name, expression in units_of.items()))
+    made = levels.join(worth, on="contract_line_id", how="left", maintain_order="left")
+    lowers = (pl.col("component") == "variable") & (pl.col("level") < 0) & (pl.col("promised") > 0)
+    scaled = pl.when(lowers).then(part_units(pl.col("level"), pl.col("price"), pl.col("promised"))).otherwise("level")
+    return made.with_columns(scaled.alias("level")).select(levels.columns)
+
+
+def promised_payments(
+    contracts: pl.DataFrame, plan: pl.DataFrame, invoices: pl.DataFrame, payments: pl.DataFrame
+) -> pl.DataFrame:
+    """Return what customers are to pay when: by the billing plan, else as invoiced (when due), else as paid.
+
+    Columns: contract_id, date, amount, is_retention. Invoices count without tax; credit notes and refunds do not.
+    """
+    known = contracts.select("contract_id")
+    planned = plan.filter(pl.col("due_date").is_not_null() & pl.col("amount").is_not_null()).select(
+        "contract_id", pl.col("due_date").alias("date"), pl.col("amount").cast(MONEY), pl.col("is_retention").fill_null(value=False)
+    )
+    billed = invoices.filter(pl.col("status").is_in(["posted", "paid"])).select(
+        "contract_id", pl.coalesce("due_date", "invoice_date").alias("date"), pl.col("net_amount").cast(MONEY).alias("amount"),
+        pl.lit(value=False).alias("is_retention"), "invoice_id",
+    )  # fmt: skip
+    owner = billed.select("invoice_id", pl.col("contract_id").alias("of_invoice")).unique("invoice_id", keep="first")
+    paid = payments.join(owner, on="invoice_id", how="left", maintain_order="left").select(
+        pl.coalesce("contract_id", "of_invoice").alias("contract_id"), pl.col("paid_date").alias("date"), pl.col("amount").cast(MONEY),
+        pl.lit(value=False).alias("is_retention"),
+    )  # fmt: skip
+    found = planned.join(known, on="contract_id", how="semi").select(_PAYMENTS)
+    for source in (billed, paid):
+        rest = source.join(known, on="contract_id", how="semi").join(found, on="contract_id", how="anti")
+        found = pl.concat([found, rest.filter(pl.col("date").is_not_null() & (pl.col("amount") > 0)).select(_PAYMENTS)])
+    return found
+
+
+def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add `promised`: the line's amount, or its share of a package price by standalone selling price, or an even one."""
+    package = contracts.select("contract_id", "total_value", "minor_digits")
+    made = lines.drop("minor_digits", strict=False).join(package, on="contract_id", how="left", maintain_order="left")
+    is_package = pl.col("amount").is_null().all().over("contract_id")
+    weight = units(pl.col("standalone_selling_price").fill_null(0).cast(MONEY))
+    weight = pl.when(weight.sum().over("contract_id") > 0).then(weight).otherwise(pl.lit(1, dtype=pl.Int128))
+    so_far = weight.cum_sum().over("contract_id", order_by="contract_line_id")
+    share = round_share(pl.col("total_value"), so_far, weight.sum().over("contract_id"), pl.lit(6))
+    made = made.with_columns(share.alias("so_far"))
+    part = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_id", order_by="contract_line_id").fill_null(0)
+    return made.with_columns(pl.when(is_package).then(part).otherwise(pl.col("amount")).cast(MONEY).alias("promised"))
+
+
+def _held_back(lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """Return the day from which a line costs anything, where an estimate held back all of it before."""
+    own = levels.filter(pl.col("component") == "variable").select("contract_line_id", "date", "level")
+    about = lines.select("contract_line_id", money_units(pl.col("promised"), pl.col("minor_digits")).alias("whole"))
+    left = own.join(about, on="contract_line_id", how="inner").with_columns((pl.col("whole") + pl.col("level") > 0).alias("is_owed"))
+    was_nothing = pl.col("is_owed").not_().cum_max().over("contract_line_id", order_by="date")
+    return (
+        left.filter(pl.col("is_owed") & was_nothing)
+        .group_by("contract_line_id").agg(pl.col("date").min().alias("earned_from"))
+    )  # fmt: skip
+
+
+def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Return the parts that take the interest off what an estimate says will not be owed, each from the estimate's day on.
+
+    As the price is lowered by the estimate's worth at transfer (`discounted`), so is the interest by the rest of it.
+    """
+    own = levels.filter(pl.col("component") == "variable").select("contract_line_id", "date", "level")
+    about = lines.select("contract_line_id", "promised", pl.col("minor_digits").alias("→digits")).filter(pl.col("promised") > 0)
+    lowered = own.join(about, on="contract_line_id", how="inner").join(held, on="contract_line_id", how="left")
+    # Where all was held back before, nothing bore interest then.
+    counts = pl.col("earned_from").is_null() | (pl.col("date") >= pl.col("earned_from"))
+    level = units_money(pl.col("level"), pl.col("→digits"))
+    less = pl.max_horizontal(pl.min_horizontal(level, pl.lit(0, dtype=MONEY)), pl.col("promised") * -1)
+    lowered = lowered.filter(counts).sort("contract_line_id", "date").with_columns(less.alias("less"))
+    step = pl.col("less") - pl.col("less").shift(1).over("contract_line_id", order_by="date").fill_null(0)
+    steps = lowered.with_columns(step.alias("step_less")).filter(pl.col("step_less") != 0)
+    steps = steps.select("contract_line_id", pl.col("date").alias("→from"), "step_less", "promised")
+    share = (pl.col(name) * pl.col("step_less").cast(FINE) / pl.col("promised").cast(FINE) for name in ("start_value", "end_value"))
+    made = parts.drop("known_from").join(steps, on="contract_line_id", how="inner")
+    return made.with_columns(*share, pl.col("→from").alias("known_from")).select(
+        pl.col(name).cast(dtype) for name, dtype in parts.schema.items()
+    )
+
+
+def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the day each promise transfers; what is earned over time transfers month by month."""
+    if lines.is_empty():
+        return pl.DataFrame(schema={"contract_id": pl.String, "contract_line_id": pl.String, "date": pl.Date, "amount": MONEY})
+    reached = milestones.group_by("contract_line_id").agg(
+        pl.col("accepted_date").filter((pl.col("status") == "accepted") & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
+        pl.col("due_date").max().alias("planned"),
+    )
+    dated = lines.filter(pl.col("promised") > 0).join(reached, on="contract_line_id", how="left")
+    at_a_point = dated.filter(pl.col("timing") == "point_in_time").select(
+        "contract_id", "contract_line_id", pl.coalesce("accepted", "planned", "ends", "begins").alias("date"),
+        pl.col("promised").alias("amount")
+    )
+    over_time = dated.filter(
+        (pl.col("timing") == "over_time") & (pl.col("begins") <= pl.col("ends")).fill_null(value=False)
+    ).with_columns(
+        pl.date_ranges(pl.col("begins").dt.month_start(), pl.col("ends").dt.month_start(), "1mo").alias("month")
+    ).explode("month", empty_as_null=True, keep_nulls=True)  # fmt: skip
+    until = pl.min_horizontal(pl.col("month").dt.month_end(), "ends")
+    convention = pl.col("convention") if "convention" in lines.columns else pl.lit(None, dtype=pl.String)
+    dated_steps = over_time.with_columns(
+        until.alias("date"), pl.lit(6, dtype=pl.Int64).alias("digits"), pl.coalesce(convention, pl.lit("actual_days")).alias("convention")
+    )
+    # As the service is earned by its convention, so it is paid for; six digits, since only posting rounds.
+    term = TermColumns(start="begins", end="ends")
+    steps = with_earned(dated_steps.lazy(), "so_far", amount="promised", at="date", digits="digits", terms=term).collect()
+    amount = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id", order_by="month").fill_null(0)
+    served = steps.with_columns(amount.cast(MONEY).alias("amount")).select(_TRANSFERS)
+    return pl.concat([at_a_point.select(_TRANSFERS), served]).filter(pl.col("date").is_not_null())

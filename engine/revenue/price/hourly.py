@@ -1,0 +1,192 @@
+"""Work priced by its expected hours: what the hours come to, also where a change gives those still to come another rate (606-10-25-13)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.exact import money_units
+from engine.revenue.arithmetic.tiers import worth_by_tiers
+from engine.revenue.contracts.amendments import stated_estimates
+from engine.revenue.ground.records import Records
+
+_KEY: Final = "contract_line_id"
+_HOURS: Final = pl.Decimal(38, 8)
+
+STEPS: Final[dict[str, pl.DataType]] = {
+    _KEY: pl.String(), "place": pl.Int32(), "amendment_line_id": pl.String(), "date": pl.Date(), "rate": _HOURS, "from_hours": _HOURS,
+    "effect": MONEY,
+}  # fmt: skip
+"""The rates of lines that a change gives another one: from which day, for the hours beyond how many, and what it does to the price.
+
+The first step of a line (place of its own, no day) is the rate it was signed at.
+"""
+
+
+def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return the hours that lines are expected to take from a day on: contract_line_id, date, →hours, evidence.
+
+    As stated and reported; hours worked beyond those expected raise the expectation, at the month's last work.
+    """
+    stated = stated_estimates(terms, chosen, "estimated_hours", "estimated_hours")
+    told = records.frame("progress").join(chosen, on=_KEY, how="semi")
+    timed = worked.join(chosen, on=_KEY, how="semi").select(_KEY, "date", "hours", "evidence")
+    reported = told.join(timed, on=_KEY, how="anti")
+    seen = told.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence")
+    done = reported.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("done"), "evidence")
+    said = pl.concat([stated, seen], how="diagonal").filter(pl.col("estimated_hours").is_not_null())
+    known = pl.concat([said, done.filter(pl.col("done").is_not_null()), _worked_by_month(timed)], how="diagonal")
+    known = known.sort(_KEY, "date").with_columns(
+        pl.max_horizontal(
+            pl.col("estimated_hours").forward_fill().over(_KEY, order_by="date"), pl.col("done").forward_fill().over(_KEY, order_by="date")
+        ).alias("→hours"),
+        pl.col("estimated_hours").forward_fill().over(_KEY, order_by="date").is_not_null().alias("→estimated"),
+    )
+    known = known.filter("→estimated").unique([_KEY, "date"], keep="last", maintain_order=True)
+    changed = (pl.col("→hours") != pl.col("→hours").shift(1).over(_KEY, order_by="date")).fill_null(value=True)
+    return known.filter(changed)
+
+
+def _worked_by_month(timed: pl.DataFrame) -> pl.DataFrame:
+    monthly = timed.group_by(_KEY, pl.col("date").dt.month_start().alias("→month")).agg(
+        pl.col("date").max(), pl.col("hours").sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+    return monthly.drop("→month").sort(_KEY, "date").with_columns(pl.col("done").cum_sum().over(_KEY, order_by="date"))
+
+
+def rate_steps(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return the rates of lines priced by expected hours that a change gives another rate (STEPS), by line and place.
+
+    The hours done through the day before keep the rate of before; the change of the price is that of the hours then still expected.
+    Lines whose hours are priced by tiers, or of which nobody says how many are expected, have none.
+    """
+    tiered = records.frame("price_tier").select(_KEY)
+    priced = lines.filter(pl.col("pricing").is_in(["hours", "capped"])).join(tiered, on=_KEY, how="anti")
+    by_change = terms.filter((pl.col("action") == "change") & (pl.col("unit_price") != pl.col("before.unit_price")))
+    changed = by_change.join(priced.select(_KEY), on=_KEY, how="semi")
+    if not changed.height:
+        return pl.DataFrame(schema=STEPS)
+    chosen = priced.join(changed.select(_KEY), on=_KEY, how="semi")
+    hours = expected_hours(records, chosen, terms, worked).select(_KEY, "date", pl.col("→hours").cast(_HOURS).alias("expected"))
+    asked = changed.select(_KEY, "place", "amendment_line_id", pl.col("event_date").alias("date"), pl.col("unit_price").alias("rate"))
+    for history in (_done(records, chosen, worked), hours):
+        asked = asked.sort("date").join_asof(
+            history.sort("date"), on="date", by=_KEY, allow_exact_matches=False, check_sortedness=False
+        )  # fmt: skip
+    later = asked.filter(pl.col("expected").is_not_null()).with_columns(pl.col("done").fill_null(0).cast(_HOURS).alias("from_hours"))
+    first = chosen.join(later, on=_KEY, how="semi").select(
+        _KEY, pl.col("added_place").alias("place"), pl.col("unit_price").alias("rate"), pl.lit(0).cast(_HOURS).alias("from_hours")
+    )
+    steps = pl.concat([first, later], how="diagonal_relaxed").with_columns(pl.col("rate").cast(_HOURS)).sort(_KEY, "place")
+    # The hours of before are behind: those of a later rate never begin before them.
+    steps = steps.with_columns(pl.col("from_hours").cum_max().over(_KEY, order_by="place")).with_row_index("row")
+    capped = steps.join(chosen.select(_KEY, "cap_amount"), on=_KEY, how="left", maintain_order="left")
+    worth = []
+    for through, name in ((pl.col("place"), "after"), (pl.col("place") - 1, "before")):
+        rows = capped.filter(pl.col("expected").is_not_null()).select(
+            "row", _KEY, "cap_amount", pl.col("expected").alias("hours"), through.alias("through")
+        )
+        worth.append(worth_by_rates(rows, steps).rename({"value": name}))
+    made = steps.join(worth[0], on="row", how="left").join(worth[1], on="row", how="left").sort(_KEY, "place")
+    return made.with_columns((pl.col("after") - pl.col("before")).cast(MONEY).alias("effect")).select(
+        pl.col(name).cast(kind) for name, kind in STEPS.items()
+    )
+
+
+def _done(records: Records, chosen: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return hours done, cumulative by day: of time that counts, else as progress reports tell them."""
+    timed = worked.join(chosen, on=_KEY, how="semi").group_by(_KEY, "date").agg(pl.col("hours").cast(_HOURS).sum().alias("done"))
+    timed = timed.sort(_KEY, "date").with_columns(pl.col("done").cum_sum().over(_KEY).cast(_HOURS))
+    told = records.frame("progress").join(chosen, on=_KEY, how="semi").join(timed, on=_KEY, how="anti")
+    told = told.filter(pl.col("hours_to_date").is_not_null()).select(
+        _KEY, pl.col("as_of_date").alias("date"), pl.col("hours_to_date").cast(_HOURS).alias("done")
+    )
+    return pl.concat([timed, told])
+
+
+def worth_by_rates(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return what hours come to by the steps of their line through a place: row, value (MONEY), never above the cap.
+
+    `rows`: row, contract_line_id, hours, through (a place), cap_amount (null: none).
+    """
+    parts = rows.join(steps.select(_KEY, "place", "rate", "from_hours"), on=_KEY, how="inner").filter(pl.col("place") <= pl.col("through"))
+    until = pl.col("from_hours").shift(-1).over("row", order_by="place")
+    end = pl.min_horizontal(pl.col("hours").cast(_HOURS), pl.coalesce(until, pl.col("hours").cast(_HOURS)))
+    taken = pl.max_horizontal(end - pl.col("from_hours"), pl.lit(0).cast(_HOURS)).cast(_HOURS)
+    parts = parts.with_columns((taken * pl.col("rate")).cast(MONEY).alias("value"))
+    summed = parts.group_by("row").agg(pl.col("value").sum(), pl.col("cap_amount").first())
+    return summed.select("row", pl.min_horizontal("value", "cap_amount").cast(MONEY).alias("value"))
+
+
+def through_steps(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Add to rows (contract_line_id, date) the place of the last step of their line by then, and the effects of the steps so far.
+
+    `through` is null where the line keeps one rate; `effects` are told by the changes themselves.
+    """
+    first = pl.coalesce("date", pl.date(1900, 1, 1)).alias("date")
+    known = steps.select(_KEY, first, pl.col("place").alias("through"), pl.col("effect").fill_null(0)).sort(_KEY, "through")
+    known = known.with_columns(pl.col("effect").cum_sum().over(_KEY).cast(MONEY).alias("effects")).drop("effect")
+    known = known.unique([_KEY, "date"], keep="last", maintain_order=True).sort("date")
+    return rows.sort("date").join_asof(known, on="date", by=_KEY, check_sortedness=False)
+
+
+def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return what hourly lines are expected to come to (`variable.LEVELS`): rate × expected hours, never above the cap.
+
+    What a change of the rate does to the price is told by the change; from its day on hours count at the rate of theirs.
+    """
+    chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
+    known = expected_hours(records, chosen, terms, worked).join(
+        chosen.select(_KEY, "contract_id", "group_id", "unit_price", "cap_amount", "minor_digits"),
+        on=_KEY,
+        how="inner",
+        maintain_order="left",
+    )
+    known = known.with_row_index("row")
+    by_tier = worth_by_tiers(known.select("row", _KEY, pl.col("→hours").alias("quantity")), records.frame("price_tier"))
+    known = known.join(by_tier, on="row", how="left", maintain_order="left")
+    value = pl.coalesce("value", (pl.col("→hours").cast(_HOURS) * pl.col("unit_price").cast(_HOURS)).cast(MONEY))
+    known = known.with_columns(pl.min_horizontal(value, "cap_amount").cast(MONEY).alias("worth"))
+    steps = rate_steps(records, lines, terms, worked)
+    if steps.height:
+        asked = through_steps(known.select("row", _KEY, "date", "cap_amount", pl.col("→hours").alias("hours")), steps)
+        asked = asked.filter(pl.col("through").is_not_null())
+        anew = worth_by_rates(asked, steps).join(asked.select("row", "effects"), on="row", how="left")
+        anew = anew.select("row", (pl.col("value") - pl.col("effects")).cast(MONEY).alias("anew"))
+        known = known.join(anew, on="row", how="left", maintain_order="left").with_columns(pl.coalesce("anew", "worth").alias("worth"))
+    return known.select(
+        "group_id",
+        "contract_id",
+        _KEY,
+        pl.lit("hours").alias("component"),
+        "date",
+        money_units(pl.col("worth"), pl.col("minor_digits")).alias("level"),
+        pl.lit(value=False).alias("is_variable"),
+        "evidence",
+    )
+
+
+def with_rate_changes(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return changes of lines (`changes.classified`) with what a new rate of expected hours does to the price in `price_change`."""
+    if not steps.height:
+        return rows
+    effects = steps.filter(pl.col("effect").is_not_null()).select(_KEY, "place", "amendment_line_id", "effect")
+    made = rows.join(effects, on=[_KEY, "place", "amendment_line_id"], how="left", maintain_order="left")
+    more = money_units(pl.col("effect").fill_null(0), pl.col("minor_digits"))
+    return made.with_columns((pl.col("price_change") + more).alias("price_change")).drop("effect")
+
+
+def with_rate_weights(terms: pl.DataFrame, changes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return the steps of lines with what a new rate of expected hours does to the price as their own part of it (`pooled`)."""
+    if not steps.height:
+        return terms
+    keys = [_KEY, "place", "amendment_line_id"]
+    priced = steps.filter(pl.col("effect").is_not_null()).select(keys)
+    effects = changes.join(priced, on=keys, how="semi").select(*keys, pl.col("price_change").alias("→effect")).unique(keys, keep="first")
+    made = terms.join(effects, on=keys, how="left", maintain_order="left")
+    return made.with_columns(
+        pl.coalesce("pooled", "→effect").alias("pooled"),
+        pl.coalesce("before.pooled", pl.col("→effect") * 0).alias("before.pooled"),
+    ).drop("→effect")

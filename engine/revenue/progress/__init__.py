@@ -1,0 +1,1 @@
+"""What was done of each promise: observed, worked, delivered."""

@@ -1,0 +1,291 @@
+"""Revenue outside the price: work as invoiced, expenses passed on, use and royalties as they occur (606-10-55-18, 55-65)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.tiers import worth_by_tiers
+from engine.revenue.ground.frames import setting
+from engine.revenue.ground.records import Records
+from engine.revenue.price.allocation import share_minor
+from engine.revenue.progress.worked import funded, valued_in_contract, with_unit_price
+
+DELIVERED: Final[dict[str, pl.DataType]] = {
+    "okey": pl.String(),
+    "contract_line_id": pl.String(),
+    "date": pl.Date(),
+    "units": pl.Int128(),
+    "basis": pl.String(),
+    "timing": pl.String(),
+    "is_accrued": pl.Boolean(),
+    "evidence": pl.List(pl.String()),
+}
+"""Amounts earned on a day by a line, in units, before an agent's pass-through is taken out."""
+
+
+def delivered(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return what lines outside the pool earned by day (`DELIVERED`); `prices`: of units, where changes give others."""
+    found = [
+        _work(lines, worked),
+        _reported(records, lines, prices),
+        _spent(records, lines, as_of),
+        _used(records, lines, prices, as_of),
+    ]
+    return pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in DELIVERED.items()) for frame in found])
+
+
+def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through")).select(
+        "contract_line_id", "okey", "cap_amount", "minor_digits"
+    )
+    rows = worked.filter(pl.col("earns") & pl.col("value").is_not_null()).join(chosen, on="contract_line_id", how="inner")
+    daily = (
+        rows.group_by("okey", "contract_line_id", "date", "is_accrued", "cap_amount", "minor_digits")
+        .agg(pl.col("value").sum().alias("units"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "date", "is_accrued")
+    )
+    # Nobody estimated the hours, so nobody could expect an overrun before the cap is reached.
+    reached = pl.col("units").cum_sum().over("contract_line_id")
+    cap = money_units(pl.col("cap_amount"), pl.col("minor_digits"))
+    capped = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(reached, cap)).otherwise(reached)
+    daily = daily.with_columns(capped.alias("so_far"))
+    return daily.with_columns(
+        (pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)).alias("units"),
+        pl.when("is_accrued").then(pl.lit("accrual")).otherwise(pl.lit("as_invoiced")).alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+    )
+
+
+def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+    """Return hours told by progress reports at the unit price, for lines without time entries."""
+    timed = records.frame("time_entry").filter(pl.col("contract_line_id").is_not_null()).select("contract_line_id").unique()
+    tiers = records.frame("price_tier")
+    by_tier = pl.col("contract_line_id").is_in(tiers["contract_line_id"].implode())
+    chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("unit_price").is_not_null() | by_tier))
+    chosen = chosen.join(timed, on="contract_line_id", how="anti")
+    about = chosen.select("contract_line_id", "okey", "unit_price", "cap_amount", "minor_digits")
+    rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
+    rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date")
+    more = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
+    rows = rows.with_columns((more.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY).alias("so_far"))
+    so_far = pl.col("so_far").cum_sum().over("contract_line_id").cast(MONEY)
+    rows = rows.with_row_index("row")
+    worth = worth_by_tiers(rows.select("row", "contract_line_id", pl.col("hours_to_date").alias("quantity")), tiers)
+    rows = rows.join(worth, on="row", how="left", maintain_order="left")
+    so_far = pl.coalesce("value", so_far)
+    rows = rows.with_columns(pl.min_horizontal(so_far, "cap_amount").alias("so_far"))
+    value = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        pl.col("as_of_date").alias("date"),
+        money_units(value, pl.col("minor_digits")).alias("units"),
+        pl.lit("as_invoiced").alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return billable expenses with their markup, for the pass-through line of their contract (or the line they name)."""
+    limit = pl.when(pl.col("offering") == "pass_through").then(money_units(pl.col("cap_amount"), pl.col("minor_digits"))).alias("limit")
+    about = lines.filter(pl.col("is_as_invoiced")).select(
+        "contract_line_id", "okey", "minor_digits", "accrual_expenses", pl.col("currency").alias("contract_currency"), limit
+    )
+    rows = records.frame("expense").filter((pl.col("incurred_date") <= as_of) & pl.col("billable").fill_null(value=False))
+    rows = rows.join(about, on="contract_line_id", how="inner", suffix=".line")
+    approved = pl.col("status") == "approved"
+    accrued = (pl.col("status") == "submitted") & (pl.col("accrual_expenses") == "submitted")
+    rows = valued_in_contract(rows.filter((approved | accrued) & pl.col("amount").is_not_null()), records, "amount", "incurred_date")
+    rows = rows.filter(pl.col("amount").is_not_null())
+    units = money_units(pl.col("amount"), pl.col("minor_digits"))
+    markup = pl.coalesce("markup_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
+    whole = units + part_units(units, markup, wide(100 * 10**8))
+    rows = funded(rows.with_columns(whole.alias("→so_far")), records, "expense", "→so_far")
+    # What exceeds the cap of passing on is the firm's own cost.
+    rows = rows.with_columns(approved.alias("→approved")).sort("contract_line_id", "incurred_date", "expense_id")
+    rows = rows.with_columns(pl.min_horizontal(pl.col("→so_far").cum_sum().over("contract_line_id"), "limit").alias("→so_far"))
+    whole, approved = pl.col("→so_far") - pl.col("→so_far").shift(1).over("contract_line_id").fill_null(0), pl.col("→approved")
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        pl.col("incurred_date").alias("date"),
+        whole.alias("units"),
+        pl.when(approved).then(pl.lit("as_invoiced")).otherwise(pl.lit("accrual")).alias("basis"),
+        pl.lit("as_invoiced").alias("timing"),
+        (~approved).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return use priced as it occurs, and royalties on the later of the sale and the licence's transfer."""
+    is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")
+    by_line = is_royalty & (pl.col("variable_allocation").is_null() | (pl.col("variable_allocation") == "line"))
+    chosen = lines.filter((pl.col("pricing") == "usage") | by_line.fill_null(value=False))
+    about = chosen.select(
+        "contract_line_id", "okey", "unit_price", "minor_digits", "begins", "offering", "satisfied_on", "timing",
+        pl.col("currency").alias("contract_currency"),
+    )  # fmt: skip
+    rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
+    rows = with_unit_price(rows, prices, "usage_date")
+    rows = _with_tier_worth(rows, records.frame("price_tier"))
+    each = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY)
+    priced = pl.coalesce("by_tier", each)
+    licence = pl.col("offering") == "licence"
+    opens = (
+        pl.when(licence)
+        .then(pl.coalesce("satisfied_on", pl.when(pl.col("timing") == "over_time").then(pl.col("begins"))))
+        .otherwise(pl.col("usage_date"))
+    )
+    rows = rows.with_columns(
+        pl.max_horizontal("usage_date", opens).alias("date"), pl.coalesce("amount", priced).alias("worth"), opens.alias("opens")
+    )
+    rows = valued_in_contract(rows, records, "worth", "usage_date")
+    rows = rows.filter(pl.col("worth").is_not_null() & pl.col("opens").is_not_null() & (pl.col("date") <= as_of))
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        "date",
+        money_units(pl.col("worth"), pl.col("minor_digits")).alias("units"),
+        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("usage")).alias("basis"),
+        pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("usage")).alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def _with_tier_worth(rows: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
+    """Add `by_tier`: what the units of a row cost in the tiers they fall in, after those used before (null: no tiers)."""
+    key = "contract_line_id"
+    rows = rows.sort(key, "usage_date", "usage_id").with_row_index("row")
+    so_far = rows.with_columns(pl.col("quantity").fill_null(0).cum_sum().over(key).cast(pl.Decimal(38, 10)).alias("quantity"))
+    worth = worth_by_tiers(so_far.select("row", key, "quantity"), tiers)
+    made = rows.join(worth, on="row", how="left", maintain_order="left")
+    step = pl.col("value") - pl.col("value").shift(1).over(key).fill_null(0)
+    return made.with_columns(step.cast(MONEY).alias("by_tier")).drop("row", "value")
+
+
+def shared_royalties(
+    records: Records, lines: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
+    """Return royalties allocated to several obligations by their shares at inception, each when it is satisfied (`DELIVERED`).
+
+    `obligations`: okey, group_id, obligation_id, share, line_id (its first line); `satisfied`: okey, satisfied_on.
+    """
+    is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage") & (pl.col("variable_allocation") == "contract")
+    chosen = lines.filter(is_royalty.fill_null(value=False)).select("contract_line_id", "group_id", "minor_digits")
+    rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(chosen, on="contract_line_id", how="inner")
+    if not rows.height:
+        return pl.DataFrame(schema=DELIVERED)
+    spread = rows.select(
+        "usage_id", "group_id", "usage_date", money_units(pl.col("amount"), pl.col("minor_digits")).alias("pool"), "evidence"
+    ).join(obligations.filter(pl.col("share") > 0), on="group_id", how="inner")
+    spread = spread.with_columns(wide(0).alias("→none"), pl.lit("largest").alias("owner"), pl.lit(value=False).alias("half_even"))
+    shared = share_minor(spread, pool_key="usage_id", pool="pool", base="→none", weight="share", owner="owner", name="obligation_id")
+    dated = shared.join(satisfied, on="okey", how="inner").with_columns(pl.max_horizontal("usage_date", "satisfied_on").alias("date"))
+    return dated.filter(pl.col("date") <= as_of).select(
+        "okey",
+        pl.col("line_id").alias("contract_line_id"),
+        "date",
+        (pl.col("shared") * GUARD).alias("units"),
+        pl.lit("royalty").alias("basis"),
+        pl.lit("royalty").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    )
+
+
+def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
+    """Return what was earned by line and day in whole minor units, rounded cumulatively: `minor` beside the other columns."""
+    key = ["contract_line_id", "timing"]
+    daily = (
+        rows.group_by(
+            "okey", "contract_line_id", "posting_date", "period", "date", "basis", "nature", "timing", half_even, "share_of", "minor_digits"
+        )
+        .agg(pl.col("units").sum(), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "timing", "posting_date", "date", "nature", "basis")
+    )
+    so_far = pl.col("units").cum_sum().over(key)
+    net = pl.when(pl.col("share_of").is_not_null()).then(part_units(so_far, pl.col("share_of"), wide(100 * 10**8))).otherwise(so_far)
+    daily = daily.with_columns(
+        units_to_minor(net, pl.col(half_even)).alias("→net"), units_to_minor(so_far, pl.col(half_even)).alias("→gross")
+    )
+    return daily.with_columns(
+        (pl.col("→net") - pl.col("→net").shift(1).over(key).fill_null(0)).alias("minor"),
+        (pl.col("→gross") - pl.col("→gross").shift(1).over(key).fill_null(0)).alias("gross"),
+    ).drop("→net", "→gross", "units")
+
+
+def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return cash that became revenue although the criteria of a contract were never met (`DELIVERED`; 606-10-25-7).
+
+    Only what cannot be claimed back (every line says so), and only when the agreement was terminated, or all of it
+    was delivered and all of the price was received; under US GAAP also when the firm has stopped and owes no more.
+    """
+    final = (
+        lines.sort("contract_line_id")
+        .group_by("contract_id", maintain_order=True)
+        .agg(
+            (~pl.col("is_refundable").fill_null(value=True)).all().alias("→final"),
+            pl.when(pl.col("amount").is_not_null().any()).then(pl.col("amount").sum()).alias("→price"),
+            pl.col("okey", "contract_line_id").first(),
+        )
+    )
+    failed = contracts.filter(pl.col("gate") == "not_met").join(final, on="contract_id", how="inner").filter("→final")
+    invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
+    paid = (
+        records.frame("payment")
+        .join(invoices, on="invoice_id", how="left")
+        .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
+    )
+    failed = failed.join(_delivered_on(records, lines, failed, as_of), on="contract_id", how="left")
+    stopped = (setting("standard") == "us_gaap").alias("→may_stop")
+    names = ["contract_id", "okey", "contract_line_id", "minor_digits", "status", "terminated_date", "end_date", "total_value", "→price"]
+    rows = paid.filter(pl.col("paid_date") <= as_of).join(failed.select(*names, stopped, "→delivered_on"), on="contract_id", how="inner")
+    so_far = pl.col("amount").cum_sum().over("contract_id", order_by=["paid_date", "payment_id"])
+    full_on = pl.col("paid_date").filter(so_far >= pl.coalesce("→price", "total_value")).min().over("contract_id")
+    ended = pl.when(pl.col("terminated_date") <= as_of).then(pl.col("terminated_date"))
+    is_over = pl.col("status") == "completed"
+    done = pl.when(is_over & full_on.is_not_null()).then(pl.max_horizontal("end_date", full_on))
+    delivered_all = pl.when(full_on.is_not_null() & pl.col("→delivered_on").is_not_null()).then(pl.max_horizontal("→delivered_on", full_on))
+    stopped_on = pl.when(is_over & pl.col("→may_stop")).then(pl.coalesce("end_date", "paid_date"))
+    rows = rows.with_columns(pl.coalesce(ended, done, delivered_all, stopped_on).alias("→free")).filter(pl.col("→free").is_not_null())
+    return rows.select(
+        "okey",
+        "contract_line_id",
+        pl.max_horizontal("paid_date", "→free").alias("date"),
+        money_units(pl.col("amount"), pl.col("minor_digits")).alias("units"),
+        pl.lit("cash").alias("basis"),
+        pl.lit("point_in_time").alias("timing"),
+        pl.lit(value=False).alias("is_accrued"),
+        "evidence",
+    ).filter(pl.col("date") <= as_of)
+
+
+def _delivered_on(records: Records, lines: pl.DataFrame, contracts: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the day by which every line of a contract was delivered in full: contract_id, →delivered_on (null: not yet)."""
+    priced = lines.join(contracts.select("contract_id"), on="contract_id", how="semi").filter(pl.coalesce("amount", pl.lit(1)) != 0)
+    key = "contract_line_id"
+    accepted = pl.col("accepted_date").max()
+    is_accepted = ((pl.col("status") == "accepted") & (pl.col("accepted_date") <= as_of)).fill_null(value=False).all()
+    milestones = records.frame("milestone").group_by(key).agg(pl.when(is_accepted).then(accepted).alias("→on"))
+    seen = records.frame("progress").filter(pl.col("as_of_date") <= as_of).join(priced.select(key, "quantity"), on=key, how="inner")
+    is_full = (
+        (pl.col("percent_complete") >= 100)
+        | (pl.col("units_delivered") >= pl.coalesce("estimated_total_units", "quantity"))
+        | (pl.col("cost_to_date") >= pl.col("estimated_total_cost"))
+        | (pl.col("hours_to_date") >= pl.col("estimated_total_hours"))
+    )
+    observed = seen.filter(is_full.fill_null(value=False)).group_by(key).agg(pl.col("as_of_date").min().alias("→on"))
+    lapsed = priced.filter((pl.col("measure") == "time_elapsed") & (pl.col("ends") <= as_of)).select(key, pl.col("ends").alias("→on"))
+    days = pl.concat([milestones, observed, lapsed]).drop_nulls().group_by(key).agg(pl.col("→on").max())
+    every = priced.join(days, on=key, how="left").group_by("contract_id")
+    return every.agg(pl.when(pl.col("→on").is_not_null().all()).then(pl.col("→on").max()).alias("→delivered_on"))

@@ -1,0 +1,172 @@
+"""Output measures by acceptance and observation: milestones, observed percentages, use of what was committed (606-10-55-17)."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.exact import money_units
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.ground.records import Records
+from engine.revenue.progress.observed import OBSERVED, QTY, WHOLE_PERCENT, delivered, of_measure, physical, summed
+
+
+def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return accepted milestones: their progress where they state it, else their amounts over the line's, else the whole line."""
+    chosen = of_measure(lines, "milestones")
+    # A right to use passes when its period begins, however early the software was handed over (55-58C).
+    at_once = (pl.col("timing") == "point_in_time") & (pl.col("offering") == "licence")
+    about = chosen.select(
+        "contract_line_id", "okey", "timing", pl.len().over("okey").alias("lines_of"), pl.when(at_once).then("begins").alias("not_before")
+    )
+    accepted = records.frame("milestone").filter((pl.col("status") == "accepted") & pl.col("accepted_date").is_not_null())
+    accepted = accepted.join(about, on="contract_line_id", how="inner").with_columns(
+        pl.col("progress_pct").is_not_null().any().over("contract_line_id").alias("by_percent"),
+        pl.col("amount").is_not_null().any().over("contract_line_id").alias("by_amount"),
+    )
+    accepted = accepted.with_columns(pl.max_horizontal("accepted_date", "not_before").alias("date"))
+    amounts = _amounts(terms.join(accepted.select("contract_line_id").unique(), on="contract_line_id", how="semi"))
+    accepted = _measured_by(_with_new_amounts(accepted, amounts), records, amounts)
+    daily = (
+        accepted.group_by("okey", "contract_line_id", "date")
+        .agg(
+            pl.col("done").sum(),
+            pl.col("total").max(),
+            pl.col("lines_of").first(),
+            pl.col("timing").first(),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+        )
+        .sort("contract_line_id", "date")
+    )
+    reached = daily.with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date")).with_columns(
+        pl.min_horizontal("done", "total").alias("done")
+    )
+    basis = pl.when(pl.col("timing") == "point_in_time").then(pl.lit("acceptance")).otherwise(pl.lit("milestones"))
+    return _weighed(reached, chosen, basis)
+
+
+def _amounts(terms: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines amount to from each day on: contract_line_id, since, gross, minor_digits; sorted by day."""
+    stated = terms.filter(pl.col("gross").is_not_null()).sort("place")
+    since = pl.when(pl.col("place") == pl.col("place").min().over("contract_line_id")).then(pl.date(1, 1, 1)).otherwise("event_date")
+    dated = stated.select("contract_line_id", since.alias("since"), "gross", "minor_digits")
+    return dated.unique(["contract_line_id", "since"], keep="last", maintain_order=True).sort("since")
+
+
+def _with_new_amounts(accepted: pl.DataFrame, amounts: pl.DataFrame) -> pl.DataFrame:
+    """Add to milestones measured by amount the days on which the line's amount changes: nothing more is done on them."""
+    by_amount = accepted.filter(pl.col("by_amount") & ~pl.col("by_percent")).unique("contract_line_id", keep="first", maintain_order=True)
+    changes = amounts.filter(pl.col("since") > pl.date(1, 1, 1)).select("contract_line_id", pl.col("since").alias("date"))
+    days = by_amount.drop("date").join(changes, on="contract_line_id", how="inner")
+    idle = days.with_columns(pl.lit(0).cast(accepted.schema["amount"]).alias("amount")).select(accepted.columns)
+    return pl.concat([accepted, idle])
+
+
+def _measured_by(accepted: pl.DataFrame, records: Records, amounts: pl.DataFrame) -> pl.DataFrame:
+    """Add what each accepted milestone is of its line: `done` of `total`, by percent, by amount, or all of it."""
+    planned = (
+        records.frame("milestone")
+        .filter(pl.col("amount").is_not_null())
+        .group_by("contract_line_id")
+        .agg(pl.col("amount").sum().alias("planned"))
+    )
+    accepted = accepted.sort("date").join_asof(amounts, left_on="date", right_on="since", by="contract_line_id", check_sortedness=False)
+    accepted = accepted.join(planned, on="contract_line_id", how="left", maintain_order="left")
+    whole = pl.when(pl.col("gross") > 0).then(pl.col("gross"))
+    # Units of the minor unit to micros of the currency, cents and all.
+    factor = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    line_amount = pl.coalesce(whole // factor, physical("planned", MONEY))
+    done = (
+        pl.when("by_percent")
+        .then(physical("progress_pct", pl.Decimal(38, 8)))
+        .when("by_amount")
+        .then(physical("amount", MONEY))
+        .otherwise(wide(1))
+    )
+    total = (
+        pl.when("by_percent").then(wide(WHOLE_PERCENT)).when("by_amount").then(pl.max_horizontal(line_amount, wide(1))).otherwise(wide(1))
+    )
+    return accepted.with_columns(done.alias("done"), total.alias("total"))
+
+
+def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr) -> pl.DataFrame:
+    """Return obligations' progress from lines' fractions (`done` / `total`): of several lines, weighed by their amounts."""
+    single = reached.filter(pl.col("lines_of") == 1).with_columns(
+        pl.col("done").alias("to_date"), wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate"), basis.alias("basis")
+    )
+    several = reached.filter(pl.col("lines_of") > 1)
+    if not several.height:
+        return single
+    weights = chosen.select("contract_line_id", "okey", physical("amount", MONEY).abs().alias("weight"))
+    weights = weights.with_columns(
+        pl.when(pl.col("weight").sum().over("okey") > 0).then(pl.col("weight").fill_null(0)).otherwise(wide(10**6)).alias("weight")
+    )
+    whole = weights.group_by("okey").agg(pl.col("weight").sum().alias("whole"))
+    rows = several.join(weights.drop("okey"), on="contract_line_id", how="left").with_columns(
+        (pl.col("weight") * pl.col("done") // pl.col("total")).alias("done")
+    )
+    kept = rows.select("okey", "timing").unique("okey", keep="first")
+    daily = (
+        summed(rows.select("okey", "contract_line_id", "date", "done", "evidence"), ["done"])
+        .join(whole, on="okey", how="left")
+        .join(kept, on="okey", how="left")
+    )
+    made = daily.with_columns(
+        pl.col("done").alias("to_date"),
+        pl.max_horizontal("whole", wide(1)).alias("total"),
+        wide(0).alias("at_cost"),
+        pl.lit(value=False).alias("is_reestimate"),
+        basis.alias("basis"),
+    )
+    return pl.concat([single.select(list(OBSERVED)), made.select(list(OBSERVED))])
+
+
+def observed_percent(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return progress as somebody observed it, in percent."""
+    chosen = of_measure(lines, "observed")
+    about = chosen.select("contract_line_id", "okey", "timing")
+    seen = records.frame("progress").filter(pl.col("percent_complete").is_not_null()).join(about, on="contract_line_id", how="inner")
+    # Lines that nobody observes do not hold the others back.
+    watched = seen.select("okey", "contract_line_id").unique().group_by("okey").agg(pl.len().cast(pl.UInt32).alias("lines_of"))
+    reached = (
+        seen.join(watched, on="okey", how="left")
+        .sort("contract_line_id", "as_of_date")
+        .select(
+            "okey",
+            "contract_line_id",
+            pl.col("as_of_date").alias("date"),
+            pl.min_horizontal(physical("percent_complete", pl.Decimal(38, 8)), wide(WHOLE_PERCENT)).alias("done"),
+            wide(WHOLE_PERCENT).alias("total"),
+            "lines_of",
+            "timing",
+            "evidence",
+        )
+    )
+    kept = chosen.join(seen.select("contract_line_id").unique(), on="contract_line_id", how="semi")
+    return _weighed(reached, kept, pl.lit("observed"))
+
+
+def committed_use(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return use to date over the amount (or quantity) the customer committed to."""
+    chosen = of_measure(lines, "usage").filter(pl.col("pricing") != "usage")
+    about = chosen.select(
+        "contract_line_id", "okey", physical("amount", MONEY).alias("committed"), physical("quantity", QTY).alias("units")
+    )
+    used = (
+        records.frame("usage")
+        .join(about, on="contract_line_id", how="inner")
+        .with_columns(pl.col("amount").is_not_null().all().over("contract_line_id").alias("by_amount"))
+    )
+    if not used.height:
+        return pl.DataFrame(schema=OBSERVED)
+    rows = (
+        used.group_by("okey", "contract_line_id", pl.col("usage_date").alias("date"))
+        .agg(
+            pl.when(pl.col("by_amount")).then(physical("amount", MONEY)).otherwise(physical("quantity", QTY)).sum().alias("done"),
+            pl.when(pl.col("by_amount")).then(pl.col("committed")).otherwise(pl.col("units")).first().alias("total"),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+        )
+        .sort("contract_line_id", "date")
+        .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
+    )
+    return delivered(rows, "usage")

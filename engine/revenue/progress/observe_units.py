@@ -1,0 +1,204 @@
+"""Output measures in units: what was delivered or drawn, what lapses, what tiers are worth, rights exercised (606-10-55-17, 55-46)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.tiers import tier_value
+from engine.revenue.contracts.amendments import stated_estimates
+from engine.revenue.ground.records import Records
+from engine.revenue.price.variable import expected_quantities, units_done
+from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, physical, reestimated
+
+
+def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
+    chosen = _as_agreed(of_measure(lines, "units").filter(pl.col("pricing") != "tiers"), terms)
+    about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
+    rows = _units_by_day(records, about, terms)
+    if not rows.height:
+        return pl.DataFrame(schema=OBSERVED)
+    said = {name: pl.when(pl.col(name).is_not_null()).then("date").forward_fill() for name in ("promised", "expected")}
+    rows = rows.with_columns(
+        *(pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("done", "promised", "expected", "unused")),
+        # A quantity agreed after the estimate was made has the last word.
+        (said["expected"] >= said["promised"].fill_null(dt.date.min)).over("contract_line_id", order_by="date").alias("is_estimated"),
+    ).with_columns(pl.when("is_estimated").then("expected").alias("expected"))
+    counts = (pl.col("breakage") == "proportional") & ~pl.col("is_refundable").fill_null(value=False)
+    total = (
+        pl.when(counts)
+        .then(pl.coalesce("expected", pl.col("promised") - pl.col("unused").fill_null(0)))
+        .otherwise(pl.coalesce("promised", "expected"))
+    )
+    # A delivery whose quantity nobody stated is the whole line.
+    rows, lapses = _lapsed(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), as_of)
+    made = delivered(rows, "units", is_reestimate=reestimated("total"))
+    made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
+        pl.when("lapses").then(pl.lit("expiry")).otherwise("basis").alias("basis")
+    )
+    return _expired(made.drop("lapses"), chosen, as_of)
+
+
+def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return by line and day what is known of its units: done (so far), promised, expected, unused (expected to lapse)."""
+    stated = stated_estimates(terms, about, "quantity", "promised").with_columns(physical("promised", QTY))
+    progress = (
+        records.frame("progress")
+        .join(about, on="contract_line_id", how="semi")
+        .select(
+            "contract_line_id",
+            pl.col("as_of_date").alias("date"),
+            physical("units_delivered", QTY).alias("done"),
+            physical("estimated_total_units", QTY).alias("expected"),
+            physical("expected_breakage", QTY).alias("unused"),
+            "evidence",
+        )
+    )
+    told = progress.filter(pl.col("done").is_not_null()).select("contract_line_id").unique()
+    drawn = (
+        records.frame("usage")
+        .join(about, on="contract_line_id", how="semi")
+        .join(told, on="contract_line_id", how="anti")
+        .filter(pl.col("quantity").is_not_null())
+        .group_by("contract_line_id", pl.col("usage_date").alias("date"))
+        .agg(physical("quantity", QTY).sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .sort("contract_line_id", "date")
+        .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
+    )
+    rows = pl.concat([stated, progress, drawn], how="diagonal").join(about, on="contract_line_id", how="inner")
+    return (
+        rows.sort("contract_line_id", "date", "done", nulls_last=False)
+        .group_by("okey", "contract_line_id", "date", "breakage", "is_refundable", "offering", "ends", maintain_order=True)
+        .agg(
+            *(pl.col(name).drop_nulls().last() for name in ("done", "promised", "expected", "unused")),
+            pl.col("evidence").explode().drop_nulls(),
+        )
+    )
+
+
+def _as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines with the last day that was agreed for them before they lapsed; what has lapsed is not revived."""
+    steps = terms.filter(pl.col("place") > 0).join(lines.select("contract_line_id", "ends"), on="contract_line_id", how="inner")
+    if not steps.height:
+        return lines
+    in_time = (pl.col("event_date") <= pl.coalesce("before.end_date", "ends")).fill_null(value=True)
+    steps = steps.sort("contract_line_id", "place").filter(in_time.cum_min().over("contract_line_id", order_by="place"))
+    # A term cut short ends with the change at the earliest.
+    moved = pl.col("end_date") != pl.coalesce("before.end_date", "ends")
+    steps = steps.filter(moved.fill_null(value=False)).group_by("contract_line_id", maintain_order=True).agg(
+        pl.max_horizontal("end_date", "event_date").last().alias("→ends")
+    )  # fmt: skip
+    made = lines.join(steps, on="contract_line_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("→ends", "ends").alias("ends")).drop("→ends")
+
+
+def _begun_as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines with the first day that was agreed for them before they began, or the day of the change if that is later."""
+    steps = terms.filter((pl.col("place") > 0) & (pl.col("action") == "change"))
+    steps = steps.join(lines.select("contract_line_id", "begins"), on="contract_line_id", how="inner")
+    if not steps.height:
+        return lines
+    first = pl.coalesce("before.start_date", "begins")
+    in_time = (pl.col("event_date") <= first).fill_null(value=True).cum_min().over("contract_line_id", order_by="place")
+    moved = (pl.col("start_date") != first).fill_null(value=False)
+    steps = steps.sort("contract_line_id", "place").filter(in_time & moved)
+    found = steps.group_by("contract_line_id").agg(pl.max_horizontal("start_date", "event_date").last().alias("→begins"))
+    made = lines.join(found, on="contract_line_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("→begins", "begins").alias("begins")).drop("→begins")
+
+
+def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what lines had done with those whose last day has passed as done in full, and the days they lapsed on (okey, date, lapses).
+
+    A prepaid right lapses by itself, whatever runs on beside it in its obligation: layers end each on its own day.
+    """
+    lapses = (pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
+    ending = rows.filter(lapses.fill_null(value=False))
+    if not ending.height:
+        return rows, pl.DataFrame(schema={"okey": pl.String(), "date": pl.Date(), "lapses": pl.Boolean()})
+    last = ending.filter(pl.col("date") <= pl.col("ends")).sort("contract_line_id", "date")
+    last = last.unique("contract_line_id", keep="last", maintain_order=True)
+    gone = last.with_columns(pl.col("ends").alias("date"), pl.col("total").alias("done"))
+    kept = rows.filter(~lapses.fill_null(value=False) | (pl.col("date") < pl.col("ends")))
+    days = gone.select("okey", "date", pl.lit(value=True).alias("lapses")).unique()
+    return pl.concat([kept, gone.select(kept.columns)]), days
+
+
+def _expired(made: pl.DataFrame, chosen: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Add the expiry of prepaid rights: what was not used by the last day is earned then."""
+    ending = (
+        chosen.filter((pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of))
+        .group_by("okey")
+        .agg(pl.col("ends").max().alias("date"), pl.col("evidence").explode().drop_nulls().unique().sort())
+    )
+    rows = ending.with_columns(
+        wide(1).alias("to_date"),
+        wide(1).alias("total"),
+        wide(0).alias("at_cost"),
+        pl.lit("expiry").alias("basis"),
+        pl.lit(value=False).alias("is_reestimate"),
+    )
+    limits = ending.select("okey", pl.col("date").alias("ended"))
+    kept = made.join(limits, on="okey", how="left").filter(pl.col("ended").is_null() | (pl.col("date") < pl.col("ended"))).drop("ended")
+    return pl.concat([kept, rows], how="diagonal")
+
+
+def tiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return units delivered of lines with volume tiers over the quantity expected, or both at what their own tiers cost."""
+    chosen = lines.filter(pl.col("pricing") == "tiers").select("contract_line_id", "okey")
+    if not chosen.height:
+        return pl.DataFrame(schema=OBSERVED)
+    expected = expected_quantities(records, lines)
+    done = units_done(records, chosen)
+    kinds = expected.unique("contract_line_id", keep="last").select("contract_line_id", "is_retrospective")
+    rows = pl.concat(
+        [
+            expected.select("contract_line_id", "date", "quantity", "evidence", pl.lit("expected").alias("what")),
+            done.with_columns(pl.lit("done").alias("what")),
+        ]
+    ).with_row_index("row")
+    valued = rows.join(tier_value(rows.select("row", "contract_line_id", "quantity"), records.frame("price_tier")), on="row", how="left")
+    valued = valued.join(kinds, on="contract_line_id", how="left").join(chosen, on="contract_line_id", how="inner")
+    measured = (
+        pl.when(pl.col("is_retrospective").fill_null(value=False)).then(physical("quantity", QTY)).otherwise(physical("value", MONEY))
+    )
+    wide_rows = (
+        valued.with_columns(measured.alias("m"))
+        .group_by("okey", "contract_line_id", "date")
+        .agg(
+            pl.col("m").filter(pl.col("what") == "done").last().alias("done"),
+            pl.col("m").filter(pl.col("what") == "expected").last().alias("total"),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
+        )
+    )
+    # The price moves with the expected quantity in one step, so the change is one of price.
+    return delivered(wide_rows, "units")
+
+
+def rights(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return promises that pass by date alone: rights to use when the licence period begins, options when they lapse."""
+    lines = _begun_as_agreed(lines, terms)
+    at_once = lines.filter(pl.col("timing") == "point_in_time")
+    shown = records.frame("milestone").select("contract_line_id").unique()
+    licences = (
+        at_once.filter(pl.col("offering") == "licence")
+        .join(shown, on="contract_line_id", how="anti")
+        .select("okey", pl.max_horizontal("begins", "signed_date").alias("date"), pl.lit("acceptance").alias("basis"), "evidence")
+    )
+    options = records.frame("option").filter(pl.col("contract_line_id").is_not_null() & pl.col("expires_date").is_not_null())
+    lapsing = options.group_by("contract_line_id").agg(
+        pl.col("expires_date").max().alias("date"), pl.col("evidence").explode().drop_nulls()
+    )
+    rights = (
+        at_once.filter(pl.col("offering") == "material_right")
+        .drop("evidence")
+        .join(lapsing, on="contract_line_id", how="inner")
+        .select("okey", "date", pl.lit("expiry").alias("basis"), "evidence")
+    )
+    return pl.concat([licences, rights]).with_columns(
+        wide(1).alias("to_date"), wide(1).alias("total"), wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate")
+    )

@@ -1,0 +1,70 @@
+"""What lines outside the pool earned, gated and dated: work as invoiced, expenses, use, royalties, cash kept for good."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from engine.revenue.ground.periods import with_period
+from engine.revenue.ground.records import Records
+from engine.revenue.progress.delivered import delivered, kept_cash, rounded_daily, shared_royalties
+
+
+def earned_outside(
+    records: Records,
+    lines: pl.DataFrame,
+    worked: pl.DataFrame,
+    prices: pl.DataFrame,
+    obligations: pl.DataFrame,
+    first_lines: pl.DataFrame,
+    observed: pl.DataFrame,
+    contracts: pl.DataFrame,
+    periods: pl.DataFrame,
+    as_of: dt.date,
+) -> pl.DataFrame:
+    """Return what lines outside the pool earned by day (`delivered.DELIVERED`), with what rounds and posts it, and its period.
+
+    `first_lines`: okey, line_id. What was earned before the criteria were met is dated on the day they were; after
+    the day they were lost nothing is.
+    """
+    first = observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min().alias("satisfied_on"))
+    at_once = lines.filter(pl.col("timing") == "point_in_time").select("okey").unique()
+    over_time = lines.filter(pl.col("timing") == "over_time").group_by("okey").agg(pl.col("begins").min().alias("satisfied_on"))
+    satisfied = pl.concat([first.join(at_once, on="okey", how="semi"), over_time.join(at_once, on="okey", how="anti")])
+    known = lines.join(first.join(at_once, on="okey", how="semi"), on="okey", how="left")
+    shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
+        first_lines, on="okey", how="left"
+    )
+    earned = [delivered(records, known, worked, prices, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
+    rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
+    head = lines.select(
+        "contract_line_id",
+        "contract_id",
+        "group_id",
+        "obligation_id",
+        "calendar",
+        "minor_digits",
+        "role",
+        (pl.col("rounding_mode") == "half_even").alias("half_even"),
+        pl.when(pl.col("role") == "agent")
+        .then(pl.coalesce("commission_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128))
+        .alias("share_of"),
+    )
+    held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
+    rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
+    rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date"), on="contract_id", how="inner")
+    rows = rows.filter(pl.col("lost_date").is_null() | (pl.col("date") <= pl.col("lost_date"))).drop("lost_date")
+    # Cash kept for good is revenue without a contract; everything else waits for one.
+    rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
+    rows = rows.filter(pl.col("gate_date").is_not_null())
+    rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
+    rows = with_period(rows, periods, "date")
+    return rows.with_columns(pl.min_horizontal("period_end", pl.lit(as_of)).alias("posting_date"))
+
+
+def rounded(outside: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return it in whole minor units by line and day, rounded cumulatively, with the ids of its line."""
+    daily = rounded_daily(outside, "half_even")
+    head = lines.select("contract_line_id", "contract_id", "group_id", "obligation_id", "calendar", "role")
+    return daily.join(head, on="contract_line_id", how="left").filter((pl.col("minor") != 0) | (pl.col("gross") != 0))

@@ -1,0 +1,1 @@
+"""Revenue by day and line, as it was posted."""

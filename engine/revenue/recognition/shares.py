@@ -1,0 +1,77 @@
+"""An obligation's revenue told by contract line: by the lines' prices, what is tied to one line to that line."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from engine.revenue.arithmetic.exact import part_units
+from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.runs import joined
+
+_EARLY = dt.date(1900, 1, 1)
+
+
+def line_weights(terms: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the price of each line of obligations with several lines, step by step: okey, contract_line_id, date, weight, delta."""
+    several = lines.filter(~pl.col("is_as_invoiced") & (pl.col("pricing") != "usage"))
+    several = several.filter(pl.len().over("okey") > 1).select("contract_line_id", "okey", "from_date")
+    names = ["okey", "contract_line_id", "date", "delta"]
+    first = pl.coalesce("event_date", pl.lit(_EARLY)).alias("date")
+    fixed = (
+        terms.drop("okey")
+        .join(several, on="contract_line_id", how="inner")
+        .select("okey", "contract_line_id", first, (pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)).alias("delta"))
+    )
+    begun = (
+        start.drop("okey")
+        .join(several, on="contract_line_id", how="inner")
+        .select("okey", "contract_line_id", pl.coalesce("from_date", pl.lit(_EARLY)).alias("date"), pl.col("level").alias("delta"))
+    )
+    changed = later.drop("okey").join(several, on="contract_line_id", how="inner").select(names)
+    none = several.select("okey", "contract_line_id", pl.lit(_EARLY).alias("date"), wide(0).alias("delta"))
+    rows = pl.concat([fixed.select(names), begun.select(names), changed, none.select(names)])
+    daily = rows.group_by("okey", "contract_line_id", "date").agg(pl.col("delta").sum()).sort("okey", "contract_line_id", "date")
+    return daily.with_columns(pl.col("delta").cum_sum().over("contract_line_id").alias("weight"))
+
+
+def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame) -> pl.DataFrame:
+    """Share atoms over the lines of their obligation: `contract_line_id` and `minor` of the line; the sum is kept to the minor unit.
+
+    A change of price goes to the lines whose price it is. `first_line`: okey, line_id (of obligations with one line).
+    """
+    single = joined(atoms, first_line.rename({"line_id": "contract_line_id"}), "okey")
+    if weights.is_empty():
+        return single
+    several = weights.select("okey").unique()
+    shared, single = atoms.join(several, on="okey", how="semi"), single.join(several, on="okey", how="anti")
+    if not shared.height:
+        return single
+    members = weights.select("okey", "contract_line_id").unique()
+    spread = shared.with_row_index("→atom").join(members, on="okey", how="inner").sort("date")
+    spread = spread.join_asof(
+        weights.select("contract_line_id", "date", "weight").sort("date"), on="date", by="contract_line_id", check_sortedness=False
+    )
+    tied = weights.select("contract_line_id", "date", "delta")
+    spread = spread.join(tied, on=["contract_line_id", "date"], how="left").with_columns(
+        pl.col("delta").fill_null(0), pl.col("weight").fill_null(0)
+    )
+    is_price = (pl.col("basis") == "price") & (pl.col("delta").sum().over("→atom") != 0)
+    spread = spread.with_columns(pl.when(is_price).then(pl.col("delta")).otherwise(pl.col("weight")).alias("w")).sort(
+        "→atom", "contract_line_id"
+    )
+    whole = pl.col("w").sum().over("→atom")
+    before = pl.col("w").cum_sum().over("→atom") - pl.col("w")
+    spread = spread.with_columns(
+        whole.alias("→whole"), before.alias("→before"), (pl.int_range(pl.len()).over("→atom") == 0).alias("→first")
+    )
+
+    def through(weight: pl.Expr) -> pl.Expr:
+        return part_units(pl.col("minor"), weight.abs(), pl.when(pl.col("→whole") != 0).then(pl.col("→whole").abs()))
+
+    same_sign = (pl.col("w") * pl.col("→whole").sign() >= 0).all().over("→atom")
+    share = through(pl.col("→before") + pl.col("w")) - through(pl.col("→before"))
+    alone = pl.when("→first").then(pl.col("minor")).otherwise(wide(0))
+    made = spread.with_columns(pl.when((pl.col("→whole") != 0) & same_sign).then(share).otherwise(alone).alias("minor"))
+    return pl.concat([single, made.select(single.columns)]).filter(pl.col("minor") != 0)
