@@ -89,7 +89,7 @@ def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame, ends: pl.DataF
     """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day."""
     changes = amendments.select("group_id", pl.col("event_date").alias("date"), "place", "amendment_id")
     days = later.select("group_id", "date").unique().join(changes, on=["group_id", "date"], how="anti")
-    last = ends.select("group_id", "date", "place", "amendment_id", pl.lit(value=True).alias("is_end"))
+    last = ends.select("group_id", "date", "place", "amendment_id", (~pl.col("is_part")).alias("is_end"))
     days = days.join(last, on=["group_id", "date"], how="anti")
     both = pl.concat([changes, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
     return both.with_columns(counted("group_id").cast(pl.Int32).alias("ordinal"))
@@ -287,9 +287,14 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
 
     `told`: of `told_ends`.
 
-    Columns: group_id, contract_id, date (the last day served), place, amendment_id, paid_for_good (units received
-    that cannot be claimed back: every line says so), event_date, agreed_on (as_of, of an end that is known and still to come).
+    Columns: group_id, contract_id, last_day (served), date (of the event: that day; the day after, where the contract is but part of
+    what goes on), place, amendment_id, paid_for_good (units received that cannot be claimed back: every line says so), event_date,
+    agreed_on (as_of, of an end that is known and still to come), is_part (a contract combined with it runs on, and nothing is forfeited).
     """
+    whole_group = contracts.group_by("group_id").agg(
+        pl.col("terminated_date").is_null().any().alias("→endless"), pl.col("terminated_date").max().alias("→latest")
+    )
+    contracts = contracts.join(whole_group, on="group_id", how="left", maintain_order="left")
     ended = contracts.filter(pl.col("end_date").is_null() | (pl.col("terminated_date") < pl.col("end_date")))
     ended = ended.filter(pl.col("terminated_date").is_not_null())
     # Where an amendment tells of every promise there is nothing more to end.
@@ -317,27 +322,34 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
         .then(money_units(pl.col("→paid").fill_null(0), pl.col("minor_digits")))
         .otherwise(wide(0))
     )
+    runs_on = pl.col("→endless") | (pl.col("→latest") > pl.col("terminated_date"))
+    made = made.with_columns(final.alias("paid_for_good"), (runs_on & (final == 0)).alias("is_part"))
+    made = made.with_columns((pl.col("terminated_date") + pl.duration(days=pl.col("is_part").cast(pl.Int64))).alias("date"))
     return made.select(
         "group_id",
         "contract_id",
-        pl.col("terminated_date").alias("date"),
+        pl.col("terminated_date").alias("last_day"),
+        "date",
         pl.lit(_LAST, dtype=pl.Int32).alias("place"),
         pl.format("{}|terminated", "contract_id").alias("amendment_id"),
-        final.alias("paid_for_good"),
-        pl.col("terminated_date").alias("event_date"),
-        pl.when(pl.col("terminated_date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
+        "paid_for_good",
+        pl.col("date").alias("event_date"),
+        pl.when(pl.col("date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
+        "is_part",
     )
 
 
 def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Return the obligations that end with their contract, as changes (`change_rows`), but for those that an amendment ends (`told`).
 
-    Of an end still to come only what time measures: how far other work will be by then nobody knows yet.
+    Of an end still to come only what time measures: how far other work will be by then nobody knows yet. Where contracts combined with
+    the one that ends run on, its promises are taken out of their common price: what is then owed is for what remains (25-9, 25-13(a)).
     """
     names = ["okey", "contract_id", "measure"]
     every = pl.concat([states.select(names), added.select(names)])
+    taken_out = pl.col("is_part") & pl.col("is_settled").is_null()
     return (
-        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", pl.col("date").alias("ends_on"))
+        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", "is_part", pl.col("last_day").alias("ends_on"))
         .join(every, on="contract_id", how="inner")
         .join(told.select("okey", "is_settled"), on="okey", how="left")
         .filter(pl.col("is_settled").fill_null(value=True))
@@ -346,11 +358,12 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
             "group_id",
             "place",
             "okey",
-            pl.lit(value="terminate").alias("kind"),
+            pl.when(taken_out).then(pl.lit("remove")).otherwise(pl.lit("terminate")).alias("kind"),
             wide(0).alias("price_change"),
             wide(0).alias("past"),
             "paid_for_good",
             "is_settled",
+            pl.when(taken_out).then("ends_on").alias("ends.after"),
             "ends_on",
         )
     )
