@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from adapters.cli import collect_seldom
 from tests.processors import keep_to_one_processor
 
 hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -20,10 +21,12 @@ ROOT = Path(__file__).parent.parent
 # Tests are shared out over the cores already, a process each; Polars reads this when it is first imported.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-
 # Workers of the suite are named gw0, gw1, …
 if "PYTEST_XDIST_WORKER" in os.environ:
     keep_to_one_processor(int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")))
+
+# As a command runs.
+collect_seldom()
 
 # Making Data Docs takes seconds a run; the tests of them switch it on.
 os.environ.setdefault("TIEOUT_DATA_DOCS", "off")

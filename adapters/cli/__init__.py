@@ -39,6 +39,11 @@ def keeping_memory() -> dict[str, str]:
     return {_ALLOCATOR: ",".join(filter(None, (os.environ.get(_ALLOCATOR), _KEEPS)))}
 
 
+def collect_seldom() -> None:
+    """Let Python look seldom for objects that only know each other."""
+    gc.set_threshold(*_COLLECTED)
+
+
 def _load_commands() -> None:
     # Importing a module registers its commands.
     from adapters.cli import (  # noqa: F401
@@ -73,7 +78,7 @@ def show_version(schema: Annotated[bool, typer.Option(help="Print the schema ver
 def main() -> None:
     """Run the command line; exit codes: 0 clean, 1 findings, 2 policy or usage, 3 system, 130 interrupted."""
     os.environ.update(keeping_memory())
-    gc.set_threshold(*_COLLECTED)
+    collect_seldom()
     _load_commands()
     try:
         app()

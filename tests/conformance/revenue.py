@@ -15,6 +15,7 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Final
 
+from adapters.cli import collect_seldom
 from adapters.policy_folder import SHIPPED
 from adapters.policy_tests import TestOutcome, run_tests
 from tests.processors import keep_to_one_processor
@@ -81,6 +82,7 @@ def outcomes_of(files: list[Path]) -> list[list[TestOutcome]]:
 
 
 def _begin(places: Synchronized[int]) -> None:
+    collect_seldom()
     with places.get_lock():
         keep_to_one_processor(places.value)
         places.value += 1
