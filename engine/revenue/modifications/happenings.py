@@ -301,6 +301,26 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
     whole = told.filter(~pl.col("is_settled"))
     some = lines.join(whole, on="okey", how="anti").select("contract_id").unique()
     ended = ended.join(some, on="contract_id", how="semi")
+    made = _with_paid_for_good(ended, records)
+    runs_on = pl.col("→endless") | (pl.col("→latest") > pl.col("terminated_date"))
+    made = made.with_columns((runs_on & (pl.col("paid_for_good") == 0)).alias("is_part"))
+    made = made.with_columns((pl.col("terminated_date") + pl.duration(days=pl.col("is_part").cast(pl.Int64))).alias("date"))
+    return made.select(
+        "group_id",
+        "contract_id",
+        pl.col("terminated_date").alias("last_day"),
+        "date",
+        pl.lit(_LAST, dtype=pl.Int32).alias("place"),
+        pl.format("{}|terminated", "contract_id").alias("amendment_id"),
+        "paid_for_good",
+        pl.col("date").alias("event_date"),
+        pl.when(pl.col("date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
+        "is_part",
+    )
+
+
+def _with_paid_for_good(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Add `paid_for_good`: what was received by the last day of a contract that cannot be claimed back (units)."""
     stated = (
         records.frame("contract_line").group_by("contract_id").agg((~pl.col("is_refundable").fill_null(value=True).any()).alias("→final"))
     )
@@ -322,21 +342,7 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
         .then(money_units(pl.col("→paid").fill_null(0), pl.col("minor_digits")))
         .otherwise(wide(0))
     )
-    runs_on = pl.col("→endless") | (pl.col("→latest") > pl.col("terminated_date"))
-    made = made.with_columns(final.alias("paid_for_good"), (runs_on & (final == 0)).alias("is_part"))
-    made = made.with_columns((pl.col("terminated_date") + pl.duration(days=pl.col("is_part").cast(pl.Int64))).alias("date"))
-    return made.select(
-        "group_id",
-        "contract_id",
-        pl.col("terminated_date").alias("last_day"),
-        "date",
-        pl.lit(_LAST, dtype=pl.Int32).alias("place"),
-        pl.format("{}|terminated", "contract_id").alias("amendment_id"),
-        "paid_for_good",
-        pl.col("date").alias("event_date"),
-        pl.when(pl.col("date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
-        "is_part",
-    )
+    return made.with_columns(final.alias("paid_for_good"))
 
 
 def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
