@@ -6,9 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import GUARD, minor_money, part_units, units_to_minor, with_fraction
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import HUNDRED, ZERO, whole_number, wide
 from engine.revenue.arithmetic.runs import joined
 from engine.revenue.core import Core
 from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
@@ -67,7 +66,7 @@ def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFr
 def _money_rows(rows: pl.DataFrame) -> pl.DataFrame:
     late = pl.col("nature").is_in(["modification", "estimate_change", "out_of_period"])
     amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
-    return rows.with_columns(amount.alias("amount"), pl.when(late).then(amount).otherwise(pl.lit(0, dtype=MONEY)).alias("catch_up_amount"))
+    return rows.with_columns(amount.alias("amount"), pl.when(late).then(amount).otherwise(ZERO).alias("catch_up_amount"))
 
 
 def _outside(core: Core) -> pl.DataFrame:
@@ -77,7 +76,7 @@ def _outside(core: Core) -> pl.DataFrame:
     rows = core.outside.join(about, on="contract_line_id", how="left").with_columns(
         amount.alias("amount"),
         minor_money(pl.col("gross"), pl.col("minor_digits")).alias("gross_amount"),
-        pl.when(pl.col("nature") == "current").then(pl.lit(0, dtype=MONEY)).otherwise(amount).alias("catch_up_amount"),
+        pl.when(pl.col("nature") == "current").then(ZERO).otherwise(amount).alias("catch_up_amount"),
         pl.lit(value=False).alias("is_planned"),
         pl.col("period").alias("relates_to_period"),
     )
@@ -146,7 +145,7 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(pl.col("amount").alias("gross_amount"))
     agents = agents.sort("date").join_asof(passed_on, on="date", by="okey", check_sortedness=False)
     agents = agents.sort("contract_line_id", "is_planned", "date", maintain_order=True)
-    share, hundred = pl.col("commission_pct").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128), wide(100 * 10**8)
+    share, hundred = whole_number("commission_pct", pl.Decimal(38, 8)), wide(HUNDRED)
     so_far = pl.col("minor").cum_sum().over("contract_line_id") * GUARD
     grossed = units_to_minor(so_far * hundred // pl.when(share > 0).then(share))
     done = pl.min_horizontal(pl.max_horizontal("m", wide(0)), "mt")

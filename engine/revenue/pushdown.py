@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import minor_money, money_units, part_units, units_to_minor
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.frames import empty, shaped
 from engine.revenue.ground.periods import with_period
 from engine.revenue.schedule import TIME_REVENUE
@@ -43,8 +44,8 @@ def _weight() -> pl.Expr:
         pl.when(pl.col("by") == "amount")
         .then(pl.col("value"))
         .when(pl.col("by") == "cost")
-        .then(pl.col("cost").cast(pl.Decimal(38, 6)).to_physical().cast(pl.Int128))
-        .otherwise(pl.col("hours").cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128))
+        .then(whole_number("cost", MONEY))
+        .otherwise(whole_number("hours", pl.Decimal(38, 8)))
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.controls.estimates import estimate_findings, look_back, look_back_findings
 from engine.revenue.controls.register import out_of_period_register, register_findings
@@ -175,10 +176,9 @@ def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl
     balances = books.extra["contract_balances"]
     days = books.contracts.select("contract_id", pl.col("setting.controls.contract_asset_days").alias("days"))
     account = books.accounts.filter(pl.col("account_role") == "loss_provision").select("contract_id", "account")
-    zero = pl.lit(0, dtype=MONEY)
     posted = records.frame("journal_line").filter((pl.col("status") == "posted") & (pl.col("posting_date") <= as_of)).join(
         account, on=["contract_id", "account"], how="inner"
-    ).select("contract_id", (pl.col("credit").fill_null(zero) - pl.col("debit").fill_null(zero)).cast(MONEY).alias("amount"))  # fmt: skip
+    ).select("contract_id", (pl.col("credit").fill_null(ZERO) - pl.col("debit").fill_null(ZERO)).cast(MONEY).alias("amount"))  # fmt: skip
     found = [negative_backlog_findings(balances, as_of)]
     # Where no system supplies invoices nobody can tell what still waits for one.
     if records.frame("invoice").height:

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.runs import begins
 from engine.revenue.ground.frames import FRACTION, TEXT, TEXTS, Books
 from engine.revenue.moved import united, with_moved
@@ -73,7 +74,7 @@ def revenue_schedule(performance: pl.DataFrame, moved: pl.DataFrame) -> pl.DataF
 
 def _told(atoms: pl.LazyFrame, *more: str) -> pl.LazyFrame:
     """Return atoms in the columns of the schedule, what is recognized apart from what is planned, and further columns."""
-    is_planned, none = pl.col("is_planned"), pl.lit(0, dtype=MONEY)
+    is_planned, none = pl.col("is_planned"), ZERO
     return atoms.select(
         "→key",
         *_KEY,

@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.numbers import WIDE, wide
+from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
 
 GUARD: Final = 10**9
 """Units of one minor unit."""
@@ -45,7 +45,7 @@ def _of_digits(digits: pl.Expr, values: dict[int, int]) -> pl.Expr:
 
 def money_units(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
     """Return a MONEY amount in units, exactly; `digits` are those of its currency's minor unit."""
-    return amount.cast(MONEY).to_physical().cast(WIDE) * _of_digits(digits, _UNITS_PER_MICRO)
+    return whole_number(amount, MONEY) * _of_digits(digits, _UNITS_PER_MICRO)
 
 
 def minor_money(minor: pl.Expr, digits: pl.Expr) -> pl.Expr:

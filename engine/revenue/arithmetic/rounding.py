@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind
-from engine.revenue.arithmetic.numbers import WIDE, wide
+from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
 
 DEFAULT_MINOR_DIGITS: Final = 2
 
@@ -32,7 +32,7 @@ def minor_digits(currency: pl.Expr) -> pl.Expr:
 
 def units(amount: pl.Expr) -> pl.Expr:
     """Return a MONEY amount as an exact Int128 count of millionths, the unit of all quotients here."""
-    return amount.cast(MONEY).to_physical().cast(WIDE)
+    return whole_number(amount, MONEY)
 
 
 def units_per_minor(digits: pl.Expr) -> pl.Expr:

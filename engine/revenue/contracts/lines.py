@@ -11,6 +11,7 @@ import polars.selectors as cs
 
 from engine.canonical.schema import entity_spec
 from engine.revenue.arithmetic.exact import minor_money, money_units, units_to_minor
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.contracts.gate import conclusions
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records, original_id
@@ -131,14 +132,14 @@ def at_line_rate(rows: pl.DataFrame, fields: Iterable[str]) -> pl.DataFrame:
     Columns needed: is_foreign, line_rate, line_rate_inverse, minor_digits. A price of one unit keeps its last decimals; only amounts
     are rounded to the minor unit. The rate of a line stays that of the day it was promised on, whatever changes later.
     """
-    rate, whole = pl.col("line_rate").cast(pl.Decimal(38, 12)).to_physical().cast(pl.Int128), pl.lit(10**12, dtype=pl.Int128)
+    rate, whole = whole_number("line_rate", pl.Decimal(38, 12)), wide(10**12)
 
     def turned(count: pl.Expr) -> pl.Expr:
         return pl.when("line_rate_inverse").then(_divided(count, whole, rate)).otherwise(_divided(count, rate, whole))
 
     def translated(name: str) -> pl.Expr:
         if name == "unit_price":
-            each = turned(pl.col(name).cast(_PRICE).to_physical().cast(pl.Int128))
+            each = turned(whole_number(name, _PRICE))
             # An integer count of the last decimal, read as the decimal it is.
             return each.cast(pl.Decimal(38, 0)).cast(_PRICE) / pl.lit(10**10, dtype=_PRICE)
         return minor_money(units_to_minor(turned(money_units(pl.col(name), pl.col("minor_digits")))), pl.col("minor_digits"))

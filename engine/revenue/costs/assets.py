@@ -10,6 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.months import whole_months, within_months
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.costs.impairment import written_down
 from engine.revenue.ground.finding_columns import finding_columns
@@ -46,16 +47,15 @@ def contract_costs(
     spread = _by_period(judged, periods, as_of)
     assets = written_down(spread.filter(pl.col("treatment") == "capitalize"), recoverable)
     others = spread.filter(pl.col("treatment") != "capitalize").with_columns(
-        pl.lit(0, dtype=MONEY).alias(name) for name in ("closing", "amortized", "impaired", "reversed")
+        ZERO.alias(name) for name in ("closing", "amortized", "impaired", "reversed")
     )
     every = pl.concat([assets, others.select(assets.columns)])
     first = pl.col("period") == pl.col("incurred_period")
-    zero = pl.lit(0, dtype=MONEY)
     amount = pl.col("amount").cast(MONEY)
     rows = every.with_columns(
-        pl.when(first & (pl.col("treatment") == "capitalize")).then(amount).otherwise(zero).alias("capitalized"),
-        pl.when(first & (pl.col("treatment") == "expense")).then(amount).otherwise(zero).alias("expensed"),
-        pl.col("closing").shift(1).over("cost_id", order_by="end_date").fill_null(zero).cast(MONEY).alias("opening"),
+        pl.when(first & (pl.col("treatment") == "capitalize")).then(amount).otherwise(ZERO).alias("capitalized"),
+        pl.when(first & (pl.col("treatment") == "expense")).then(amount).otherwise(ZERO).alias("expensed"),
+        pl.col("closing").shift(1).over("cost_id", order_by="end_date").fill_null(ZERO).cast(MONEY).alias("opening"),
     )
     is_stated = pl.any_horizontal(pl.col(name) != 0 for name in ("opening", "closing", *_FLOWS)) | first
     return rows.filter(is_stated).select(pl.col(name).cast(dtype) for name, dtype in CONTRACT_COSTS.items()).sort("cost_id", "end_date")

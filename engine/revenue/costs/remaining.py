@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.asof import latest, running
-from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
 
 FRACTION: Final = pl.Decimal(38, 12)
@@ -55,7 +55,7 @@ def remaining_by_obligation(
     found = found.join(_costs(points, lines, evidence), on=[*key, "end_date"], how="left", maintain_order="left")
     undone = pl.lit(1, dtype=FRACTION) - pl.coalesce("progress", pl.lit(0, dtype=FRACTION)).cast(FRACTION)
     # Twelve places of a fraction times an amount: exact in whole numbers, where a product of decimals would be cut.
-    parts = undone.cast(FRACTION).to_physical().cast(pl.Int128)
+    parts = whole_number(undone, FRACTION)
     by_progress = round_share(pl.col("estimated_total_cost"), parts, pl.lit(10**12, dtype=pl.Int128), pl.lit(6))
     remaining = pl.coalesce("cost_to_come", pl.col("estimated_total_cost") - pl.col("cost_to_date"), by_progress)
     return found.with_columns(

@@ -11,7 +11,7 @@ from engine.canonical.kinds import MONEY
 from engine.canonical.schema import ENTITIES
 from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.bands import fiscal_year_start
-from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
 
@@ -70,7 +70,7 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
     done = performance.lazy().filter(~pl.col("is_planned")).select(*key, "posting_date", "progress", "amount").collect()
     done = done.join(caught, on=key, how="semi", nulls_equal=True, maintain_order="left")
     seen = done.filter(pl.col("progress").is_not_null()).group_by(*key, "posting_date").agg(pl.col("progress").last())
-    seen = seen.with_columns(pl.col("progress").cast(pl.Decimal(38, _FRACTION_SCALE)).to_physical().cast(pl.Int128))
+    seen = seen.with_columns(whole_number("progress", pl.Decimal(38, _FRACTION_SCALE)))
     events = caught.with_columns((pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day")).drop("progress")
     # Progress where it is observed, else revenue: what was earned by each day tells how much was done.
     for name, day in (("by_opening", "opening_day"), ("by_event", "before_day")):

@@ -7,6 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.contracts.leaving import free_to_leave, notice_end
 from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.ground.frames import Books
@@ -61,7 +62,7 @@ def _left_on(day: dt.date, asked: pl.DataFrame, books: Books, free: pl.DataFrame
         done.join(ours, on="contract_id", how="semi"), promised, today,
     )  # fmt: skip
     left = found.group_by("contract_id").agg(pl.col("amount").sum().cast(MONEY).alias("→left"))
-    return asked.join(left, on="contract_id", how="left").with_columns(pl.col("→left").fill_null(pl.lit(0, dtype=MONEY)))
+    return asked.join(left, on="contract_id", how="left").with_columns(pl.col("→left").fill_null(ZERO))
 
 
 def with_opened(books: Books) -> pl.DataFrame:

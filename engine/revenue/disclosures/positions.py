@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.asof import latest
-from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins, running
 
@@ -160,7 +160,7 @@ def to_unit(rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     units = contracts.select("contract_id", pl.col("setting.rounding.disclosure_unit").cast(pl.Decimal(38, 6)).alias("unit"))
     given = rows.join(units, on="contract_id", how="left", maintain_order="left")
     # amount = unit × (amount ÷ unit, rounded): the quotient of two amounts in millionths is a whole number.
-    millionths = pl.col("unit").to_physical().cast(pl.Int128)
+    millionths = whole_number("unit", MONEY)
     count = round_share(pl.col("amount"), pl.lit(10**6, dtype=pl.Int128), millionths, pl.lit(0))
     rounded = pl.when(pl.col("unit") > 0).then(count * pl.col("unit")).otherwise(pl.col("amount"))
     return given.with_columns(rounded.cast(MONEY).alias("amount")).drop("unit")

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.numbers import WIDE, wide
+from engine.revenue.arithmetic.numbers import ZERO, whole_number, wide
 from engine.revenue.arithmetic.rounding import money, round_quotient, units, units_per_minor
 
 RATE: Final = polars_dtype(Kind.RATE)
@@ -84,11 +84,11 @@ def translated(amount: pl.Expr, rate: str, digits: pl.Expr) -> pl.Expr:
     minor = units_per_minor(digits)
     # Nothing is worth nothing at any rate, also at one that is not known.
     value = money(round_quotient(units(amount) * _physical(rate), wide(_SCALE) * minor) * minor)
-    return pl.when(amount == 0).then(pl.lit(0, dtype=MONEY)).otherwise(value)
+    return pl.when(amount == 0).then(ZERO).otherwise(value)
 
 
 def _physical(rate: str) -> pl.Expr:
-    return pl.col(rate).cast(RATE).to_physical().cast(WIDE)
+    return whole_number(rate, RATE)
 
 
 def _as_rate(units_of_rate: pl.Expr) -> pl.Expr:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.numbers import wide
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.contracts.gate import conclusions
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.records import Records
-from engine.revenue.price.standalone import micros
-
-_HUNDRED: Final = 100 * 10**8
 
 
 def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
@@ -30,8 +27,8 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"])
     said = pl.coalesce("remaining_is_distinct", "judged.change", "judged.line")
     change = pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)
-    ssp_after = pl.coalesce(micros("standalone_selling_price"), pl.when(is_add).then(pl.col("ssp")))
-    ssp_change = ssp_after - pl.when(is_add).then(wide(0)).otherwise(micros("before.standalone_selling_price").fill_null(0))
+    ssp_after = pl.coalesce(whole_number("standalone_selling_price", MONEY), pl.when(is_add).then(pl.col("ssp")))
+    ssp_change = ssp_after - pl.when(is_add).then(wide(0)).otherwise(whole_number("before.standalone_selling_price", MONEY).fill_null(0))
     rows = rows.with_columns(
         pl.coalesce(said, presumed).alias("is_distinct"),
         change.alias("price_change"),
@@ -114,16 +111,18 @@ def removed_parts(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFram
     return marked.with_columns(
         pl.when(is_part).then(kind).otherwise("kind").alias("kind"),
         pl.when(unstated).then(pl.col("before.pooled").fill_null(0) * -1).otherwise(none).alias("lifted"),
-        pl.when(is_part).then(micros("before.standalone_selling_price").fill_null(0) * -1).otherwise(none).alias("ssp_lifted"),
+        pl.when(is_part).then(whole_number("before.standalone_selling_price", MONEY).fill_null(0) * -1).otherwise(none).alias("ssp_lifted"),
     ).drop("→part")
 
 
 def _is_at_ssp() -> pl.Expr:
     """Say whether what is added is priced at its standalone selling price."""
-    price = micros("amount").fill_null(0) - pl.when(pl.col("action") == "add").then(wide(0)).otherwise(micros("before.amount").fill_null(0))
-    tolerance = pl.coalesce("setting.modification.ssp_tolerance", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
-    near = (price - pl.col("ssp_change")).abs() * _HUNDRED <= pl.col("ssp_change").abs() * tolerance
-    in_range = (pl.col("action") == "add") & (micros("amount") >= micros("ssp_low")) & (micros("amount") <= micros("ssp_high"))
+    is_add = pl.col("action") == "add"
+    amount, before, low, high = (whole_number(name, MONEY) for name in ("amount", "before.amount", "ssp_low", "ssp_high"))
+    price = amount.fill_null(0) - pl.when(is_add).then(wide(0)).otherwise(before.fill_null(0))
+    tolerance = percent("setting.modification.ssp_tolerance")
+    near = (price - pl.col("ssp_change")).abs() * HUNDRED <= pl.col("ssp_change").abs() * tolerance
+    in_range = is_add & (amount >= low) & (amount <= high)
     return (near.fill_null(value=False) | in_range.fill_null(value=False)) & (price > 0)
 
 

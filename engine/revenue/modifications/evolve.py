@@ -152,7 +152,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     own_gone = part_units(pl.col("own") - pl.col("own.hours"), pl.col("own_base"), wide(COEFFICIENT))
     variable = part_units(pl.col("pool.variable"), pl.col("→w"), wide(COEFFICIENT))
     anew = pl.col("revalues").fill_null(value=False)
-    to_come = part_units(pl.col("own"), pl.col("d") - pl.col("n"), pl.col("d"))
+    to_come = still_served("own")
     made = made.with_columns(pl.when(anew).then(to_come).otherwise(pl.col("own")).alias("own"))
     made = made.with_columns(
         pl.when(anew).then(pl.col("base") + pl.col("rem") - pl.col("earned.before")).otherwise(pl.col("rem")).alias("rem"),
@@ -170,7 +170,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
 
 def _still_to_come(name: str) -> pl.Expr:
     """Return the part of an amount for the whole life that what is still to be served has, through every new start."""
-    left = part_units(pl.col(name), pl.col("d") - pl.col("n"), pl.col("d"))
+    left = still_served(name)
     return pl.when(pl.col("own_rem") == COEFFICIENT).then(left).otherwise(part_units(left, pl.col("own_rem"), wide(COEFFICIENT)))
 
 
@@ -227,7 +227,7 @@ def _begun(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     fresh = added.with_columns(
         *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
         wide(0).alias("unserved"),
-        *(pl.lit(0, dtype=pl.Int128).alias(name) for name in ("minor.before", "price.before", "earned.before")),
+        *(wide(0).alias(name) for name in ("minor.before", "price.before", "earned.before")),
         wide(1).alias("d"),
         wide(1).alias("mt"),
         wide(COEFFICIENT).alias("own_rem"),

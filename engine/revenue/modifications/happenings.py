@@ -7,12 +7,12 @@ from typing import Final
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import GUARD, money_units
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted
 from engine.revenue.ground.records import Records, original_id
 from engine.revenue.price.allocation import share_minor
-from engine.revenue.price.standalone import micros
 from engine.revenue.progress.measured import BY_TIME
 
 MOVING: Final = ("hours", "tiers", "fee")
@@ -126,7 +126,7 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
         .then(pl.lit("remove"))
         .otherwise(pl.lit("prospective"))
     )
-    left = micros("remaining_standalone_selling_price")
+    left = whole_number("remaining_standalone_selling_price", MONEY)
     made = touched.group_by("group_id", "place", "okey").agg(
         kind.alias("kind"),
         pl.col("price_change").sum(),
@@ -213,8 +213,8 @@ def split_changes(changes: pl.DataFrame) -> pl.DataFrame:
     return changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change")).with_columns(
         pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
         pl.format("{}@{}", pl.col("obligation_id"), original_id("amendment_id")).alias("new_obligation"),
-        pl.col("before.quantity").cast(_QTY).to_physical().cast(pl.Int128).alias("from_units"),
-        (pl.col("quantity") - pl.col("before.quantity")).cast(_QTY).to_physical().cast(pl.Int128).alias("new_units"),
+        whole_number("before.quantity", _QTY).alias("from_units"),
+        whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY).alias("new_units"),
     )
 
 
@@ -252,8 +252,8 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         .select(
             pl.col("exercised_line_id").alias("contract_line_id"),
             "option_okey",
-            pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole).to_physical().cast(pl.Int128).alias("part"),
-            whole.to_physical().cast(pl.Int128).alias("whole"),
+            whole_number(pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole), _QTY).alias("part"),
+            whole_number(whole, _QTY).alias("whole"),
         )
         .unique("contract_line_id", keep="first", maintain_order=True)
     )

@@ -33,7 +33,7 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _weight(left: pl.Expr) -> pl.Expr:
     """Return the standalone price of what remains of each obligation after the change; `left` of `d` is still to be served."""
-    old = part_units(pl.col("ssp"), left, pl.col("d"))
+    old = still_served("ssp")
     return (
         pl.when(pl.col("kind") == "remove")
         .then(pl.coalesce("ssp_left", wide(0)))
@@ -59,13 +59,13 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     exact = pl.col("kept") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
     # What catches up does not start anew: its price, its shares and its standalone price stay those of its whole measure.
     catches = (pl.col("kind") == "catch_up").fill_null(value=False)
-    passed = part_units(pl.col("w_rem"), left, pl.col("d"))
+    passed = still_served("w_rem")
     served = part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))
     whole_ssp = pl.coalesce(part_units(pl.col("ssp_left"), pl.col("d"), left), pl.col("ssp") + pl.col("ssp_change").fill_null(0))
     chosen = chosen.with_columns(
         pl.when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("kept")).alias("base"),
         pl.when(catches).then(pl.col("own_base")).otherwise(pl.col("own_base") + served).alias("own_base"),
-        pl.when(catches).then(pl.col("own_rem")).otherwise(part_units(pl.col("own_rem"), left, pl.col("d"))).alias("own_rem"),
+        pl.when(catches).then(pl.col("own_rem")).otherwise(still_served("own_rem")).alias("own_rem"),
         pl.when(catches).then(pl.col("w_base")).otherwise(pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
         pl.when(catches).then(pl.col("w_rem") - passed).otherwise(wide(0)).alias("→stays"),
         passed.alias("→passed"),
@@ -105,6 +105,6 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def still_served() -> pl.Expr:
-    """Return what of the stated price is still to be served."""
-    return part_units(pl.col("unserved"), pl.col("d") - pl.col("n"), pl.col("d"))
+def still_served(name: str = "unserved") -> pl.Expr:
+    """Return what of the stated price, or of another amount of the current segment, is still to be served."""
+    return part_units(pl.col(name), pl.col("d") - pl.col("n"), pl.col("d"))

@@ -7,8 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind
-from engine.revenue.arithmetic.numbers import WIDE, ZERO, wide
+from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
+from engine.revenue.arithmetic.numbers import ZERO, whole_number, wide
 from engine.revenue.arithmetic.rounding import money, round_quotient, units, units_per_minor
 from engine.revenue.arithmetic.runs import before, begins, running
 from engine.revenue.disclosures.notice import within_notice
@@ -190,7 +190,7 @@ def costs_of_delivery(books: Books, records: Agreed) -> pl.DataFrame:
 
 def _worth(hours: str, rate: pl.Expr) -> pl.Expr:
     """Return hours × rate rounded to the contract's minor unit."""
-    scale = 10 ** DECIMAL_SCALE[Kind.HOURS]
+    kept = polars_dtype(Kind.HOURS)
     minor = units_per_minor(pl.col("minor_digits"))
-    product = units(rate.cast(MONEY)) * pl.col(hours).cast(pl.Decimal(38, DECIMAL_SCALE[Kind.HOURS])).to_physical().cast(WIDE)
-    return money(round_quotient(product, wide(scale) * minor) * minor)
+    product = units(rate.cast(MONEY)) * whole_number(hours, kept)
+    return money(round_quotient(product, wide(10 ** DECIMAL_SCALE[Kind.HOURS]) * minor) * minor)

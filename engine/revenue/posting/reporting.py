@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT, Books, shaped
@@ -71,7 +72,7 @@ def _in_functional(books: Books, asked: pl.DataFrame, context: Context) -> pl.Da
         asked.join(balances, on="contract_id", how="inner")
         .join(revenue, on=["contract_id", "period"], how="left")
         .join(ends, on=["calendar", "period"], how="left")
-        .with_columns(pl.col("earned").fill_null(pl.lit(0, dtype=MONEY)))
+        .with_columns(pl.col("earned").fill_null(ZERO))
     )
 
 
@@ -80,7 +81,7 @@ def _translated(rows: pl.DataFrame) -> pl.DataFrame:
     net = pl.col("functional_contract_asset") + pl.col("functional_receivable") - pl.col("functional_contract_liability")
     rows = rows.with_columns(
         net.alias("net"),
-        (net - net.shift(1).over("contract_id").fill_null(pl.lit(0, dtype=MONEY))).cast(MONEY).alias("moved"),
+        (net - net.shift(1).over("contract_id").fill_null(ZERO)).cast(MONEY).alias("moved"),
     )
     rows = rows.with_columns(
         translated(pl.col("earned"), "average_rate", digits).alias("recognized"),
@@ -88,7 +89,7 @@ def _translated(rows: pl.DataFrame) -> pl.DataFrame:
         translated(pl.col("moved"), "average_rate", digits).alias("moved_at_average"),
     )
     stands = pl.col("contract_asset") + pl.col("receivable") - pl.col("contract_liability")
-    before = stands.shift(1).over("contract_id").fill_null(pl.lit(0, dtype=MONEY))
+    before = stands.shift(1).over("contract_id").fill_null(ZERO)
     return rows.with_columns(
         (stands - before - pl.col("moved_at_average")).cast(MONEY).alias("translation_difference"), pl.lit("830-30-45-3").alias("rule")
     )

@@ -10,7 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.policy.kinds.revenue_settings import named_keys
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor, with_cumulative
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
 
 POOLED: Final = ("fixed", "periodic", "percent_of", "package")
@@ -244,7 +244,7 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
     others = pl.when(is_other).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id")
     unit = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
     left = pl.col("pool") // unit * pl.col("scale") - others
-    low, high = (pl.col(name).cast(MONEY).to_physical().cast(pl.Int128) * pl.col("scale") for name in ("ssp_low", "ssp_high"))
+    low, high = (whole_number(name, MONEY) * pl.col("scale") for name in ("ssp_low", "ssp_high"))
     several = pl.col("is_residual").sum().over("group_id") > 1
     outside = pl.col("is_residual") & (several | (left <= 0) | (pl.col("has_range") & ((left < low) | (left > high))))
     made = made.with_columns(
@@ -282,7 +282,7 @@ def _bundled(rows: pl.DataFrame) -> pl.DataFrame:
         chosen = pl.col("discount") == text
         inside = chosen & pl.col("obligation_id").is_in(named_keys(text))
         whole = pl.when(inside).then(pl.col("ssp")).otherwise(wide(0)).sum().over("group_id")
-        price = pl.col("bundle_price").cast(MONEY).to_physical().cast(pl.Int128) * _FINE
+        price = whole_number("bundle_price", MONEY) * _FINE
         made = made.with_columns(
             pl.when(inside & (whole > 0))
             .then(part_units(price, pl.col("ssp"), whole))

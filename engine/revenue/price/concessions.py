@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
@@ -206,11 +206,11 @@ def lowered(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> p
     is_pooled = (pl.col("variable_allocation") == "contract").fill_null(value=False)
     made = made.with_columns(
         pl.when(~is_pooled).then(pl.col("obligation_id")).alias("obligation_id"),
-        pl.max_horizontal(pl.col("included") * -1, pl.lit(0, dtype=MONEY)).cast(MONEY).alias("back"),
+        pl.max_horizontal(pl.col("included") * -1, ZERO).cast(MONEY).alias("back"),
     )
     keys = ["contract_id", "contract_line_id"]
     made = made.sort(*keys, "as_of_date", "estimate_id").unique([*keys, "as_of_date"], keep="last", maintain_order=True)
-    before = pl.col("back").shift(1).over(keys).fill_null(pl.lit(0, dtype=MONEY))
+    before = pl.col("back").shift(1).over(keys).fill_null(ZERO)
     steps = made.with_columns((pl.col("back") - before).cast(MONEY).alias("step"))
     whole = ["contract_id", "obligation_id"]
     daily = steps.group_by(*whole, pl.col("as_of_date").alias("date")).agg(pl.col("step").sum()).sort(*whole, "date")

@@ -12,6 +12,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.compounding import FINE
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.price.financing import Financing, significant_financing
 
@@ -128,7 +129,7 @@ def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, he
     # Where all was held back before, nothing bore interest then.
     counts = pl.col("earned_from").is_null() | (pl.col("date") >= pl.col("earned_from"))
     level = units_money(pl.col("level"), pl.col("→digits"))
-    less = pl.max_horizontal(pl.min_horizontal(level, pl.lit(0, dtype=MONEY)), pl.col("promised") * -1)
+    less = pl.max_horizontal(pl.min_horizontal(level, ZERO), pl.col("promised") * -1)
     lowered = lowered.filter(counts).sort("contract_line_id", "date").with_columns(less.alias("less"))
     step = pl.col("less") - pl.col("less").shift(1).over("contract_line_id", order_by="date").fill_null(0)
     steps = lowered.with_columns(step.alias("step_less")).filter(pl.col("step_less") != 0)

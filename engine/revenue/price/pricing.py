@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.runs import before
 from engine.revenue.ground.records import Records
 
@@ -143,7 +143,7 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     made = _percent_of(made)
     kept = (
         pl.when(pl.col("role") == "agent")
-        .then(part_units(pl.col("pooled"), _percent(pl.col("commission_pct")), wide(100 * 10**8)))
+        .then(part_units(pl.col("pooled"), percent("commission_pct"), wide(HUNDRED)))
         .otherwise(pl.col("pooled"))
     )
     made = made.with_columns(pl.col("pooled").alias("gross"), kept.alias("pooled"))
@@ -152,10 +152,6 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("action") == "add").then(None).otherwise(before(pl.col(name), "contract_line_id")).alias(f"before.{name}")
         for name in ("pooled", "gross")
     )
-
-
-def _percent(value: pl.Expr) -> pl.Expr:
-    return pl.coalesce(value, pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
 
 
 def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
@@ -207,7 +203,7 @@ def _percent_of(terms: pl.DataFrame) -> pl.DataFrame:
     asked = terms.filter(pl.col("pricing") == "percent_of").select("contract_line_id", "fee_on_line_id", "place", "fee_pct").sort("place")
     found = (
         asked.join_asof(other, on="place", by="fee_on_line_id", check_sortedness=False)
-        .select("contract_line_id", "place", part_units(pl.col("of"), _percent(pl.col("fee_pct")), wide(100 * 10**8)).alias("fee"))
+        .select("contract_line_id", "place", part_units(pl.col("of"), percent("fee_pct"), wide(HUNDRED)).alias("fee"))
         .with_columns(((pl.col("fee") + GUARD // 2) // GUARD * GUARD).alias("fee"))
     )
     return (

@@ -7,12 +7,11 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.compounding import FINE
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_quotient, units
 from engine.revenue.price.options import look_through, with_likelihood
 
-_NOTHING: Final = pl.lit(0, dtype=MONEY)
 _ONE: Final = pl.lit(1, dtype=FINE)
 _MICRO: Final = pl.lit(10**6, dtype=FINE)
 
@@ -35,7 +34,7 @@ def with_renewals(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.Data
     prices = pl.concat(
         [
             both.select("contract_line_id", units(pl.col("allocated")).alias("looked")),
-            both.select(pl.col("right_id").alias("contract_line_id"), units(pl.max_horizontal("deferred", _NOTHING)).alias("looked")),
+            both.select(pl.col("right_id").alias("contract_line_id"), units(pl.max_horizontal("deferred", ZERO)).alias("looked")),
         ]
     )  # fmt: skip
     parts = _parts(table, chain, as_of)

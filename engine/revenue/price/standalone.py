@@ -7,20 +7,15 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
 from engine.revenue.ground.records import Records
 
 _PCT = polars_dtype(Kind.PCT)
 
 
-def micros(name: str) -> pl.Expr:
-    """Return a MONEY column as an exact integer of millionths."""
-    return pl.col(name).cast(MONEY).to_physical().cast(pl.Int128)
-
-
 def _share(amount: pl.Expr, percent: pl.Expr) -> pl.Expr:
-    hundred = wide(100 * 10**8)
-    product = amount * percent.cast(_PCT).to_physical().cast(pl.Int128)
+    hundred = wide(HUNDRED)
+    product = amount * whole_number(percent, _PCT)
     return (product.abs() + hundred // 2) // hundred * product.sign()
 
 
@@ -44,7 +39,7 @@ def with_ssp(lines: pl.DataFrame, records: Records, option_prices: pl.DataFrame,
     by_cost = pl.col("ssp_method") == "cost_plus"
     own_margin = pl.when(pl.col("fee_on_line_id").is_null()).then(pl.col("fee_pct"))
     margin = pl.coalesce(own_margin, pl.col("cost_plus_margin"), pl.lit(0)).cast(_PCT) + pl.lit(100, dtype=_PCT)
-    low, high, own = micros("ssp_low"), micros("ssp_high"), micros("amount")
+    low, high, own = whole_number("ssp_low", MONEY), whole_number("ssp_high", MONEY), whole_number("amount", MONEY)
     middle = (low + high) // 2
     outside = pl.when(pl.col("ssp_range") == "mid").then(middle).otherwise(pl.when(own < low).then(low).otherwise(high))
     in_range = pl.when((own >= low) & (own <= high)).then(own).when(own.is_null()).then(middle).otherwise(outside)
@@ -55,12 +50,12 @@ def with_ssp(lines: pl.DataFrame, records: Records, option_prices: pl.DataFrame,
     bounded = unknown & (pl.col("allocation_method") == "residual") & ~named & pl.col("ssp_method").is_null()
     is_residual = (pl.col("ssp_method") == "residual").fill_null(value=False) | bounded
     sources = {
-        "stated": micros("standalone_selling_price"),
-        "judgement": micros("judged"),
-        "share of list": _share(micros("list_price"), pl.col("ssp_pct_of_list")),
-        "cost plus": pl.when(by_cost).then(_share(micros("estimated_cost"), margin)),
+        "stated": whole_number("standalone_selling_price", MONEY),
+        "judgement": whole_number("judged", MONEY),
+        "share of list": _share(whole_number("list_price", MONEY), pl.col("ssp_pct_of_list")),
+        "cost plus": pl.when(by_cost).then(_share(whole_number("estimated_cost", MONEY), margin)),
         "range": pl.when(pl.col("ssp_low").is_not_null() & pl.col("ssp_high").is_not_null() & ~is_residual).then(in_range),
-        "option": micros("worth"),
+        "option": whole_number("worth", MONEY),
     }
     source = pl.coalesce([pl.when(value.is_not_null()).then(pl.lit(name)) for name, value in sources.items()])
     found = pl.coalesce(list(sources.values()))

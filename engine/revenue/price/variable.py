@@ -13,7 +13,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.exact import money_units, part_units
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import empty
@@ -67,15 +67,15 @@ def included_estimates(records: Records, contracts: pl.DataFrame, lines: pl.Data
     found = records.frame("variable_estimate").join(own, on="contract_line_id", how="left", maintain_order="left")
     found = found.with_columns(pl.coalesce("line_contract", "contract_id").alias("contract_id")).join(method, on="contract_id", how="inner")
     outcomes = records.frame("variable_outcome").filter(pl.col("amount").is_not_null() & pl.col("probability_pct").is_not_null())
-    micros = pl.col("amount").to_physical().cast(pl.Int128)
-    odds = pl.col("probability_pct").cast(_PCT).to_physical().cast(pl.Int128)
+    micros = whole_number("amount", MONEY)
+    odds = whole_number("probability_pct", _PCT)
     valued = (
         outcomes.with_columns((micros * odds).alias("weighed"), odds.alias("odds"))
         .sort("estimate_id", "odds", "amount", descending=[False, True, False])
         .group_by("estimate_id", maintain_order=True)
         .agg(pl.col("weighed").sum(), pl.col("odds").sum(), pl.col("amount").first().alias("likeliest"))
     )
-    hundred = wide(100 * 10**8)
+    hundred = wide(HUNDRED)
     whole = pl.col("weighed").abs()
     mean = (whole // hundred + (whole % hundred * 2 >= hundred).cast(pl.Int128)) * pl.col("weighed").sign()
     expected = mean.cast(pl.Decimal(38, 0)).cast(MONEY) / pl.lit(10**6, dtype=MONEY)
@@ -124,8 +124,8 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, t
     made = made.filter(~pl.any_horizontal(each.fill_null(value=False) for each in (is_royalty, of_use, of_tiers)))
     penalty = pl.when(pl.col("variable_kind") == "penalty").then(pl.coalesce("variable_amount", pl.lit(0))).otherwise(pl.lit(0))
     units = money_units((pl.col("included") + penalty.cast(MONEY)).cast(MONEY), pl.col("minor_digits"))
-    share = pl.coalesce(pl.col("commission_pct"), pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
-    units = pl.when(pl.col("role") == "agent").then(part_units(units, share, wide(100 * 10**8))).otherwise(units)
+    share = percent("commission_pct")
+    units = pl.when(pl.col("role") == "agent").then(part_units(units, share, wide(HUNDRED))).otherwise(units)
     is_pooled = pl.col("variable_allocation") == "contract"
     return (
         made.sort("as_of_date", "estimate_id")
@@ -227,8 +227,8 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     if chosen.is_empty():
         return empty(LEVELS)
     cost = money_units(pl.col("cost"), pl.col("minor_digits"))
-    percent = part_units(cost, pl.coalesce("fee_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128), wide(100 * 10**8))
-    fee = pl.when(pl.col("target_fee").is_not_null()).then(_incentive_fee(cost)).otherwise(percent)
+    by_percent = part_units(cost, percent("fee_pct"), wide(HUNDRED))
+    fee = pl.when(pl.col("target_fee").is_not_null()).then(_incentive_fee(cost)).otherwise(by_percent)
     whole = pl.when(pl.col("pricing") == "cost_plus").then(cost + fee).otherwise(fee)
     return _expected_costs(records, chosen, terms).select(
         "group_id",
@@ -281,9 +281,9 @@ def _expected_costs(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame)
 def _incentive_fee(cost: pl.Expr) -> pl.Expr:
     """Return target fee − the firm's share of what the cost (units) exceeds the target by, between floor and ceiling."""
     digits = pl.col("minor_digits")
-    share = pl.coalesce("contractor_share_pct", pl.lit(0)).cast(_PCT).to_physical().cast(pl.Int128)
+    share = percent("contractor_share_pct")
     over = cost - money_units(pl.coalesce("target_cost", "cost"), digits)
-    fee = money_units(pl.coalesce("target_fee", pl.lit(0)).cast(MONEY), digits) - part_units(over, share, wide(100 * 10**8))
+    fee = money_units(pl.coalesce("target_fee", pl.lit(0)).cast(MONEY), digits) - part_units(over, share, wide(HUNDRED))
     fee = pl.when(pl.col("floor_fee").is_not_null()).then(pl.max_horizontal(fee, money_units(pl.col("floor_fee"), digits))).otherwise(fee)
     below = pl.min_horizontal(fee, money_units(pl.col("ceiling_fee"), digits))
     return pl.when(pl.col("ceiling_fee").is_not_null()).then(below).otherwise(fee)

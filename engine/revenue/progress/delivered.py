@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records
@@ -106,8 +106,8 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
     rows = valued_in_contract(rows.filter((approved | accrued) & pl.col("amount").is_not_null()), records, "amount", "incurred_date")
     rows = rows.filter(pl.col("amount").is_not_null())
     units = money_units(pl.col("amount"), pl.col("minor_digits"))
-    markup = pl.coalesce("markup_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128)
-    whole = units + part_units(units, markup, wide(100 * 10**8))
+    markup = percent("markup_pct")
+    whole = units + part_units(units, markup, wide(HUNDRED))
     rows = funded(rows.with_columns(whole.alias("→so_far")), records, "expense", "→so_far")
     # What exceeds the cap of passing on is the firm's own cost.
     rows = rows.with_columns(approved.alias("→approved")).sort("contract_line_id", "incurred_date", "expense_id")
@@ -214,7 +214,7 @@ def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
         .sort("contract_line_id", "timing", "posting_date", "date", "nature", "basis")
     )
     so_far = pl.col("units").cum_sum().over(key)
-    net = pl.when(pl.col("share_of").is_not_null()).then(part_units(so_far, pl.col("share_of"), wide(100 * 10**8))).otherwise(so_far)
+    net = pl.when(pl.col("share_of").is_not_null()).then(part_units(so_far, pl.col("share_of"), wide(HUNDRED))).otherwise(so_far)
     daily = daily.with_columns(
         units_to_minor(net, pl.col(half_even)).alias("→net"), units_to_minor(so_far, pl.col(half_even)).alias("→gross")
     )

@@ -8,10 +8,10 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import money_units
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.records import Records
-from engine.revenue.progress.observed import HOURS, of_measure, physical
+from engine.revenue.progress.observed import HOURS, of_measure
 
 _KEY: Final = "contract_line_id"
 _RATES: Final = {"bill_rate": "a bill rate", "cost_rate": "a cost rate"}
@@ -38,7 +38,7 @@ def weighed_hours(records: Records, lines: pl.DataFrame, worked: pl.DataFrame) -
     units = pl.concat([done, planned], how="diagonal_relaxed").group_by(_KEY).agg(pl.col("unit").drop_nulls().n_unique().alias("units"))
     plan = planned.group_by(_KEY).agg(
         pl.col("worth").is_not_null().all().alias("is_planned"),
-        physical("hours", HOURS).sum().alias("planned.hours"), pl.col("worth").sum().alias("planned.worth"),
+        whole_number("hours", HOURS).sum().alias("planned.hours"), pl.col("worth").sum().alias("planned.worth"),
     )  # fmt: skip
     known = done.group_by(_KEY).agg(pl.col("worth").is_not_null().all().alias("is_known"))
     told = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).select(_KEY).unique()
@@ -64,7 +64,7 @@ def weighed_hours(records: Records, lines: pl.DataFrame, worked: pl.DataFrame) -
 
 def _worth(hours: pl.Expr, rate: pl.Expr) -> pl.Expr:
     """Return hours at a rate in millionths of money."""
-    return (hours.cast(HOURS) * rate.cast(pl.Decimal(38, 8))).cast(MONEY).to_physical().cast(pl.Int128)
+    return whole_number(hours.cast(HOURS) * rate.cast(pl.Decimal(38, 8)), MONEY)
 
 
 def _done(records: Records, about: pl.DataFrame, resources: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:

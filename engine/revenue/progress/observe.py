@@ -11,7 +11,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import money_units
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, carried, running
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
@@ -19,7 +19,7 @@ from engine.revenue.price.hourly import rate_steps, through_steps, worth_by_rate
 from engine.revenue.progress.grades import at_weights, weighed_hours
 from engine.revenue.progress.observe_outputs import committed_use, milestones, observed_percent
 from engine.revenue.progress.observe_units import rights, tiered, units
-from engine.revenue.progress.observed import HOURS, OBSERVED, of_measure, physical, reestimated, summed
+from engine.revenue.progress.observed import HOURS, OBSERVED, of_measure, reestimated, summed
 
 
 def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -78,7 +78,7 @@ def _micro_units() -> pl.Expr:
 def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return by obligation and day cost, expected, uninstalled and wasted cost in micros, and whether some line's is `unknown`."""
     stated = stated_estimates(terms, about, "estimated_cost", "expected").drop_nulls("expected")
-    stated = stated.with_columns(physical("expected", MONEY))
+    stated = stated.with_columns(whole_number("expected", MONEY))
     seen = (
         records.frame("progress")
         .join(about, on="contract_line_id", how="semi")
@@ -87,10 +87,10 @@ def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> 
     seen = seen.select(
         "contract_line_id",
         pl.col("as_of_date").alias("date"),
-        physical("cost_to_date", MONEY).alias("cost"),
-        physical("estimated_total_cost", MONEY).alias("expected"),
-        physical("uninstalled_cost", MONEY).alias("uninstalled"),
-        physical("wasted_cost", MONEY).alias("wasted"),
+        whole_number("cost_to_date", MONEY).alias("cost"),
+        whole_number("estimated_total_cost", MONEY).alias("expected"),
+        whole_number("uninstalled_cost", MONEY).alias("uninstalled"),
+        whole_number("wasted_cost", MONEY).alias("wasted"),
         "evidence",
     )
     rows = pl.concat([stated, seen], how="diagonal").join(about, on="contract_line_id", how="inner")
@@ -137,20 +137,22 @@ def _hours_by_day(
     records: Records, about: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, steps: pl.DataFrame
 ) -> pl.DataFrame:
     """Return by line and day what of its hours is known: done (so far), expected, value (so far), beside what `about` says of it."""
-    stated = stated_estimates(terms, about, "estimated_hours", "expected").with_columns(physical("expected", HOURS))
+    stated = stated_estimates(terms, about, "estimated_hours", "expected").with_columns(whole_number("expected", HOURS))
     progress = records.frame("progress").join(about, on="contract_line_id", how="semi")
     seen = progress.select(
         "contract_line_id",
         pl.col("as_of_date").alias("date"),
-        physical("hours_to_date", HOURS).alias("done"),
-        physical("estimated_total_hours", HOURS).alias("expected"),
+        whole_number("hours_to_date", HOURS).alias("done"),
+        whole_number("estimated_total_hours", HOURS).alias("expected"),
         "evidence",
     )
     entries = worked.join(about, on="contract_line_id", how="semi")
     timed = (
         entries.group_by("contract_line_id", "date")
         .agg(
-            physical("hours", HOURS).sum().alias("hours"), pl.col("value").sum(), pl.col("evidence").explode().drop_nulls().unique().sort()
+            whole_number("hours", HOURS).sum().alias("hours"),
+            pl.col("value").sum(),
+            pl.col("evidence").explode().drop_nulls().unique().sort(),
         )
         .sort("contract_line_id", "date")
         .with_columns(
@@ -175,7 +177,7 @@ def _hours_by_day(
 
 def _valued(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Return the hours of lines under a cap as their value, as far as the cap reaches."""
-    rate = pl.col("unit_price").cast(pl.Decimal(38, 10)).to_physical().cast(pl.Int128)
+    rate = whole_number("unit_price", pl.Decimal(38, 10))
     # Hours have 8 places and prices 10: their product in millionths of money.
     priced = {name: pl.col(name) * rate // 10**12 for name in ("done", "expected")}
     rows, priced = _at_rates(rows, priced, steps)
@@ -183,7 +185,7 @@ def _valued(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     worth = pl.col("value") // _micro_units()
     is_capped = pl.col("pricing") == "capped"
     # Where nobody expected an overrun, work beyond the cap is neither earned nor expected.
-    limit = pl.when(pl.col("overrun") == "at_cap").then(physical("cap_amount", MONEY))
+    limit = pl.when(pl.col("overrun") == "at_cap").then(whole_number("cap_amount", MONEY))
     valued = {"done": pl.coalesce(worth, priced["done"]), "expected": priced["expected"]}
     rows = rows.with_columns(
         pl.when(is_capped & value.is_not_null())
@@ -218,6 +220,6 @@ def _at_rates(rows: pl.DataFrame, priced: dict[str, pl.Expr], steps: pl.DataFram
             "row", "contract_line_id", "date", hours.alias("hours"), pl.lit(None, dtype=MONEY).alias("cap_amount")
         )
         known = through_steps(asked, steps).filter(pl.col("through").is_not_null())
-        worth = worth_by_rates(known, steps).select("row", physical("value", MONEY).alias(f"{name}.worth"))
+        worth = worth_by_rates(known, steps).select("row", whole_number("value", MONEY).alias(f"{name}.worth"))
         made = made.join(worth, on="row", how="left", maintain_order="left")
     return made.drop("row"), {name: pl.coalesce(f"{name}.worth", value) for name, value in priced.items()}

@@ -6,9 +6,9 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import money_units
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
 from engine.revenue.ground.records import Records
-from engine.revenue.progress.observed import OBSERVED, QTY, WHOLE_PERCENT, delivered, of_measure, physical, summed
+from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, summed
 
 
 def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -75,16 +75,16 @@ def _measured_by(accepted: pl.DataFrame, records: Records, amounts: pl.DataFrame
     whole = pl.when(pl.col("gross") > 0).then(pl.col("gross"))
     # Units of the minor unit to micros of the currency, cents and all.
     factor = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
-    line_amount = pl.coalesce(whole // factor, physical("planned", MONEY))
+    line_amount = pl.coalesce(whole // factor, whole_number("planned", MONEY))
     done = (
         pl.when("by_percent")
-        .then(physical("progress_pct", pl.Decimal(38, 8)))
+        .then(whole_number("progress_pct", pl.Decimal(38, 8)))
         .when("by_amount")
-        .then(physical("amount", MONEY))
+        .then(whole_number("amount", MONEY))
         .otherwise(wide(1))
     )
     total = (
-        pl.when("by_percent").then(wide(WHOLE_PERCENT)).when("by_amount").then(pl.max_horizontal(line_amount, wide(1))).otherwise(wide(1))
+        pl.when("by_percent").then(wide(HUNDRED)).when("by_amount").then(pl.max_horizontal(line_amount, wide(1))).otherwise(wide(1))
     )
     return accepted.with_columns(done.alias("done"), total.alias("total"))
 
@@ -97,7 +97,7 @@ def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr) -> pl.
     several = reached.filter(pl.col("lines_of") > 1)
     if not several.height:
         return single
-    weights = chosen.select("contract_line_id", "okey", physical("amount", MONEY).abs().alias("weight"))
+    weights = chosen.select("contract_line_id", "okey", whole_number("amount", MONEY).abs().alias("weight"))
     weights = weights.with_columns(
         pl.when(pl.col("weight").sum().over("okey") > 0).then(pl.col("weight").fill_null(0)).otherwise(wide(10**6)).alias("weight")
     )
@@ -135,8 +135,8 @@ def observed_percent(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
             "okey",
             "contract_line_id",
             pl.col("as_of_date").alias("date"),
-            pl.min_horizontal(physical("percent_complete", pl.Decimal(38, 8)), wide(WHOLE_PERCENT)).alias("done"),
-            wide(WHOLE_PERCENT).alias("total"),
+            pl.min_horizontal(whole_number("percent_complete", pl.Decimal(38, 8)), wide(HUNDRED)).alias("done"),
+            wide(HUNDRED).alias("total"),
             "lines_of",
             "timing",
             "evidence",
@@ -150,7 +150,7 @@ def committed_use(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return use to date over the amount (or quantity) the customer committed to."""
     chosen = of_measure(lines, "usage").filter(pl.col("pricing") != "usage")
     about = chosen.select(
-        "contract_line_id", "okey", physical("amount", MONEY).alias("committed"), physical("quantity", QTY).alias("units")
+        "contract_line_id", "okey", whole_number("amount", MONEY).alias("committed"), whole_number("quantity", QTY).alias("units")
     )
     used = (
         records.frame("usage")
@@ -162,7 +162,7 @@ def committed_use(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     rows = (
         used.group_by("okey", "contract_line_id", pl.col("usage_date").alias("date"))
         .agg(
-            pl.when(pl.col("by_amount")).then(physical("amount", MONEY)).otherwise(physical("quantity", QTY)).sum().alias("done"),
+            pl.when(pl.col("by_amount")).then(whole_number("amount", MONEY)).otherwise(whole_number("quantity", QTY)).sum().alias("done"),
             pl.when(pl.col("by_amount")).then(pl.col("committed")).otherwise(pl.col("units")).first().alias("total"),
             pl.col("evidence").explode().drop_nulls().unique().sort(),
         )

@@ -7,12 +7,12 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
 from engine.revenue.price.variable import expected_quantities, units_done
-from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, physical, reestimated
+from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, reestimated
 
 
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -45,16 +45,16 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
 
 def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return by line and day what is known of its units: done (so far), promised, expected, unused (expected to lapse)."""
-    stated = stated_estimates(terms, about, "quantity", "promised").with_columns(physical("promised", QTY))
+    stated = stated_estimates(terms, about, "quantity", "promised").with_columns(whole_number("promised", QTY))
     progress = (
         records.frame("progress")
         .join(about, on="contract_line_id", how="semi")
         .select(
             "contract_line_id",
             pl.col("as_of_date").alias("date"),
-            physical("units_delivered", QTY).alias("done"),
-            physical("estimated_total_units", QTY).alias("expected"),
-            physical("expected_breakage", QTY).alias("unused"),
+            whole_number("units_delivered", QTY).alias("done"),
+            whole_number("estimated_total_units", QTY).alias("expected"),
+            whole_number("expected_breakage", QTY).alias("unused"),
             "evidence",
         )
     )
@@ -65,7 +65,7 @@ def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) ->
         .join(told, on="contract_line_id", how="anti")
         .filter(pl.col("quantity").is_not_null())
         .group_by("contract_line_id", pl.col("usage_date").alias("date"))
-        .agg(physical("quantity", QTY).sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .agg(whole_number("quantity", QTY).sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort())
         .sort("contract_line_id", "date")
         .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
     )
@@ -163,9 +163,8 @@ def tiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     ).with_row_index("row")
     valued = rows.join(tier_value(rows.select("row", "contract_line_id", "quantity"), records.frame("price_tier")), on="row", how="left")
     valued = valued.join(kinds, on="contract_line_id", how="left").join(chosen, on="contract_line_id", how="inner")
-    measured = (
-        pl.when(pl.col("is_retrospective").fill_null(value=False)).then(physical("quantity", QTY)).otherwise(physical("value", MONEY))
-    )
+    is_retrospective = pl.col("is_retrospective").fill_null(value=False)
+    measured = pl.when(is_retrospective).then(whole_number("quantity", QTY)).otherwise(whole_number("value", MONEY))
     wide_rows = (
         valued.with_columns(measured.alias("m"))
         .group_by("okey", "contract_line_id", "date")

@@ -24,12 +24,6 @@ OBSERVED: Final[dict[str, pl.DataType]] = {
 
 QTY: Final = polars_dtype(Kind.QTY)
 HOURS: Final = polars_dtype(Kind.HOURS)
-WHOLE_PERCENT: Final = 100 * 10**8
-
-
-def physical(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Return a decimal column as the exact integer of its last place."""
-    return pl.col(name).cast(dtype).to_physical().cast(pl.Int128)
 
 
 def summed(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import datetime as dt
 
 import polars as pl
 
+from engine.revenue.arithmetic.numbers import percent
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
 from engine.revenue.progress.delivered import delivered, kept_cash, rounded_daily, shared_royalties
@@ -48,7 +49,7 @@ def earned_outside(
         "role",
         (pl.col("rounding_mode") == "half_even").alias("half_even"),
         pl.when(pl.col("role") == "agent")
-        .then(pl.coalesce("commission_pct", pl.lit(0)).cast(pl.Decimal(38, 8)).to_physical().cast(pl.Int128))
+        .then(percent("commission_pct"))
         .alias("share_of"),
     )
     held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.exact import money_units, part_units
+from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.rates import in_contract_currency, rate_table
 from engine.revenue.ground.records import Records
@@ -62,7 +63,7 @@ def funded(rows: pl.DataFrame, records: Records, item: str, value: str) -> pl.Da
     decided = records.output("billing_decisions")
     if decided is None or "reason" not in decided.columns or records.frame("funding_source").is_empty():
         return rows
-    amount = pl.col("amount").cast(MONEY).to_physical().cast(pl.Int128)
+    amount = whole_number("amount", MONEY)
     parts = decided.filter((pl.col("item_type") == item) & pl.col("amount").is_not_null()).group_by(pl.col("item_id").alias(f"{item}_id"))
     left = parts.agg(amount.sum().alias("→whole"), amount.filter(pl.col("reason") == _NO_FUNDING).sum().alias("→unfunded"))
     left = left.filter((pl.col("→unfunded") != 0) & (pl.col("→whole") != 0))
@@ -162,7 +163,7 @@ def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_o
         pl.max_horizontal("start_date", "→from").alias("→first"), pl.min_horizontal("end_date", pl.lit(as_of)).alias("→last")
     ).filter(pl.col("→first") <= pl.col("→last"))  # fmt: skip
     whole, part = _weekdays("start_date", "end_date"), _weekdays("→first", "→last")
-    planned = pl.col("planned_hours").cast(_HOURS).to_physical().cast(pl.Int128)
+    planned = whole_number("planned_hours", _HOURS)
     rows = rows.with_columns((planned * part // pl.when(whole > 0).then(whole)).alias("→planned"))
     entries = records.frame("time_entry").filter(
         pl.col("status").is_in(["approved", "submitted"]) & (pl.col("work_date") <= as_of) & pl.col("hours").is_not_null()
@@ -172,7 +173,7 @@ def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_o
         .join(entries, on=["project_id", "resource_id"], how="inner")
         .filter(pl.col("work_date") >= pl.col("→first"))
         .group_by("assignment_id")
-        .agg(pl.col("hours").cast(_HOURS).to_physical().cast(pl.Int128).sum().alias("→done"))
+        .agg(whole_number("hours", _HOURS).sum().alias("→done"))
     )
     rows = rows.join(done, on="assignment_id", how="left")
     left = (pl.col("→planned") - pl.col("→done").fill_null(0)).alias("→left")

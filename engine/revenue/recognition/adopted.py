@@ -15,6 +15,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.policy.kinds.revenue import PolicyChange
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.ground.frames import DAY, PERFORMANCE, TEXT, TEXTS, shaped
 from engine.revenue.ground.settings import Versions
 
@@ -92,9 +93,8 @@ def _moved(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
         for frame in (old, new)
     ]  # fmt: skip
     both = sides[0].join(sides[1], on=[*_ABOUT, "→first"], how="full", coalesce=True, nulls_equal=True, suffix=".new")
-    zero = pl.lit(0, dtype=MONEY)
     return both.with_columns(
-        *(pl.col(name).fill_null(zero) for each in amounts for name in (each, f"{each}.new")),
+        *(pl.col(name).fill_null(ZERO) for each in amounts for name in (each, f"{each}.new")),
         pl.coalesce("timing.new", "timing").alias("timing"), pl.coalesce("evidence.new", "evidence").alias("evidence"),
     ).filter(pl.col("amount") != pl.col("amount.new"))  # fmt: skip
 

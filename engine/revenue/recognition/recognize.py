@@ -10,7 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import with_earned
 from engine.revenue.arithmetic.exact import GUARD, cumulative_minor, minor_money, split, units_to_minor
-from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import joined
 from engine.revenue.ground.periods import with_period
 from engine.revenue.modifications.segments import with_revenue
@@ -211,8 +211,8 @@ def _prorated(points: pl.DataFrame, measures: Measures) -> pl.DataFrame:
         pl.when(pl.col("from_date") > pl.col("begins")).then(pl.col("from_date").dt.offset_by("-1d")).alias("→after"),
     )
     earned = with_earned(chosen.lazy(), "→earned", amount="→rest", at="date", after="→after", terms=measures.terms()).collect()
-    micros = pl.col("→earned").cast(MONEY).to_physical().cast(pl.Int128)
-    unit = minor_money(wide(1), pl.col("minor_digits")).to_physical().cast(pl.Int128)
+    micros = whole_number("→earned", MONEY)
+    unit = whole_number(minor_money(wide(1), pl.col("minor_digits")), MONEY)
     made = earned.with_columns((units_to_minor(pl.col("base")) + micros // unit).alias("minor"))
     return pl.concat([points.filter(pl.col("convention") != "prorated_ends"), made.select(points.columns)]).sort("id", "date")
 
