@@ -17,8 +17,8 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.modifications.happenings import ENDING
-from engine.revenue.modifications.pooling import pooled, still_served
+from engine.revenue.modifications.happenings import ENDING, ended_by
+from engine.revenue.modifications.pooling import pooled, still_served, taken_out
 from engine.revenue.modifications.segments import segment_part, with_revenue
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
@@ -205,16 +205,18 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
         .otherwise("ssp_change")
         .alias("ssp_change"),
     )
+    made = _forfeited(made)
     # A removal that states no price takes what is still to be served out of it.
-    implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0)
-    taken_out = units_to_minor(still_served()) * GUARD * -1
-    change = pl.when(implied.fill_null(value=False)).then(taken_out).otherwise(pl.col("price_change"))
-    made = made.with_columns(change.alias("price_change")).with_columns(
+    implied = ((pl.col("kind") == "remove") & (pl.col("price_change") == 0)).fill_null(value=False)
+    gone = units_to_minor(still_served()) * GUARD * -1
+    change = pl.when(taken_out()).then(pl.col("stated_change")).when(implied).then(gone).otherwise("price_change")
+    whole = pl.when(taken_out()).then(wide(0)).otherwise("stated_change")
+    made = made.with_columns(change.alias("price_change"), whole.alias("stated_change")).with_columns(
         pl.coalesce("ends.after", "ends").alias("ends.next"),
         pl.coalesce("begins.after", "begins").alias("begins.next"),
-        (pl.col("stated") + pl.col("price_change")).alias("stated"),
-    )
-    made = _forfeited(_exercised(made, added))
+        (pl.col("stated") + pl.col("price_change") + pl.col("stated_change")).alias("stated"),
+    ).drop("stated_change")
+    made = _exercised(made, added)
     if added.height:
         fresh = _begun(made, added)
         made = made.with_columns((pl.col("rem") - pl.col("moved").fill_null(0)).alias("rem"))
@@ -286,13 +288,39 @@ def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
 
 
 def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `forfeited`: of what a contract that ends leaves unearned, what was paid for good and stays with the firm."""
-    left = pl.col("base") + pl.col("rem") - pl.col("earned")
-    cut = (pl.col("kind") == "terminate") & ~pl.col("is_settled").fill_null(value=False)
-    lost = pl.when(cut).then(pl.max_horizontal(left, wide(0))).otherwise(wide(0))
-    whole, earned = lost.sum().over("contract_id"), pl.col("earned").sum().over("contract_id")
-    kept = pl.min_horizontal(pl.max_horizontal(pl.col("paid_for_good").fill_null(0) - earned, wide(0)), whole)
-    return rows.with_columns(pl.when(whole > 0).then(part_units(lost, kept, whole)).otherwise(wide(0)).alias("forfeited"))
+    """Say of promises that end with their contract what of their price goes with them: `stated_change`, `forfeited`.
+
+    The stated price goes down to what was served of it, and to what was paid for good. Where contracts combined with theirs run on,
+    that is the change of the price of all of them (25-9); else `forfeited` is what stays with the firm beyond what is earned: of one
+    contract what was paid for good, of several that end together what is owed for all of them.
+    """
+    none = wide(0)
+    cut = ((pl.col("kind") == "terminate") & ~pl.col("is_settled").fill_null(value=False)).fill_null(value=False)
+    if not rows.select(cut.any()).item():
+        return rows.with_columns(none.alias("stated_change"), none.alias("forfeited"))
+    unserved = pl.when(cut).then(units_to_minor(still_served()) * GUARD).otherwise(none)
+    unearned = pl.max_horizontal(pl.col("base") + pl.col("rem") - pl.col("earned"), none)
+    rows = rows.with_columns(unserved.alias("→lost"), pl.when(cut & ~taken_out()).then(unearned).otherwise(none).alias("→left"))
+    lost, paid = pl.col("→lost").sum().over("contract_id"), pl.col("paid_for_good").fill_null(0).max().over("contract_id")
+    served = pl.col("stated").fill_null(0).sum().over("contract_id") - lost
+    kept = pl.min_horizontal(pl.max_horizontal(paid - served, none), lost)
+    through = pl.col("→lost").cum_sum().over("contract_id", order_by="okey")
+
+    def share(of: pl.Expr) -> pl.Expr:
+        return units_to_minor(pl.when(lost > 0).then(part_units(of, kept, lost)).otherwise(none)) * GUARD
+
+    rows = rows.with_columns((share(through) - share(through - pl.col("→lost")) - pl.col("→lost")).alias("stated_change"))
+    of_group = (pl.col("stated").fill_null(0) + pl.col("stated_change") + _variable_earned()).sum().over("group_id")
+    due = pl.when(pl.col("contract_id").n_unique().over("group_id") == 1).then(paid).otherwise(of_group)
+    has_paid = (pl.col("paid_for_good").fill_null(0) > 0).any().over("group_id")
+    beyond = pl.when(has_paid).then(pl.max_horizontal(due - pl.col("earned").sum().over("group_id"), none)).otherwise(none)
+    left = pl.col("→left").sum().over("group_id")
+    part = part_units(pl.col("→left"), pl.min_horizontal(beyond, left), left)
+    return rows.with_columns(pl.when(left > 0).then(part).otherwise(none).alias("forfeited")).drop("→lost", "→left")
+
+
+def _variable_earned() -> pl.Expr:
+    return pl.col("variable") - still_served("variable")
 
 
 def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
@@ -301,7 +329,10 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     # The price changes at the progress of before; the new term and estimate only after that.
     made = with_revenue(made, minor="minor.price", m="m.before", mt="mt.before", u="u.before")
     made = made.with_columns(pl.col("begins.next").alias("begins"), pl.col("ends.next").alias("ends"))
-    made = with_progress(made, measures, "date", before=True)
+    ending = pl.col("is_end").fill_null(value=False)
+    made = pl.concat(
+        [with_progress(made.filter(~ending), measures, "date", before=True), with_progress(made.filter(ending), measures, "date")]
+    )
     catches, ends = ((pl.col("kind") == name).fill_null(value=False) for name in ("catch_up", "terminate"))
     anew = pl.col("in_pool") & ~catches & ~pl.col("is_new")
     made = made.with_columns(
@@ -335,7 +366,9 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     )
     by_kind = (pl.col("kind") != ENDING).fill_null(value=False)
     seen = seen.with_columns((moved | pl.col("is_new") | by_kind).alias("is_changed")).filter("is_changed")
-    made.segments.append(_segment(seen))
+    # What goes on where a contract ends does so from the day after.
+    goes_on = pl.col("is_end").fill_null(value=False) & (pl.col("kind") != "terminate").fill_null(value=True)
+    made.segments.append(_segment(seen.with_columns(pl.when(goes_on).then(pl.col("date").dt.offset_by("1d")).otherwise("date").alias("date"))))
     made.versions.append(_version(seen.filter(pl.col("is_new") | (pl.col("base") + pl.col("rem") != pl.col("price.before")))))
     by_amendment = by_kind | pl.col("in_pool")
     nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
@@ -360,7 +393,7 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
             "okey",
             "ordinal",
             "date",
-            "amendment_id",
+            pl.when(pl.col("kind") == "terminate").then(ended_by()).otherwise("amendment_id").alias("amendment_id"),
             "kind",
             "in_pool",
             (pl.col("price.before") - pl.col("earned.before")).alias("pool_before"),

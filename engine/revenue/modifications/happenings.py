@@ -89,7 +89,8 @@ def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame, ends: pl.DataF
     """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day."""
     changes = amendments.select("group_id", pl.col("event_date").alias("date"), "place", "amendment_id")
     days = later.select("group_id", "date").unique().join(changes, on=["group_id", "date"], how="anti")
-    last = ends.select("group_id", "date", "place", "amendment_id", (~pl.col("is_part")).alias("is_end"))
+    last = ends.sort("group_id", "date", "amendment_id").unique(["group_id", "date"], keep="first", maintain_order=True)
+    last = last.select("group_id", "date", "place", "amendment_id", pl.lit(value=True).alias("is_end"))
     days = days.join(last, on=["group_id", "date"], how="anti")
     both = pl.concat([changes, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
     return both.with_columns(counted("group_id").cast(pl.Int32).alias("ordinal"))
@@ -287,9 +288,9 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
 
     `told`: of `told_ends`.
 
-    Columns: group_id, contract_id, last_day (served), date (of the event: that day; the day after, where the contract is but part of
-    what goes on), place, amendment_id, paid_for_good (units received that cannot be claimed back: every line says so), event_date,
-    agreed_on (as_of, of an end that is known and still to come), is_part (a contract combined with it runs on, and nothing is forfeited).
+    Columns: group_id, contract_id, date (the last day, still served), place, amendment_id, paid_for_good (units received that cannot be
+    claimed back: every line says so), event_date, agreed_on (as_of, of an end that is known and still to come), is_part (a contract
+    combined with it runs on).
     """
     whole_group = contracts.group_by("group_id").agg(
         pl.col("terminated_date").is_null().any().alias("→endless"), pl.col("terminated_date").max().alias("→latest")
@@ -303,20 +304,25 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
     ended = ended.join(some, on="contract_id", how="semi")
     made = _with_paid_for_good(ended, records)
     runs_on = pl.col("→endless") | (pl.col("→latest") > pl.col("terminated_date"))
-    made = made.with_columns((runs_on & (pl.col("paid_for_good") == 0)).alias("is_part"))
-    made = made.with_columns((pl.col("terminated_date") + pl.duration(days=pl.col("is_part").cast(pl.Int64))).alias("date"))
+    made = made.with_columns(runs_on.alias("is_part"), pl.col("terminated_date").alias("date"))
+    # Those that end on one day are one event.
+    place = pl.col("date").rank("dense").over("group_id").cast(pl.Int32) + _LAST
     return made.select(
         "group_id",
         "contract_id",
-        pl.col("terminated_date").alias("last_day"),
         "date",
-        pl.lit(_LAST, dtype=pl.Int32).alias("place"),
-        pl.format("{}|terminated", "contract_id").alias("amendment_id"),
+        place.alias("place"),
+        ended_by().alias("amendment_id"),
         "paid_for_good",
         pl.col("date").alias("event_date"),
         pl.when(pl.col("date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
         "is_part",
     )
+
+
+def ended_by() -> pl.Expr:
+    """Return the name that the end of a contract (`contract_id`) has among its changes."""
+    return pl.format("{}|terminated", "contract_id")
 
 
 def _with_paid_for_good(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
@@ -349,13 +355,13 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
     """Return the obligations that end with their contract, as changes (`change_rows`), but for those that an amendment ends (`told`).
 
     Of an end still to come only what time measures: how far other work will be by then nobody knows yet. Where contracts combined with
-    the one that ends run on, its promises are taken out of their common price: what is then owed is for what remains (25-9, 25-13(a)).
+    the one that ends run on (`is_part`), its promises are taken out of their common price: what is then owed is for what remains
+    (25-9, 25-13(a)).
     """
     names = ["okey", "contract_id", "measure"]
     every = pl.concat([states.select(names), added.select(names)])
-    taken_out = pl.col("is_part") & pl.col("is_settled").is_null()
     return (
-        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", "is_part", pl.col("last_day").alias("ends_on"))
+        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", "is_part", pl.col("date").alias("ends_on"))
         .join(every, on="contract_id", how="inner")
         .join(told.select("okey", "is_settled"), on="okey", how="left")
         .filter(pl.col("is_settled").fill_null(value=True))
@@ -364,12 +370,13 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
             "group_id",
             "place",
             "okey",
-            pl.when(taken_out).then(pl.lit("remove")).otherwise(pl.lit("terminate")).alias("kind"),
+            pl.lit("terminate").alias("kind"),
             wide(0).alias("price_change"),
             wide(0).alias("past"),
             "paid_for_good",
             "is_settled",
-            pl.when(taken_out).then("ends_on").alias("ends.after"),
+            (pl.col("is_part") & pl.col("is_settled").is_null()).alias("is_taken_out"),
+            pl.when(pl.col("is_part") & pl.col("is_settled").is_null()).then("ends_on").alias("ends.after"),
             "ends_on",
         )
     )

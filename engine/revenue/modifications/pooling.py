@@ -11,7 +11,7 @@ from engine.revenue.price.allocation import share_minor
 
 def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     """Share what is not yet earned, with what changes, over the obligations that remain (25-13(a)); catch up the others (25-13(b))."""
-    ahead = pl.col("kind").is_in(["prospective", "remove"]).fill_null(value=False)
+    ahead = pl.col("kind").is_in(["prospective", "remove"]).fill_null(value=False) | taken_out()
     behind = (pl.col("kind") == "catch_up").fill_null(value=False)
     has_ahead, has_behind = ahead.any().over("group_id"), behind.any().over("group_id")
     by_ssp = pl.col("reallocation") == "remaining_ssp"
@@ -35,7 +35,7 @@ def _weight(left: pl.Expr) -> pl.Expr:
     """Return the standalone price of what remains of each obligation after the change; `left` of `d` is still to be served."""
     old = still_served("ssp")
     return (
-        pl.when(pl.col("kind") == "remove")
+        pl.when((pl.col("kind") == "remove") | taken_out())
         .then(pl.coalesce("ssp_left", wide(0)))
         .when(pl.col("is_new"))
         .then(pl.coalesce("ssp_left", "ssp"))
@@ -76,6 +76,8 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
         pl.when(catches).then(whole_ssp).otherwise("weight").alias("ssp"),
         pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
     )
+    # Nothing of a promise that ended is still to be earned: what no other promise takes is earned at once.
+    chosen = chosen.with_columns(pl.when(taken_out()).then(unit).otherwise("base").alias("base"))
     return chosen.with_columns(
         (unit - pl.col("base")).alias("rem"),
         pl.when(total > 0)
@@ -103,6 +105,11 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
         pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
         (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
     )
+
+
+def taken_out() -> pl.Expr:
+    """Tell whether a promise ends with one of several combined contracts: what is owed in all is then for what remains (25-9)."""
+    return pl.col("is_taken_out").fill_null(value=False)
 
 
 def still_served(name: str = "unserved") -> pl.Expr:

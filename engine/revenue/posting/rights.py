@@ -202,15 +202,16 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
         pl.col("amount").filter(pl.col("is_unconditional")).sum().alias("planned_due"),
     )
     own = _line_plans(books, claims.plan)
-    contracts = books.contracts.select("contract_id", "minor_digits", "gate", "gate_date", "terminated_date", "group_id")
+    is_combined = (pl.len().over("group_id") > 1).alias("is_combined")
+    contracts = books.contracts.select("contract_id", "minor_digits", "gate", "gate_date", "terminated_date", "group_id", is_combined)
     for frame in (contracts, totals, own):
         known = joined(known, frame, "contract_id")
     known = known.with_columns(pl.col("transaction_price", "promised", "planned", "planned_due", "planned_lines").fill_null(ZERO))
     known = _with_lowered(known, books)
     highest = pl.col("promised").cum_max().over("contract_id")
     ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
-    # A contract that has ended promises no more than what it came to.
-    kept = pl.when(ended).then(pl.min_horizontal("promised", "transaction_price")).otherwise(pl.col("promised"))
+    # A contract that has ended promises no more than what it came to; of several that are one, what is stated of each tells.
+    kept = pl.when(ended & ~pl.col("is_combined")).then(pl.min_horizontal("promised", "transaction_price")).otherwise(pl.col("promised"))
     return known.with_columns(
         ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False).alias("in_force"),
         ((pl.col("promised") < highest) | ended).alias("was_cut"),
