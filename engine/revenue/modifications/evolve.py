@@ -17,7 +17,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.modifications.happenings import ENDING, ended_by
+from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
 from engine.revenue.modifications.pooling import pooled, still_served, taken_out
 from engine.revenue.modifications.segments import segment_part, with_revenue
 from engine.revenue.price.allocation import share_minor
@@ -295,7 +295,7 @@ def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:
     contract what was paid for good, of several that end together what is owed for all of them.
     """
     none = wide(0)
-    cut = ((pl.col("kind") == "terminate") & ~pl.col("is_settled").fill_null(value=False)).fill_null(value=False)
+    cut = ((pl.col("kind") == TERMINATE) & ~pl.col("is_settled").fill_null(value=False)).fill_null(value=False)
     if not rows.select(cut.any()).item():
         return rows.with_columns(none.alias("stated_change"), none.alias("forfeited"))
     unserved = pl.when(cut).then(units_to_minor(still_served()) * GUARD).otherwise(none)
@@ -367,7 +367,7 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     by_kind = (pl.col("kind") != ENDING).fill_null(value=False)
     seen = seen.with_columns((moved | pl.col("is_new") | by_kind).alias("is_changed")).filter("is_changed")
     # What goes on where a contract ends does so from the day after.
-    goes_on = pl.col("is_end").fill_null(value=False) & (pl.col("kind") != "terminate").fill_null(value=True)
+    goes_on = pl.col("is_end").fill_null(value=False) & (pl.col("kind") != TERMINATE).fill_null(value=True)
     made.segments.append(_segment(seen.with_columns(pl.when(goes_on).then(pl.col("date").dt.offset_by("1d")).otherwise("date").alias("date"))))
     made.versions.append(_version(seen.filter(pl.col("is_new") | (pl.col("base") + pl.col("rem") != pl.col("price.before")))))
     by_amendment = by_kind | pl.col("in_pool")
@@ -393,7 +393,7 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
             "okey",
             "ordinal",
             "date",
-            pl.when(pl.col("kind") == "terminate").then(ended_by()).otherwise("amendment_id").alias("amendment_id"),
+            pl.when(pl.col("kind") == TERMINATE).then(ended_by()).otherwise("amendment_id").alias("amendment_id"),
             "kind",
             "in_pool",
             (pl.col("price.before") - pl.col("earned.before")).alias("pool_before"),

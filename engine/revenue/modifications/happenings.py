@@ -24,6 +24,9 @@ REVALUED: Final = "noncash at receipt"
 ENDING: Final = "ending"
 """What an amendment does to a promise that ends on its day and that it does not touch: nothing."""
 
+TERMINATE: Final = "terminate"
+"""What the end of its contract does to a promise: nothing of it remains."""
+
 _QTY: Final = pl.Decimal(38, 10)
 # The place of an end in the contract's order: after every amendment of its day.
 _LAST: Final = 10**6
@@ -370,7 +373,7 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
             "group_id",
             "place",
             "okey",
-            pl.lit("terminate").alias("kind"),
+            pl.lit(TERMINATE).alias("kind"),
             wide(0).alias("price_change"),
             wide(0).alias("past"),
             "paid_for_good",
