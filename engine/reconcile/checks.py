@@ -36,6 +36,9 @@ CHECK_SCHEMA: Final[dict[str, pl.DataType]] = {
 # Evidence of a group names the first records, not thousands.
 _PLACES: Final = 20
 
+# So many numbers missing in a row are told one by one; more are one hole, not so many documents.
+_TOLD_ALONE: Final = 12
+
 _CONTRACT: Final = ("contract_id", "invoice.contract_id", "contract_line.contract_id", "project.contract_id")
 
 
@@ -96,7 +99,7 @@ class _Runner:
         """Return what is judged: records, or groups, with every column the checks read."""
         policy, group = self.policy, self.policy.group
         paths = [path for index, check in asked for each in self.texts(index, check) for path in each.paths]
-        paths += [path for _, check in asked for path in (*check.per, *([check.sequence] if check.sequence else []))]
+        paths += [path for _, check in asked for path in (*check.per, *(each for each in (check.sequence, check.dated) if each))]
         document = self.loaded.document
         where = None
         if policy.where is not None:
@@ -159,7 +162,8 @@ class _Runner:
             gaps = _gaps(records, check)
             if gaps.height:
                 result.findings.append(self._told(gaps, check, None, index))
-            counts = (records.height, records.height - gaps.height, gaps.height, 0)
+            holes = gaps["→after"].n_unique()
+            counts = (records.height, records.height - holes, holes, 0)
         else:
             verdict = records.select(self.compiled(index, "must", check.must or "").expression.alias("v"))["v"]
             failed, unknown = records.filter(~verdict.fill_null(value=True)), records.filter(verdict.is_null())
@@ -180,10 +184,14 @@ class _Runner:
         related = pl.lit(None, dtype=pl.String)
         if check.related is not None:
             related = self.compiled(index, "related", check.related).expression.cast(pl.String)
+        # A number that is missing is of no contract: what stands beside it is another document's.
+        contract = pl.lit(None, dtype=pl.String) if check.sequence is not None else pl.col("→contract")
+        of_entity = pl.col("legal_entity_id") if "legal_entity_id" in check.per else pl.lit(None, dtype=pl.String)
+        since = pl.lit(None, dtype=pl.Date) if check.dated is None else pl.col(check.dated).cast(pl.Date)
         return rows.select(
             pl.lit("reconciliation").alias("stage"), pl.lit(kind or check.kind).alias("kind"), pl.lit(check.id).alias("rule"),
             pl.lit(check.severity).alias("severity"), pl.lit(entity).alias("entity"), pl.col("→id").alias("entity_id"),
-            related.alias("related_id"), pl.col("→contract").alias("contract_id"),
+            related.alias("related_id"), contract.alias("contract_id"), of_entity.alias("legal_entity_id"), since.alias("since"),
             pl.lit(list(policy.system) or None, dtype=pl.List(pl.String)).alias("systems"), amount.alias("amount_at_risk"),
             pl.col("→currency").alias("currency"), self._message(check, kind, entity, index, rows.columns).alias("message"),
             pl.lit(check.remedy).alias("remedy"), pl.lit(check.owner or policy.owner).alias("owner"), pl.col(EVIDENCE).alias("evidence"),
@@ -193,7 +201,7 @@ class _Runner:
     def _message(self, check: Check, kind: str | None, entity: str, index: int, columns: list[str]) -> pl.Expr:
         name = pl.concat_str(pl.lit(entity.replace("_", " ").capitalize() + " "), pl.col("→id"))
         if check.sequence is not None:
-            return pl.concat_str(name, pl.lit(f": {check.says} The numbers before and after are there."))
+            return pl.concat_str(name, pl.lit(f": {check.says.rstrip('.')}. The numbers before and after are there."))
         paths = self.compiled(index, "must", check.must or "").paths
         values = [
             pl.concat_str(pl.lit(f"{path.replace('_', ' ').replace('.', ' ')} "), pl.col(path).cast(pl.String).fill_null("missing"))
@@ -205,9 +213,10 @@ class _Runner:
 
 
 def _gaps(records: pl.DataFrame, check: Check) -> pl.DataFrame:
-    """Return a row for each run of missing numbers, between the numbers that are there.
+    """Return a row for each missing number between those that are there; for a long run of them one row.
 
-    A number is the digits at the end of the field; what stands before them is another series.
+    A number is the digits at the end of the field; what stands before them is another series. What is dated bears the
+    date of the number before, after which it is missing; `→after` tells the record that follows.
     """
     assert check.sequence is not None
     text = pl.col(check.sequence).cast(pl.String)
@@ -222,13 +231,20 @@ def _gaps(records: pl.DataFrame, check: Check) -> pl.DataFrame:
         .sort("→per", "→series", "→n")
         .unique(["→per", "→series", "→n"], keep="first", maintain_order=True)
     )  # fmt: skip
-    before = pl.col("→n").shift(1).over("→per", "→series")
-    gaps = with_evidence(numbered.with_columns(before.alias("→before")).filter(pl.col("→n") - pl.col("→before") > 1))
+    series = ("→per", "→series")
+    before = [pl.col("→n").shift(1).over(series).alias("→before")]
+    before += [pl.col(check.dated).shift(1).over(series)] if check.dated is not None else []
+    beside = numbered.with_columns(*before, pl.col("→id").alias("→after")).filter(pl.col("→n") - pl.col("→before") > 1)
     first, last = pl.col("→before") + 1, pl.col("→n") - 1
-    names = [
-        pl.concat_str(pl.col("→series"), number.cast(pl.String).str.pad_start(pl.col("→width"), "0")) for number in (first, last)
-    ]
-    return gaps.with_columns(
-        pl.when(first == last).then(names[0]).otherwise(pl.concat_str(names[0], pl.lit(".."), names[1])).alias("→id"),
+    is_few = last - first < _TOLD_ALONE
+    told = with_evidence(beside).with_columns(
+        pl.when(is_few).then(pl.int_ranges(first, pl.col("→n"))).otherwise(pl.concat_list(first)).alias("→first"),
+        pl.when(~is_few).then(last).alias("→last"),
         pl.concat_list(pl.col(EVIDENCE).list.first()).list.drop_nulls().alias(EVIDENCE),
-    )
+    ).explode("→first")  # fmt: skip
+    names = [
+        pl.concat_str(pl.col("→series"), pl.col(number).cast(pl.String).str.pad_start(pl.col("→width"), "0"))
+        for number in ("→first", "→last")
+    ]
+    one, run = names[0], pl.concat_str(*names, separator="..")
+    return told.with_columns(pl.when(pl.col("→last").is_null()).then(one).otherwise(run).alias("→id"))

@@ -24,6 +24,7 @@ def shared_dimensions(findings: pl.DataFrame, facts: Facts) -> Dimensions:
     plain = {"finding": "finding_id", "field": "field", "period": "period", "owner": "owner", "rule": "rule"}
     found = {name: rows.select(ROW, pl.col(column).alias(name)) for name, column in plain.items()}
     found["day"] = rows.select(ROW, pl.col("since").cast(pl.String).alias("day"))
+    found["month"] = rows.select(ROW, pl.col("since").dt.strftime("%Y-%m").alias("month"))
     found["system"] = rows.select(ROW, pl.col("systems").alias("system")).explode("system")
     file = pl.col("evidence").list.eval(pl.element().str.replace(r":\d+$", "")).list.unique()
     found["file"] = rows.select(ROW, file.alias("file")).explode("file")

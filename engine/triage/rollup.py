@@ -83,6 +83,9 @@ class _Rolled:
             return
         assert rule.root is not None, "a rule has a root or gathers"
         for index, part in enumerate(rule.explains):
+            if part.one_each:
+                self.pair(loaded, policy, rule, index, part)
+                continue
             start = self.start(loaded, policy, rule, part)
             explained = cause_group(part.cause, part.same) if part.cause is not None else self.explained(loaded, policy, part)
             for name in (start, explained):
@@ -90,6 +93,22 @@ class _Rolled:
                     self.note_cause(part.same)
             self.result.conclusions.append(Conclusion(f"{rule.id} {index}", rule, loaded, start, explained, part))
             self.meet(start, explained)
+
+    def pair(self, loaded: LoadedPolicy, policy: TriagePolicy, rule: TriageRule, index: int, part: Explained) -> None:
+        """Let each finding of the root meet one of what it explains, where there are no more of these than of those."""
+        assert rule.root is not None and rule.root.symptom is not None and part.symptom is not None, "findings are counted, not causes"
+        names = (rule.root.symptom, part.symptom)
+        called = [f"{rule.id} {index} {name} one each" for name in names]
+        sides = [self.rolled(policy.symptoms[name], list(part.same), [_FINDING]) for name in names]
+        roots, explained = (side.group_by("key").len(name) for name, side in zip(("roots", "explained"), sides, strict=True))
+        enough = roots.join(explained, on="key", how="inner").filter(pl.col("explained") <= pl.col("roots"))
+        place = pl.int_range(pl.len()).over("key").cast(pl.String)
+        for name, side in zip(called, sides, strict=True):
+            paired = side.join(enough.select("key"), on="key", how="semi").sort("key", _FINDING)
+            self.groups[name] = paired.with_columns(pl.concat_str("key", place, separator=SEPARATOR).alias("key"))
+            self.result.per[name] = part.same
+        self.result.conclusions.append(Conclusion(f"{rule.id} {index}", rule, loaded, called[0], called[1], part))
+        self.meet(*called)
 
     def start(self, loaded: LoadedPolicy, policy: TriagePolicy, rule: TriageRule, part: Explained) -> str:
         assert rule.root is not None, "a rule has a root or gathers"

@@ -37,13 +37,15 @@ class Check(Strict):
     """Say what must hold; where it does not, or is not known, that is a finding.
 
     `sequence` instead of `must` asks that the running numbers in a field have no gap, for each of
-    `per`. `unstated` says what becomes of a check whose fields no source states.
+    `per`. `dated` is the field that tells since when a finding stands. `unstated` says what becomes of
+    a check whose fields no source states.
     """
 
     id: str
     must: str | None = None
     sequence: str | None = None
     per: Words = ()
+    dated: str | None = None
     where: str | None = None
     kind: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")
     severity: Severity = "medium"
@@ -135,7 +137,16 @@ def _check_one(policy: CheckPolicy, each: Check, document: Document, place: Loca
                 found.append(document.diagnostic(codes.INVALID_VALUE, (*place, name), message))
     if each.sequence is not None:
         found += _check_fields(policy, (each.sequence,), document, (*place, "sequence"))
+    if each.dated is not None:
+        found += _check_fields(policy, (each.dated,), document, (*place, "dated")) or _check_date(policy, each.dated, document, place)
     return found + _check_fields(policy, each.per, document, (*place, "per"))
+
+
+def _check_date(policy: CheckPolicy, name: str, document: Document, place: Location) -> list[Diagnostic]:
+    field = READABLE[policy.entity].fields.get(name)
+    if field is not None and field.kind in (Kind.DATE, Kind.TIME):
+        return []
+    return [document.diagnostic(codes.INVALID_VALUE, (*place, "dated"), f"'{name}' is no day; here a date is needed")]
 
 
 def _check_fields(policy: CheckPolicy, names: Words, document: Document, place: Location) -> list[Diagnostic]:

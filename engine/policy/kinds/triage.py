@@ -15,13 +15,15 @@ from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
 
 DIMENSIONS: Final = (
-    "finding", "record", "contract", "project", "customer", "legal_entity", "system", "file", "period", "day", "field", "owner", "rule",
+    "finding", "record", "contract", "project", "customer", "legal_entity", "system", "file", "period", "month", "day",
+    "field", "owner", "rule",
 )  # fmt: skip
 """What findings can share: `record` is either side a finding is about, `file` every file of its evidence,
-`day` the day it began."""
+`day` the day it began, `month` the calendar month of that day."""
 
 Dimension = Literal[
-    "finding", "record", "contract", "project", "customer", "legal_entity", "system", "file", "period", "day", "field", "owner", "rule"
+    "finding", "record", "contract", "project", "customer", "legal_entity", "system", "file", "period", "month", "day",
+    "field", "owner", "rule",
 ]
 
 
@@ -64,13 +66,21 @@ class Explained(Root):
     """Say what the cause explains: findings, or another cause, that share everything in `same` with it.
 
     `after` asks that they began later than the cause; `amount: equal` that their money is the cause's
-    to the cent; `at_least` how many of them there must be.
+    to the cent; `at_least` how many of them there must be. With `one_each` every cause explains one of them, in their
+    order, and none where there are more of them than causes: which of them would be left over is not known.
     """
 
     same: Dimensions
     after: bool = False
     amount: Literal["any", "equal"] = "any"
     at_least: int = pydantic.Field(default=1, ge=1)
+    one_each: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _findings_counted(self) -> Explained:
+        if self.one_each and (self.symptom is None or self.at_least > 1 or self.after):
+            raise ValueError("`one_each` counts findings of a symptom; it goes with neither `cause`, `at_least` nor `after`")
+        return self
 
 
 class Gathered(Strict):

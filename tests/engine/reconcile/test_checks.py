@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from adapters.policy_folder import SHIPPED
+from engine.policy.load import load_policies
+from engine.policy.source import SourceText
 
 Reconcile = Callable[..., Any]
 
@@ -29,6 +31,12 @@ checks:
   - {id: CHECK, kind: broken, says: It holds, remedy: Mend it.}
 """
 )
+
+
+@pytest.fixture
+def policies_of() -> Callable[[str], list[str]]:
+    """Return the messages about a policy's text that are errors."""
+    return lambda text: [each.message for each in load_policies([SourceText("chk.yaml", text)])[1] if each.is_error]
 
 
 def journals(check: str) -> str:
@@ -64,9 +72,43 @@ def test_groups_are_judged_by_what_is_counted_and_summed(reconcile: Reconcile) -
     assert found == [("J1", 10), ("J5", 50)]
 
 
-def test_missing_numbers_are_told_as_runs_by_series(reconcile: Reconcile) -> None:
-    run = reconcile(journals("sequence: journal_number, per: legal_entity_id"), erp={"journal_line": LINES})
-    assert run.kinds() == [("broken", "A-003..A-004"), ("broken", "B-002")]
+def test_missing_numbers_are_told_one_by_one_by_series(reconcile: Reconcile) -> None:
+    run = reconcile(journals("sequence: journal_number, per: legal_entity_id, dated: posting_date"), erp={"journal_line": LINES})
+    assert run.kinds() == [("broken", "A-003"), ("broken", "A-004"), ("broken", "B-002")]
+    row = run.frame("checks").to_dicts()[0]
+    assert (row["records"], row["passed"], row["failed"], row["status"]) == (5, 3, 2, "failed")
+
+
+def test_a_missing_number_is_of_the_company_and_after_the_day_of_the_number_before_and_of_no_contract(reconcile: Reconcile) -> None:
+    lines = LINES.replace("created_at\n", "created_at,contract_id\n").replace("Z\n", "Z,C9\n")
+    run = reconcile(journals("sequence: journal_number, per: legal_entity_id, dated: posting_date"), erp={"journal_line": lines})
+    found = run.frame("findings").filter(pl.col("kind") == "broken").sort("entity_id")
+    told = found.select("entity_id", "legal_entity_id", pl.col("since").cast(pl.String), "contract_id").rows()
+    assert told == [("A-003", "LE1", "2026-01-06", None), ("A-004", "LE1", "2026-01-06", None), ("B-002", "LE2", "2026-01-06", None)]
+
+
+def test_many_numbers_missing_in_a_row_are_one_hole(reconcile: Reconcile) -> None:
+    lines = LINES + "L7,J6,B-016,LE2,2026-01-08,2026-01,50.00,,bob,ann,2026-01-08T10:00:00Z\n"
+    lines += "L8,J7,B-030,LE2,2026-01-08,2026-01,50.00,,bob,ann,2026-01-08T10:00:00Z\n"
+    told = [key for _, key in reconcile(journals("sequence: journal_number"), erp={"journal_line": lines}).kinds()]
+    assert told == ["A-003", "A-004", "B-002", *(f"B-{number:03}" for number in range(4, 16)), "B-017..B-029"]
+
+
+def test_a_voided_journal_holds_its_number_and_is_asked_nothing_else(reconcile: Reconcile) -> None:
+    shipped = (SHIPPED / "reconciliation" / "chk-journals.yaml").read_text(encoding="utf-8")
+    head = "journal_line_id,journal_id,journal_number,legal_entity_id,posting_date,status,posted_by,approved_by,source_document_type\n"
+    lines = (
+        "L1,J1,A-1,LE1,2026-01-05,posted,ann,bob,invoice\n"
+        "L2,J2,A-2,LE1,2026-01-06,void,ann,ann,\n"
+        "L3,J3,A-3,LE1,2026-01-06,draft,ann,ann,invoice\n"
+        "L4,J5,A-5,LE1,2026-01-07,posted,ann,ann,invoice\n"
+    )
+    run = reconcile(shipped, erp={"journal_line": head + lines})
+    assert run.kinds() == [("journal_number_missing", "A-4"), ("self_approved_journal", "J5")]
+
+
+def test_what_dates_a_finding_is_a_day(policies_of: Callable[[str], list[str]]) -> None:
+    assert policies_of(journals("must: debits > 0, dated: journal_number")) == ["'journal_number' is no day; here a date is needed"]
 
 
 CLOSED = "legal_entity_id,period,start_date,end_date,status,closed_at\nLE1,2025-11,2025-11-01,2025-11-30,closed,2025-12-08T18:00:00Z\n"

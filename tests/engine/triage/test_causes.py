@@ -35,6 +35,8 @@ symptoms:
   unbilled: {kinds: [not_billed]}
   unposted: {kinds: [invoice_not_posted]}
   control: {kinds: [control_account_differs]}
+  lacking: {kinds: [unbilled_not_in_ledger]}
+  number: {kinds: [journal_number_missing]}
 rules:
   - {id: R1, cause: amendment_missed, root: {symptom: missed}, explains: [{symptom: schedule, same: contract}], priority: 50, says: missed}
   - {id: R2, cause: amendment_missed, root: {cause: amendment_missed}, explains: [{symptom: ledger, same: contract}],
@@ -46,6 +48,8 @@ rules:
      says: left out, owner: clerk, remedy: Bill.}
   - {id: R6, cause: invoice_not_posted, root: {symptom: unposted}, explains: [{symptom: control, same: legal_entity,
      amount: equal}], priority: 70, says: unposted}
+  - {id: R7, cause: journal_deleted, root: {symptom: lacking}, explains: [{symptom: number, same: [legal_entity, month],
+     one_each: true}], priority: 80, says: deleted}
 """
 )  # fmt: skip
 
@@ -104,6 +108,26 @@ def test_rules_chain_and_the_first_of_the_chain_is_the_cause() -> None:
     cause = result.frames["causes"].collect().to_dicts()[0]
     assert [step.split(" ")[0] for step in cause["chain"]] == ["R1", "R2", "R3"]
     assert (cause["owner"], cause["cause"], cause["findings"]) == ("systems", "event_failed", 4)
+
+
+def numbers(*missing: tuple[str, int]) -> list[dict[str, Any]]:
+    said = {"legal_entity_id": "LE1"}
+    return [finding("journal_number_missing", "journal", key, since=dt.date(2026, month, 30), **said) for key, month in missing]
+
+
+def lacking(*contracts: str) -> list[dict[str, Any]]:
+    return [finding("unbilled_not_in_ledger", "contract", key, legal_entity_id="LE1", since=dt.date(2026, 9, 30)) for key in contracts]
+
+
+def test_each_posting_that_is_lacking_explains_one_missing_number_of_its_company_and_month() -> None:
+    found = causes(triaged(lacking("C1", "C2") + numbers(("N1", 9), ("N2", 9), ("N3", 8))))
+    explained = sorted(len(each) for name, each in found.items() if name.startswith("unbilled"))
+    assert (explained, found["journal_number_missing N3"]) == ([1, 1], [])
+
+
+def test_more_missing_numbers_than_lacking_postings_are_all_told() -> None:
+    found = causes(triaged(lacking("C1") + numbers(("N1", 9), ("N2", 9))))
+    assert found == {"unbilled_not_in_ledger C1": [], "journal_number_missing N1": [], "journal_number_missing N2": []}
 
 
 def test_a_cause_begins_only_where_its_first_rule_holds() -> None:
