@@ -55,23 +55,36 @@ def with_shared_keys(sides: Sequence[pl.DataFrame], references: str, key: str) -
 
     A payment that names two invoices meets both, whatever else names one of them.
     """
-    several = [
-        refs for lines in sides if references in lines.columns
-        for refs in lines.filter(pl.col(references).list.len() > 1)[references].to_list()
-    ]
-    first: dict[str, str] = {}
-
-    def head(name: str) -> str:
-        while first.get(name, name) != name:
-            name = first[name]
-        return name
-
-    for refs in several:
-        heads = sorted({head(each) for each in refs})
-        first |= dict.fromkeys([*heads, *refs], heads[0])
-    shared = {name: head(name) for name in first}
+    several = [lines[references].filter(lines[references].list.len() > 1) for lines in sides if references in lines.columns]
     kept = [lines.drop(references, strict=False) for lines in sides]
-    return [lines.with_columns(pl.col(key).replace(shared)) for lines in kept] if shared else kept
+    shared = _first_of_all(pl.concat(several)) if any(each.len() for each in several) else None
+    return kept if shared is None else [lines.with_columns(pl.col(key).replace(shared["name"], shared["first"])) for lines in kept]
+
+
+def _first_of_all(together: pl.Series) -> pl.DataFrame:
+    """Return for every name the first of all names that hang together with it, over however many lists (name, first).
+
+    Names are gathered under the first that one of their lists holds, and lists told by those, until each list has one: at
+    least every second name goes at each turn.
+    """
+    names = pl.DataFrame({"name": together}).with_row_index("list").explode("name").unique()
+    found = names.select("name", pl.col("name").alias("first")).unique()
+    while True:
+        least = names.with_columns(pl.col("name").min().over("list").alias("first"))
+        first = _followed(least.group_by("name").agg(pl.col("first").min()))
+        if (first["name"] == first["first"]).all():
+            return found.sort("name")
+        found = found.with_columns(pl.col("first").replace(first["name"], first["first"]))
+        names = names.with_columns(pl.col("name").replace(first["name"], first["first"])).unique()
+
+
+def _followed(first: pl.DataFrame) -> pl.DataFrame:
+    """Return names with the last to which one leads after the other; each turn goes twice as far."""
+    while True:
+        further = first.with_columns(pl.col("first").replace(first["name"], first["first"]))
+        if (further["first"] == first["first"]).all():
+            return first
+        first = further
 
 
 def add_key(part: Part, keys: Sequence[Key], side: str, column: str, wanted: Wanted) -> None:
