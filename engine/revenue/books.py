@@ -139,6 +139,7 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
         pl.when(last).then(pl.col("ends.l")).otherwise(pl.col("ends")).alias("ends"),
     )
     made = with_progress(made, core.measures, "→day")
+    made = made.join(_own_variable(core, made, as_of), on="okey", how="left", maintain_order="left")
     digits = pl.col("minor_digits")
     # A number of the group and the day is quicker to group by than texts.
     group = pl.col("group_id").cast(pl.Categorical).to_physical().cast(pl.Int64) * 2**24 + pl.col("date").to_physical()
@@ -152,6 +153,7 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
             pl.when(whole > 0).then(fraction(pl.col("ssp"), whole)).alias("ssp_share"),
             pl.when(~outside).then(units_money(pl.col("price"), digits)).alias("allocated_amount"),
             pl.when(~outside).then(units_money(pl.col("variable"), digits)).alias("allocated_variable"),
+            pl.when(~outside).then(units_money(pl.coalesce("variable.own", wide(0)), digits)).alias("variable_alone"),
             pl.when(~outside).then(units_money(pl.col("price") - pl.col("variable") - pl.col("stated"), digits)).alias("carve_amount"),
             pl.when(~outside).then(fraction(measured, pl.max_horizontal("mt", wide(1)))).alias("progress"),
             pl.col("begins").alias("start_date"),
@@ -161,6 +163,22 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
         ),
         OBLIGATIONS,
     ).sort("contract_id", "obligation_id", "version")
+
+
+def _own_variable(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return what variable amounts are in the price of one obligation alone (32-40): okey, variable.own.
+
+    An amount of the whole contract belongs to its only obligation; several share it, and it is none of theirs alone.
+    """
+    by_then = core.later.filter(pl.col("date") <= as_of)
+    names = ("group_id", "okey", "is_variable")
+    rows = pl.concat([core.start.select(*names, "level"), by_then.select(*names, pl.col("delta").alias("level"))]).filter("is_variable")
+    if not rows.height:
+        return pl.DataFrame(schema={"okey": pl.String(), "variable.own": pl.Int128()})
+    priced = versions.filter(~pl.col("is_outside")).select("group_id", pl.col("okey").alias("okey.alone")).unique()
+    alone = priced.filter(pl.len().over("group_id") == 1)
+    found = rows.join(alone, on="group_id", how="left").with_columns(pl.coalesce("okey", "okey.alone").alias("okey"))
+    return found.drop_nulls("okey").group_by("okey").agg(pl.col("level").sum().alias("variable.own"))
 
 
 def _price(core: Core, versions: pl.DataFrame) -> pl.DataFrame:

@@ -133,8 +133,9 @@ def _earned(performance: pl.DataFrame) -> pl.DataFrame:
 def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Add which elected expedient exempts a promise, and take what is exempt out of what remains (50-14, 50-14A)."""
     royalty = (pl.col("offering") == "licence") & pl.col("measure").is_in(["usage", "royalty"])
-    # Only of a promise of which nothing is performed: a variable part wholly to it (50-14A(b)).
-    is_untouched = (pl.col("recognized") == 0) & (pl.col("allocated_variable").fill_null(ZERO) != 0)
+    # Only of a promise of which nothing is performed, and only what is wholly its own: of an amount that others share too it has
+    # no more than a part allocated to it (50-14A(b), 32-40).
+    is_untouched = (pl.col("recognized") == 0) & (pl.col("variable_alone").fill_null(ZERO) != 0)
     running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
     elected = pl.col("expedients")
     short = pl.when(pl.col("evergreen").is_not_null()).then("is_short_notice").otherwise("is_short")
@@ -148,7 +149,7 @@ def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     variable = elected.list.contains("unsatisfied_variable") & is_untouched & exempted.is_null()
     return promised.with_columns(
         exempted.alias("exempted_by"),
-        pl.when(variable).then(pl.col("allocated_variable")).otherwise(ZERO).alias("exempt_variable"),
+        pl.when(variable).then(pl.col("variable_alone")).otherwise(ZERO).alias("exempt_variable"),
         # What a licence earns by sales beside its fixed price is left out, and the fixed price is not.
         (elected.list.contains("sales_royalty") & pl.col("bears_royalty") & running & exempted.is_null())
         .fill_null(value=False).alias("royalty_left_out"),

@@ -219,7 +219,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     made = _exercised(made, added)
     if added.height:
         fresh = _begun(made, added)
-        made = made.with_columns((pl.col("rem") - pl.col("moved").fill_null(0)).alias("rem"))
+        made = _handed_on(made)
         made = pl.concat([made, fresh], how="diagonal")
     return pooled(made)
 
@@ -285,6 +285,18 @@ def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     left = pl.col("base") + pl.col("rem") - pl.col("earned")
     moved = units_to_minor(part_units(left, pl.col("part").abs(), pl.col("whole"))) * GUARD * pl.col("part").sign()
     return made.with_columns(pl.when(pl.col("moved.to").is_not_null()).then(moved).alias("moved")).drop("part", "whole")
+
+
+def _handed_on(rows: pl.DataFrame) -> pl.DataFrame:
+    """Take what rights hand on out of their price; what of them had lapsed stays earned, and the rest goes on from there."""
+    goes_on = pl.col("moved").is_not_null() & (pl.col("m") > pl.col("m0")) & (pl.col("m") < pl.col("mt"))
+    left = pl.col("base") + pl.col("rem") - pl.col("earned")
+    made = rows.with_columns(
+        pl.when(goes_on).then(left).otherwise(pl.col("rem")).alias("rem"),
+        pl.when(goes_on).then(pl.col("earned")).otherwise(pl.col("base")).alias("base"),
+        pl.when(goes_on).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
+    )
+    return made.with_columns((pl.col("rem") - pl.col("moved").fill_null(0)).alias("rem"))
 
 
 def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:

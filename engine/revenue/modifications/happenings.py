@@ -13,6 +13,7 @@ from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted
 from engine.revenue.ground.records import Records, original_id
 from engine.revenue.price.allocation import share_minor
+from engine.revenue.price.options import option_shares
 from engine.revenue.progress.measured import BY_TIME
 
 MOVING: Final = ("hours", "tiers", "fee")
@@ -247,19 +248,23 @@ def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataF
 
 def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return for lines bought under an option its material right and the part exercised: contract_line_id, option_okey, part, whole."""
-    options = records.frame("option").filter(pl.col("exercised_line_id").is_not_null() & pl.col("contract_line_id").is_not_null())
+    every = records.frame("option")
+    options = every.filter(pl.col("exercised_line_id").is_not_null() & pl.col("contract_line_id").is_not_null())
     rights = lines.select("contract_line_id", pl.col("okey").alias("option_okey"))
     one = pl.lit(1).cast(_QTY)
     whole = pl.coalesce("quantity", "exercised_quantity", one).cast(_QTY)
     shared = (
         options.join(rights, on="contract_line_id", how="inner")
         .select(
+            "option_id",
             pl.col("exercised_line_id").alias("contract_line_id"),
             "option_okey",
             whole_number(pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole), _QTY).alias("part"),
             whole_number(whole, _QTY).alias("whole"),
         )
         .unique("contract_line_id", keep="first", maintain_order=True)
+        .join(_among_options(every), on="option_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("→part", "part").alias("part"), pl.coalesce("→whole", "whole").alias("whole"))
     )
     # A renewal that is looked through to takes over what the hypothetical price says, and may hand on to the next.
     looked = lines.filter(pl.col("renewal_part").is_not_null()).select("contract_line_id", "renewal_part", "renewal_whole")
@@ -269,6 +274,22 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce("renewal_part", "part").alias("part"),
         pl.coalesce("renewal_whole", "whole").alias("whole"),
     )
+
+
+def _among_options(options: pl.DataFrame) -> pl.DataFrame:
+    """Return of rights with several options what each exercised takes (`→part`) of what the right still holds (`→whole`): option_id."""
+    several = options.filter(pl.col("contract_line_id").is_not_null() & (pl.len().over("contract_line_id") > 1))
+    if not several.height:
+        return pl.DataFrame(schema={"option_id": pl.String(), "→part": pl.Int128(), "→whole": pl.Int128()})
+    shares = option_shares(several)
+    taken = several.select("option_id", "contract_line_id", pl.col("exercised_date").alias("on")).filter(pl.col("on").is_not_null())
+    pairs = taken.join(shares, on="contract_line_id", how="inner", suffix=".of")
+    earlier = (pl.col("used_on") < pl.col("on")) | ((pl.col("used_on") == pl.col("on")) & (pl.col("option_id.of") < pl.col("option_id")))
+    gone = pl.when(earlier.fill_null(value=False)).then("used").otherwise(wide(0))
+    lapsed = pl.when((pl.col("lapses_on") < pl.col("on")).fill_null(value=False)).then(pl.col("weight") - pl.col("used")).otherwise(wide(0))
+    own = pl.col("used").filter(pl.col("option_id.of") == pl.col("option_id"))
+    held = pairs.group_by("option_id").agg(own.sum().alias("→part"), (pl.col("weight") - gone - lapsed).sum().alias("→whole"))
+    return held.with_columns(pl.max_horizontal("→whole", "→part", wide(1)).alias("→whole"))
 
 
 def told_ends(contracts: pl.DataFrame, amended: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

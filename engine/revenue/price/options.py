@@ -64,14 +64,8 @@ def option_prices(options: pl.DataFrame) -> pl.DataFrame:
     that gives no more than is available anyway is worth 0. A missing discount, amount or probability leaves
     the price null: it must be estimated. Columns: contract_line_id, standalone_selling_price, evidence.
     """
-    priced = list_value(with_likelihood(options.filter(pl.col("contract_line_id").is_not_null())))
-    net = _fine("discount_pct") - pl.coalesce(_fine("discount_otherwise_pct"), pl.lit(0, dtype=FINE))
-    net = pl.when(net < 0).then(pl.lit(0, dtype=FINE)).otherwise(net)
-    worth = _fine("list_value") * net / pl.lit(_HUNDRED, dtype=FINE) * pl.col("likelihood").cast(FINE)
-    # No discount above what everyone gets is worth nothing, however little is known of its exercise.
-    worth = pl.when(net == 0).then(pl.lit(0, dtype=FINE)).otherwise(worth)
     return (
-        priced.with_columns(worth.alias("worth"))
+        _with_worth(options.filter(pl.col("contract_line_id").is_not_null()))
         .group_by("contract_line_id")
         .agg(
             pl.when(pl.col("worth").is_not_null().all()).then(pl.col("worth").sum()).round(6, mode="half_away_from_zero").cast(MONEY)
@@ -79,6 +73,44 @@ def option_prices(options: pl.DataFrame) -> pl.DataFrame:
             pl.col("evidence").explode().drop_nulls().unique().sort(),
         )
         .sort("contract_line_id")
+    )  # fmt: skip
+
+
+def _with_worth(options: pl.DataFrame) -> pl.DataFrame:
+    """Add `worth`: what each option is worth on its own (55-44); null where it must be estimated. Adds likelihood and renewal too."""
+    priced = list_value(with_likelihood(options))
+    net = _fine("discount_pct") - pl.coalesce(_fine("discount_otherwise_pct"), pl.lit(0, dtype=FINE))
+    net = pl.when(net < 0).then(pl.lit(0, dtype=FINE)).otherwise(net)
+    worth = _fine("list_value") * net / pl.lit(_HUNDRED, dtype=FINE) * pl.col("likelihood").cast(FINE)
+    # No discount above what everyone gets is worth nothing, however little is known of its exercise.
+    return priced.with_columns(pl.when(net == 0).then(pl.lit(0, dtype=FINE)).otherwise(worth).alias("worth"))
+
+
+def option_shares(options: pl.DataFrame) -> pl.DataFrame:
+    """Return what of its material right each option is: contract_line_id, option_id, weight, used, used_on, lapses_on.
+
+    The weights within a right are what its options are worth, else how much each lets the customer buy; `used` is the
+    part of the weight that was exercised, on `used_on` and in time. Of a chain of renewals the later ones lapse with the first
+    that is not taken.
+    """
+    rights = _with_worth(options.filter(pl.col("contract_line_id").is_not_null()))
+    offered = pl.coalesce(_fine("quantity"), _fine("exercised_quantity"), pl.lit(1, dtype=FINE))
+    bought = pl.min_horizontal(pl.coalesce(_fine("exercised_quantity"), offered), offered)
+    is_taken = pl.col("exercised_line_id").is_not_null() & pl.col("exercised_date").is_not_null()
+    in_time = pl.col("expires_date").is_null() | (pl.col("exercised_date") <= pl.col("expires_date"))
+    used = (is_taken & in_time).fill_null(value=False)
+    priced = (pl.col("worth").is_not_null().all() & (pl.col("worth").sum() > 0)).over("contract_line_id")
+    made = rights.with_columns(
+        _millionths(pl.when(priced).then("worth").otherwise(offered)).alias("weight"),
+        _millionths(pl.when(used).then(bought / pl.when(offered > 0).then(offered)).otherwise(pl.lit(0, dtype=FINE))).alias("part"),
+        pl.when(used).then("exercised_date").alias("used_on"),
+    )
+    is_renewal = pl.col("start_date").is_not_null()
+    first_left = pl.when(is_renewal & pl.col("used_on").is_null()).then(pl.col("expires_date"))
+    ended = first_left.cum_min().forward_fill().over("contract_line_id", order_by="renewal")
+    return made.select(
+        "contract_line_id", "option_id", "weight", ((pl.col("weight") * pl.col("part") + _UNIT // 2) // _UNIT).alias("used"), "used_on",
+        pl.min_horizontal("expires_date", pl.when(is_renewal).then(ended)).alias("lapses_on"),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
+from engine.revenue.price.options import option_shares
 from engine.revenue.price.variable import expected_quantities, units_done
 from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, reestimated
 
@@ -188,16 +189,35 @@ def rights(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
         .join(shown, on="contract_line_id", how="anti")
         .select("okey", pl.max_horizontal("begins", "signed_date").alias("date"), pl.lit("acceptance").alias("basis"), "evidence")
     )
-    options = records.frame("option").filter(pl.col("contract_line_id").is_not_null() & pl.col("expires_date").is_not_null())
-    lapsing = options.group_by("contract_line_id").agg(
-        pl.col("expires_date").max().alias("date"), pl.col("evidence").explode().drop_nulls()
+    held = at_once.filter(pl.col("offering") == "material_right").select("contract_line_id", "okey", "ssp_source")
+    begun = licences.with_columns(wide(1).alias("to_date"), wide(1).alias("total"))
+    return pl.concat([begun, _lapsing(records.frame("option"), held)]).with_columns(
+        wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate")
     )
-    rights = (
-        at_once.filter(pl.col("offering") == "material_right")
-        .drop("evidence")
-        .join(lapsing, on="contract_line_id", how="inner")
-        .select("okey", "date", pl.lit("expiry").alias("basis"), "evidence")
+
+
+def _lapsing(options: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Return what of each material right has lapsed by each day on which an option of it does: of what was not exercised by then.
+
+    Where renewals are looked through to, what is left stays for those to come, and lapses with the first that is not taken.
+    """
+    shares = option_shares(options).join(held, on="contract_line_id", how="inner")
+    shares = shares.join(options.select("option_id", "evidence"), on="option_id", how="left")
+    looked = pl.col("ssp_source").eq_missing("look through")
+    first = pl.col("lapses_on").filter(pl.col("used_on").is_null()).min().over("okey")
+    day = pl.when(looked).then(pl.coalesce(first, pl.col("lapses_on").max().over("okey"))).otherwise("lapses_on")
+    shares = shares.with_columns(day.alias("date")).with_columns((pl.col("date").n_unique().over("okey") == 1).alias("at_once"))
+    days = shares.group_by("okey", "date").agg(
+        pl.col("at_once").first(), (pl.col("weight") - pl.col("used")).sum().alias("open"), pl.col("evidence").explode().drop_nulls()
     )
-    return pl.concat([licences, rights]).with_columns(
-        wide(1).alias("to_date"), wide(1).alias("total"), wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate")
-    )
+    days = days.filter(pl.col("date").is_not_null())
+    used = days.select("okey", "date").join(shares.select("okey", "weight", "used", "used_on"), on="okey", how="inner")
+    gone = pl.when((pl.col("used_on") <= pl.col("date")).fill_null(value=False)).then("used").otherwise(wide(0))
+    used = used.group_by("okey", "date").agg((pl.col("weight") - gone).sum().alias("held"))
+    made = days.join(used, on=["okey", "date"], how="left").sort("okey", "date")
+    lapsed = pl.col("open").cum_sum().over("okey")
+    one = pl.col("at_once") | (pl.col("held") <= 0)
+    return made.select(
+        "okey", "date", pl.lit("expiry").alias("basis"), "evidence",
+        pl.when(one).then(wide(1)).otherwise(lapsed).alias("to_date"), pl.when(one).then(wide(1)).otherwise("held").alias("total"),
+    )  # fmt: skip

@@ -85,10 +85,12 @@ def test_expedients_exempt_one_by_one_and_say_so(rpo: Callable[..., list[tuple[A
     hourly = {"is_as_invoiced": True, "allocated_amount": None}
     assert rpo([], contract={**short, "end_date": DAY(2027, 12, 31)}, obligation=hourly) == [(None, None, 0, "right_to_invoice")]
     variable = {"setting.disclosure.rpo_expedients": ["unsatisfied_variable"]}
-    found = rpo(
-        [], contract=variable, obligation={"allocated_variable": 400, "timing": "point_in_time"}, line={"transfer_date": DAY(2027, 1, 31)}
-    )
+    at_once = {"allocated_variable": 400, "timing": "point_in_time"}
+    found = rpo([], contract=variable, obligation={**at_once, "variable_alone": 400}, line={"transfer_date": DAY(2027, 1, 31)})
     assert found == [(DAY(2027, 1, 1), DAY(2027, 12, 31), 2000, None), (None, None, 0, "unsatisfied_variable")]
+    # a share of an amount that is promised for others too is not wholly this promise's
+    found = rpo([], contract=variable, obligation={**at_once, "variable_alone": 0}, line={"transfer_date": DAY(2027, 1, 31)})
+    assert found == [(DAY(2027, 1, 1), DAY(2027, 12, 31), 2400, None)]
 
 
 def test_a_completed_contract_needs_no_expedient(rpo: Callable[..., list[tuple[Any, ...]]]) -> None:
