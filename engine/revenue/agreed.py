@@ -16,6 +16,7 @@ from engine.revenue.ground.records import Records
 from engine.revenue.ground.settings import Versions
 from engine.revenue.modifications.ahead import counted_at_once, waiting
 from engine.revenue.modifications.changes import classified, removed_parts
+from engine.revenue.modifications.folded import folded_changes
 from engine.revenue.modifications.happenings import split_changes
 from engine.revenue.modifications.opening import agreed_before, as_opened, latest_openings, opened_groups, taken_over_changes
 from engine.revenue.price.options import option_prices
@@ -48,7 +49,8 @@ class Agreed:
 
     `records`: with what openings and early changes make of the lines. `openings`: the latest position of each line taken over,
     `opened`: its groups with the day. `earlier`: amendments that are part of what was signed or taken over, `amendments`: those after
-    it. `lines`: promises as signed or added, `terms`: their values step by step, `changes`: what each step is, `splits`: changes that
+    it, `folded` (`folded.FOLDED`): what the former changed. `lines`: promises as signed or added,
+    `terms`: their values step by step, `changes`: what each step is, `splits`: changes that
     are a contract of their own on a running line.
     """
 
@@ -57,6 +59,7 @@ class Agreed:
     openings: pl.DataFrame
     opened: pl.DataFrame
     earlier: pl.DataFrame
+    folded: pl.DataFrame
     amendments: pl.DataFrame
     amended: pl.DataFrame
     lines: pl.DataFrame
@@ -78,15 +81,19 @@ def agree(records: Records, versions: Versions, as_of: dt.date) -> Agreed:
     opened = opened_groups(openings, records, contracts)
     contracts = _in_force_when_taken_over(contracts, opened)
     counted = _counted(records, contracts, versions, as_of).join(opened, on="group_id", how="left", maintain_order="left")
-    earlier = pl.concat([taken_over_changes(counted, openings, records), agreed_before(counted, contracts, records)]).unique("amendment_id")
+    held, early = taken_over_changes(counted, openings, records), agreed_before(counted, contracts, records)
+    earlier = pl.concat([held, early]).unique("amendment_id")
     amendments = counted.join(earlier.select("amendment_id"), on="amendment_id", how="anti", maintain_order="left")
-    records = as_opened(records, amended_lines(records, earlier))
+    begun_with = amended_lines(records, earlier)
+    folded = folded_changes(records, begun_with, early.join(held, on="amendment_id", how="anti"))
+    records = as_opened(records, begun_with)
     amended = amended_lines(records, amendments)
     lines, terms, changes = _promises(records, contracts, amended, versions, as_of)
     periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, terms, as_of))
     return Agreed(
-        records, contracts, openings, opened, earlier, amendments, amended, lines, terms, changes, split_changes(changes), periods, as_of
-    )
+        records, contracts, openings, opened, earlier, folded, amendments, amended, lines, terms, changes, split_changes(changes), periods,
+        as_of,
+    )  # fmt: skip
 
 
 def _counted(records: Records, contracts: pl.DataFrame, versions: Versions, as_of: dt.date) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from engine.revenue.ground.frames import (
     CONTRACTS,
     LINES,
     MODIFICATIONS,
+    MOVED_ENDS,
     OBLIGATIONS,
     OBSERVATIONS,
     PERFORMANCE,
@@ -78,6 +79,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "conceded": core.conceded,
             "lowered": core.lowered,
             "opened": _opened(core),
+            "moved_ends": _moved_ends(core),
             "moved": moved,
         },
     )
@@ -93,6 +95,25 @@ def _opened(core: Core) -> pl.DataFrame:
         found.with_columns(pl.col("opened_on").alias("posting_date"), amount.alias("amount"), pl.lit(value=False).alias("is_planned")),
         PERFORMANCE,
     )
+
+
+def _moved_ends(core: Core) -> pl.DataFrame:
+    """Return what modifications did to the last day of promises (MOVED_ENDS)."""
+    keys = ["contract_line_id", "place"]
+    steps = core.terms.filter(pl.col("place") > 0)
+    if not steps.height:
+        return shaped(pl.DataFrame(), MOVED_ENDS)
+    apart = core.changes.filter(pl.col("kind").is_in(["separate", "exercise"])).select(keys).unique()
+    made = steps.join(apart, on=keys, how="anti", maintain_order="left")
+    made = made.join(core.ahead, on="amendment_id", how="left", maintain_order="left")
+    about = core.lines.select("contract_line_id", "ends")
+    made = made.drop("ends", strict=False).join(about, on="contract_line_id", how="left", maintain_order="left")
+    day = pl.coalesce("agreed_on", "event_date")
+    is_gone = pl.col("action") == "remove"
+    end = pl.when(is_gone).then(pl.col("event_date").dt.offset_by("-1d")).otherwise(pl.coalesce("end_date", "ends"))
+    moves = is_gone | (pl.col("action") == "add") | (end != pl.coalesce("before.end_date", "ends"))
+    made = made.with_columns(day.alias("date"), end.alias("end_date")).filter(moves & pl.col("end_date").is_not_null())
+    return shaped(made.sort("contract_line_id", "place"), MOVED_ENDS)
 
 
 def _lines(core: Core) -> pl.DataFrame:
@@ -239,7 +260,17 @@ def _observations(core: Core) -> pl.DataFrame:
 
 
 def _modifications(core: Core) -> pl.DataFrame:
-    """Return what every amendment did, by line (`frames.MODIFICATIONS`)."""
+    """Return what every amendment did, by line (`frames.MODIFICATIONS`); of those a contract began with, what they changed."""
+    about = core.lines.select("contract_line_id", "obligation_id").unique("contract_line_id")
+    folded = core.folded.join(about, on="contract_line_id", how="left").join(
+        core.contracts.select("contract_id", "currency"), on="contract_id", how="left"
+    )
+    made = pl.concat([shaped(folded, MODIFICATIONS), _events(core)])
+    return made.sort("contract_id", "effective_date", "amendment_id", "contract_line_id")
+
+
+def _events(core: Core) -> pl.DataFrame:
+    """Return what every modification did, by line."""
     if not core.evolved.modifications:
         return shaped(pl.DataFrame(), MODIFICATIONS)
     rows = _by_changed_line(core)
@@ -272,7 +303,7 @@ def _modifications(core: Core) -> pl.DataFrame:
             pl.coalesce("evidence", "amendment_evidence").alias("evidence"),
         ).join(core.contracts.select("contract_id", "currency"), on="contract_id", how="left"),
         MODIFICATIONS,
-    ).sort("contract_id", "effective_date", "amendment_id", "contract_line_id")
+    )
 
 
 def _by_changed_line(core: Core) -> pl.DataFrame:

@@ -70,6 +70,7 @@ class Core:
     lowered: pl.DataFrame
     worked: pl.DataFrame
     ahead: pl.DataFrame
+    folded: pl.DataFrame
     periods: pl.DataFrame
     financing: Financing
     findings: tuple[pl.DataFrame, ...]
@@ -105,6 +106,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         lowered(agreed.records, contracts, lines),
         priced.worked,
         ahead,
+        agreed.folded,
         agreed.periods,
         priced.financing,
         _findings(agreed, priced, allocated),

@@ -32,6 +32,7 @@ from engine.revenue.costs.assets import (
     cost_findings,
     with_opened_costs,
 )
+from engine.revenue.costs.lasting import as_moved, moved_benefits
 from engine.revenue.costs.losses import loss_provisions
 from engine.revenue.costs.recoverable import recoverable_amounts
 from engine.revenue.costs.remaining import Evidence
@@ -77,8 +78,9 @@ def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[
     if stated.height:
         judged = classified(stated, books.contracts, books.lines)
         limits = recoverable_amounts(judged, books.contracts, *core, books.price, books.periods, known, as_of)
-        costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of)
-        ahead = amortization_ahead(judged, costs, as_of.dt.offset_by("12mo"), as_of)
+        moves = moved_benefits(judged, books.extra["moved_ends"], books.lines)
+        costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of, moves)
+        ahead = amortization_ahead(as_moved(judged, moves, as_of), costs, as_of.dt.offset_by("12mo"), as_of)
         findings = _some(cost_findings(judged))
     provisions = loss_provisions(books.contracts, *core, books.periods, known, as_of)
     made = books.with_extra(contract_costs=costs, cost_amortization=ahead, loss_provisions=provisions)

@@ -13,6 +13,7 @@ from engine.revenue.arithmetic.months import whole_months, within_months
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.costs.impairment import written_down
+from engine.revenue.costs.lasting import MOVES, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns
 
 CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
@@ -35,16 +36,17 @@ _FLOWS: Final = ("capitalized", "expensed", "amortized", "impaired", "reversed")
 
 
 def contract_costs(
-    costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame, periods: pl.DataFrame, recoverable: pl.DataFrame, as_of: pl.Expr
-) -> pl.DataFrame:
+    costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame, periods: pl.DataFrame, recoverable: pl.DataFrame, as_of: pl.Expr,
+    moves: pl.DataFrame | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """Return the output `contract_costs` from the day each cost was incurred to as_of.
 
     `costs`: golden contract_cost. `contracts`, `lines`, `periods`: frames of the books. `recoverable`:
     contract_id, end_date, recoverable, currency (what a contract's asset may not exceed; null or no row: not
-    tested). Rows without any figure are left out.
+    tested). `moves` (`lasting.MOVES`): changes of the benefit's end. Rows without any figure are left out.
     """
     judged = classified(costs, contracts, lines)
-    spread = _by_period(judged, periods, as_of)
+    spread = _by_period(judged, periods, as_of, pl.DataFrame(schema=MOVES) if moves is None else moves)
     assets = written_down(spread.filter(pl.col("treatment") == "capitalize"), recoverable)
     others = spread.filter(pl.col("treatment") != "capitalize").with_columns(
         ZERO.alias(name) for name in ("closing", "amortized", "impaired", "reversed")
@@ -79,7 +81,7 @@ def with_opened_costs(costs: pl.DataFrame, openings: pl.DataFrame, lines: pl.Dat
         pl.format("opening|{}", "contract_line_id").alias("cost_id"), "contract_id", "contract_line_id",
         pl.lit("fulfil", dtype=pl.String).alias("kind"),
         pl.col("as_of_date").alias("incurred_date"), pl.col("cost_asset").alias("amount"), "currency",
-        pl.col("as_of_date").dt.offset_by("1d").alias("benefit_start"), pl.col("end_date").alias("benefit_end"), "evidence",
+        pl.col("as_of_date").dt.offset_by("1d").alias("benefit_start"), "evidence",
     )  # fmt: skip
     return pl.concat([costs, rows], how="diagonal_relaxed").select(costs.columns)
 
@@ -108,6 +110,7 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
         .with_columns(
             pl.coalesce("benefit_start", "line_start", "contract_start", "incurred_date").alias("benefit_start"),
             pl.coalesce("benefit_end", _end_with_renewals()).alias("benefit_end"),
+            pl.col("benefit_end").is_not_null().alias("has_end"),
         )
     )
     is_short = within_months(pl.col("benefit_start"), pl.col("benefit_end"), pl.col("expedient_months"))
@@ -143,21 +146,18 @@ def _end_with_renewals() -> pl.Expr:
     return pl.when(pl.col("expected_renewals").fill_null(0) > 0).then(renewed).otherwise(pl.coalesce("line_end", "contract_end"))
 
 
-def _by_period(judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+def _by_period(judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr, moves: pl.DataFrame) -> pl.DataFrame:
     """Return cost × period from the one it was incurred in, with what is amortized so far if nothing is written off."""
     spans = periods.select("calendar", "period", "start_date", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date"))
     begun = spans.filter(pl.col("start_date") <= as_of)
     rows = judged.filter(pl.col("incurred_date") <= as_of).join(begun, on="calendar", how="inner").filter(
         pl.col("end_date") >= pl.col("incurred_date")
     )
-    rows = with_earned(
-        rows.lazy(), "earned", amount="amount", at="end_date", digits="digits", mode=pl.col("rounding"), terms=BENEFIT
-    ).collect()
+    rows = with_amortized(rows, moves, BENEFIT)
     is_terminated = (pl.col("terminated_date") <= pl.col("end_date")).fill_null(value=False)
     return rows.with_columns(
         pl.col("period").first().over("cost_id", order_by="end_date").alias("incurred_period"),
-        # A benefit of unknown length is not amortized: it is a finding, not a guess.
-        pl.col("earned").fill_null(pl.lit(0)).cast(MONEY).alias("unimpaired_amortized"),
+        pl.col("earned").alias("unimpaired_amortized"),
         is_terminated.alias("is_terminated"),
     ).sort("cost_id", "end_date")
 

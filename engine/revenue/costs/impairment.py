@@ -53,20 +53,31 @@ def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with carrying, impaired and reversed: one pass a period, all contracts at once.
 
     What an asset is worth in a period rests on the write-down of the period before, so the periods of the few
-    contracts that fall short are gone through in order.
+    contracts that fall short are gone through in order. Where the end of the benefit moves, what is left is spread anew from
+    that period on.
     """
     state = rows.select("cost_id").unique(maintain_order=True).with_columns(
-        pl.lit(None, dtype=pl.Date).alias("written_on"), pl.lit(None, dtype=MONEY).alias("written_to")
+        *(pl.lit(None, dtype=pl.Date).alias(name) for name in ("written_on", "last_on", "last_end")),
+        *(pl.lit(None, dtype=MONEY).alias(name) for name in ("written_to", "last_carrying")),
     )
     done: list[pl.DataFrame] = []
     for day in rows["end_date"].unique().sort():
         now = rows.filter(pl.col("end_date") == day).join(state, on="cost_id", how="left", maintain_order="left")
-        now = _tested(now)
+        moved = pl.col("written_on").is_not_null() & (pl.col("last_end") != pl.col("benefit_end"))
+        now = now.with_columns(
+            pl.when(moved).then("last_on").otherwise("written_on").alias("written_on"),
+            pl.when(moved).then("last_carrying").otherwise("written_to").alias("written_to"),
+        )
+        kept = now.filter(moved).select("cost_id", pl.col("last_on").alias("written_on"), pl.col("last_carrying").alias("written_to"))
+        now = _tested(now.drop("last_on", "last_end", "last_carrying"))
+        state = state.update(kept, on="cost_id")
         changed = (pl.col("impaired") != 0) | (pl.col("reversed") != 0)
         state = state.update(
             now.filter(changed).select("cost_id", pl.col("end_date").alias("written_on"), pl.col("carrying").alias("written_to")),
             on="cost_id",
         )
+        last = now.select("cost_id", pl.col("end_date").alias("last_on"), pl.col("benefit_end").alias("last_end"), last_carrying="carrying")
+        state = state.update(last, on="cost_id")
         done.append(now)
     return pl.concat(done) if done else rows.with_columns(ZERO.alias(name) for name in ("carrying", "impaired", "reversed"))
 

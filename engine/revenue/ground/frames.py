@@ -231,7 +231,16 @@ MODIFICATIONS: Final[dict[str, pl.DataType]] = {
     "rule": TEXT,
     "evidence": TEXTS,
 }
-"""One row per amendment and line touched, and per line whose pool share it changed."""
+"""One row per amendment and line touched, and per line whose pool share it changed.
+
+`treatment`: separate_contract, prospective, cumulative_catch_up, mixed, termination; before_contract and before_opening of an amendment
+that is part of what the contract began with (no pool, nothing caught up: null)."""
+
+MOVED_ENDS: Final[dict[str, pl.DataType]] = {"contract_line_id": TEXT, "contract_id": TEXT, "date": DAY, "end_date": DAY}
+"""One row per promise and modification that gives it another last day, or adds it, by the day that was agreed on.
+
+A promise that is taken away ends on the day before; a contract of its own changes no term of the one before it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,121 @@
+"""How long a cost asset lasts when the term it was judged by changes: a change in estimate, spread from then on (340-40-35-2)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.conventions import TermColumns, with_earned
+from engine.revenue.arithmetic.numbers import ZERO
+
+MOVES: Final[dict[str, pl.DataType]] = {"cost_id": pl.String(), "date": pl.Date(), "benefit_end": pl.Date()}
+"""One row per change of the end of a cost's benefit: until the day before it the asset is amortized to its earlier end."""
+
+_EARLY: Final = dt.date(1900, 1, 1)
+
+
+def moved_benefits(judged: pl.DataFrame, moved: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return how the benefit of costs without a stated end moves with the terms of what they were incurred for (MOVES).
+
+    `judged`: classified costs. `moved` (`frames.MOVED_ENDS`): ends of promises that modifications changed. A cost of a line follows the
+    line, one of a contract the last of its promises, as far as that was the end of the contract. Renewals that were expected anyway
+    are not moved by a term that becomes no longer than they are.
+    """
+    costs = judged.filter(~pl.col("has_end"))
+    if not moved.height or not costs.height:
+        return pl.DataFrame(schema=MOVES)
+    of_line = costs.filter(pl.col("line_end").is_not_null()).join(
+        moved.select("contract_line_id", "date", pl.col("end_date").alias("→end")), on="contract_line_id", how="inner"
+    )
+    of_line = of_line.with_columns(pl.col("line_end").alias("→from"))
+    whole = _last_of_contract(moved, lines)
+    of_all = costs.filter(pl.col("line_end").is_null() & pl.col("contract_end").is_not_null()).join(whole, on="contract_id", how="inner")
+    # A record of the contract may tell its end as it is now; what it was signed for is what its promises tell.
+    is_new = ((pl.col("contract_end") == pl.col("→end")) & (pl.col("→signed") != pl.col("contract_end"))).any().over("cost_id")
+    first = of_all.filter(is_new).unique("cost_id", keep="first", maintain_order=True).with_columns(
+        pl.lit(_EARLY).alias("date"), pl.col("→signed").alias("→end")
+    )
+    follows = is_new | (pl.col("→signed") == pl.col("contract_end")) | (pl.col("→end") > pl.col("contract_end"))
+    of_all = pl.concat([first, of_all.filter(follows)]).with_columns(pl.col("contract_end").alias("→from"))
+    names = ["cost_id", "date", "→end", "→from", "benefit_start", "benefit_end", "expected_renewals"]
+    both = pl.concat([of_line.select(names), of_all.select(names)])
+    renews = pl.col("expected_renewals").fill_null(0) > 0
+    later = pl.when(renews).then(pl.max_horizontal("→end", "benefit_end")).otherwise("→end")
+    ends = both.with_columns(pl.max_horizontal(later, "benefit_start").alias("benefit_end"))
+    return ends.sort("cost_id", "date").unique(["cost_id", "date"], keep="last", maintain_order=True).select(list(MOVES))
+
+
+def _last_of_contract(moved: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the last day of each contract's promises, as signed and after each change: contract_id, date, →end, →signed."""
+    own = lines.filter(pl.col("end_date").is_not_null())
+    signed = own.filter(pl.col("added_by").is_null()).select("contract_line_id", "contract_id", pl.lit(_EARLY).alias("date"), "end_date")
+    steps = pl.concat([signed, moved.select(signed.columns)]).sort("date")
+    days = moved.select("contract_id", "date").unique()
+    lived = steps.select("contract_line_id", "contract_id").unique().join(days, on="contract_id", how="inner").sort("date")
+    on_day = lived.join_asof(steps.select("contract_line_id", "date", "end_date"), on="date", by="contract_line_id", check_sortedness=False)
+    after = on_day.group_by("contract_id", "date").agg(pl.col("end_date").max().alias("→end"))
+    before = signed.group_by("contract_id").agg(pl.col("end_date").max().alias("→signed"))
+    return after.join(before, on="contract_id", how="inner").sort("contract_id", "date")
+
+
+def as_moved(judged: pl.DataFrame, moves: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return classified costs with the end of their benefit as it is known on a day."""
+    known = moves.filter(pl.col("date") <= as_of).sort("cost_id", "date").unique("cost_id", keep="last", maintain_order=True)
+    made = judged.join(known.select("cost_id", pl.col("benefit_end").alias("→end")), on="cost_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("→end", "benefit_end").alias("benefit_end")).drop("→end")
+
+
+def with_amortized(rows: pl.DataFrame, moves: pl.DataFrame, terms: TermColumns) -> pl.DataFrame:
+    """Add `earned`: what of each cost (`amount`) is amortized through its row's day; `benefit_end` is the one known then.
+
+    From a change of the end on, what is left is spread over what is left of the benefit.
+    """
+    still = rows.join(moves.select("cost_id").unique(), on="cost_id", how="anti", maintain_order="left")
+    still = _amortized(still, "earned", "amount", "end_date", None, terms)
+    moving = rows.join(moves.select("cost_id").unique(), on="cost_id", how="semi", maintain_order="left")
+    if not moving.height:
+        return still
+    spans = _spans(moving.unique("cost_id", keep="first", maintain_order=True), moves, terms)
+    found = moving.drop("benefit_end").sort("end_date").join_asof(
+        spans.sort("→since"), left_on="end_date", right_on="→since", by="cost_id", check_sortedness=False
+    )
+    found = _amortized(found, "→then", "→amount", "end_date", "→after", terms)
+    found = found.with_columns((pl.col("→spent") + pl.col("→then")).cast(MONEY).alias("earned"))
+    return pl.concat([still, found.select(still.columns)]).sort("cost_id", "end_date")
+
+
+def _spans(costs: pl.DataFrame, moves: pl.DataFrame, terms: TermColumns) -> pl.DataFrame:
+    """Return for each cost the spans with one end of its benefit: cost_id, →since, →amount (left then), →after, →spent, benefit_end."""
+    now = costs.with_columns(
+        pl.lit(_EARLY).alias("→since"), pl.col("amount").cast(MONEY).alias("→amount"), pl.lit(None, dtype=pl.Date).alias("→after"),
+        ZERO.alias("→spent"),
+    )  # fmt: skip
+    names = ["cost_id", "→since", "→amount", "→after", "→spent", "benefit_end"]
+    made = [now.select(names)]
+    numbered = moves.sort("cost_id", "date").with_columns(pl.int_range(pl.len()).over("cost_id").alias("→number"))
+    for number in numbered["→number"].unique().sort():
+        step = numbered.filter(pl.col("→number") == number).select("cost_id", "date", pl.col("benefit_end").alias("→next"))
+        now = now.join(step, on="cost_id", how="inner", maintain_order="left")
+        now = now.with_columns(pl.col("date").dt.offset_by("-1d").alias("→until"))
+        now = _amortized(now, "→gone", "→amount", "→until", "→after", terms)
+        # What was known before the cost was incurred is its term from the start.
+        is_first = pl.col("date") <= pl.col("incurred_date")
+        gone = pl.when(is_first).then(ZERO).otherwise(pl.col("→gone"))
+        now = now.with_columns(
+            pl.col("date").alias("→since"), (pl.col("→amount") - gone).cast(MONEY).alias("→amount"),
+            pl.when(~is_first).then("→until").alias("→after"), (pl.col("→spent") + gone).cast(MONEY).alias("→spent"),
+            pl.col("→next").alias("benefit_end"),
+        ).drop("date", "→next", "→until", "→gone")  # fmt: skip
+        made.append(now.select(names))
+    return pl.concat(made).sort("cost_id", "→since").unique(["cost_id", "→since"], keep="last", maintain_order=True)
+
+
+def _amortized(rows: pl.DataFrame, name: str, amount: str, at: str, after: str | None, terms: TermColumns) -> pl.DataFrame:
+    mode = pl.col("rounding")
+    made = with_earned(rows.lazy(), name, amount=amount, at=at, after=after, digits="digits", mode=mode, terms=terms).collect()
+    # A benefit of unknown length is not amortized: it is a finding, not a guess.
+    return made.with_columns(pl.col(name).fill_null(ZERO).cast(MONEY).alias(name))
+
