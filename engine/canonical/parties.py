@@ -42,6 +42,7 @@ class Resource(Record):
     role: Text | None = field("Role by which rate cards price the work.")
     service_line: Text | None = field("Service line the person belongs to.")
     legal_entity_id: Id | None = field("Legal entity that employs the person.", reference="legal_entity")
+    vendor_id: Id | None = field("Vendor who lends the person, where it is a subcontractor's.", reference="vendor")
     cost_rate: Price | None = field("Cost of one hour, in the cost currency.", currency="cost_currency")
     cost_currency: Text | None = field("Currency of the cost rate, ISO 4217.")
     weekly_capacity_hours: Hours | None = field("Hours available in a normal week.")

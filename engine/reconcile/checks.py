@@ -134,7 +134,7 @@ class _Runner:
     def _base(self, paths: list[str]) -> pl.LazyFrame:
         policy = self.policy
         frame = base_records(policy.entity, policy.system, self.facts)
-        frame = with_extras(frame, policy.entity, paths, policy.with_sums, self.facts, self.context)
+        frame = with_extras(frame, policy.entity, paths, policy.with_sums, self.facts, self.context, policy.system)
         schema = READABLE[policy.entity].polars_schema(with_provenance=policy.entity not in OUTPUTS)
         present = set(frame.collect_schema().names())
         return frame.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items() if name not in present)

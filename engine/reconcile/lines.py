@@ -121,7 +121,7 @@ def part_lines(part: Part, wanted: Wanted) -> pl.LazyFrame:
     where = None if side.where is None else part.compiled(side.where, is_condition=True)
     paths = [*wanted.paths, *(() if where is None else where.paths)]
     records = base_records(side.entity, side.system, part.facts)
-    records = with_extras(records, side.entity, paths, side.with_sums, part.facts, part.context)
+    records = with_extras(records, side.entity, paths, side.with_sums, part.facts, part.context, side.system)
     records = _with_missing_fields(records, side, paths)
     reached = attach_references(records, side.entity, paths, referenced(side.system, part.facts), READABLE)
     if where is not None:
@@ -180,12 +180,16 @@ _PLACES = 20
 
 
 def _summed(lines: pl.LazyFrame, side: Side, part: Part) -> pl.LazyFrame:
-    """Join lines by the keys of `sum`: one line each, named by the keys."""
-    by = [f"sum:{name}" for name in side.sum]
+    """Join lines by the keys of `sum`: one line each, named by the keys.
+
+    Amounts in the records' own currency are joined by currency. Where one amount is not known, nor is their sum.
+    """
+    by = [f"sum:{name}" for name in side.sum] + (["currency"] if side.amount_in == "contract" else [])
     names = [name for name in lines.collect_schema().names() if name not in ("id", "amount", EVIDENCE, *by)]
     grouped = lines.sort("id").group_by(by).agg(
-        pl.col("amount").sum(), pl.col(names).first(), gathered(lines.collect_schema()[EVIDENCE], _PLACES)
-    )
+        pl.when(pl.col("amount").is_not_null().all()).then(pl.col("amount").sum()).alias("amount"), pl.col(names).first(),
+        gathered(lines.collect_schema()[EVIDENCE], _PLACES),
+    )  # fmt: skip
     assert part.side.sum
     return grouped.with_columns(pl.concat_str([pl.col(name).cast(pl.String) for name in by], separator="|", ignore_nulls=True).alias("id"))
 

@@ -61,13 +61,18 @@ def ended_period(facts: Facts, context: Context) -> tuple[str, dt.date]:
 
 
 def why_excluded(needs: Sequence[str], unless: Sequence[str], facts: Facts) -> str | None:
-    """Return why a policy that asks for other entities, or for none of them, does not apply; or None."""
-    for entity in needs:
+    """Return why a policy that asks for other entities or their fields, or for none of them, does not apply; or None."""
+    for name in needs:
+        entity, _, field = name.partition(".")
+        records = f"{entity.replace('_', ' ')} records"
         if why_absent(entity, (), facts) is not None:
-            return f"no source of the snapshot supplies {entity.replace('_', ' ')} records"
-    for entity in unless:
-        if why_absent(entity, (), facts) is None:
-            return f"the snapshot supplies {entity.replace('_', ' ')} records, which tell it better"
+            return f"no source of the snapshot supplies {records}"
+        if field and field not in stated_fields(entity, (), facts):
+            return f"no source of the snapshot states {field} for {records}"
+    for name in unless:
+        entity, _, field = name.partition(".")
+        if why_absent(entity, (), facts) is None and (not field or field in stated_fields(entity, (), facts)):
+            return f"the snapshot supplies {name.replace('_', ' ')} records, which tell it better"
     return None
 
 
@@ -153,9 +158,10 @@ def _own_records(entity: str, system: str, facts: Facts) -> pl.LazyFrame:
 
 
 def with_extras(
-    frame: pl.LazyFrame, entity: str, paths: Iterable[str], lookups: Mapping[str, Lookup], facts: Facts, context: Context
-) -> pl.LazyFrame:
-    """Add what an entity's expressions may speak of beside its fields and references."""
+    frame: pl.LazyFrame, entity: str, paths: Iterable[str], lookups: Mapping[str, Lookup], facts: Facts, context: Context,
+    systems: Sequence[str] = (),
+) -> pl.LazyFrame:  # fmt: skip
+    """Add what an entity's expressions may speak of beside its fields and references, of records of these systems."""
     wanted = set(paths)
     fields = READABLE[entity].fields
     period = pl.lit(period_of(facts, context)).alias(AS_OF_PERIOD)
@@ -168,6 +174,8 @@ def with_extras(
     if wanted & set(PERIOD_COLUMNS):
         frame = _with_fiscal_period(frame, facts)
     for name, lookup in lookups.items():
+        if lookup.by is not None:
+            frame = attach_references(frame, entity, [lookup.by], referenced(systems, facts), READABLE)
         frame = _with_sum(frame, name, lookup, facts)
     return frame
 
@@ -216,13 +224,14 @@ def _with_sum(frame: pl.LazyFrame, name: str, lookup: Lookup, facts: Facts) -> p
     if why_absent(lookup.entity, lookup.system, facts) is not None:
         return frame.with_columns(pl.lit(None, dtype=pl.Int64 if lookup.sum is None else pl.Decimal(38, 6)).alias(name))
     records = base_records(lookup.entity, lookup.system, facts)
+    by = lookup.by or lookup.on
     if lookup.where is not None:
         records = limited(records, lookup, facts)
     if lookup.sum is None:
         counts = records.group_by(lookup.on).agg(pl.len().cast(pl.Int64).alias(name))
-        return frame.join(counts, on=lookup.on, how="left").with_columns(pl.col(name).fill_null(0))
+        return frame.join(counts, left_on=by, right_on=lookup.on, how="left").with_columns(pl.col(name).fill_null(0))
     sums = records.group_by(lookup.on).agg(pl.col(lookup.sum).sum().cast(WIDE).cast(pl.Decimal(38, 6)).alias(name))
-    return frame.join(sums, on=lookup.on, how="left")
+    return frame.join(sums, left_on=by, right_on=lookup.on, how="left")
 
 
 def limited(records: pl.LazyFrame, lookup: Lookup, facts: Facts) -> pl.LazyFrame:

@@ -13,7 +13,7 @@ from engine.condition.scope import Category
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.kinds.base import PolicyFile, RulePlace, Severity, Strict, Words
-from engine.policy.kinds.sides import Lookup, check_lookups, extra_names
+from engine.policy.kinds.sides import Lookup, check_lookups, check_supplied, extra_names
 from engine.policy.names import near
 from engine.policy.outputs import READABLE
 from engine.policy.sheets import Sheet
@@ -101,6 +101,7 @@ def check_checks(policy: CheckPolicy, document: Document, _: Sheet | None) -> li
         message = f"'{policy.entity}' is no canonical entity and no output{near(policy.entity, READABLE)}"
         return [document.diagnostic(codes.UNKNOWN_ENTITY, ("entity",), message)]
     found = check_lookups(policy.entity, policy.with_sums, document, ("with",))
+    found += check_supplied(policy.needs, document, "needs") + check_supplied(policy.unless_supplied, document, "unless_supplied")
     if any(each.is_error for each in found):
         return found
     if policy.where is not None:

@@ -15,7 +15,7 @@ from engine.condition.scope import Category
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.kinds.base import PolicyFile, RulePlace, Severity, Strict, Words, refuse_where
-from engine.policy.kinds.sides import Side, Sides, check_side, compile_side, side_places
+from engine.policy.kinds.sides import Side, Sides, check_side, check_supplied, compile_side, side_places
 from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
@@ -242,6 +242,7 @@ class ReconciliationPolicy(PolicyFile):
 def check_reconciliation(policy: ReconciliationPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
     """Check the sides, the passes' keys and windows, the expectation and the severities."""
     found = refuse_where(policy, document)
+    found += check_supplied(policy.needs, document, "needs") + check_supplied(policy.unless_supplied, document, "unless_supplied")
     if policy.remeasured_at is not None and (policy.passes or policy.currency != "functional"):
         message = "totals are remeasured where they are compared in functional currency and without passes"
         found.append(document.diagnostic(codes.INVALID_VALUE, ("remeasured_at",), message))

@@ -45,11 +45,15 @@ PERIOD_COLUMNS: Final[dict[str, Kind | Type]] = {
 
 
 class Lookup(Strict):
-    """Say what is added to each line from other records that name it: the sum of a field, or their number."""
+    """Say what is added to each line from other records that name it: the sum of a field, or their number.
+
+    They name it in `on`; the line bears the same in `by`, a field or what it refers to, by default in `on` as well.
+    """
 
     entity: str
     system: Words = ()
     on: str
+    by: str | None = None
     sum: str | None = None
     where: str | None = None
 
@@ -168,6 +172,20 @@ def _of_category(side: Side, text: str, document: Document, place: Location, *wa
     return [*compiled.diagnostics, document.diagnostic(codes.INVALID_VALUE, place, message)]
 
 
+def check_supplied(names: Words, document: Document, setting: str) -> list[Diagnostic]:
+    """Check what a policy needs, or does without: entities, outputs, and fields written `entity.field`."""
+    found: list[Diagnostic] = []
+    for name in names:
+        entity, _, field = name.partition(".")
+        if entity not in READABLE:
+            message = f"'{entity}' is no canonical entity and no output{near(entity, READABLE)}"
+            found.append(document.diagnostic(codes.UNKNOWN_ENTITY, (setting,), message))
+        elif field and field not in READABLE[entity].fields:
+            message = f"'{entity}' has no field '{field}'{near(field, READABLE[entity].fields)}"
+            found.append(document.diagnostic(codes.UNKNOWN_FIELD, (setting,), message))
+    return found
+
+
 def check_lookups(entity: str, lookups: Mapping[str, Lookup], document: Document, place: Location) -> list[Diagnostic]:
     """Check the entities, fields and conditions of what is added to each line."""
     found: list[Diagnostic] = []
@@ -177,7 +195,9 @@ def check_lookups(entity: str, lookups: Mapping[str, Lookup], document: Document
             message = f"'{lookup.entity}' is no canonical entity and no output{near(lookup.entity, READABLE)}"
             found.append(document.diagnostic(codes.UNKNOWN_ENTITY, (*at, "entity"), message))
             continue
-        named = [(lookup.entity, lookup.on, "on"), (entity, lookup.on, "on")]
+        named = [(lookup.entity, lookup.on, "on"), *([(entity, lookup.on, "on")] if lookup.by is None else [])]
+        if lookup.by is not None:
+            found += compile_value(lookup.by, entity_scope(entity, READABLE), document.anchor_of((*at, "by"))).diagnostics
         named += [] if lookup.sum is None else [(lookup.entity, lookup.sum, "sum")]
         for owner, field, where in named:
             fields = READABLE[owner].fields

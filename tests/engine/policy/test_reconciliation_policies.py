@@ -55,6 +55,10 @@ def test_a_sound_policy_has_no_mistakes(text: str) -> None:
         ("on: invoice_id}\n", "on: invoice_id}\nexpect: {within: invoice_date + gross_amount}\n", "type-mismatch", 12, 18),
         ("match: one_to_one", "match: one_to_all", "invalid-value", 11, 20),
         ("says: s\n", "says: s\nwhere: status = 'paid'\n", "condition-not-allowed", 8, 8),
+        ("says: s\n", "says: s\nneeds: [invoice, paymnet]\n", "unknown-entity", 8, 8),
+        ("says: s\n", "says: s\nunless_supplied: [resource.vendr_id]\n", "unknown-field-name", 8, 18),
+        ("entity: invoice, system: erp", "entity: invoice, system: erp, with: {n: {entity: vendor, on: vendor_id, by: bill.vendr_id}}",
+         "unknown-field", 9, 85),
     ],
 )
 def test_a_mistake_in_a_tie_out_is_told_at_its_place(old: str, new: str, code: str, line: int, column: int) -> None:
