@@ -45,6 +45,7 @@ from engine.revenue.price.financing import Financing
 from engine.revenue.price.hourly import rate_steps, with_rate_changes, with_rate_weights
 from engine.revenue.price.variable import price_levels
 from engine.revenue.progress.grades import weight_findings
+from engine.revenue.progress.leaving import estimates_of_leaving, leaving_findings, with_own_remains
 from engine.revenue.progress.measured import Measures, fiscal_periods
 from engine.revenue.progress.observe import observations
 from engine.revenue.progress.outside import earned_outside, rounded
@@ -88,7 +89,8 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures)
     added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)
-    happenings, ahead = _happenings(agreed, priced, states, added, kept_terms)
+    leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
+    happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms)
     outside, conceded = _earned_outside(agreed, priced, allocated.obligations, observed)
     return Core(
         contracts,
@@ -109,7 +111,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         agreed.folded,
         agreed.periods,
         priced.financing,
-        _findings(agreed, priced, allocated),
+        (*_findings(agreed, priced, allocated), leaving_findings(leaving, observed, lines)),
         as_of,
     )
 
@@ -157,13 +159,13 @@ def _priced(agreed: Agreed) -> _Priced:
 
 
 def _happenings(
-    agreed: Agreed, priced: _Priced, states: pl.DataFrame, added: pl.DataFrame, terms: pl.DataFrame
+    agreed: Agreed, priced: _Priced, changes: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame, terms: pl.DataFrame
 ) -> tuple[Happenings, pl.DataFrame]:
     """Return every event of the obligations, and which of them are known before they take effect (`ahead.AHEAD`)."""
     told = told_ends(agreed.contracts, agreed.amended, agreed.lines)
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.records, agreed.as_of)
     events = ordered_events(agreed.amendments, priced.later, ends)
-    touched = change_rows(spread_discounts(priced.changes, states), terms, agreed.lines, states)
+    touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
     ended = ended_obligations(ends, told, states, added)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")
     ahead = pl.concat([waiting(agreed.amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))])

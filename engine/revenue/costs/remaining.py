@@ -78,6 +78,7 @@ def _costs(points: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.
         *line, pl.col("as_of_date").alias("end_date"), "cost_to_date"
     )
     total = latest(total, to_date, by=line, on="end_date", columns=["cost_to_date"])
+    total = _without_removed(total, evidence)
     come = _to_come(total, to_date, evidence.cost_estimate).filter(
         pl.col("is_work") | pl.any_horizontal(pl.col("estimated_total_cost", "cost_to_date", "cost_to_come").is_not_null())
     )
@@ -87,6 +88,20 @@ def _costs(points: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.
     ]
     spent = pl.when(pl.col("cost_to_date").is_not_null().any()).then(pl.col("cost_to_date").sum()).alias("cost_to_date")
     return come.group_by(*key, "end_date").agg(*summed, spent)
+
+
+def _without_removed(on_lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
+    """Let a line that was taken away cost in all what it cost so far, from the day it was."""
+    day = pl.max_horizontal("effective_date", "approved_date")
+    approved = evidence.amendment.filter(pl.col("status") == "approved").select("amendment_id", day.alias("→gone"))
+    gone = evidence.amendment_line.filter(pl.col("action") == "remove").join(approved, on="amendment_id", how="inner")
+    if not gone.height:
+        return on_lines
+    first = gone.group_by("contract_line_id").agg(pl.col("→gone").min())
+    found = on_lines.join(first, on="contract_line_id", how="left", maintain_order="left")
+    is_gone = (pl.col("→gone") <= pl.col("end_date")).fill_null(value=False)
+    total = pl.when(is_gone).then(pl.col("cost_to_date").fill_null(ZERO)).otherwise("estimated_total_cost")
+    return found.with_columns(total.alias("estimated_total_cost")).drop("→gone")
 
 
 def total_cost_history(lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
 from engine.revenue.price.hourly import rate_steps, through_steps, worth_by_rates
 from engine.revenue.progress.grades import at_weights, weighed_hours
+from engine.revenue.progress.leaving import leaving_lines, without_left
 from engine.revenue.progress.observe_outputs import committed_use, milestones, observed_percent
 from engine.revenue.progress.observe_units import rights, tiered, units
 from engine.revenue.progress.observed import HOURS, OBSERVED, of_measure, reestimated, summed
@@ -105,6 +106,7 @@ def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> 
         *(pl.col(name).drop_nulls().last() for name in ("cost", "expected", "uninstalled", "wasted")),
         pl.col("evidence").explode().drop_nulls(),
     )
+    latest = without_left(latest, leaving_lines(terms, about), "cost", "expected")
     filled = latest.with_columns(carried(pl.col(name), "contract_line_id").alias(name) for name in ("cost", "expected"))
     flagged = filled.with_columns(
         (pl.col("cost").is_not_null() & pl.col("expected").is_null()).cast(pl.Int128).alias("unknown"),
@@ -120,6 +122,7 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     rows = _hours_by_day(records, about, terms, worked, steps)
     if not rows.height:
         return pl.DataFrame(schema=OBSERVED)
+    rows = without_left(rows, leaving_lines(terms, about), "done", "expected")
     # An estimate is new where the hours are, not where their mix is another than planned.
     rows = at_weights(rows.with_columns(pl.col("expected").alias("told")), weighed_hours(records, lines, worked)[0])
     daily = summed(_valued(rows, steps), ["done", "expected", "told"])

@@ -13,6 +13,7 @@ from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
 from engine.revenue.price.options import option_shares
 from engine.revenue.price.variable import expected_quantities, units_done
+from engine.revenue.progress.leaving import leaving_lines, without_left
 from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, reestimated
 
 
@@ -36,7 +37,8 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
         .otherwise(pl.coalesce("promised", "expected"))
     )
     # A delivery whose quantity nobody stated is the whole line.
-    rows, lapses = _lapsed(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), as_of)
+    rows = without_left(rows.with_columns(pl.coalesce(total, pl.col("done")).alias("total")), leaving_lines(terms, about), "done", "total")
+    rows, lapses = _lapsed(rows, as_of)
     made = delivered(rows, "units", is_reestimate=reestimated("total"))
     made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
         pl.when("lapses").then(pl.lit("expiry")).otherwise("basis").alias("basis")
