@@ -19,9 +19,16 @@ _GOLDEN: Final = "golden"
 
 ESTIMATES: Final[dict[str, pl.DataType]] = {
     "contract_line_id": pl.String(), "contract_id": pl.String(), "project_id": pl.String(), "legal_entity_id": pl.String(),
-    "estimate": pl.Decimal(38, 6), "estimated_on": pl.Date(), "currency": pl.String(),
+    "measure": pl.String(), "estimate": pl.Decimal(38, 6), "estimated_on": pl.Date(), "currency": pl.String(),
 }  # fmt: skip
-"""Columns of `estimates_of`: a line whose progress rests on its cost, the systems' estimate at completion and its day (null: as signed)."""
+"""Columns of `estimates_of`: a line whose progress rests on its cost or its hours (`measure`), the systems' estimate of them at
+completion and its day (null: as signed)."""
+
+_MEASURES: Final = {"cost_to_cost": attestations.COST, "hours": attestations.HOURS}
+_ESTIMATED: Final = {attestations.COST: "estimated_total_cost", attestations.HOURS: "estimated_total_hours"}
+_SEEN: Final[dict[str, pl.DataType]] = {
+    "contract_line_id": pl.String(), "as_of_date": pl.Date(), **dict.fromkeys(_ESTIMATED.values(), pl.Decimal(38, 6)),
+}  # fmt: skip
 
 
 def entered(session: Session, run_dir: Path) -> Run:
@@ -45,13 +52,14 @@ def decide(
 
 
 def estimates_of(run_dir: Path) -> pl.DataFrame:
-    """Return the contract lines of a run whose revenue rests on an estimate of their whole cost, with that estimate."""
+    """Return the contract lines of a run whose revenue rests on an estimate of their whole cost or hours, with that estimate."""
     lines, promises = _golden(run_dir, "contract_line"), run_dir / "obligations.parquet"
     if lines is None or not promises.is_file():
         return pl.DataFrame(schema=ESTIMATES)
-    measured = pl.scan_parquet(promises).filter(pl.col("measure") == "cost_to_cost").select("contract_id", "obligation_id").unique()
+    last = pl.scan_parquet(promises).sort("version").group_by("contract_id", "obligation_id").agg(pl.col("measure").last())
+    measured = last.filter(pl.col("measure").is_in(list(_MEASURES))).with_columns(pl.col("measure").replace(_MEASURES))
     found = lines.with_columns(pl.coalesce("obligation_key", "contract_line_id").alias("obligation_id")).join(
-        measured, on=["contract_id", "obligation_id"], how="semi"
+        measured, on=["contract_id", "obligation_id"], how="inner"
     )
     for entity, key, wanted in (
         ("contract", "contract_id", {"currency": "of_contract", "legal_entity_id": "entity_of_contract"}),
@@ -62,13 +70,18 @@ def estimates_of(run_dir: Path) -> pl.DataFrame:
         found = found.join(named.rename(wanted), on=key, how="left")
     seen = _golden(run_dir, "progress")
     if seen is None:
-        seen = pl.LazyFrame(schema={"contract_line_id": pl.String, "as_of_date": pl.Date, "estimated_total_cost": pl.Decimal(38, 6)})
-    last = (
-        seen.filter(pl.col("estimated_total_cost").is_not_null()).sort("as_of_date", maintain_order=True).group_by("contract_line_id")
-        .agg(pl.col("as_of_date").last().alias("estimated_on"), pl.col("estimated_total_cost").last().alias("observed"))
-    )  # fmt: skip
-    told = found.join(last, on="contract_line_id", how="left").with_columns(
-        pl.coalesce("observed", "estimated_cost").alias("estimate"), pl.coalesce("currency", "of_contract").alias("currency"),
+        seen = pl.LazyFrame(schema=_SEEN)
+    for measure, name in _ESTIMATED.items():
+        observed = seen.filter(pl.col(name).is_not_null()).sort("as_of_date", maintain_order=True).group_by("contract_line_id").agg(
+            pl.col("as_of_date").last().alias(f"on_{measure}"), pl.col(name).last().alias(f"of_{measure}")
+        )  # fmt: skip
+        found = found.join(observed, on="contract_line_id", how="left")
+    is_hours = pl.col("measure") == attestations.HOURS
+    told = found.with_columns(
+        pl.when(is_hours).then(pl.coalesce("of_hours", "estimated_hours")).otherwise(pl.coalesce("of_cost", "estimated_cost"))
+        .alias("estimate"),
+        pl.when(is_hours).then("on_hours").otherwise("on_cost").alias("estimated_on"),
+        pl.coalesce("currency", "of_contract").alias("currency"),
         pl.coalesce("entity_of_project", "entity_of_contract").alias("legal_entity_id"),
     )  # fmt: skip
     return told.select(pl.col(name).cast(dtype) for name, dtype in ESTIMATES.items()).sort("contract_line_id").collect()
@@ -84,9 +97,11 @@ def attest(
     require(actor, "attest an estimate")
     rows = estimates_of(run_dir).filter(pl.col("contract_line_id") == line).to_dicts()
     if not rows or not actor.sight.sees(rows[0]["legal_entity_id"], rows[0]["project_id"]):
-        raise UsageError(f"There is no contract line {line} whose progress rests on its cost.", "`tieout estimate list` shows them.")
+        remedy = "`tieout estimate list` shows them."
+        raise UsageError(f"There is no contract line {line} whose progress rests on its cost or its hours.", remedy)
     run = entered(session, run_dir)
-    return attestations.attest(session, actor, run, line, rows[0]["estimate"], rows[0]["currency"], amount=amount, comment=comment)
+    estimate, currency, measure = (rows[0][name] for name in ("estimate", "currency", "measure"))
+    return attestations.attest(session, actor, run, line, estimate, currency, amount=amount, comment=comment, measure=measure)
 
 
 def _golden(run_dir: Path, entity: str) -> pl.LazyFrame | None:

@@ -103,38 +103,41 @@ def revoke_command(
 
 @estimate_app.command("list")
 def estimates_command(run: Run = None, out: Out = _RUNS, store: Address = None) -> None:
-    """List the contract lines whose revenue rests on an estimate of their cost, with the word last given on each."""
+    """List the contract lines whose revenue rests on an estimate of their cost or hours, with the word last given on each."""
     from adapters.decide_work import estimates_of
     from adapters.publish import find_run
-    from adapters.store.attestations import attestations
+    from adapters.store.attestations import attestations, told
     from adapters.store.tables import Run as Entry
 
     folder = find_run(out, run)
     rows = estimates_of(folder).to_dicts()
     with opened_store(out, store) as opened, opened.read() as session:
         entry = session.get(Entry, folder.name)
-        said = {each.contract_line_id: each for each in reversed([] if entry is None else attestations(session, entry.scope))}
+        words = reversed([] if entry is None else attestations(session, entry.scope))
+        said = {(each.contract_line_id, each.measure): each for each in words}
     for each in rows:
-        estimate = "no estimate" if each["estimate"] is None else f"{each['estimate']:,.2f} {each['currency'] or ''}".rstrip()
-        word = said.get(each["contract_line_id"])
-        told = "never attested" if word is None else f"{word.amount:,.2f} attested by {word.said_by} as of {word.as_of}"
-        typer.echo(f"{each['contract_line_id']:<20} {estimate}, of {each['estimated_on'] or 'the signing'}; {told}")
+        known = each["estimate"] is not None
+        estimate = told(each["estimate"], each["currency"], each["measure"]) if known else f"no estimate of its {each['measure']}"
+        word = said.get((each["contract_line_id"], each["measure"]))
+        stands = "never attested" if word is None else f"{word.amount:,.2f} attested by {word.said_by} as of {word.as_of}"
+        typer.echo(f"{each['contract_line_id']:<20} {estimate}, of {each['estimated_on'] or 'the signing'}; {stands}")
     typer.echo(f"{len(rows)} lines.")
 
 
 @estimate_app.command("attest")
 def attest_command(
     line: Annotated[str, typer.Argument(help="Contract line.")],
-    amount: Annotated[str, typer.Argument(help="The whole cost you stand behind: what the systems say.")],
+    amount: Annotated[str, typer.Argument(help="The whole cost, or the hours, you stand behind: what the systems say.")],
     comment: Annotated[str, typer.Option(help="On what you base it.")] = "",
     run: Run = None,
     who: Who = None,
     out: Out = _RUNS,
     store: Address = None,
 ) -> None:
-    """Attest the estimate at completion of a contract line as of the run's day; the next run reads it."""
+    """Attest the estimate at completion of a contract line (its cost or its hours) as of the run's day; the next run reads it."""
     from adapters.decide_work import attest
     from adapters.publish import find_run
+    from adapters.store.attestations import told
     from engine.errors import UsageError
 
     try:
@@ -144,6 +147,5 @@ def attest_command(
     folder = find_run(out, run)
     with opened_store(out, store) as opened, opened.write() as session:
         entry = attest(session, acting(who), folder, line, exact, comment)
-    typer.echo(
-        f"The estimate of {line}, {entry.amount:,.2f} {entry.currency or ''}, is attested as of {entry.as_of}; the next run reads it."
-    )
+    estimate = told(entry.amount, entry.currency, entry.measure)
+    typer.echo(f"The estimate of {line}, {estimate}, is attested as of {entry.as_of}; the next run reads it.")

@@ -16,7 +16,7 @@ from engine.errors import StoreError
 STORE_FILE: Final = "tieout.db"
 STORE_VARIABLE: Final = "TIEOUT_STORE"
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The newest migration; a store that has it needs none."""
 
 _WRITES: Final = "tieout_writes"

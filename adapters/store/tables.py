@@ -258,6 +258,8 @@ class Attestation(Base):
     attestation_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     scope: Mapped[str] = mapped_column(sa.String(200), index=True)
     contract_line_id: Mapped[str] = mapped_column(sa.String(200), index=True)
+    # What is attested: a cost in its currency, or hours.
+    measure: Mapped[str] = mapped_column(sa.String(10), server_default="cost")
     amount: Mapped[Decimal] = mapped_column(Money)
     currency: Mapped[str | None] = mapped_column(sa.String(10))
     as_of: Mapped[dt.date]

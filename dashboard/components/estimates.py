@@ -14,7 +14,7 @@ from dashboard.views import actions
 from dashboard.views.estimates import COLUMNS, estimates
 from dashboard.views.formats import money
 
-_NOTHING: Final = "No contract line's revenue rests on an estimate of its whole cost."
+_NOTHING: Final = "No contract line's revenue rests on an estimate of its whole cost or hours."
 
 
 def show_estimates(here: Here, project: str | None) -> None:
@@ -25,7 +25,7 @@ def show_estimates(here: Here, project: str | None) -> None:
     try:
         found = estimates(store, here.run, here.person.sight, project)
         if found.is_empty():
-            st.caption(_NOTHING if project is None else "No line of this project rests on an estimate of its whole cost.")
+            st.caption(_NOTHING if project is None else "No line of this project rests on an estimate of its whole cost or hours.")
             return
         small_table(found, COLUMNS)
         known = {str(each["contract_line_id"]): each for each in found.to_dicts() if each["estimate"] is not None}
@@ -40,7 +40,7 @@ def show_estimates(here: Here, project: str | None) -> None:
                 )
             )
             comment = st.text_input("On what you base it", placeholder="Plan of the last review, hours left by the team")
-            st.caption("You say that the whole cost of the line will be what its system says. Another estimate is entered there first.")
+            st.caption("You say that the line will take what its system says, in cost or hours. Another estimate is entered there first.")
             if st.form_submit_button("Attest", type="primary", disabled=not actions.may(here.person, "attest an estimate")):
                 amount: Decimal = known[line]["estimate"]
                 act(lambda: actions.attest(store, here.person, here.run, line, amount, comment))

@@ -198,6 +198,7 @@ def _estimate_findings(books: Books, records: Records, as_of: pl.Expr) -> list[p
     settings = books.contracts.select(
         "contract_id", "status", "currency", pl.col("setting.controls.estimate_stale_days").alias("stale_days"),
         pl.col("setting.controls.estimate_deviation_pct").alias("deviation_pct"),
+        pl.col("setting.controls.estimate_hours").alias("estimate_hours"),
     )  # fmt: skip
     ended = pl.col("status").is_in(["completed", "terminated"]).fill_null(value=False)
     lines = books.lines.join(progress, on=key, how="left").join(settings, on="contract_id", how="inner").join(

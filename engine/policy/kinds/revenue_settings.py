@@ -178,11 +178,12 @@ class Pushdown(Strict):
 
 
 class Controls(Strict):
-    """When an estimate, a contract asset or a look-back is worth a finding."""
+    """When an estimate (of cost, and of hours where it is asked of them), a contract asset or a look-back is worth a finding."""
 
     contract_asset_days: Annotated[int, pydantic.Field(ge=1)] = 180
     estimate_stale_days: Annotated[int, pydantic.Field(ge=1)] = 95
     estimate_deviation_pct: Percent = Decimal(20)
+    estimate_hours: bool = False
 
 
 class Gate(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -12,8 +13,23 @@ from engine.revenue.ground.finding_columns import amount_text, finding_columns
 
 PCT: Final = polars_dtype(Kind.PCT)
 
-# Progress by cost rests on an estimate at completion that someone has to stand behind.
-MEASURES: Final = ("cost_to_cost",)
+_KEY: Final = "contract_line_id"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rests:
+    """Say what a measure rests on: the estimate observed, the one signed, and its words in a finding."""
+
+    observed: str
+    signed: str
+    words: str
+
+
+# Progress by cost or by hours rests on an estimate at completion that someone has to stand behind.
+MEASURES: Final = {
+    "cost_to_cost": _Rests("estimated_total_cost", "estimated_cost", "its cost at completion was"),
+    "hours": _Rests("estimated_total_hours", "estimated_hours", "its hours at completion were"),
+}
 
 
 def estimate_findings(
@@ -21,41 +37,48 @@ def estimate_findings(
 ) -> pl.DataFrame:  # fmt: skip
     """Return findings of running lines whose estimate at completion is stale or was never observed.
 
-    `lines`: contract_line_id, contract_id, measure, start_date, end_date, is_done, stale_days, evidence. A line is running
-    from its start until it is done or its last day is past; stale: no estimate within the policy's days.
-    `attested`: what people stood behind (contract_line_id, as_of_date, estimated_total_cost); it counts while the systems
-    say the same amount.
+    `lines`: contract_line_id, contract_id, measure, start_date, end_date, is_done, stale_days, estimate_hours (whether the
+    policy asks this of hours too), evidence. A line is running from its start until it is done or its last day is past;
+    stale: no estimate within the policy's days. `attested`: what people stood behind (contract_line_id, as_of_date,
+    estimated_total_cost, estimated_total_hours); it counts while the systems say the same.
     """
-    seen = progress.filter(pl.col("estimated_total_cost").is_not_null() & (pl.col("as_of_date") <= as_of))
-    if attested is not None:
-        seen = pl.concat([seen, _standing(attested, seen, lines, as_of)], how="diagonal_relaxed").sort("as_of_date", maintain_order=True)
-    last = seen.group_by("contract_line_id").agg(pl.col("as_of_date").max().alias("last"), pl.col("evidence").last().alias("seen_at"))
+    asked = lines.filter((pl.col("measure") != "hours") | pl.col("estimate_hours"))
+    return pl.concat([_late(asked.filter(pl.col("measure") == name), progress, as_of, attested, name) for name in MEASURES])
+
+
+def _late(lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Expr, attested: pl.DataFrame | None, measure: str) -> pl.DataFrame:
+    rests = MEASURES[measure]
+    seen = progress.filter(pl.col(rests.observed).is_not_null() & (pl.col("as_of_date") <= as_of))
+    if attested is not None and rests.observed in attested.columns:
+        seen = pl.concat([seen, _standing(attested, seen, lines, as_of, rests)], how="diagonal_relaxed")
+        seen = seen.sort("as_of_date", maintain_order=True)
+    last = seen.group_by(_KEY).agg(pl.col("as_of_date").max().alias("last"), pl.col("evidence").last().alias("seen_at"))
     running = lines.filter(
-        pl.col("measure").is_in(MEASURES) & (pl.col("start_date") <= as_of) & ~pl.col("is_done")
-        & ((pl.col("end_date") >= as_of) | pl.col("end_date").is_null())
-    ).join(last, on="contract_line_id", how="left")  # fmt: skip
+        (pl.col("start_date") <= as_of) & ~pl.col("is_done") & ((pl.col("end_date") >= as_of) | pl.col("end_date").is_null())
+    ).join(last, on=_KEY, how="left")
     age = (as_of - pl.coalesce("last", "start_date")).dt.total_days()
     late = running.with_columns(age.alias("age")).filter(pl.col("age") > pl.col("stale_days"))
     never = pl.col("last").is_null()
     kind = pl.when(never).then(pl.lit("estimate_never_attested")).otherwise(pl.lit("estimate_stale"))
-    unattested = pl.format("{} has run for {} days, and its cost at completion was never estimated again.", "contract_line_id", "age")
-    stale = pl.format("The estimate at completion of {} is {} days old.", "contract_line_id", "age")
+    unattested = pl.format(f"{{}} has run for {{}} days, and {rests.words} never estimated again.", _KEY, "age")
+    stale = pl.format("The estimate at completion of {} is {} days old.", _KEY, "age")
     message = pl.when(never).then(unattested).otherwise(stale)
-    remedy = "Have the project manager estimate the cost at completion as of the last period end."
+    what = "cost" if measure == "cost_to_cost" else "hours"
+    remedy = f"Have the project manager estimate the {what} at completion as of the last period end."
     return late.select(
-        *finding_columns(kind, "medium", "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"), "contract_id",
+        *finding_columns(kind, "medium", "contract_line", message, remedy), pl.col(_KEY).alias("entity_id"), "contract_id",
         pl.coalesce("seen_at", "evidence").alias("evidence"),
     )  # fmt: skip
 
 
-def _standing(attested: pl.DataFrame, seen: pl.DataFrame, lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+def _standing(attested: pl.DataFrame, seen: pl.DataFrame, lines: pl.DataFrame, as_of: pl.Expr, rests: _Rests) -> pl.DataFrame:
     """Return the words given on estimates that still are the systems', as further observations of their day."""
-    key, amount = "contract_line_id", "estimated_total_cost"
-    latest = seen.sort("as_of_date", maintain_order=True).group_by(key).agg(pl.col(amount).last().alias("observed"))
-    said = lines.select(key, pl.col("estimated_cost")).join(latest, on=key, how="left")
-    now = said.select(key, pl.coalesce("observed", "estimated_cost").cast(MONEY).alias(amount)).drop_nulls().unique(key, keep="first")
-    given = attested.filter(pl.col("as_of_date") <= as_of).select(key, "as_of_date", pl.col(amount).cast(MONEY))
-    return given.join(now, on=[key, amount], how="semi")
+    told = rests.observed
+    latest = seen.sort("as_of_date", maintain_order=True).group_by(_KEY).agg(pl.col(told).last().alias("observed"))
+    said = lines.select(_KEY, rests.signed).join(latest, on=_KEY, how="left")
+    now = said.select(_KEY, pl.coalesce("observed", rests.signed).cast(MONEY).alias(told)).drop_nulls().unique(_KEY, keep="first")
+    given = attested.filter(pl.col("as_of_date") <= as_of).select(_KEY, "as_of_date", pl.col(told).cast(MONEY))
+    return given.join(now, on=[_KEY, told], how="semi")
 
 
 def look_back(lines: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from adapters.store.attestations import attest, attested_estimates
+from adapters.store.attestations import HOURS, attest, attested_estimates
 from adapters.store.audit import Actor, verify
 from adapters.store.database import Store
 from adapters.store.match_decisions import Suggestion, decide_match, decided_lines, revoke_match, suggestion_of
@@ -84,5 +84,10 @@ def test_an_estimate_is_attested_as_the_systems_have_it_once_a_day(known: Store)
         assert attested_estimates(session, run.scope, DAY - dt.timedelta(days=1)) is None
         rows = attested_estimates(session, run.scope, DAY)
         assert rows is not None
-        assert rows.rows() == [("L1", DAY, Decimal(100), "lead")]
+        assert rows.rows() == [("L1", DAY, Decimal(100), "lead", None)]
+        # The same number of hours is another word.
+        attest(session, LEAD, run, "L1", Decimal(100), None, amount=Decimal(100), measure=HOURS)
+        rows = attested_estimates(session, run.scope, DAY)
+        assert rows is not None
+        assert rows.rows() == [("L1", DAY, Decimal(100), "lead", None), ("L1", DAY, None, "lead", Decimal(100))]
         assert verify(session)[1] is None

@@ -151,6 +151,7 @@ def jobs(records: Make) -> Callable[..., pl.DataFrame]:
         )
         return rows.with_columns(
             pl.lit("cost_to_cost").alias("measure"),
+            pl.lit(value=False).alias("estimate_hours"),
             pl.lit(done).alias("is_done"),
             pl.lit(100).alias("stale_days"),
             pl.lit("Ida").alias("manager"),
@@ -185,6 +186,28 @@ def test_an_estimate_somebody_stands_behind_is_not_stale_while_it_is_the_systems
     assert left(("never", 70), ("old", 10)) == []
     # The systems say another amount by now: what was attested is not what stands.
     assert left(("never", 71), ("old", 9)) == ["never", "old"]
+
+
+def test_hours_at_completion_are_asked_for_where_the_policy_says_so(records: Make, jobs: Callable[..., pl.DataFrame]) -> None:
+    observed = {"progress_id": "x", "contract_line_id": "old", "as_of_date": DAY(2026, 6, 1), "estimated_total_hours": Decimal(80)}
+    # A cost observed is no estimate of hours.
+    progress = records("progress", observed, estimate("never", DAY(2026, 8, 1), 5, 10))
+    lines = jobs("old", "never", estimated_hours=Decimal(70)).with_columns(pl.lit("hours").alias("measure"))
+    asked = lines.with_columns(pl.lit(value=True).alias("estimate_hours"))
+    assert estimate_findings(lines, progress, AS_OF).height == 0
+    assert told(estimate_findings(asked, progress, AS_OF)) == [
+        ("estimate_never_attested", "never", None), ("estimate_stale", "old", None),
+    ]  # fmt: skip
+
+    def left(*words: tuple[str, int]) -> list[str]:
+        attested = pl.DataFrame(
+            [(line, DAY(2026, 9, 20), Decimal(hours)) for line, hours in words],
+            schema={"contract_line_id": pl.String, "as_of_date": pl.Date, "estimated_total_hours": MONEY}, orient="row",
+        )  # fmt: skip
+        return sorted(estimate_findings(asked, progress, AS_OF, attested)["entity_id"].to_list())
+
+    assert left(("never", 70), ("old", 80)) == []
+    assert left(("never", 80), ("old", 70)) == ["never", "old"]
 
 
 def test_the_look_back_compares_the_estimate_halfway_with_the_outcome(records: Make, jobs: Callable[..., pl.DataFrame]) -> None:
