@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from adapters.policy_folder import check_policies
 from engine.errors import UsageError
@@ -20,17 +21,24 @@ from engine.policy.kinds.access import KEY_PREFIX, AccessPolicy
 TRUSTED_VARIABLE: Final = "TIEOUT_TRUSTED_KEYS"
 """Names files of public keys, as `PATH` lists folders."""
 
+PASSPHRASE_VARIABLE: Final = "TIEOUT_KEY_PASSPHRASE"
+"""Holds the passphrase of a private key where nobody can be asked for it."""
+
 _PUBLIC_MODE: Final = 0o644
 _PRIVATE_MODE: Final = 0o600
 
 
-def make_keys(file: Path) -> str:
+def make_keys(file: Path, passphrase: str | None = None) -> str:
     """Write a new private key into a file only its owner reads, the public one beside it (`.pub`); return the public key.
 
-    Raises UsageError when either file is there already, or cannot be written.
+    With a passphrase the key is encrypted by it (PKCS #8). Raises UsageError when either file is there already, or cannot be
+    written, and for a passphrase that is empty.
     """
+    if passphrase == "":
+        raise UsageError("The passphrase is empty.", "Give one, or make the key without.")
     private = Ed25519PrivateKey.generate()
-    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    shut = serialization.NoEncryption() if passphrase is None else serialization.BestAvailableEncryption(passphrase.encode())
+    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, shut)
     public = public_text(private.public_key())
     beside = file.with_name(file.name + ".pub")
     if file.exists() or beside.exists():
@@ -44,15 +52,36 @@ def make_keys(file: Path) -> str:
     return public
 
 
-def read_private_key(file: Path) -> Ed25519PrivateKey:
-    """Return a private key; raises UsageError when the file holds none."""
+def read_private_key(file: Path, passphrase: Callable[[], str | None] = lambda: None) -> Ed25519PrivateKey:
+    """Return a private key; raises UsageError when the file holds none, or `passphrase`, asked for an encrypted one, does not open it."""
     try:
-        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+        content = file.read_bytes()
+        key = _opened(file, content, passphrase) if _is_encrypted(content) else serialization.load_pem_private_key(content, None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UsageError(f"{file} holds no private key.", "`tieout policy key FILE` makes one.") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"The key {file} is not of Ed25519.", "`tieout policy key FILE` makes one that is.")
     return key
+
+
+def _is_encrypted(content: bytes) -> bool:
+    """Say whether a private key needs a passphrase: without one the library refuses it by a TypeError."""
+    try:
+        serialization.load_pem_private_key(content, None)
+    except TypeError:
+        return True
+    return False
+
+
+def _opened(file: Path, content: bytes, passphrase: Callable[[], str | None]) -> PrivateKeyTypes:
+    given = passphrase()
+    if not given:
+        remedy = f"Give it where it is asked for, or in the environment variable {PASSPHRASE_VARIABLE}."
+        raise UsageError(f"The key {file} is encrypted, and no passphrase is given.", remedy)
+    try:
+        return serialization.load_pem_private_key(content, given.encode())
+    except ValueError as error:
+        raise UsageError(f"The passphrase does not open the key {file}.", "Give the one with which the key was made.") from error
 
 
 def public_text(key: Ed25519PublicKey) -> str:

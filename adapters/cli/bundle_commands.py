@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +15,37 @@ from engine.errors import UsageError
 
 
 @policy_app.command("key")
-def key_command(file: Annotated[Path, typer.Argument(help="File for the private key; the public one stands beside it (.pub).")]) -> None:
-    """Make a pair of keys to sign bundles with, and print the line that trusts it."""
-    from adapters.authoring.keys import make_keys
+def key_command(
+    file: Annotated[Path, typer.Argument(help="File for the private key; the public one stands beside it (.pub).")],
+    passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt the key; the passphrase is asked for.")] = False,
+) -> None:
+    """Make a pair of keys to sign bundles with, and print the line that trusts it.
 
-    public = make_keys(file)
-    typer.echo(f"{file} signs; keep it where only you read it. Who uses your bundles adds to their policies/access.yaml:")
+    The private key is encrypted with --passphrase, or by the passphrase in TIEOUT_KEY_PASSPHRASE; it is never an argument,
+    which others on the machine could read.
+    """
+    from adapters.authoring.keys import PASSPHRASE_VARIABLE, make_keys
+
+    given = os.environ.get(PASSPHRASE_VARIABLE)
+    if given is None and passphrase:
+        given = _asked("Passphrase of the new key", confirm=True)
+    public = make_keys(file, given)
+    shut = "is not encrypted; keep it where only you read it" if given is None else "is encrypted; without its passphrase nobody can use it"
+    typer.echo(f"{file} signs, and {shut}. Who uses your bundles adds to their policies/access.yaml:")
     typer.echo(f"trusted_keys:\n  - {{name: {file.stem}, key: {public}}}")
+
+
+def _asked(question: str, *, confirm: bool = False) -> str:
+    """Ask for a passphrase, unseen; raises UsageError where nobody can be asked."""
+    from adapters.authoring.keys import PASSPHRASE_VARIABLE
+
+    if not _is_at_terminal():
+        raise UsageError("Nobody can be asked for the passphrase here.", f"Give it in the environment variable {PASSPHRASE_VARIABLE}.")
+    return str(typer.prompt(question, hide_input=True, confirmation_prompt=confirm))
+
+
+def _is_at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 @policy_app.command("bundle")
@@ -35,12 +60,13 @@ def bundle_command(
 ) -> None:
     """Write a policy folder as one signed file, or verify one; a run and `policy check` take a bundle in place of a folder."""
     from adapters.authoring.bundle import bundle_bytes, open_bundle
-    from adapters.authoring.keys import TRUSTED_VARIABLE, read_private_key, read_public_key, trusted_keys
+    from adapters.authoring.keys import PASSPHRASE_VARIABLE, TRUSTED_VARIABLE, read_private_key, read_public_key, trusted_keys
 
     if (sign is not None) + (verify or unpack is not None) != 1:
         raise UsageError("It is not said what to do with the bundle.", "Give --sign KEY, --verify or --unpack FOLDER.")
     if sign is not None:
-        content = bundle_bytes(policies_folder(folder), mappings, read_private_key(sign))
+        key = read_private_key(sign, lambda: os.environ.get(PASSPHRASE_VARIABLE) or _asked(f"Passphrase of {sign}"))
+        content = bundle_bytes(policies_folder(folder), mappings, key)
         partial = file.with_name(file.name + ".partial")
         partial.write_bytes(content)
         partial.replace(file)

@@ -9,11 +9,14 @@ import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from adapters import cli
 from adapters.authoring.bundle import bundle_bytes, open_bundle
-from adapters.authoring.keys import make_keys, read_private_key, read_public_key, trusted_keys
+from adapters.authoring.keys import PASSPHRASE_VARIABLE, make_keys, read_private_key, read_public_key, trusted_keys
 from engine.errors import UsageError
 from tests.command import tieout
 
@@ -140,3 +143,51 @@ def test_a_bundle_is_used_in_place_of_a_folder(signed: tuple[Path, str], tmp_pat
     assert (tmp_path / "there" / "policies" / "run.yaml").read_text() == RUN
     told = tieout("policy", "bundle", bundle, "--verify", cwd=tmp_path)
     assert told.returncode == 0 and "is as Head office signed it: 2 files" in told.stdout
+
+
+PASSPHRASE = "Ein Satz, den nur wir kennen"
+
+
+def command(*arguments: str, answers: str | None = None) -> Any:
+    cli._load_commands()
+    return CliRunner().invoke(cli.app, ["policy", *arguments], input=answers)
+
+
+def test_a_key_with_a_passphrase_signs_for_who_gives_it_alone(signed: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = signed
+    public = make_keys(tmp_path / "shut", PASSPHRASE)
+    assert b"ENCRYPTED PRIVATE KEY" in (tmp_path / "shut").read_bytes()
+    content = bundle_bytes(folder / "policies", None, read_private_key(tmp_path / "shut", lambda: PASSPHRASE))
+    (tmp_path / "b").write_bytes(content)
+    assert open_bundle(tmp_path / "b", {public: "We"}).signed_by == "We"
+    for given, told in ((None, "no passphrase is given"), ("", "no passphrase is given"), (PASSPHRASE + " ", "does not open the key")):
+        with pytest.raises(UsageError, match=told):
+            read_private_key(tmp_path / "shut", lambda given=given: given)  # type: ignore[misc]
+    with pytest.raises(UsageError, match="is empty"):
+        make_keys(tmp_path / "empty", "")
+    assert not (tmp_path / "empty").exists()
+
+
+def test_who_needs_no_passphrase_is_not_asked_for_one(signed: tuple[Path, str]) -> None:
+    def asked() -> str | None:
+        raise AssertionError("nobody should be asked")
+
+    assert read_private_key(signed[0] / "office", asked)
+
+
+def test_the_passphrase_is_asked_for_unseen_or_stands_in_the_environment(
+    signed: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSPHRASE_VARIABLE, raising=False)
+    key, sign = str(tmp_path / "shut"), ("bundle", str(tmp_path / "b"), str(signed[0] / "policies"), "--sign", str(tmp_path / "shut"))
+    refused = command("key", key, "--passphrase")
+    assert isinstance(refused.exception, UsageError) and "Nobody can be asked" in str(refused.exception)
+    with monkeypatch.context() as terminal:
+        terminal.setattr("adapters.cli.bundle_commands._is_at_terminal", lambda: True)
+        made = command("key", key, "--passphrase", answers=f"{PASSPHRASE}\n{PASSPHRASE}\n")
+        assert (made.exit_code, "is encrypted" in made.stdout, PASSPHRASE in made.stdout) == (0, True, False)
+        assert command(*sign, answers=f"{PASSPHRASE}\n").exit_code == 0
+    assert "Nobody can be asked" in str(command(*sign).exception)
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+    assert command(*sign).exit_code == 0
+    assert "is encrypted" in command("key", str(tmp_path / "second")).stdout
