@@ -21,7 +21,7 @@ from engine.revenue.controls.bounds import bounded
 from engine.revenue.core import Core, run_core
 from engine.revenue.fired import revenue_fired, revenue_held
 from engine.revenue.ground.blocks import cut_in_blocks, used_up
-from engine.revenue.ground.frames import Books
+from engine.revenue.ground.frames import Books, in_words
 from engine.revenue.ground.records import Records, read_records
 from engine.revenue.ground.settings import Versions, revenue_versions
 from engine.revenue.posting.post import post
@@ -96,6 +96,7 @@ def _book(records: Records, versions: Versions, context: Context) -> StageResult
     result.frames["revenue_schedule"] = pl.concat(used_up(parts, revenue_schedule)).lazy()
     if restated is not None:
         result.frames["restatements"] = restated.lazy()
+    result.frames = {name: in_words(frame) for name, frame in result.frames.items()}
     return result
 
 

@@ -11,7 +11,7 @@ from engine.revenue.arithmetic.numbers import HUNDRED, ZERO, whole_number, wide
 from engine.revenue.arithmetic.runs import joined
 from engine.revenue.core import Core
 from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
-from engine.revenue.ground.frames import PERFORMANCE, shaped
+from engine.revenue.ground.frames import CODE, PERFORMANCE, shaped
 from engine.revenue.recognition.recognize import recognized
 from engine.revenue.recognition.shares import by_line, line_weights
 
@@ -19,15 +19,17 @@ from engine.revenue.recognition.shares import by_line, line_weights
 def performance(core: Core) -> pl.DataFrame:
     """Return the atoms of revenue by contract line (`frames.PERFORMANCE`); contracts go through in blocks, in the order of their ids."""
     facts = facts_of(core).select(
-        "okey", "obligation_id", "minor_digits", "timing", "role", "rule", "currency", "commission_pct", "measure", "evidence", "group_id"
-    )
+        "okey", "obligation_id", "minor_digits", pl.col("timing", "role", "rule", "currency", "measure").cast(CODE), "commission_pct",
+        "evidence", "group_id",
+    )  # fmt: skip
+    periods = core.periods.with_columns(pl.col("period").cast(CODE))
     passed_on = _passed_on(core)
     weights = line_weights(core.terms, core.start, core.later, core.lines)
     outside, segments, jumps = _outside(core), pl.concat(core.evolved.segments), core.evolved.every_jump()
 
     def of_block(block: Block) -> pl.DataFrame:
         obligations = block.of(core.obligations)
-        atoms = recognized(segments, jumps, core.measures, obligations, core.periods, core.as_of)
+        atoms = recognized(segments, jumps, core.measures, obligations, periods, core.as_of)
         rows = _by_contract_line(by_line(atoms, weights, obligations.select("okey", "line_id")), facts, core.lines, passed_on)
         return sorted_performance(pl.concat([rows, block.of(outside)]))
 

@@ -8,10 +8,10 @@ import polars as pl
 
 from engine.revenue.arithmetic.runs import begins, joined
 from engine.revenue.core import Core
-from engine.revenue.ground.frames import DAY, TEXT, TEXTS
+from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS
 from engine.revenue.ground.periods import with_period
 
-MOVED: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "obligation_id": TEXT, "period": TEXT, "moved": TEXTS}
+MOVED: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "obligation_id": TEXT, "period": CODE, "moved": TEXTS}
 """One row per obligation and period in which something but the passing of time moved its revenue; sorted by its key."""
 
 MOST: Final = 1_000
@@ -29,7 +29,8 @@ def moved_evidence(core: Core, modifications: pl.DataFrame) -> pl.DataFrame:
     dated = rows.join(head, on="contract_id", how="inner").with_columns(pl.max_horizontal("date", "gate_date").alias("date"))
     keys = ["contract_id", "obligation_id", "period"]
     named = with_period(dated, core.periods, "date").group_by(keys).agg(united("evidence").alias("moved"))
-    return named.filter(pl.col("period").is_not_null() & (pl.col("moved").list.len() > 0)).sort(keys)
+    named = named.filter(pl.col("period").is_not_null() & (pl.col("moved").list.len() > 0)).sort(keys)
+    return named.with_columns(pl.col("period").cast(CODE))
 
 
 def united(name: str) -> pl.Expr:

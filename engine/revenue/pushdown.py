@@ -7,7 +7,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import minor_money, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import whole_number, wide
-from engine.revenue.ground.frames import empty, shaped
+from engine.revenue.ground.frames import empty, in_words, shaped
 from engine.revenue.ground.periods import with_period
 from engine.revenue.schedule import TIME_REVENUE
 
@@ -31,7 +31,7 @@ def time_revenue(
     # Put in the order of their ids once; from then on whole numbers tell that order and the period of a line.
     entries = with_period(known.sort("time_entry_id", "date"), periods, "date").with_row_index("place")
     earned = performance.filter(~pl.col("is_planned")).group_by("contract_line_id", "relates_to_period").agg(pl.col("amount").sum())
-    earned = earned.rename({"relates_to_period": "period"}).sort("contract_line_id", "period").with_row_index("group")
+    earned = in_words(earned).rename({"relates_to_period": "period"}).sort("contract_line_id", "period").with_row_index("group")
     rows = entries.join(earned, on=["contract_line_id", "period"], how="inner").sort(
         pl.col("group").cast(pl.UInt64) * 2**32 + pl.col("place")
     )

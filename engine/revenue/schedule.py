@@ -9,24 +9,24 @@ import polars as pl
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.runs import begins
-from engine.revenue.ground.frames import FRACTION, TEXT, TEXTS, Books
+from engine.revenue.ground.frames import CODE, FRACTION, TEXT, TEXTS, Books
 from engine.revenue.moved import united, with_moved
 
 SCHEDULE: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,
     "contract_line_id": TEXT,
     "obligation_id": TEXT,
-    "period": TEXT,
-    "relates_to_period": TEXT,
-    "nature": TEXT,
-    "basis": TEXT,
+    "period": CODE,
+    "relates_to_period": CODE,
+    "nature": CODE,
+    "basis": CODE,
     "planned_amount": MONEY,
     "recognized_amount": MONEY,
     "catch_up_amount": MONEY,
-    "currency": TEXT,
+    "currency": CODE,
     "functional_amount": MONEY,
     "progress": FRACTION,
-    "rule": TEXT,
+    "rule": CODE,
     "evidence": TEXTS,
 }
 """Columns of `revenue_schedule.parquet`; `functional_amount` is filled where currencies are translated."""
@@ -51,7 +51,8 @@ def revenue_schedule(performance: pl.DataFrame, moved: pl.DataFrame) -> pl.DataF
     atoms, and what moved its obligation in the period it belongs to (`moved.MOVED`).
     """
     # By what it changed revenue is split in `modifications`; here a change is one row.
-    basis = pl.when(pl.col("nature").is_in(["modification", "estimate_change"])).then(pl.lit("catch_up")).otherwise(pl.col("basis"))
+    is_change = pl.col("nature").is_in(["modification", "estimate_change"])
+    basis = pl.when(is_change).then(pl.lit("catch_up", dtype=CODE)).otherwise(pl.col("basis"))
     atoms = performance.with_columns(basis.alias("basis"))
     atoms = atoms.with_columns(_code(atoms).alias("→key"))
     # The atoms stand by their days; where the names of periods stand in the order of time so does the schedule.
@@ -119,7 +120,7 @@ def _code(rows: pl.DataFrame) -> pl.Expr:
     same = rows.select(pl.col("period").eq_missing(pl.col("relates_to_period")).all()).item()
     for name in [each for each in _KEY[3:] if not (same and each == "relates_to_period")]:
         values = rows[name].drop_nulls().unique().sort()
-        place = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int64) + 1
+        place = pl.col(name).replace_strict(values, pl.int_range(1, len(values) + 1, dtype=pl.Int64, eager=True), default=0)
         code = code * 2 ** (values.len() + 1).bit_length() + place.fill_null(0)
     return code
 

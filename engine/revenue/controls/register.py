@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
-from engine.revenue.ground.frames import TEXT, TEXTS, Books, setting
+from engine.revenue.ground.frames import TEXT, TEXTS, Books, in_words, setting
 
 REGISTER: Final[dict[str, pl.DataType]] = {
     "legal_entity_id": TEXT, "relates_to_period": TEXT, "period": TEXT, "nature": TEXT, "increase": MONEY, "decrease": MONEY,
@@ -28,7 +28,7 @@ def out_of_period_register(books: Books) -> pl.DataFrame:
     """Return what was recognized for earlier periods, by entity, origin period, period and nature (REGISTER)."""
     told = books.extra.get("translated", books.performance)
     value = pl.col("functional_amount") if "functional_amount" in told.columns else pl.col("amount")
-    late = told.filter(~pl.col("is_planned") & (pl.col("relates_to_period") != pl.col("period")))
+    late = in_words(told.filter(~pl.col("is_planned") & (pl.col("relates_to_period") != pl.col("period"))))
     about = books.contracts.select(
         "contract_id", "legal_entity_id", pl.col("functional_currency").alias("book"), setting("late.materiality").alias("materiality")
     )

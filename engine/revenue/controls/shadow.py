@@ -11,6 +11,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import CONVENTIONS, TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
+from engine.revenue.ground.frames import in_words
 
 SHADOW: Final[dict[str, pl.DataType]] = {
     "contract_id": pl.String(), "contract_line_id": pl.String(), "obligation_id": pl.String(), "period": pl.String(),
@@ -48,10 +49,10 @@ def compared(theirs: pl.DataFrame, performance: pl.DataFrame, lines: pl.DataFram
         pl.col("schedule_line_id").filter(pl.col("status") == "recognized").sort().first().alias("schedule_line_id"),
         pl.col("evidence").explode().drop_nulls().unique().sort().alias("their_evidence"),
     )
-    right = performance.group_by(key).agg(
+    right = in_words(performance.group_by(key).agg(
         pl.col("amount").sum().alias("ours"), (~pl.col("is_planned")).any().alias("is_ours_recognized"),
         pl.col("currency").drop_nulls().first().alias("our_currency"),
-    )
+    ))  # fmt: skip
     terms = lines.select(
         "contract_line_id", "contract_id", "obligation_id", "measure", "convention", "start_date", "end_date", "amount",
         "is_as_invoiced", "added_by", "from_date", "service_line",

@@ -11,6 +11,7 @@ from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.controls.shadow import MINOR
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
+from engine.revenue.ground.frames import in_words
 
 POSTED_SHADOW: Final[dict[str, pl.DataType]] = {
     "contract_id": pl.String(), "period": pl.String(), "posted": MONEY, "ours": MONEY, "difference": MONEY, "by_schedule": MONEY,
@@ -36,7 +37,7 @@ def posted_differences(posted: pl.DataFrame, performance: pl.DataFrame, judged: 
     """Return POSTED_SHADOW of contracts that the ledger knows; `judged`: explained differences of the schedule (`shadow.explained`)."""
     key = ["contract_id", "period"]
     done = performance.filter(~pl.col("is_planned")).join(posted, on="contract_id", how="semi")
-    earned = done.group_by(*key, "currency").agg(pl.col("amount").sum().alias("ours"))
+    earned = in_words(done.group_by(*key, "currency").agg(pl.col("amount").sum().alias("ours")))
     both = posted.join(earned, on=[*key, "currency"], how="full", coalesce=True)
     schedule = judged.filter("is_past").group_by(key).agg(pl.col("difference").sum().alias("by_schedule"))
     rows = both.join(schedule, on=key, how="left").with_columns(pl.col("posted", "ours", "by_schedule").fill_null(ZERO))

@@ -14,6 +14,7 @@ from engine.revenue.arithmetic.bands import fiscal_year_start
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
+from engine.revenue.ground.frames import CODE, TEXT, in_words
 
 _FRACTION_SCALE: Final = 12
 
@@ -62,7 +63,7 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
     key = ["contract_id", "obligation_id"]
     caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
     caught = caught.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("opening_day")).join(
-        periods.select("calendar", pl.col("period").alias("relates_to_period"), pl.col("end_date").alias("relates_to_end"),
+        periods.select("calendar", pl.col("period").cast(CODE).alias("relates_to_period"), pl.col("end_date").alias("relates_to_end"),
                        pl.col("start_date").alias("relates_to_start")),
         on=["calendar", "relates_to_period"], how="left",
     )  # fmt: skip
@@ -89,7 +90,7 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
         events.with_columns(amount.cast(MONEY).alias("amount"))
         .group_by("contract_id", "band_start", "band_end", "currency", "nature").agg(pl.col("amount").sum())
         .filter(pl.col("amount") != 0)
-        .rename({"nature": "dimension_value"})
+        .rename({"nature": "dimension_value"}).with_columns(pl.col("dimension_value").cast(TEXT))
         .with_columns(pl.lit("nature").alias("dimension"))
     )  # fmt: skip
     return _told(found, "prior_period_performance")
@@ -107,7 +108,7 @@ def disaggregated(
     elected = contracts.select("contract_id", pl.col("setting.disclosure.disaggregate_by").alias("dimension"))
     paths = elected["dimension"].explode(empty_as_null=True, keep_nulls=True).drop_nulls().unique().sort()
     year = ("contract_id", "contract_line_id", "timing", "band_start", "band_end", "currency")
-    earned = _of_year(performance, years).group_by(year).agg(pl.col("amount").sum())
+    earned = in_words(_of_year(performance, years).group_by(year).agg(pl.col("amount").sum()))
     made = [_by_path(path, earned, elected, golden) for path in paths]
     empty = pl.DataFrame(schema={"disclosure": pl.String, **{name: earned.schema.get(name, pl.String) for name in NAMES[1:]}})
     return pl.concat([empty.select(NAMES).cast({"amount": MONEY}), *made])

@@ -11,6 +11,7 @@ from engine.revenue.arithmetic.asof import latest
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins, running
+from engine.revenue.ground.frames import in_words
 
 
 def roll_forward(years: pl.DataFrame, performance: pl.DataFrame, balances: pl.DataFrame, entries: pl.DataFrame) -> pl.DataFrame:
@@ -30,10 +31,10 @@ def roll_forward(years: pl.DataFrame, performance: pl.DataFrame, balances: pl.Da
     done = performance.lazy().filter(~pl.col("is_planned") & (pl.col("posting_date") >= first)).select(
         "contract_id", "posting_date", pl.col("nature").alias("cause"), "amount"
     ).collect()  # fmt: skip
-    flows = pl.concat([done, entries.select(done.columns)]).join(
+    flows = pl.concat([done, entries.select(pl.col(name).cast(kind) for name, kind in done.schema.items())]).join(
         moved.select("contract_id", "band_start", "band_end"), on="contract_id", how="inner"
     ).filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))  # fmt: skip
-    by_cause = flows.group_by("contract_id", "cause").agg(pl.col("amount").sum()).filter(pl.col("amount") != 0)
+    by_cause = in_words(flows.group_by("contract_id", "cause").agg(pl.col("amount").sum()).filter(pl.col("amount") != 0))
     ends = moved.unpivot(["opening", "closing"], index="contract_id", variable_name="cause", value_name="amount")
     known = by_cause.group_by("contract_id").agg(pl.col("amount").sum().alias("known"))
     rest = moved.join(known, on="contract_id", how="left").select(
@@ -99,6 +100,7 @@ def waterfall(closing: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) 
         pl.col("contract_id", "currency", "is_planned").first(), pl.col("posting_date").first().dt.month_start().alias("band_start"),
         pl.col("amount").sum(),
     ).drop("place").collect()  # fmt: skip
+    by_month = in_words(by_month)
     past = by_month.filter(~pl.col("is_planned")).with_columns(pl.lit("recognized").alias("dimension_value"))
     ahead = by_month.filter(pl.col("is_planned") & (pl.col("amount") > 0)).join(
         closing.filter(pl.col("contract_liability") > 0).select("contract_id", "contract_liability"), on="contract_id", how="inner"

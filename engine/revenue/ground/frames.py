@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
+import polars.selectors as cs
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.numbers import WIDE
+
+Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
 FRACTION: Final = pl.Decimal(38, 12)
 """Progress and shares for people to read; figures are computed from exact integers, never from these."""
@@ -23,6 +26,9 @@ FRACTION: Final = pl.Decimal(38, 12)
 TEXT: Final = pl.String()
 DAY: Final = pl.Date()
 TEXTS: Final = pl.List(pl.String())
+
+CODE: Final = pl.Categorical()
+"""A text of which there are few, where rows are many: kept as a number, it takes a quarter of the memory and is quicker to copy."""
 
 CONTRACTS: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,
@@ -141,19 +147,19 @@ PERFORMANCE: Final[dict[str, pl.DataType]] = {
     "contract_line_id": TEXT,
     "obligation_id": TEXT,
     "posting_date": DAY,
-    "period": TEXT,
-    "relates_to_period": TEXT,
-    "nature": TEXT,
-    "basis": TEXT,
-    "timing": TEXT,
-    "role": TEXT,
+    "period": CODE,
+    "relates_to_period": CODE,
+    "nature": CODE,
+    "basis": CODE,
+    "timing": CODE,
+    "role": CODE,
     "is_planned": pl.Boolean(),
     "amount": MONEY,
     "catch_up_amount": MONEY,
     "gross_amount": MONEY,
     "progress": FRACTION,
-    "currency": TEXT,
-    "rule": TEXT,
+    "currency": CODE,
+    "rule": CODE,
     "evidence": TEXTS,
 }
 """The atoms of revenue: a contract line's revenue of one day, period, origin period, nature and basis.
@@ -277,6 +283,11 @@ def shaped(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], *, keep: Iter
         ),
         *(pl.col(name) for name in keep),
     )
+
+
+def in_words(frame: Rows) -> Rows:
+    """Return the frame with its codes (CODE) as the texts they stand for."""
+    return frame.with_columns(cs.categorical().cast(TEXT))
 
 
 def empty(schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

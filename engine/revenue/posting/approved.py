@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.ground.frames import in_words
 
 _ACCOUNT: Final = ("contract_id", "contract_line_id", "account_role", "account", "currency", "functional_currency", "legal_entity_id")
 
@@ -31,7 +32,8 @@ def left_to_post(entries: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFr
     if not moved.height:
         return fresh
     dated = _dated(moved, posted, periods, calendars)
-    return pl.concat([fresh, dated.select(fresh.columns)]).sort("contract_id", "posting_date", "journal_id", "line")
+    dated = dated.select(pl.col(name).cast(kind) for name, kind in fresh.schema.items())
+    return pl.concat([fresh, dated]).sort("contract_id", "posting_date", "journal_id", "line")
 
 
 def _difference(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
@@ -52,11 +54,11 @@ def _dated(moved: pl.DataFrame, posted: pl.DataFrame, periods: pl.DataFrame, cal
     dated = posted.join(calendars, on="contract_id", how="left").with_columns(known)
     last = dated.group_by("calendar").agg(pl.col("posting_date").max().alias("last"))
     ahead = periods.filter(pl.col("closed_at").is_null()).join(last, on="calendar", how="inner")
-    approved = posted.select("period").unique()
+    approved = in_words(posted.select("period").unique())
     ahead = ahead.join(approved, on="period", how="anti")
     first = ahead.filter(pl.col("end_date") > pl.col("last")).sort("start_date").unique("calendar", keep="first", maintain_order=True)
     first = first.select("calendar", "period", pl.max_horizontal("start_date", pl.col("last").dt.offset_by("1d")).alias("posting_date"))
-    rows = moved.join(calendars, on="contract_id", how="left").with_columns(known).join(first, on="calendar", how="inner")
+    rows = in_words(moved).join(calendars, on="contract_id", how="left").with_columns(known).join(first, on="calendar", how="inner")
     head = pl.coalesce("head_id", "contract_id").alias("head_id")
     rows = rows.with_columns(head).sort("head_id", "contract_id", "account_role", "contract_line_id", nulls_last=True)
     day = pl.col("posting_date").dt.strftime("%Y-%m-%d")

@@ -18,7 +18,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
 from engine.revenue.arithmetic.runs import before, begins, begins_anew, joined
-from engine.revenue.ground.frames import DAY, TEXT, TEXTS, Books
+from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS, Books, in_words
 from engine.revenue.ground.rates import translated, with_rate
 from engine.revenue.posting.claims import Claims
 from engine.revenue.posting.currency import CLOSED, PERFORMED, Translated, in_period
@@ -26,13 +26,13 @@ from engine.revenue.posting.rights import POSITION, STEP_KEY, sequenced
 from engine.revenue.recognition.adopted import PRINCIPLE
 
 JOURNAL: Final[dict[str, pl.DataType]] = {
-    "journal_id": TEXT, "batch_id": TEXT, "line": pl.Int64(), "posting_date": DAY, "period": TEXT, "legal_entity_id": TEXT,
-    "account": TEXT, "account_role": TEXT,
-    "debit": MONEY, "credit": MONEY, "currency": TEXT, "functional_debit": MONEY, "functional_credit": MONEY,
-    "functional_currency": TEXT, "contract_id": TEXT, "contract_line_id": TEXT, "reason": TEXT, "rule": TEXT, "status": TEXT,
+    "journal_id": TEXT, "batch_id": CODE, "line": pl.Int64(), "posting_date": DAY, "period": CODE, "legal_entity_id": CODE,
+    "account": CODE, "account_role": CODE,
+    "debit": MONEY, "credit": MONEY, "currency": CODE, "functional_debit": MONEY, "functional_credit": MONEY,
+    "functional_currency": CODE, "contract_id": TEXT, "contract_line_id": TEXT, "reason": CODE, "rule": CODE, "status": CODE,
     "evidence": TEXTS,
 }  # fmt: skip
-"""Columns of `journal.parquet`."""
+"""Columns of `journal.parquet`, where codes stand as texts."""
 
 BATCHES: Final[dict[str, pl.DataType]] = {
     "batch_id": TEXT, "legal_entity_id": TEXT, "period": TEXT, "currency": TEXT, "journals": pl.Int64(), "lines": pl.Int64(),
@@ -60,7 +60,7 @@ _ROLE: Final = pl.Enum(sorted({*_RULES, "revenue"}))
 
 _LINE: Final[dict[str, pl.DataType]] = {
     "contract": pl.UInt32(), "date": DAY, "order": pl.Int32(), "account_role": _ROLE, "contract_line_id": TEXT, "place": pl.UInt32(),
-    "amount": MONEY, "functional": MONEY, "reason": TEXT, "rule": TEXT, "evidence": TEXTS,
+    "amount": MONEY, "functional": MONEY, "reason": CODE, "rule": CODE, "evidence": TEXTS,
 }  # fmt: skip
 
 # After payments of the day: what concerns cost and provisions posts last.
@@ -72,8 +72,9 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
 
     Through the day of an opening position nothing is proposed: the ledger holds it already.
     """
-    names = ["contract_id", "legal_entity_id", "calendar", "currency", "functional_currency"]
-    contracts = entry_heads(books.contracts).select("contract", *names, "group_id", "head", "head_id", pl.col("evidence").alias("own"))
+    codes = pl.col("legal_entity_id", "currency", "functional_currency").cast(CODE)
+    names = ("group_id", "head", "head_id", pl.col("evidence").alias("own"))
+    contracts = entry_heads(books.contracts).select("contract", "contract_id", "calendar", codes, *names)
     parts = [_revenue_lines(figures.atoms, books.lines, contracts), _step_lines(figures, claims, contracts), _cost_lines(books, contracts)]
     lines = pl.concat(parts).filter(pl.col("contract").is_not_null())
     lines = lines.filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
@@ -88,10 +89,10 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     functional = "amount" if lines.select(pl.col("amount").eq_missing(pl.col("functional")).all()).item() else "functional"
     return lines.select(
         "journal_id", "batch_id", "line", pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account",
-        pl.col("account_role").cast(TEXT), *_sides("amount", "debit", "credit"), "currency",
+        pl.col("account_role").cast(TEXT).cast(CODE), *_sides("amount", "debit", "credit"), "currency",
         *_sides(functional, "functional_debit", "functional_credit"), "functional_currency", "contract_id", "contract_line_id",
         "reason", pl.coalesce("rule", _of_role([_RULES.get(role, "606-10-45-1") for role in _ROLE.categories])).alias("rule"),
-        pl.lit("draft").alias("status"), pl.when(known).then("evidence").otherwise("own").alias("evidence"),
+        pl.lit("draft", dtype=CODE).alias("status"), pl.when(known).then("evidence").otherwise("own").alias("evidence"),
     )  # fmt: skip
 
 
@@ -156,10 +157,10 @@ def _numbered(lines: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     before = pl.when(begins("head", "date")).then("count").forward_fill()
     days = entries.select("date").unique().with_columns(pl.col("date").dt.strftime("%Y-%m-%d").alias("day"))
     entries = entries.with_columns((pl.col("count") - before + 1).alias("number")).join(days, on="date", how="left", maintain_order="left")
-    entity = pl.col("legal_entity_id").fill_null("")
+    entity = pl.col("legal_entity_id").cast(TEXT).fill_null("")
     told = entries.select(
         pl.concat_str("head_id", "day", pl.col("number").cast(pl.String), separator="|").alias("journal_id"),
-        pl.concat_str(entity, pl.col("period"), separator="|").alias("batch_id"), "period", "period_end",
+        pl.concat_str(entity, pl.col("period"), separator="|").cast(CODE).alias("batch_id"), pl.col("period").cast(CODE), "period_end",
     )  # fmt: skip
     row = pl.int_range(pl.len(), dtype=pl.Int64)
     begun = pl.when(starts["new"]).then(row).forward_fill()
@@ -168,7 +169,7 @@ def _numbered(lines: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
 
 def _of_role(values: list[str | None]) -> pl.Expr:
     """Return the value of each line's role; `values` stand in the order of the roles."""
-    return pl.lit(pl.Series(values, dtype=TEXT)).gather(pl.col("account_role").to_physical())
+    return pl.lit(pl.Series(values, dtype=TEXT).cast(CODE)).gather(pl.col("account_role").to_physical())
 
 
 def _with_accounts(lines: pl.DataFrame, accounts: pl.DataFrame, contracts: int) -> pl.DataFrame:
@@ -237,7 +238,7 @@ def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataF
     several = daily.filter(~single).group_by("key").agg(
         pl.col("contract", "place", "contract_line_id", "date").first(), pl.col("amount", "functional").sum(),
         pl.col("rule").drop_nulls().first(), pl.col("evidence").explode().drop_nulls().unique().sort(),
-        pl.col("natures").unique().sort().str.join(", "),
+        pl.col("natures").cast(TEXT).unique().sort().str.join(", ").cast(CODE),
     )  # fmt: skip
     whole = pl.concat([daily.filter(single), several.select(daily.columns)])
     reasons = {each: f"revenue: {each.replace('_', ' ')}" for each in whole["natures"].unique()}
@@ -246,7 +247,7 @@ def _revenue_lines(atoms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataF
     return _line(
         whole.with_columns(
             pl.lit(PERFORMED, dtype=pl.Int32).alias("order"), role.alias("account_role"),
-            pl.col("natures").replace_strict(reasons, return_dtype=TEXT).alias("reason"),
+            pl.col("natures").replace_strict(reasons, return_dtype=CODE).alias("reason"),
         )
     )  # fmt: skip
 
@@ -365,10 +366,11 @@ def _with_cost_values(lines: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
     """Translate costs and provisions at the average of their period; positions bring their own functional amounts."""
     if not lines.select((pl.col("order") >= _COSTS).any()).item():
         return lines
-    lines = lines.with_columns(minor_digits(pl.col("functional_currency")).alias("functional_digits"))
-    valued = with_rate(lines, rates, day="period_end", kind="average", name="average")
-    value = translated(pl.col("amount"), "average", pl.col("functional_digits"))
-    return valued.with_columns(pl.when(pl.col("order") >= _COSTS).then(value).otherwise(pl.col("functional")).alias("functional"))
+    told = in_words(lines.select("period_end", "currency", "functional_currency", "amount", "order", "functional"))
+    valued = with_rate(told, rates, day="period_end", kind="average", name="average")
+    value = translated(pl.col("amount"), "average", minor_digits(pl.col("functional_currency")))
+    functional = pl.when(pl.col("order") >= _COSTS).then(value).otherwise(pl.col("functional")).alias("functional")
+    return lines.with_columns(valued.select(functional).to_series())
 
 
 def _pair(rows: pl.DataFrame, contracts: pl.DataFrame, amount: str, debit: str, credit: str) -> pl.DataFrame:

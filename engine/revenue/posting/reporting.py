@@ -10,7 +10,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.finding_columns import finding_columns
-from engine.revenue.ground.frames import TEXT, Books, shaped
+from engine.revenue.ground.frames import TEXT, Books, in_words, shaped
 from engine.revenue.ground.rates import RATE, rate_table, translated, with_rate
 from engine.revenue.ground.records import Records
 from engine.revenue.recognition.adopted import earned
@@ -70,7 +70,7 @@ def _in_functional(books: Books, asked: pl.DataFrame, context: Context) -> pl.Da
     balances = books.extra["contract_balances"].select("contract_id", "period", *(f"functional_{name}" for name in _BALANCES))
     return (
         asked.join(balances, on="contract_id", how="inner")
-        .join(revenue, on=["contract_id", "period"], how="left")
+        .join(in_words(revenue), on=["contract_id", "period"], how="left")
         .join(ends, on=["calendar", "period"], how="left")
         .with_columns(pl.col("earned").fill_null(ZERO))
     )

@@ -16,7 +16,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.policy.kinds.revenue import PolicyChange
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.ground.frames import DAY, PERFORMANCE, TEXT, TEXTS, shaped
+from engine.revenue.ground.frames import DAY, PERFORMANCE, TEXT, TEXTS, in_words, shaped
 from engine.revenue.ground.settings import Versions
 
 PRINCIPLE: Final = "principle_change"
@@ -66,6 +66,7 @@ def adopted(
     `before` and `after`: performance by the policy as it was and as it is (`frames.PERFORMANCE`).
     """
     assert world.change is not None and world.day is not None, "the first world adopts nothing"
+    before, after = in_words(before), in_words(after)
     spans = periods.select("calendar", "period", pl.col("end_date").alias("→end"))
     begins = periods.filter(pl.col("end_date") >= world.day).sort("end_date").group_by("calendar", maintain_order=True).agg(
         pl.col("period").first().alias("→first"), pl.col("end_date").first().alias("→until")
@@ -78,7 +79,7 @@ def adopted(
         for frame in (before, after)
     )  # fmt: skip
     moved = _moved(old.filter("→ended"), new.filter("→ended"))
-    posted = shaped(_posted(moved, world), PERFORMANCE)
+    posted = in_words(shaped(_posted(moved, world), PERFORMANCE))
     kept = pl.concat([old.filter("→ended").select(before.columns), new.filter(~pl.col("→ended")).select(before.columns)])
     return pl.concat([kept, posted.select(before.columns)]), _restated(moved, world)
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.canonical.schema import entity_spec
+from engine.revenue.ground.frames import in_words
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import COPY, Records
 
@@ -224,6 +225,7 @@ def composed(
 
     `final` and `copies` are performance frames (`frames.PERFORMANCE`); ids of copies bear their number.
     """
+    final, copies = in_words(final), in_words(copies)
     numbered = copies.with_columns(
         pl.col("group_id").str.split(COPY).list.first().cast(pl.Int64).alias("copy"),
         *(pl.col(name).str.split(COPY).list.last().alias(name) for name in ("contract_id", "group_id", "contract_line_id")),

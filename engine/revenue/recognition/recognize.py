@@ -12,6 +12,7 @@ from engine.revenue.arithmetic.conventions import with_earned
 from engine.revenue.arithmetic.exact import GUARD, cumulative_minor, minor_money, split, units_to_minor
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import joined
+from engine.revenue.ground.frames import CODE
 from engine.revenue.ground.periods import with_period
 from engine.revenue.modifications.segments import with_revenue
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, told_roughly, with_progress
@@ -26,12 +27,12 @@ _POINTS: Final[dict[str, pl.DataType]] = {
     "date": pl.Date(),
     "order": pl.Int32(),
     "minor": pl.Int128(),
-    "nature": pl.String(),
-    "basis": pl.String(),
+    "nature": CODE,
+    "basis": CODE,
     "is_planned": pl.Boolean(),
     "m": pl.Int128(),
     "mt": pl.Int128(),
-    "period": pl.String(),
+    "period": CODE,
     "period_end": pl.Date(),
 }
 
@@ -80,7 +81,7 @@ def recognized(
 def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
     """Return points with every column that a point has before its period is known."""
     return rows.select(
-        pl.col(name) if name in rows.columns else pl.lit(None, dtype=kind).alias(name)
+        pl.col(name).cast(kind) if name in rows.columns else pl.lit(None, dtype=kind).alias(name)
         for name, kind in _POINTS.items()
         if name not in ("period", "period_end")
     )
@@ -143,8 +144,8 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
         "date",
         pl.lit(_REGULAR, dtype=pl.Int32).alias("order"),
         "minor",
-        pl.lit("current").alias("nature"),
-        pl.lit(BY_TIME).alias("basis"),
+        pl.lit("current", dtype=CODE).alias("nature"),
+        pl.lit(BY_TIME, dtype=CODE).alias("basis"),
         (pl.col("date") > as_of).alias("is_planned"),
         "m",
         "mt",

@@ -95,7 +95,7 @@ def performance() -> Records:
     make = _of(frames.PERFORMANCE, default)
 
     def with_periods(*rows: dict[str, Any]) -> pl.DataFrame:
-        period = pl.col("posting_date").dt.strftime("%Y-%m")
+        period = pl.col("posting_date").dt.strftime("%Y-%m").cast(frames.CODE)
         frame = make(*rows)
         return frame.with_columns(pl.coalesce("period", period), pl.coalesce("relates_to_period", period))
 
