@@ -13,6 +13,7 @@ from engine.revenue.controls.missing import input_findings, unpriced_work
 from engine.revenue.controls.totals import total_findings
 from engine.revenue.controls.unjudged import (
     amendment_findings,
+    crossing_findings,
     hourly_rate_findings,
     package_findings,
     plan_findings,
@@ -36,7 +37,8 @@ from engine.revenue.modifications.happenings import (
     terminations,
     told_ends,
 )
-from engine.revenue.modifications.opening import opening_findings, with_openings
+from engine.revenue.modifications.opening import with_openings
+from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
@@ -111,7 +113,11 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         agreed.folded,
         agreed.periods,
         priced.financing,
-        (*_findings(agreed, priced, allocated), leaving_findings(leaving, observed, lines)),
+        (
+            *_findings(agreed, priced, allocated),
+            leaving_findings(leaving, observed, lines),
+            unopened_findings(states, agreed.opened, lines, contracts),
+        ),
         as_of,
     )
 
@@ -198,8 +204,9 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         unpriced_work(records, lines, priced.worked, agreed.as_of),
         plan_findings(records, contracts, terms, priced.levels),
         amendment_findings(agreed.amendments, terms, contracts),
+        crossing_findings(agreed.amendments, terms, contracts),
         total_findings(records, agreed.as_signed(), lines, terms),
-        opening_findings(agreed.openings, agreed.amendments, terms, contracts),
+        held_change_findings(agreed.openings, agreed.amendments, terms, priced.levels, contracts),
         hourly_rate_findings(terms, priced.rates, contracts),
         package_findings(terms, contracts),
         input_findings(records, contracts, lines, priced.levels, allocated.obligations),

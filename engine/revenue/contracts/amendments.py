@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.arithmetic.runs import before, carried, counted
+from engine.revenue.contracts.crossing import as_approved
 from engine.revenue.contracts.lines import at_line_rate
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records
@@ -45,7 +46,7 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     month_start` moves it to the first of that month. One that was approved before it takes effect bears `agreed_on` and is
     known from that day (25-10). A contract of its own for a later term, and those of `at_once` (`ahead.counted_at_once`), are events
     of that day: what is new of them begins on `takes_effect`. `is_apart`: a contract of its own, known to be one before it begins.
-    Order: day, approval, recording, id, whatever came first in.
+    Order: day, approval, recording, id, whatever came first in. `agreed_place`: the place in the order of approval.
     """
     names = ("date", "effect_from", "ssp_tolerance", "catch_up", "prospective")
     terms = contracts.select("contract_id", "group_id", "terminated_date", *(setting(f"modification.{name}") for name in names))
@@ -74,6 +75,8 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     return (
         dated.filter(known <= as_of)
         .drop("terminated_date")
+        .sort("group_id", pl.coalesce("approved_date", "effective_date"), "recorded_at", "amendment_id", nulls_last=True)
+        .with_columns(counted("group_id").cast(pl.Int32).alias("agreed_place"))
         .sort("group_id", "event_date", "approved_date", "recorded_at", "amendment_id", nulls_last=True)
         .with_columns(counted("group_id").cast(pl.Int32).alias("place"))
     )
@@ -107,6 +110,7 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
         "event_date",
         "takes_effect",
         "place",
+        "agreed_place",
         pl.col("evidence").alias("amendment_evidence"),
         "description",
         pl.col("known_at").alias("amendment_known_at"),
@@ -125,7 +129,8 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
     head = ("event_date", "takes_effect", "amendment_id", "amendment_line_id", "remaining_is_distinct",
-            "remaining_standalone_selling_price", "past_performance_amount", "evidence", "amendment_evidence")  # fmt: skip
+            "remaining_standalone_selling_price", "past_performance_amount", "evidence", "amendment_evidence",
+            "agreed_place")  # fmt: skip
     first = (
         signed.select(*keys, *TERM_FIELDS, pl.col("added_place").alias("place"))
         .with_columns(pl.when(pl.col("place") > 0).then(pl.lit("add")).otherwise(pl.lit("signed")).alias("action"))
@@ -140,6 +145,7 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     later = _valued(changes.filter(pl.col("action") != "add").select(*keys, *TERM_FIELDS, "place", "action", *head), signed)
     known = later.join(signed.select("contract_line_id"), on="contract_line_id", how="semi")
     steps = pl.concat([first, known], how="diagonal").sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
+    steps = as_approved(steps)
     steps = steps.with_columns(pl.col(name).alias(f"stated.{name}") for name in ESTIMATED_FIELDS)
     # A line that nothing changed has but one step: nothing to carry on, nothing before it.
     changed = pl.col("contract_line_id").is_duplicated()

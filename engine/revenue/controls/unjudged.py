@@ -6,6 +6,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.contracts.crossing import crossed_lines
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
 
@@ -87,9 +88,9 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
     )
     promised = contracts.join(terms.select("contract_id"), on="contract_id", how="semi")
     stated = amendments.join(promised.select("contract_id", "currency", "minor_digits", "total_value"), on="contract_id", how="inner")
-    # A new total without a change tells it too: against the total before, of the contract or of the amendment before.
-    first = pl.int_range(pl.len()).over("contract_id", order_by="place") == 0
-    total = pl.when(first).then("total_value").otherwise(pl.col("total_after").shift(1).over("contract_id", order_by="place"))
+    # A new total without a change tells it too: against the total agreed on before, of the contract or of the amendment before.
+    first = pl.int_range(pl.len()).over("contract_id", order_by="agreed_place") == 0
+    total = pl.when(first).then("total_value").otherwise(pl.col("total_after").shift(1).over("contract_id", order_by="agreed_place"))
     stated = stated.with_columns(pl.coalesce("amount_change", pl.col("total_after") - total).alias("amount_change"))
     stated = stated.filter(pl.col("amount_change").is_not_null() & (pl.col("amount_change") != 0))
     made = stated.join(own, on="amendment_id", how="left").filter(pl.col("is_priced").fill_null(value=True))
@@ -109,6 +110,33 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
         "currency",
         "evidence",
     )
+
+
+def crossing_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every line whose amendments state totals, cross in approval and effect, and do not tell what each changes.
+
+    They are counted in the order of approval (`crossing.as_approved`). Where an amendment states its change or the new total of the
+    contract, that tells whether it was meant so (`amendment_findings`).
+    """
+    own = terms.filter(pl.col("contract_line_id").is_in(crossed_lines(terms).implode()) & (pl.col("action") == "change"))
+    own = own.filter(pl.col("amount").is_not_null() & (pl.col("amount") != pl.col("before.amount")))
+    said = amendments.select("amendment_id", pl.coalesce("amount_change", "total_after").is_not_null().alias("is_told"))
+    rows = own.join(said, on="amendment_id", how="inner").sort("contract_line_id", "agreed_place")
+    found = rows.group_by("contract_line_id", maintain_order=True).agg(
+        pl.col("contract_id").first(), pl.col("amendment_id"), pl.col("is_told").all(),
+        (pl.col("amount") - pl.col("before.amount")).abs().max().alias("amount_at_risk"),
+        pl.col("evidence").explode().drop_nulls().unique().sort(),
+    )  # fmt: skip
+    hit = found.filter(~pl.col("is_told") & (pl.col("amendment_id").list.len() > 1))
+    hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left")
+    text = "{} state totals of {} and take effect in another order than they were approved in; each counts as a change of what was agreed."
+    message = pl.format(text, pl.col("amendment_id").list.join(", "), "contract_line_id")
+    remedy = "State on each amendment what it changes (`amount_change`) or the contract's new total."
+    return hit.select(
+        *finding_columns("amendments_cross", "medium", "contract_line", message, remedy),
+        pl.col("contract_line_id").alias("entity_id"), "contract_id", pl.col("amount_at_risk").cast(pl.Decimal(38, 6)), "currency",
+        "evidence",
+    )  # fmt: skip
 
 
 def package_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:

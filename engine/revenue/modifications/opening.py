@@ -7,10 +7,9 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.schema import entity_spec
-from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_money, units_to_minor
+from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.amendments import TERM_FIELDS
-from engine.revenue.ground.finding_columns import amount_text, finding_columns
 from engine.revenue.ground.records import Records
 from engine.revenue.modifications.segments import with_revenue
 from engine.revenue.progress.measured import Measures, with_progress
@@ -147,37 +146,3 @@ def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFr
     left = part_units(pl.col("unserved"), pl.col("rem"), pl.col("→allocated"))
     rows = rows.with_columns(pl.when(anew & (pl.col("→allocated") > 0)).then(left).otherwise(pl.col("unserved")).alias("unserved"))
     return pl.concat([rest, rows.select(rest.columns)])
-
-
-def opening_findings(openings: pl.DataFrame, amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Return a finding for every contract whose opening positions hold the price of a change that takes effect only after them.
-
-    Positions state the price that what was recognized rests on; a change still to come is added on its day, and would count twice.
-    Told where the positions of all promises of the day come to the price after the change, to the cent, and not to that before.
-    """
-    to_come = amendments.filter(pl.col("agreed_on").is_not_null() & (pl.col("event_date") > pl.col("opened_on")) & ~pl.col("is_apart"))
-    to_come = to_come.filter(pl.col("agreed_on") <= pl.col("opened_on"))
-    none = wide(0)
-    changed = terms.join(to_come.select("amendment_id"), on="amendment_id", how="semi").group_by("group_id").agg(
-        (pl.col("gross") - pl.when(pl.col("action") == "add").then(none).otherwise(pl.col("before.gross"))).sum().alias("change"),
-        pl.col("gross").is_not_null().all().alias("is_priced"), pl.col("amendment_id").min(),
-        pl.col("evidence").explode().drop_nulls().unique().sort(),
-    )  # fmt: skip
-    held = openings.select("contract_line_id", "allocated_amount")
-    own = terms.filter(pl.col("place") == 0).join(changed, on="group_id", how="semi")
-    signed = own.join(held, on="contract_line_id", how="left").group_by("group_id").agg(
-        pl.col("gross").sum(), money_units(pl.col("allocated_amount"), pl.col("minor_digits")).sum().alias("held"),
-        (pl.col("allocated_amount").is_not_null() & pl.col("gross").is_not_null()).all().alias("is_whole"),
-    )  # fmt: skip
-    made = changed.filter("is_priced").join(signed.filter("is_whole"), on="group_id", how="inner")
-    hit = made.filter((pl.col("change") != 0) & (pl.col("held") == pl.col("gross") + pl.col("change")))
-    about = contracts.select(pl.col("contract_id").alias("group_id"), "currency", "minor_digits")
-    hit = hit.join(about, on="group_id", how="inner").with_columns(units_money(pl.col("change"), pl.col("minor_digits")).alias("change"))
-    text = "The opening positions of {} hold the {} {} by which {} changes the price after them; it is added again on its day."
-    message = pl.format(text, "group_id", amount_text(pl.col("change")), pl.col("currency").fill_null(""), "amendment_id")
-    remedy = "State the positions with the price that was recognized by until then; the change is added on the day it takes effect."
-    return hit.sort("group_id").select(
-        *finding_columns("opening_holds_change", "high", "contract", message, remedy),
-        pl.col("group_id").alias("entity_id"), pl.col("group_id").alias("contract_id"), pl.lit("amendment").alias("related_entity"),
-        pl.col("amendment_id").alias("related_id"), pl.col("change").abs().alias("amount_at_risk"), "currency", "evidence",
-    )  # fmt: skip
