@@ -89,7 +89,7 @@ def agree(records: Records, versions: Versions, as_of: dt.date) -> Agreed:
     records = as_opened(records, begun_with)
     amended = amended_lines(records, amendments)
     lines, terms, changes = _promises(records, contracts, amended, versions, as_of)
-    periods = period_frame(records.frame("fiscal_period"), *_span(contracts, lines, terms, as_of))
+    periods = period_frame(records.frame("fiscal_period"), *_span(records, contracts, lines, terms, as_of))
     return Agreed(
         records, contracts, openings, opened, earlier, folded, amendments, amended, lines, terms, changes, split_changes(changes), periods,
         as_of,
@@ -134,14 +134,18 @@ def _in_force_when_taken_over(contracts: pl.DataFrame, opened: pl.DataFrame) -> 
     return made.with_columns(by_then.alias("gate_date")).select(contracts.columns)
 
 
-def _span(contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> tuple[dt.date, dt.date]:
-    """Return the first and the last day of any contract or promise, as signed or as changed later."""
+def _span(
+    records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date
+) -> tuple[dt.date, dt.date]:
+    """Return the first and the last day of any contract or promise, as signed or as changed later, and of costs made before them."""
+    costs = records.frame("contract_cost").join(contracts, on="contract_id", how="semi")
     named = [
         (frame, name)
         for frame, names in (
             (contracts, ("signed_date", "start_date")),
             (lines, ("begins", "ends")),
             (terms, ("start_date", "end_date", "event_date")),
+            (costs.filter(pl.col("incurred_date") <= as_of), ("incurred_date",)),
         )
         for name in names
     ]

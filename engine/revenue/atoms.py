@@ -24,11 +24,12 @@ def performance(core: Core) -> pl.DataFrame:
     )  # fmt: skip
     periods = core.periods.with_columns(pl.col("period").cast(CODE))
     passed_on = _passed_on(core)
+    idle = passed_on.filter("keeps_nothing")["okey"].unique()
     weights = line_weights(core.terms, core.start, core.later, core.lines)
     outside, segments, jumps = _outside(core), pl.concat(core.evolved.segments), core.evolved.every_jump()
 
     def of_block(block: Block) -> pl.DataFrame:
-        obligations = block.of(core.obligations)
+        obligations = block.of(core.obligations).with_columns(pl.col("okey").is_in(idle.implode()).alias("passes_all"))
         atoms = recognized(segments, jumps, core.measures, obligations, periods, core.as_of)
         rows = _by_contract_line(by_line(atoms, weights, obligations.select("okey", "line_id")), facts, core.lines, passed_on)
         return sorted_performance(pl.concat([rows, block.of(outside)]))
@@ -61,6 +62,7 @@ def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFr
     rows = joined(joined(atoms, facts, "okey"), lines.select("contract_line_id", "contract_id"), "contract_line_id")
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
     rows = _gross(_money_rows(rows), passed_on).with_columns(pl.col("period").alias("relates_to_period"))
+    rows = rows.filter((pl.col("amount") != 0) | (pl.col("gross_amount") != 0))
     rows = with_fraction(rows, "progress", pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
     return shaped(rows, PERFORMANCE)
 
@@ -110,7 +112,8 @@ _AGREED: Final = ("agreed", "price", "whole")
 def _passed_on(core: Core) -> pl.DataFrame:
     """Return what an agent's promises are agreed at, from a day on: okey, date, agreed (its commission), price (as allocated), whole.
 
-    `whole`: what the customer pays in all, where the price is the promise's own and never changed.
+    `whole`: what the customer pays in all, where the price is the promise's own and never changed, or where the agent keeps none of
+    it (`keeps_nothing`).
     """
     agents = core.lines.filter(pl.col("role") == "agent").select("contract_line_id", "okey", pl.len().over("okey").alias("lines"))
     versions = pl.concat(core.evolved.versions).join(agents.select("okey"), on="okey", how="semi")
@@ -133,7 +136,28 @@ def _passed_on(core: Core) -> pl.DataFrame:
     is_cut = (pl.col("date") >= pl.col("terminated_date")) & (before["price"] > 0)
     cut = part_units(before["agreed"], pl.max_horizontal("price", wide(0)), before["price"])
     agreed = pl.when(is_cut).then(cut).otherwise("agreed").alias("agreed")
-    return made.select("okey", "date", agreed, "price", pl.when("is_own").then("gross").alias("whole")).sort("date")
+    whole = pl.when("is_own").then("gross").alias("whole")
+    made = made.select("okey", "date", agreed, "price", whole, pl.lit(value=False).alias("keeps_nothing"))
+    idle = _keeping_nothing(core)
+    return pl.concat([made.join(idle, on="okey", how="anti"), idle.select(made.columns)]).sort("date")
+
+
+def _keeping_nothing(core: Core) -> pl.DataFrame:
+    """Return the promises an agent keeps nothing of, in the columns of `_passed_on`: what the customer pays in all, from each change on."""
+    agents = core.lines.filter((pl.col("role") == "agent") & (pl.coalesce("commission_pct", pl.lit(0)) == 0))
+    agents = agents.filter(pl.col("okey").is_not_null() & ~pl.col("is_as_invoiced")).select("contract_line_id", "okey")
+    steps = core.terms.drop("okey").join(agents, on="contract_line_id", how="inner").filter(pl.col("gross").is_not_null())
+    dated = steps.select("okey", "contract_line_id", pl.coalesce("takes_effect", pl.date(1900, 1, 1)).alias("date"), "place", "gross")
+    change = (pl.col("gross") - pl.col("gross").shift(1).over("contract_line_id", order_by="place").fill_null(0)).alias("change")
+    daily = dated.with_columns(change).group_by("okey", "date").agg(pl.col("change").sum()).sort("okey", "date")
+    daily = daily.with_columns(pl.col("change").cum_sum().over("okey").alias("whole"))
+    # After its end a contract passes nothing on any more.
+    ended = core.contracts.filter(pl.col("terminated_date").is_not_null()).select("contract_id", pl.col("terminated_date").alias("date"))
+    over = core.obligations.select("okey", "contract_id").join(agents, on="okey", how="semi").join(ended, on="contract_id", how="inner")
+    over = over.select("okey", pl.col("date").dt.offset_by("1d"), pl.lit(None, dtype=pl.Int128).alias("whole"))
+    nothing = (wide(0).alias(name) for name in ("agreed", "price"))
+    rows = pl.concat([daily.select("okey", "date", "whole"), over]).with_columns(*nothing, pl.lit(value=True).alias("keeps_nothing"))
+    return rows.select("okey", "date", "agreed", "price", "whole", "keeps_nothing")
 
 
 def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
@@ -155,7 +179,8 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
     others = part_units(pl.col("agreed"), hundred - share, pl.when(share > 0).then(share))
     passed = part_units(others, so_far.abs(), pl.when(pl.col("price") != 0).then(pl.col("price").abs()))
     agreed = units_to_minor(so_far + passed * so_far.sign() * pl.col("price").sign())
-    agents = agents.with_columns(pl.coalesce(exact, agreed, grossed).alias("→gross"))
+    # A step between two days tells no progress of its own.
+    agents = agents.with_columns(pl.coalesce(exact, agreed, grossed).forward_fill().over("contract_line_id").fill_null(0).alias("→gross"))
     gross = pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(0)
     agents = agents.with_columns(minor_money(gross, pl.col("minor_digits")).alias("gross_amount")).drop("→gross", *_AGREED)
     principals = rows.filter(pl.col("role").ne_missing("agent")).with_columns(pl.col("amount").alias("gross_amount"))

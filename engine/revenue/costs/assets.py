@@ -42,8 +42,8 @@ def contract_costs(
     """Return the output `contract_costs` from the day each cost was incurred to as_of.
 
     `costs`: golden contract_cost. `contracts`, `lines`, `periods`: frames of the books. `recoverable`:
-    contract_id, end_date, recoverable, currency (what a contract's asset may not exceed; null or no row: not
-    tested). `moves` (`lasting.MOVES`): changes of the benefit's end. Rows without any figure are left out.
+    contract_id, end_date, recoverable, margin, currency (what a contract's asset may not exceed; null or no row:
+    not tested). `moves` (`lasting.MOVES`): changes of the benefit's end. Rows without any figure are left out.
     """
     judged = classified(costs, contracts, lines)
     spread = _by_period(judged, periods, as_of, pl.DataFrame(schema=MOVES) if moves is None else moves)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from engine.canonical.kinds import MONEY
@@ -9,15 +11,17 @@ from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 
+_WRITTEN: Final = ("written_to", "written_margin", "written_recoverable")
+
 
 def written_down(assets: pl.DataFrame, recoverable: pl.DataFrame) -> pl.DataFrame:
     """Add closing, amortized, impaired and reversed to the assets' periods.
 
     `assets`: cost × period with amount, unimpaired_amortized, is_terminated and the terms of amortization.
     A contract's assets together are written down to its recoverable amount, each by its carrying amount; what
-    is left is amortized over the rest of the benefit. Under IFRS a later recovery is taken back, at most to what
-    the asset would be without the write-down (15.104); under US GAAP never (35-6). On termination what is left
-    is written off.
+    is left is amortized over the rest of the benefit. Under IFRS it is taken back once more is expected of the contract than when
+    it was made, and not because amortization alone has made room; at most to what the asset would be without it (15.104); under
+    US GAAP never (35-6). On termination what is left is written off.
     """
     tested = assets.join(recoverable, on=["contract_id", "end_date", "currency"], how="left", maintain_order="left").with_columns(
         (pl.col("amount").cast(MONEY) - pl.col("unimpaired_amortized")).alias("unimpaired")
@@ -46,7 +50,7 @@ def _with_flows(rows: pl.DataFrame) -> pl.DataFrame:
         pl.when(ends).then(pl.col("impaired") + pl.col("carrying")).when(ended_before).then(ZERO)
         .otherwise(pl.col("impaired")).alias("impaired"),
         pl.when(ended_before).then(ZERO).otherwise(pl.col("reversed")).alias("reversed"),
-    ).drop("carrying", "unimpaired", "recoverable")  # fmt: skip
+    ).drop("carrying", "unimpaired", "recoverable", "margin")  # fmt: skip
 
 
 def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
@@ -58,7 +62,7 @@ def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
     """
     state = rows.select("cost_id").unique(maintain_order=True).with_columns(
         *(pl.lit(None, dtype=pl.Date).alias(name) for name in ("written_on", "last_on", "last_end")),
-        *(pl.lit(None, dtype=MONEY).alias(name) for name in ("written_to", "last_carrying")),
+        *(pl.lit(None, dtype=MONEY).alias(name) for name in (*_WRITTEN, "last_carrying")),
     )
     done: list[pl.DataFrame] = []
     for day in rows["end_date"].unique().sort():
@@ -73,12 +77,15 @@ def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
         state = state.update(kept, on="cost_id")
         changed = (pl.col("impaired") != 0) | (pl.col("reversed") != 0)
         state = state.update(
-            now.filter(changed).select("cost_id", pl.col("end_date").alias("written_on"), pl.col("carrying").alias("written_to")),
+            now.filter(changed).select(
+                "cost_id", pl.col("end_date").alias("written_on"), pl.col("carrying").alias("written_to"),
+                pl.col("margin").alias("written_margin"), pl.col("recoverable").alias("written_recoverable"),
+            ),
             on="cost_id",
-        )
+        )  # fmt: skip
         last = now.select("cost_id", pl.col("end_date").alias("last_on"), pl.col("benefit_end").alias("last_end"), last_carrying="carrying")
         state = state.update(last, on="cost_id")
-        done.append(now)
+        done.append(now.drop("written_on", *_WRITTEN))
     return pl.concat(done) if done else rows.with_columns(ZERO.alias(name) for name in ("carrying", "impaired", "reversed"))
 
 
@@ -95,16 +102,17 @@ def _tested(now: pl.DataFrame) -> pl.DataFrame:
     carried = pl.col("carrying").sum().over(key)
     gap = pl.col("unimpaired") - pl.col("carrying")
     is_tested = pl.col("recoverable").is_not_null() & ~pl.col("is_terminated")
+    better = pl.coalesce(pl.col("margin") > pl.col("written_margin"), pl.col("recoverable") > pl.col("written_recoverable"))
+    is_better = better.fill_null(value=False).any().over(key)
     now = now.with_columns(
         pl.when(is_tested & (carried > limit)).then(carried - limit).otherwise(ZERO).alias("short"),
-        pl.when(is_tested & (pl.col("standard") == "ifrs") & (carried < limit))
+        pl.when(is_tested & (pl.col("standard") == "ifrs") & is_better & (carried < limit))
         .then(pl.min_horizontal(limit - carried, gap.sum().over(key))).otherwise(ZERO).alias("over"),
         gap.alias("gap"),
     )  # fmt: skip
     now = now.with_columns(_shared("short", "carrying", key).alias("impaired"), _shared("over", "gap", key).alias("reversed"))
-    return now.with_columns((pl.col("carrying") - pl.col("impaired") + pl.col("reversed")).alias("carrying")).drop(
-        "short", "over", "gap", "since", "written_on", "written_to"
-    )
+    carried = (pl.col("carrying") - pl.col("impaired") + pl.col("reversed")).alias("carrying")
+    return now.with_columns(carried).drop("short", "over", "gap", "since")
 
 
 def _shared(total: str, weight: str, key: list[str]) -> pl.Expr:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from engine.canonical.kinds import MONEY
@@ -10,15 +12,21 @@ from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import money, round_quotient, units
 from engine.revenue.costs.remaining import Evidence, remaining_by_obligation, unconstrained
 
+RECOVERABLE: Final[dict[str, pl.DataType]] = {
+    "contract_id": pl.String(), "end_date": pl.Date(), "recoverable": MONEY, "margin": MONEY, "currency": pl.String(),
+}  # fmt: skip
+"""Columns of `recoverable_amounts`."""
+
 
 def recoverable_amounts(
     judged: pl.DataFrame, contracts: pl.DataFrame, obligations: pl.DataFrame, performance: pl.DataFrame, lines: pl.DataFrame,
     price: pl.DataFrame, periods: pl.DataFrame, evidence: Evidence, as_of: pl.Expr,
 ) -> pl.DataFrame:  # fmt: skip
-    """Return contract × period end of contracts with a cost asset: contract_id, end_date, recoverable, currency.
+    """Return contract × period end of contracts with a cost asset: contract_id, end_date, recoverable, margin, currency.
 
     Price not yet recognized, without the constraint on variable amounts, with the renewals the benefit
-    counts on, less the cost still to come. Null where a promise's cost to come is not known: nothing to test by.
+    counts on, less the cost still to come. Null where a promise's cost to come is not known: nothing to test by. `margin`: the
+    same over the contract's whole life, which tells whether expectations improved; null where the cost in all is not known.
     `judged`: the classified costs (their terms of benefit).
     """
     assets = judged.filter(pl.col("treatment") == "capitalize")
@@ -26,7 +34,7 @@ def recoverable_amounts(
     spans = periods.filter(pl.col("start_date") <= as_of).select("calendar", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date"))
     points = _points(contracts, longest, spans)
     if points.is_empty():
-        return pl.DataFrame(schema={"contract_id": pl.String(), "end_date": pl.Date(), "recoverable": MONEY, "currency": pl.String()})
+        return pl.DataFrame(schema=RECOVERABLE)
     prices = price.rename({"date": "end_date"}).sort("end_date")
     found = latest(points, prices, by=["contract_id"], on="end_date", columns=["transaction_price"])
     earned = performance.filter(~pl.col("is_planned")).rename({"posting_date": "end_date", "amount": "recognized"})
@@ -34,8 +42,11 @@ def recoverable_amounts(
     found = unconstrained(found, evidence.estimates, lines)
     found = found.join(_cost_left(points, obligations, performance, lines, evidence), on=["contract_id", "end_date"], how="left")
     left = pl.col("transaction_price") - pl.col("recognized") + pl.col("constrained_away")
-    net = left + _renewed(pl.col("transaction_price") + pl.col("constrained_away") - pl.col("total_cost")) - pl.col("remaining_cost")
-    return found.select("contract_id", "end_date", net.cast(MONEY).alias("recoverable"), "currency")
+    life = pl.col("transaction_price") + pl.col("constrained_away") - pl.col("total_cost")
+    net = left + _renewed(life) - pl.col("remaining_cost")
+    return found.select(
+        "contract_id", "end_date", net.cast(MONEY).alias("recoverable"), (life + _renewed(life)).cast(MONEY).alias("margin"), "currency"
+    )
 
 
 def _points(contracts: pl.DataFrame, longest: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:

@@ -80,7 +80,8 @@ def _left(
 ) -> pl.DataFrame:  # fmt: skip
     """Return per obligation in force what remains and whether an expedient exempts it."""
     key = ["contract_id", "obligation_id"]
-    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
+    first = pl.col("effective_date").first().alias("promised_on")
+    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last(), first).drop("currency")
     done = _of_group(_earned(performance), now, contracts)
     promised = now.join(_in_force(contracts, as_of), on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
         pl.col("recognized", "in_price").fill_null(ZERO)
@@ -108,7 +109,7 @@ def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
         (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
     ).select(
         "contract_id", "currency", "minor_digits", "fiscal_year_start", "term_end",
-        pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
+        pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"), "signed_date",
         pl.col("setting.disclosure.rpo_bands").alias("bands"),
         pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
         is_short(pl.col("start_date"), pl.col("end_date")).alias("is_short"),
@@ -138,6 +139,7 @@ def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     is_untouched = (pl.col("recognized") == 0) & (pl.col("variable_alone").fill_null(ZERO) != 0)
     running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
     elected = pl.col("expedients")
+    promised = _of_changed_length(promised)
     short = pl.when(pl.col("evergreen").is_not_null()).then("is_short_notice").otherwise("is_short")
     is_open = (pl.col("remaining") != 0) | (running & (pl.col("is_as_invoiced") | royalty))
     exempted = (
@@ -154,6 +156,15 @@ def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
         (elected.list.contains("sales_royalty") & pl.col("bears_royalty") & running & exempted.is_null())
         .fill_null(value=False).alias("royalty_left_out"),
     ).with_columns((pl.col("remaining") - pl.col("exempt_variable")).alias("remaining"))  # fmt: skip
+
+
+def _of_changed_length(promised: pl.DataFrame) -> pl.DataFrame:
+    """Let a promise that a change made longer be part of a contract of its new length; a contract of its own is judged by itself."""
+    if not promised["is_short"].any():
+        return promised
+    longer = (pl.col("promised_on") <= pl.col("signed_date")) & (pl.col("end_date") > pl.col("contract_end"))
+    beyond = ~within_months(pl.col("contract_start"), pl.col("end_date"), pl.lit(_YEAR)).fill_null(value=True)
+    return promised.with_columns(pl.col("is_short") & ~(longer & beyond).fill_null(value=False))
 
 
 def _of_group(done: pl.DataFrame, obligations: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:

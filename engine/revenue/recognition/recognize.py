@@ -43,8 +43,8 @@ def recognized(
     """Return the revenue of every obligation by day, nature and basis: okey, date, posting_date, period, minor, ….
 
     `about`: per okey timing, calendar, gate_date (null: nothing is recognized), lost_date (nothing after), schedule, half_even, opened_on,
-    opened. Rows that move nothing are left out. `minor` is the amount in whole minor units; m and mt tell the
-    progress then.
+    opened, passes_all (an agent that keeps nothing: what it passes on moves all the same). Rows that move nothing are left out. `minor`
+    is the amount in whole minor units; m and mt tell the progress then.
     """
     open_keys = about.filter(pl.col("gate_date").is_not_null()).sort("okey").with_row_index("id")
     keyed = open_keys.select("okey", "id")
@@ -89,7 +89,7 @@ def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _differences(points: pl.DataFrame, open_keys: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return what every point adds to the one before it, with the day it is posted on."""
-    rows = joined(points, open_keys.select("id", "timing", "gate_date", "lost_date", "opened_on", "opened"), "id")
+    rows = joined(points, open_keys.select("id", "timing", "gate_date", "lost_date", "opened_on", "opened", "passes_all"), "id")
     rows = rows.filter(_in_time())
     begun = pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     # By obligation, what is done before what is planned, day and order: one whole number, much quicker to sort than four columns.
@@ -97,7 +97,7 @@ def _differences(points: pl.DataFrame, open_keys: pl.DataFrame, as_of: dt.date) 
     place = ((place * 2 + pl.col("is_planned").cast(pl.Int64)) * 2**20 + pl.col("date").to_physical().cast(pl.Int64) + 2**19) * 2**22
     rows = rows.filter((pl.col("date") >= pl.col("gate_date")) & begun).sort(place + pl.col("order"))
     before = pl.when(pl.col("id") == pl.col("id").shift(1)).then(pl.col("minor").shift(1)).otherwise(pl.col("opened"))
-    rows = rows.with_columns((pl.col("minor") - before).alias("minor")).filter(pl.col("minor") != 0)
+    rows = rows.with_columns((pl.col("minor") - before).alias("minor")).filter((pl.col("minor") != 0) | pl.col("passes_all"))
     end = pl.when(pl.col("is_planned")).then(pl.col("period_end")).otherwise(pl.min_horizontal("period_end", pl.lit(as_of)))
     day = pl.when(pl.col("timing") == "over_time").then(end).otherwise(pl.col("date"))
     return rows.select("id", "date", day.alias("posting_date"), "period", "minor", "nature", "basis", "is_planned", "m", "mt")

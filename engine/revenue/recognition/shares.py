@@ -74,4 +74,4 @@ def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame
     share = through(pl.col("→before") + pl.col("w")) - through(pl.col("→before"))
     alone = pl.when("→first").then(pl.col("minor")).otherwise(wide(0))
     made = spread.with_columns(pl.when((pl.col("→whole") != 0) & same_sign).then(share).otherwise(alone).alias("minor"))
-    return pl.concat([single, made.select(single.columns)]).filter(pl.col("minor") != 0)
+    return pl.concat([single, made.select(single.columns).filter(pl.col("minor") != 0)])

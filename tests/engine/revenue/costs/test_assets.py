@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 
 from engine.revenue.costs.assets import classified, contract_costs, undetermined_costs
+from engine.revenue.costs.recoverable import RECOVERABLE
 
 DAY = dt.date
 Make = Callable[..., pl.DataFrame]
 
 
-def recoverable(*rows: tuple[dt.date, int | None]) -> pl.DataFrame:
-    data = [("C1", day, amount if amount is None else Decimal(amount), "USD") for day, amount in rows]
-    schema = {"contract_id": pl.String, "end_date": pl.Date, "recoverable": pl.Decimal(38, 6), "currency": pl.String}
-    return pl.DataFrame(data, schema=schema, orient="row")
+def recoverable(*rows: tuple[dt.date, int | None], margin: int | None = None) -> pl.DataFrame:
+    data = [("C1", day, amount if amount is None else Decimal(amount), margin, "USD") for day, amount in rows]
+    return pl.DataFrame(data, schema=RECOVERABLE, orient="row")
 
 
 def commission(**changes: Any) -> dict[str, Any]:
@@ -105,6 +105,17 @@ def test_ifrs_takes_a_write_down_back_up_to_what_amortization_would_have_left(co
     # At the end of May 700 are left, 1,400 without the write-down
     assert column(found, "reversed") == {"2026-05": 700}
     assert column(found, "closing") == {"2026-01": 2200, "2026-02": 2000, "2026-03": 900, "2026-04": 800, "2026-05": 1400, "2026-06": 1200}
+
+
+def test_amortization_alone_takes_no_write_down_back(costs: Callable[..., pl.DataFrame]) -> None:
+    fulfil = commission(kind="fulfil", amount=2400, benefit_end=DAY(2026, 12, 31), incurred_date=DAY(2026, 1, 1))
+    ifrs = {"setting.costs.proration": "monthly_even", "setting.standard": "ifrs"}
+    same = ((DAY(2026, 3, 31), 900), (DAY(2026, 4, 30), 900))
+    for limits in (recoverable(*same), recoverable(*same, margin=900)):
+        # 800 are carried where 900 could be: nothing more is expected of the contract than in March
+        found = costs(fulfil, as_of=DAY(2026, 4, 30), limits=limits, contract=ifrs)
+        assert column(found, "reversed") == {}
+        assert column(found, "closing")["2026-04"] == 800
 
 
 def test_two_assets_of_a_contract_share_a_write_down_by_what_they_carry(costs: Callable[..., pl.DataFrame]) -> None:
