@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 
 import polars as pl
 
 from adapters.policy_folder import check_policies
+from adapters.processes import in_processes
 from engine.diagnostics import Diagnostic
 from engine.errors import PolicyError, UsageError
 from engine.findings import finish_findings
@@ -90,15 +92,31 @@ def _is_test(path: Path) -> bool:
         return any(line.startswith(("test:", "tests:")) for line in handle)
 
 
-def run_tests(files: Sequence[Path], policies: Path) -> tuple[list[TestOutcome], PolicySet]:
-    """Run test files against a policy folder; raises PolicyError when the policies have mistakes."""
+def run_tests(files: Sequence[Path], policies: Path, *, at_once: bool = False) -> tuple[list[TestOutcome], PolicySet]:
+    """Run test files against a policy folder; raises PolicyError when the policies have mistakes.
+
+    `at_once`: as many processes as there are processors run them (`processes.in_processes`), for a command that does nothing else.
+    """
     base, diagnostics = check_policies(policies)
     if any(each.is_error for each in diagnostics):
         raise PolicyError(f"The policies in {policies} have mistakes.", diagnostics, "Correct them and test again.")
-    outcomes: list[TestOutcome] = []
-    for path in files:
-        outcomes += _run_file(path, policies, base)
-    return outcomes, base
+    found = outcomes_of(files, policies) if at_once else (_run_file(path, policies, base) for path in files)
+    return [outcome for each in found for outcome in each], base
+
+
+def outcomes_of(files: Sequence[Path], policies: Path) -> list[list[TestOutcome]]:
+    """Return what came of the tests of each file against a folder without mistakes, run by several processes."""
+    return in_processes(partial(_outcomes, policies), files)
+
+
+def _outcomes(policies: Path, path: Path) -> list[TestOutcome]:
+    return _run_file(path, policies, _checked(policies))
+
+
+@cache
+def _checked(policies: Path) -> PolicySet:
+    """Return the folder's policies, read once in each process that runs tests of it."""
+    return check_policies(policies)[0]
 
 
 def read_test_file(path: Path) -> tuple[list[PolicyTest], list[Diagnostic]]:

@@ -20,7 +20,7 @@ from typing import Final
 
 import polars as pl
 
-from adapters.cli import keeping_memory
+from adapters.processes import keeping_memory
 from engine.canonical.schema import entity_spec
 from engine.policy.loaded import PolicySet
 from engine.revenue import decide_revenue

@@ -9,8 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from adapters.cli import collect_seldom
-from tests.processors import keep_to_one_processor
+from adapters.processes import collect_seldom, keep_to_one_processor
 
 hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("nightly", max_examples=2000, deadline=None)

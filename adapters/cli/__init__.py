@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from adapters.processes import collect_seldom, keeping_memory
 from engine.errors import TieoutError
-
-_ALLOCATOR: Final = "_RJEM_MALLOC_CONF"
-_KEEPS: Final = "dirty_decay_ms:-1,muzzy_decay_ms:-1"
-
-_COLLECTED: Final = (50_000, 20, 50)
-"""How often Python looks for objects that only know each other: seldom, as each time it looks at all that lives and finds few."""
 
 app = typer.Typer(
     name="tieout",
@@ -28,20 +22,6 @@ adapter_app = typer.Typer(help="Look at adapters and read snapshots without runn
 policy_app = typer.Typer(help="Check and show policies.", no_args_is_help=True)
 app.add_typer(adapter_app, name="adapter")
 app.add_typer(policy_app, name="policy")
-
-
-def keeping_memory() -> dict[str, str]:
-    """Return the environment in which Polars' allocator keeps the memory that is freed; it is read when Polars is first imported.
-
-    A command ends soon: memory it has freed is better used again than handed back and fetched anew page by page, which takes
-    a tenth of a run. Other settings of the allocator stand; a program that has imported Polars hands its own down to a command.
-    """
-    return {_ALLOCATOR: ",".join(filter(None, (os.environ.get(_ALLOCATOR), _KEEPS)))}
-
-
-def collect_seldom() -> None:
-    """Let Python look seldom for objects that only know each other."""
-    gc.set_threshold(*_COLLECTED)
 
 
 def _load_commands() -> None:

@@ -113,7 +113,7 @@ def test(
         folder = paths[0]
     if mutate:
         raise typer.Exit(_mutate(find_test_files(paths or [folder]), folder, only, as_json=as_json))
-    outcomes, loaded = run_tests(find_test_files(paths or [folder]), folder)
+    outcomes, loaded = run_tests(find_test_files(paths or [folder]), folder, at_once=True)
     covered = coverage(outcomes, loaded) if not paths or paths == [folder] else None
     run_policy = loaded.run_policy()
     below = [] if covered is None or run_policy is None else covered.below(run_policy.minimum_coverage)

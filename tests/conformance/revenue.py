@@ -6,19 +6,14 @@ published cases in docs/revenue.md is written anew.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Final
 
-from adapters.cli import collect_seldom
 from adapters.policy_folder import SHIPPED
-from adapters.policy_tests import TestOutcome, run_tests
-from tests.processors import keep_to_one_processor
+from adapters.policy_tests import TestOutcome, outcomes_of
 
 ROOT: Final = Path(__file__).parents[2]
 OWN: Final = ROOT / "tests" / "cases" / "revenue"
@@ -71,31 +66,10 @@ def update_page(outcomes: list[TestOutcome]) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n{table(outcomes)}\n{END}{after}", encoding="utf-8")
 
 
-def outcomes_of(files: list[Path]) -> list[list[TestOutcome]]:
-    """Return what came of the tests of each file; as many files are run at a time as there are processors."""
-    # Polars reads it in the processes that are begun here; threads of several processes would wait for one another.
-    os.environ["POLARS_MAX_THREADS"] = "1"
-    begun = multiprocessing.get_context("spawn")
-    places, many = begun.Value("i", 0), os.cpu_count() or 1
-    with ProcessPoolExecutor(many, begun, initializer=_begin, initargs=(places,)) as pool:
-        return list(pool.map(_outcomes, files))
-
-
-def _begin(places: Synchronized[int]) -> None:
-    collect_seldom()
-    with places.get_lock():
-        keep_to_one_processor(places.value)
-        places.value += 1
-
-
-def _outcomes(file: Path) -> list[TestOutcome]:
-    return run_tests([file], SHIPPED)[0]
-
-
 def main() -> int:
     """Run everything; return the exit code."""
     shared, own = published(), sorted(OWN.glob("*.yaml"))
-    found = outcomes_of([*shared, *own])
+    found = outcomes_of([*shared, *own], SHIPPED)
     cases = [outcome for each in found[: len(shared)] for outcome in each]
     outcomes = [outcome for each in found for outcome in each]
     for each in outcomes:
