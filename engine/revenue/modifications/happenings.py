@@ -360,12 +360,16 @@ def _with_paid_for_good(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
         .join(invoices, on="invoice_id", how="left")
         .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
     )
+    taken_over = _received_before(ended, records)
+    later = (pl.col("paid_date") > pl.col("→opened")).fill_null(value=True)
     received = (
         paid.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner")
-        .filter(pl.col("paid_date") <= pl.col("terminated_date"))
-        .group_by("contract_id")
-        .agg(pl.col("amount").sum().alias("→paid"))
+        .join(taken_over, on="contract_id", how="left")
+        .filter((pl.col("paid_date") <= pl.col("terminated_date")) & later)
+        .select("contract_id", "amount")
     )
+    received = pl.concat([received, taken_over.select("contract_id", pl.col("→received").alias("amount"))])
+    received = received.group_by("contract_id").agg(pl.col("amount").sum().alias("→paid"))
     made = ended.join(stated, on="contract_id", how="left").join(received, on="contract_id", how="left")
     final = (
         pl.when(pl.col("→final").fill_null(value=False))
@@ -373,6 +377,18 @@ def _with_paid_for_good(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
         .otherwise(wide(0))
     )
     return made.with_columns(final.alias("paid_for_good"))
+
+
+def _received_before(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return what opening positions say was received of contracts by the day they were taken over: contract_id, →opened, →received."""
+    stated = records.frame("opening_position").join(
+        records.frame("contract_line").select("contract_line_id", "contract_id"), on="contract_line_id", how="inner"
+    )
+    known = stated.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner").filter(
+        (pl.col("as_of_date") <= pl.col("terminated_date")) & pl.col("received_amount").is_not_null()
+    )
+    last = known.sort("contract_line_id", "as_of_date").unique("contract_line_id", keep="last", maintain_order=True)
+    return last.group_by("contract_id").agg(pl.col("as_of_date").max().alias("→opened"), pl.col("received_amount").sum().alias("→received"))
 
 
 def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:

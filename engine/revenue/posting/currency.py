@@ -70,7 +70,8 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
     at_par = _at_par(_with_opening(rows.filter(own), opened), done.join(other, on="contract_id", how="anti", maintain_order="left"))
     foreign = _with_opening(_with_remeasurements(rows.filter(~own), contracts, books.periods, as_of), opened)
     foreign = with_layers(_with_rates(foreign, rates, claims))
-    atoms = _atoms(done.join(other, on="contract_id", how="semi", maintain_order="left"), foreign, contracts)
+    done = done.join(other, on="contract_id", how="semi", maintain_order="left")
+    atoms = _atoms(done, foreign, contracts, books.periods, rates)
     told = _without_untranslated(_functional(foreign, atoms), atoms)
     return Translated(pl.concat([at_par.steps, told.steps.select(at_par.steps.columns)]), pl.concat([at_par.atoms, told.atoms]))
 
@@ -189,18 +190,43 @@ def _invoice_rates(rows: pl.DataFrame, claims: Claims, rates: pl.DataFrame) -> p
     return paid.sort("claim").group_by("contract_id", "date", "seq").agg(chosen)
 
 
-def _atoms(done: pl.DataFrame, rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Return the performance with functional amounts: drawn from a liability at its layers, the rest at the day's rate."""
-    drawn = rows.filter(pl.col("order") == PERFORMED).select(
-        "contract_id", pl.col("date").alias("posting_date"), "spot", "average", "period_end",
-        (pl.col("delta_earned_gross") + pl.col("delta_earned_as_invoiced")).alias("day_gross"),
-        (pl.col("delta_contract_liability") * -1).alias("day_drawn"), "layers_out",
+def _of_their_period(atoms: pl.DataFrame, periods: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
+    """Add `→own`: the average rate of the period that what was posted late relates to; null for all else."""
+    of, posted = (pl.col(name).cast(pl.String) for name in ("relates_to_period", "period"))
+    late = atoms.filter((of != posted).fill_null(value=False))
+    if not late.height:
+        return atoms.with_columns(pl.lit(None, dtype=atoms.schema["average"]).alias("→own"))
+    ends = periods.select("calendar", posted.alias("→of"), pl.col("end_date").alias("→end"))
+    asked = late.select("place", "calendar", "functional_currency", pl.col("→currency").alias("currency"), of.alias("→of"))
+    asked = asked.join(ends, on=["calendar", "→of"], how="left", maintain_order="left")
+    told = with_rate(asked, rates, day="→end", kind="average", name="→own").select("place", "→own")
+    return atoms.join(told, on="place", how="left", maintain_order="left")
+
+
+def _atoms(
+    done: pl.DataFrame, rows: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, rates: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the performance with functional amounts: drawn from a liability at its layers, the rest at the day's rate.
+
+    Contracts that are combined draw from each other's liability (606-10-25-9, 45-1). What is of an earlier period that was closed has
+    the rate of its own period: the day it qualified for recognition (830-20-30-1, IAS 21.22).
+    """
+    performed = rows.filter(pl.col("order") == PERFORMED)
+    day = ["→group", "→currency", "functional_currency", "posting_date"]
+    about = contracts.rename({"group_id": "→group", "currency": "→currency"})
+    change = pl.col("delta_contract_liability") * -1
+    drawn = performed.rename({"date": "posting_date", "group_id": "→group", "currency": "→currency"}).group_by(day).agg(
+        (pl.col("delta_earned_gross") + pl.col("delta_earned_as_invoiced")).sum().alias("day_gross"),
+        pl.max_horizontal(change, ZERO).sum().alias("day_drawn"), change.sum().alias("day_net"), pl.col("layers_out").sum(),
     )  # fmt: skip
-    atoms = done.join(drawn, on=["contract_id", "posting_date"], how="left", maintain_order="left")
-    atoms = atoms.join(contracts.drop("currency", "calendar"), on="contract_id", how="left", maintain_order="left")
+    of_day = performed.select("contract_id", pl.col("date").alias("posting_date"), "spot", "average")
+    atoms = done.join(of_day, on=["contract_id", "posting_date"], how="left", maintain_order="left")
+    atoms = atoms.join(about, on="contract_id", how="left", maintain_order="left")
+    atoms = atoms.join(drawn, on=day, how="left", maintain_order="left")
     over_time = pl.col("timing").is_in(["over_time", "as_invoiced", "usage"]) & (pl.col("revenue_rate") != "spot").fill_null(value=True)
-    atoms = atoms.with_columns(pl.when(over_time).then(pl.col("average")).otherwise(pl.col("spot")).alias("own_rate"))
-    used = pl.max_horizontal(pl.min_horizontal("day_drawn", "day_gross"), ZERO).fill_null(ZERO)
+    atoms = _of_their_period(atoms, periods, rates)
+    atoms = atoms.with_columns(pl.when(over_time).then(pl.coalesce("→own", "average")).otherwise(pl.col("spot")).alias("own_rate"))
+    used = pl.max_horizontal(pl.min_horizontal("day_net", "day_gross"), ZERO).fill_null(ZERO)
     atoms = atoms.with_columns(used.cast(MONEY).alias("used"), pl.coalesce("gross_amount", "amount").alias("gross"))
     # Of the layers taken out, the part that paid for the day's performance.
     out = round_share(pl.col("layers_out"), units(pl.col("used")), units(pl.col("day_drawn")), pl.col("functional_digits")).fill_null(ZERO)
@@ -208,7 +234,7 @@ def _atoms(done: pl.DataFrame, rows: pl.DataFrame, contracts: pl.DataFrame) -> p
     columns = []
     for name, target in (("amount", "functional_amount"), ("gross", "functional_gross")):
         # Rounded on the sum of the day, so that its parts take out no more and no less than the layers held.
-        through = pl.col(name).cum_sum().over("contract_id", "posting_date")
+        through = pl.col(name).cum_sum().over(day)
         reached, before = (
             round_share(pl.col("used_value"), units(upto), units(pl.col("day_gross")), pl.col("functional_digits"))
             for upto in (through, through - pl.col(name))
