@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -58,13 +59,16 @@ def in_processes(make: Callable[[Given], Made], given: Sequence[Given]) -> list[
     """Return what `make` gives for each, in their order: as many processes as there are processors work, each on its own.
 
     For work of many small queries, seconds at a time: a process takes two seconds to begin. What is given and made is pickled.
-    One process alone does the work itself.
+    One process alone does the work itself, and so does one on a system that gives processes nothing to share.
     """
-    if len(given) < _SEVERAL or processors() < _SEVERAL:
+    begun, places = multiprocessing.get_context("spawn"), None
+    if min(len(given), processors()) >= _SEVERAL:
+        with contextlib.suppress(OSError, ImportError):
+            places = begun.Value("i", 0)
+    if places is None:
         keep_to_one_processor()
         return [make(each) for each in given]
-    begun = multiprocessing.get_context("spawn")
-    places, many = begun.Value("i", 0), min(processors(), len(given))
+    many = min(processors(), len(given))
     with ProcessPoolExecutor(many, begun, initializer=_begin, initargs=(places,)) as pool:
         try:
             return list(pool.map(make, given))

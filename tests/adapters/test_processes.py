@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def test_one_alone_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     in_processes(made.append, [1])
     assert (made, kept) == ([1], [1])
+
+
+@pytest.mark.usefixtures("two")
+def test_a_system_that_gives_processes_nothing_to_share_does_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn"), "Value", refused)
+    made: list[int] = []
+    in_processes(made.append, [1, 2])
+    assert made == [1, 2]
 
 
 def test_a_place_beyond_the_processors_is_one_of_them() -> None:
