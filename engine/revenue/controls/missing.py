@@ -186,17 +186,31 @@ def _told_in_measure(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         for name, frames in by_measure.items()
         for frame in frames
     ]
-    return pl.concat(found).unique()
+    return pl.concat([*found, *_drawn_by_hours(lines, seen, time)]).unique()
+
+
+def _drawn_by_hours(lines: pl.DataFrame, seen: pl.DataFrame, time: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return the obligations of prepaid hours measured in units of which the hours are told: okey."""
+    prepaid = lines.filter((pl.col("measure") == "units") & (pl.col("offering") == "retainer"))
+    of_hours = prepaid.filter(pl.col("estimated_hours").is_not_null())
+    counted = prepaid.filter(pl.col("estimated_hours").is_not_null() | (pl.col("quantity") > 1))
+    told = seen.filter(pl.col("hours_to_date").is_not_null())
+    return [rows.join(frame, on="contract_line_id", how="semi").select("okey") for rows, frame in ((of_hours, time), (counted, told))]
 
 
 def _told_otherwise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return the lines that any progress report tells of, and those earned by cost with time or cost of delivery: contract_line_id."""
+    """Return the lines that any progress report tells of, those earned by cost with time or cost of delivery, and retainers with time.
+
+    Columns: contract_line_id.
+    """
     fields = pl.any_horizontal((pl.col(field) > 0).fill_null(value=False) for field in _FIELDS.values())
     seen = records.frame("progress").filter(fields).select("contract_line_id")
     spent = records.frame("contract_cost").filter((pl.col("kind") == "delivery") & (pl.col("amount") != 0)).select("contract_line_id")
     worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
     by_cost = lines.filter(pl.col("measure") == "cost_to_cost").select("contract_line_id")
-    return pl.concat([seen, by_cost.join(pl.concat([spent, worked]), on="contract_line_id", how="semi")]).unique()
+    by_cost = by_cost.join(pl.concat([spent, worked]), on="contract_line_id", how="semi")
+    drawn = lines.filter((pl.col("measure") == "units") & (pl.col("offering") == "retainer")).select("contract_line_id")
+    return pl.concat([seen, by_cost, drawn.join(worked, on="contract_line_id", how="semi")]).unique()
 
 
 def _without_estimate(records: Records, lines: pl.DataFrame) -> pl.DataFrame:

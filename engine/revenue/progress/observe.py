@@ -19,7 +19,7 @@ from engine.revenue.price.hourly import rate_steps, through_steps, worth_by_rate
 from engine.revenue.progress.grades import at_weights, weighed_hours
 from engine.revenue.progress.leaving import leaving_lines, without_left
 from engine.revenue.progress.observe_outputs import committed_use, milestones, observed_percent
-from engine.revenue.progress.observe_units import rights, tiered, units
+from engine.revenue.progress.observe_units import prepaid_hours, rights, tiered, units
 from engine.revenue.progress.observed import HOURS, OBSERVED, of_measure, reestimated, summed
 
 
@@ -31,7 +31,7 @@ def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
     shapes = [
         _costs(records, lines, terms),
         _hours(records, lines, terms, worked),
-        units(records, lines, terms, as_of),
+        units(records, lines, terms, worked, as_of),
         tiered(records, lines),
         milestones(records, lines, terms),
         observed_percent(records, lines),
@@ -116,7 +116,7 @@ def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> 
 
 def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     """Return hours to date over hours expected; under a cap the value of the hours over the value expected."""
-    chosen = of_measure(lines, "hours")
+    chosen = of_measure(lines, "hours").join(prepaid_hours(records, lines), on="contract_line_id", how="anti")
     about = chosen.select("contract_line_id", "okey", "signed_date", "unit_price", "pricing", "minor_digits", "cap_amount", "overrun")
     steps = rate_steps(records, lines, terms, worked)
     rows = _hours_by_day(records, about, terms, worked, steps)

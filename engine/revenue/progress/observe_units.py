@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 import polars as pl
 
@@ -14,14 +15,25 @@ from engine.revenue.ground.records import Records
 from engine.revenue.price.options import option_shares
 from engine.revenue.price.variable import expected_quantities, units_done
 from engine.revenue.progress.leaving import leaving_lines, without_left
-from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, reestimated
+from engine.revenue.progress.observed import HOURS, OBSERVED, QTY, delivered, of_measure, reestimated
+
+# Hours have 8 places and units 10.
+_HOUR: Final = 100
 
 
-def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def prepaid_hours(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the retainers measured by hours of which some are expected to lapse: rights paid in advance, drawn like units."""
+    lapsing = records.frame("progress").filter(pl.col("expected_breakage").is_not_null())["contract_line_id"].unique()
+    is_right = (pl.col("offering") == "retainer") & (pl.col("pricing") == "fixed") & pl.col("contract_line_id").is_in(lapsing.implode())
+    return of_measure(lines, "hours").filter(is_right)
+
+
+def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
-    chosen = _as_agreed(of_measure(lines, "units").filter(pl.col("pricing") != "tiers"), terms)
+    rights = [of_measure(lines, "units").filter(pl.col("pricing") != "tiers"), prepaid_hours(records, lines)]
+    chosen = _as_agreed(pl.concat(rights), terms)
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
-    rows = _units_by_day(records, about, terms)
+    rows = _units_by_day(records, about, terms, worked)
     if not rows.height:
         return pl.DataFrame(schema=OBSERVED)
     said = {name: pl.when(pl.col(name).is_not_null()).then("date").forward_fill() for name in ("promised", "expected")}
@@ -46,9 +58,12 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.
     return _expired(made.drop("lapses"), chosen, as_of)
 
 
-def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     """Return by line and day what is known of its units: done (so far), promised, expected, unused (expected to lapse)."""
+    hours = _hours_drawn(records, about, terms, worked)
+    promised = hours.filter(pl.col("promised").is_not_null()) if hours.height else hours
     stated = stated_estimates(terms, about, "quantity", "promised").with_columns(whole_number("promised", QTY))
+    stated = stated.join(promised.select("contract_line_id"), on="contract_line_id", how="anti")
     progress = (
         records.frame("progress")
         .join(about, on="contract_line_id", how="semi")
@@ -72,7 +87,7 @@ def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) ->
         .sort("contract_line_id", "date")
         .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
     )
-    rows = pl.concat([stated, progress, drawn], how="diagonal").join(about, on="contract_line_id", how="inner")
+    rows = pl.concat([stated, progress, drawn, hours], how="diagonal").join(about, on="contract_line_id", how="inner")
     return (
         rows.sort("contract_line_id", "date", "done", nulls_last=False)
         .group_by("okey", "contract_line_id", "date", "breakage", "is_refundable", "offering", "ends", maintain_order=True)
@@ -81,6 +96,42 @@ def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) ->
             pl.col("evidence").explode().drop_nulls(),
         )
     )
+
+
+def _hours_drawn(records: Records, about: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return by line and day the hours drawn of prepaid ones so far (`done`), and those promised or expected, in the scale of units.
+
+    Retainers of which no other units are reported are drawn by the time that counts, else by the hours of progress reports. What
+    is promised are the hours stated; of one that reports hours it is the quantity where no hours are (one is the retainer itself).
+    """
+    schema = {"contract_line_id": pl.String(), "date": pl.Date()} | {name: pl.Int128() for name in ("done", "promised", "expected")}
+    seen, usage = records.frame("progress"), records.frame("usage")
+    reported = [seen.filter(pl.col("units_delivered").is_not_null()), usage.filter(pl.col("quantity").is_not_null())]
+    ours = about.filter(pl.col("offering") == "retainer")
+    for frame in reported:
+        ours = ours.join(frame.select("contract_line_id"), on="contract_line_id", how="anti")
+    timed = worked.join(ours, on="contract_line_id", how="semi")
+    reports = pl.any_horizontal(pl.col("hours_to_date", "expected_breakage").is_not_null())
+    told = seen.join(ours, on="contract_line_id", how="semi").filter(reports)
+    ours = ours.filter(pl.col("contract_line_id").is_in(pl.concat([timed["contract_line_id"], told["contract_line_id"]]).implode()))
+    if not ours.height:
+        return pl.DataFrame(schema=schema | {"evidence": pl.List(pl.String())})
+    hours = stated_estimates(terms, ours, "estimated_hours", "promised").drop_nulls("promised")
+    sold = stated_estimates(terms, ours.join(told, on="contract_line_id", how="semi"), "quantity", "promised")
+    sold = sold.filter(pl.col("promised") > 1)
+    ours = ours.filter(pl.col("contract_line_id").is_in(pl.concat([hours["contract_line_id"], sold["contract_line_id"]]).implode()))
+    daily = timed.group_by("contract_line_id", "date").agg(
+        (whole_number("hours", HOURS) * _HOUR).sum().alias("done"), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+    daily = daily.sort("contract_line_id", "date").with_columns(pl.col("done").cum_sum().over("contract_line_id"))
+    is_timed = pl.col("contract_line_id").is_in(daily["contract_line_id"].implode())
+    progress = seen.join(ours, on="contract_line_id", how="semi").select(
+        "contract_line_id", pl.col("as_of_date").alias("date"), (whole_number("estimated_total_hours", HOURS) * _HOUR).alias("expected"),
+        pl.when(~is_timed).then(whole_number("hours_to_date", HOURS) * _HOUR).alias("done"), "evidence",
+    )
+    hours = hours.with_columns(whole_number("promised", HOURS) * _HOUR)
+    rows = pl.concat([hours, progress, daily], how="diagonal").join(ours, on="contract_line_id", how="semi")
+    return rows.select("contract_line_id", "date", "done", "promised", "expected", "evidence")
 
 
 def _as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
