@@ -15,6 +15,7 @@ from engine.decision.mutants import Mutant, mutants
 from engine.decision.trial import Trial, trial_of
 from engine.diagnostics import Diagnostic, render_diagnostic
 from engine.policy.kinds.billing import BillingPolicy, billing_scope
+from engine.policy.kinds.registry import KINDS
 from engine.policy.kinds.revenue import RevenuePolicy, treatment_scope
 from engine.policy.kinds.table import TablePolicy, decision_table, table_rules
 from engine.policy.kinds.tax import tax_scope
@@ -71,7 +72,7 @@ def mutate_folder(
     base = require_policies(policies)
     tests = [(path, each) for path in files for each in read_test_file(path)[0]]
     chosen = {id(test): check_policies(policies, test.policies)[0] if test.policies else base for _, test in tests}
-    reasons, told = _reasons(files)
+    reasons, told = read_all_reasons(files)
     tried: dict[str, int] = {}
     survivors: list[Survivor] = []
     rules: set[str] = set()
@@ -94,13 +95,23 @@ def mutate_folder(
             place = places.get(mutant.rule, loaded.place("id"))
             survivors.append(Survivor(loaded.policy.id, place, mutant, None if reason is None else reason.why))
     explained = {(each.mutant.rule, each.mutant.change) for each in survivors}
-    told += [each.unused() for key, each in reasons.items() if key not in explained and (only is None or each.rule in rules)]
+    # A reason about a condition outside tables is not judged here.
+    tables = rules if only is not None else rules | {each.rule for each in reasons.values()} - _of_conditions(base)
+    told += [each.unused() for key, each in reasons.items() if key not in explained and each.rule in tables]
     return Mutation(
         tried, tuple(each for each in survivors if each.reason is None), tuple(each for each in survivors if each.reason), tuple(told)
     )
 
 
-def _reasons(files: Sequence[Path]) -> tuple[dict[tuple[str, str], Reason], list[Diagnostic]]:
+def _of_conditions(policies: PolicySet) -> set[str]:
+    """Return the names of rules, and of policies, that stand outside tables."""
+    outside = [each for each in policies.policies if not isinstance(each.policy, TablePolicy)]
+    named = {each.policy.id for each in policies.policies}
+    return named | {place.rule for each in outside for place in KINDS[each.policy.policy].rules(each.policy, each.document, each.sheet)}
+
+
+def read_all_reasons(files: Sequence[Path]) -> tuple[dict[tuple[str, str], Reason], list[Diagnostic]]:
+    """Return the written reasons of test files by rule and change, and what is wrong with them."""
     found: dict[tuple[str, str], Reason] = {}
     told: list[Diagnostic] = []
     for path in files:

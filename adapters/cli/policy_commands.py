@@ -102,17 +102,24 @@ def test(
     paths: Annotated[list[Path] | None, typer.Argument(help="Test files or folders; default: the policy folder's own tests.")] = None,
     policies: Annotated[Path | None, typer.Option(help="Policy folder the tests run against.")] = None,
     mutate: Annotated[bool, typer.Option("--mutate", help="Change every table a little; name each change no test notices.")] = False,
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help="With --mutate: change conditions and limits outside tables instead.")
+    ] = False,
     only: Annotated[str | None, typer.Option(help="With --mutate: the one policy to change.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Run test files: records given inline, rows expected in the outputs; prints expected beside actual."""
     from adapters.policy_tests import coverage, find_test_files, run_tests
+    from engine.errors import UsageError
 
     folder = policies_folder(policies)
     if policies is None and paths and len(paths) == 1 and _holds_policies(paths[0]):
         folder = paths[0]
+    if conditions and not mutate:
+        raise UsageError("`--conditions` says what `--mutate` changes.", "Give both.")
     if mutate:
-        raise typer.Exit(_mutate(find_test_files(paths or [folder]), folder, only, as_json=as_json))
+        mutated = _mutate_conditions if conditions else _mutate
+        raise typer.Exit(mutated(find_test_files(paths or [folder]), folder, only, as_json=as_json))
     outcomes, loaded = run_tests(find_test_files(paths or [folder]), folder, at_once=True)
     covered = coverage(outcomes, loaded) if not paths or paths == [folder] else None
     run_policy = loaded.run_policy()
@@ -133,6 +140,15 @@ def _mutate(files: list[Path], folder: Path, only: str | None, *, as_json: bool)
     mutation = mutate_folder(files, folder, progress=lambda text: typer.echo(f"{text} …", err=True), only=only)
     typer.echo(json.dumps(mutation_as_json(mutation), indent=2) if as_json else render_mutation(mutation))
     return 0 if mutation.is_clean else 1
+
+
+def _mutate_conditions(files: list[Path], folder: Path, only: str | None, *, as_json: bool) -> int:
+    """Print the changes of conditions and limits that no test notices; return 1 when one has no written reason."""
+    from adapters.authoring.condition_mutation import conditions_as_json, mutate_conditions, render_conditions
+
+    tried = mutate_conditions(files, folder, progress=lambda text: typer.echo(f"{text} …", err=True), only=only)
+    typer.echo(json.dumps(conditions_as_json(tried), indent=2) if as_json else render_conditions(tried))
+    return 0 if all(each.is_clean for each in tried) else 1
 
 
 @policy_app.command("suggest-tests")

@@ -130,3 +130,60 @@ def test_a_folder_may_ask_that_its_rules_are_tested(folder: Path) -> None:
     result = policy("test", str(folder))
     assert result.exit_code == 1
     assert "In billing tests reach 1 of 2 rules; the run policy asks for 100 %." in result.stdout
+
+
+CHECK = """policy: check
+id: chk-time
+title: Time
+owner: controller
+effective_from: 1900-01-01
+reference: AM 5.2
+entity: time_entry
+system: psa
+where: status = 'approved'
+checks:
+  - {id: chk-long, must: hours <= 12, kind: long_day, severity: low, says: A day has twelve hours, remedy: Look at it.}
+"""
+OTHER = CHECK.replace("id: chk-time", "id: chk-bills").replace("chk-long", "chk-due").replace("long_day", "late_bill")
+OTHER = OTHER.replace("entity: time_entry", "entity: bill").replace("hours <= 12", "due_date >= as_of")
+OTHER = OTHER.replace("system: psa", "system: erp").replace("where: status = 'approved'\n", "")
+ENTRY = "{{time_entry_id: {}, hours: {}, status: {}, work_date: 2026-03-01, source_system: psa}}"
+HOURS = """test: A day has twelve hours
+as_of: 2026-03-31
+given:
+  time_entry: [{}]
+expect:
+  findings: {{contains: [{{kind: long_day, entity_id: A}}], excludes: [{{kind: long_day, entity_id: B}}]}}
+"""
+
+
+def tried(folder: Path, *entries: str, more: str = "") -> Any:
+    (folder / "chk-time.yaml").write_text(CHECK)
+    (folder / "chk-bills.yaml").write_text(OTHER)
+    (folder / "chk-time_test.yaml").write_text(HOURS.format(", ".join(entries)) + more)
+    return policy("test", "--mutate", "--conditions", str(folder))
+
+
+def test_changes_of_a_condition_that_no_test_notices_are_said(tmp_path: Path) -> None:
+    result = tried(tmp_path, ENTRY.format("A", 20, "approved"), ENTRY.format("B", 8, "approved"))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "No test reaches chk-bills: none of 1 changes would be noticed (chk-bills.yaml:2).",
+        "Nobody would notice if chk-long must had hours < 12 instead of hours <= 12 (chk-time.yaml:11).",
+        "Nobody would notice if chk-long must had 13 instead of 12 (chk-time.yaml:11).",
+        "4 small changes of conditions and limits were tried; the tests notice 1 of them, 3 pass unseen.",
+    ]
+
+
+def test_the_cases_at_the_bound_and_a_written_reason_leave_nothing_open(tmp_path: Path) -> None:
+    entries = (ENTRY.format("A", 13, "approved"), ENTRY.format("B", 12, "approved"))
+    more = "unnoticed:\n  - {rule: chk-due, change: must had due_date > as_of instead of due_date >= as_of, why: No bills here}\n"
+    result = tried(tmp_path, *entries, more=more)
+    assert result.exit_code == 0, result.stdout
+    assert result.stdout.splitlines()[-1].endswith("the tests notice 3 of them, 0 pass unseen, 1 for a written reason.")
+    # Tables know nothing of that reason, and do not call it needless.
+    assert policy("test", "--mutate", str(tmp_path)).exit_code == 0
+
+
+def test_conditions_are_changed_where_mutants_are_asked_for(folder: Path) -> None:
+    assert "Give both" in str(policy("test", "--conditions", str(folder)).exception.remedy)
