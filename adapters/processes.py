@@ -68,12 +68,16 @@ def in_processes(make: Callable[[Given], Made], given: Sequence[Given]) -> list[
     if places is None:
         keep_to_one_processor()
         return [make(each) for each in given]
-    many = min(processors(), len(given))
+    many, others = min(processors(), len(given)), multiprocessing.active_children()
     with ProcessPoolExecutor(many, begun, initializer=_begin, initargs=(places,)) as pool:
+        promised = [pool.submit(make, each) for each in given]
         try:
-            return list(pool.map(make, given))
+            return [each.result() for each in promised]
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Nobody waits for what they are at. What they have not begun is not called off one by one: it falls with them.
+            for child in multiprocessing.active_children():
+                if child not in others:
+                    child.terminate()
             raise
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from adapters.processes import collect_seldom, keeping_memory
 from engine.errors import TieoutError
+
+_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="tieout",
@@ -59,15 +61,18 @@ def main() -> None:
     """Run the command line; exit codes: 0 clean, 1 findings, 2 policy or usage, 3 system, 130 interrupted."""
     os.environ.update(keeping_memory())
     collect_seldom()
-    _load_commands()
     try:
+        _load_commands()
         app()
     except TieoutError as error:
         _report(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Within a command Typer makes an exit of the interruption.
+        if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
+            raise
         typer.echo("Interrupted; nothing was published.", err=True)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         sys.exit(0)
     except MemoryError:

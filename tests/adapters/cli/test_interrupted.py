@@ -1,0 +1,34 @@
+"""Ctrl-C: a sentence and its exit code, whatever the command is at."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.command import ROOT
+
+# What was begun in the background may have been told not to hear it.
+_COMMAND = """import signal
+from adapters.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
+@pytest.mark.parametrize("arguments", [("policy", "test"), ("run", "samples/firm/2026-10-31", "--out")], ids=["tests", "a run"])
+def test_an_interrupted_command_says_so(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    given = [*arguments, str(tmp_path)] if arguments[-1] == "--out" else arguments
+    command = [sys.executable, "-c", _COMMAND, *given]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert told.splitlines()[-1] == "Interrupted; nothing was published."
+    assert not list(tmp_path.glob("*/manifest.json"))
