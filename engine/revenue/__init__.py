@@ -28,7 +28,7 @@ from engine.revenue.posting.post import post
 from engine.revenue.posting.reporting import told_to_the_group
 from engine.revenue.pushdown import time_revenue
 from engine.revenue.reached import decided_reach, revenue_reach
-from engine.revenue.recognition.adopted import adopted, earned, worlds
+from engine.revenue.recognition.adopted import adopted, cost_conventions, earned, worlds
 from engine.revenue.recognition.late import composed, copied_records, late_facts
 from engine.revenue.reports import controlled, costs_and_losses, disclosed, financed
 from engine.revenue.schedule import obligations_output, revenue_schedule
@@ -78,8 +78,10 @@ def _standards(records: Records, first: Versions, second: Versions) -> pl.DataFr
 def _book(records: Records, versions: Versions, context: Context) -> StageResult:
     """Return one book's outputs and findings: the core, then every room."""
     result = StageResult()
-    core, posted, restated, versions = _adopted(records, versions, context)
+    core, posted, restated, versions, conventions = _adopted(records, versions, context)
     books = tell_books(core, posted, versions, context.as_of)
+    if conventions:
+        books = books.with_extra(cost_conventions=pl.concat(conventions))
     result.frames = {
         "obligations": obligations_output(books).lazy(),
         "modifications": books.modifications.lazy(),
@@ -100,22 +102,25 @@ def _book(records: Records, versions: Versions, context: Context) -> StageResult
     return result
 
 
-def _adopted(records: Records, versions: Versions, context: Context) -> tuple[Core, pl.DataFrame, pl.DataFrame | None, Versions]:
+def _adopted(
+    records: Records, versions: Versions, context: Context
+) -> tuple[Core, pl.DataFrame, pl.DataFrame | None, Versions, list[pl.DataFrame]]:
     """Return the core by the policy as it stands, performance with every change of the policy adopted, what they restate.
 
-    The last are the versions that decide now.
+    Then the versions that decide now, and what each change does to the way costs are spread.
     """
     known = worlds(versions, context.as_of)
     core = run_core(records, known[0].versions, context.as_of)
-    posted, restated = _posted(core, records, known[0].versions, context), []
+    posted, restated, conventions = _posted(core, records, known[0].versions, context), [], []
     for world in known[1:]:
-        core = run_core(records, world.versions, context.as_of)
+        earlier, core = core.contracts, run_core(records, world.versions, context.as_of)
+        conventions.append(cost_conventions(earlier, core.contracts, world))
         after = _posted(core, records, world.versions, context)
         posted, told = adopted(posted, after, world, core.contracts, core.periods)
         restated.append(told)
     if not restated:
-        return core, posted, None, versions
-    return core, sorted_performance(posted), pl.concat(restated), known[-1].versions
+        return core, posted, None, versions, []
+    return core, sorted_performance(posted), pl.concat(restated), known[-1].versions, conventions
 
 
 def _posted(core: Core, records: Records, versions: Versions, context: Context) -> pl.DataFrame:

@@ -32,7 +32,7 @@ from engine.revenue.costs.assets import (
     cost_findings,
     with_opened_costs,
 )
-from engine.revenue.costs.lasting import as_moved, moved_benefits
+from engine.revenue.costs.lasting import as_moved, changed_conventions, moved_benefits
 from engine.revenue.costs.losses import loss_provisions
 from engine.revenue.costs.recoverable import recoverable_amounts
 from engine.revenue.costs.remaining import Evidence
@@ -79,6 +79,8 @@ def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[
         judged = classified(stated, books.contracts, books.lines)
         limits = recoverable_amounts(judged, books.contracts, *core, books.price, books.periods, known, as_of)
         moves = moved_benefits(judged, books.extra["moved_ends"], books.lines)
+        if "cost_conventions" in books.extra:
+            moves = pl.concat([moves, changed_conventions(judged, books.extra["cost_conventions"])])
         costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of, moves)
         ahead = amortization_ahead(as_moved(judged, moves, as_of), costs, as_of.dt.offset_by("12mo"), as_of)
         findings = _some(cost_findings(judged))

@@ -29,8 +29,10 @@ def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.D
         (pl.col("status").is_null() | (pl.col("status") != "draft")) & (signed.is_null() | (signed <= as_of))
     )
     found = found.with_columns(pl.coalesce(signed, pl.lit(as_of)).alias("signed_date"))
-    found = found.with_columns(version_of(versions, pl.col("signed_date")).alias("version"))
-    found = with_settings(_grouped(_with_entity(found, records)), versions, "contract_id")
+    found = _grouped(_with_entity(found, records))
+    # Combined contracts are one, signed when the last of them was (25-9): one version of the policy is for all of it.
+    found = found.with_columns(version_of(versions, pl.col("signed_date").max().over("group_id")).alias("version"))
+    found = with_settings(found, versions, "contract_id")
     judged = _with_loss(_judged(found, records.frame("judgement"), as_of), records.frame("judgement"), as_of)
     kept = [name for name in judged.columns if name.startswith("setting.")]
     made = judged.with_columns(

@@ -1,4 +1,4 @@
-"""How long a cost asset lasts when the term it was judged by changes: a change in estimate, spread from then on (340-40-35-2)."""
+"""How a cost asset is amortized when its term or the policy's convention changes: from then on (340-40-35-2, 250-10-45-18)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO
 
-MOVES: Final[dict[str, pl.DataType]] = {"cost_id": pl.String(), "date": pl.Date(), "benefit_end": pl.Date()}
-"""One row per change of the end of a cost's benefit: until the day before it the asset is amortized to its earlier end."""
+MOVES: Final[dict[str, pl.DataType]] = {
+    "cost_id": pl.String(), "date": pl.Date(), "benefit_end": pl.Date(), "convention": pl.String(), "is_error": pl.Boolean(),
+}  # fmt: skip
+"""One row per change of a cost's benefit: its end, or the convention it is spread by (null: as before).
+
+Until the day before it the asset is amortized as before, from it on what is left; a corrected error (`is_error`) is caught up whole.
+"""
+
+CONVENTIONS: Final[dict[str, pl.DataType]] = {
+    "contract_id": pl.String(), "date": pl.Date(), "before": pl.String(), "convention": pl.String(), "is_error": pl.Boolean(),
+}  # fmt: skip
+"""One row per contract whose costs an adopted version of the policy spreads in another way from a day on."""
 
 _EARLY: Final = dt.date(1900, 1, 1)
 
@@ -45,7 +55,24 @@ def moved_benefits(judged: pl.DataFrame, moved: pl.DataFrame, lines: pl.DataFram
     renews = pl.col("expected_renewals").fill_null(0) > 0
     later = pl.when(renews).then(pl.max_horizontal("→end", "benefit_end")).otherwise("→end")
     ends = both.with_columns(pl.max_horizontal(later, "benefit_start").alias("benefit_end"))
-    return ends.sort("cost_id", "date").unique(["cost_id", "date"], keep="last", maintain_order=True).select(list(MOVES))
+    ends = ends.sort("cost_id", "date").unique(["cost_id", "date"], keep="last", maintain_order=True)
+    return _shaped(ends)
+
+
+def _shaped(moves: pl.DataFrame) -> pl.DataFrame:
+    return moves.select(
+        pl.col(name) if name in moves.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in MOVES.items()
+    )
+
+
+def changed_conventions(judged: pl.DataFrame, conventions: pl.DataFrame) -> pl.DataFrame:
+    """Return how adopted changes of the policy (CONVENTIONS) change the way costs of before are spread (MOVES)."""
+    every = judged.select("cost_id", "contract_id", "incurred_date").join(conventions, on="contract_id", how="inner")
+    every = every.filter(pl.col("incurred_date") < pl.col("date")).sort("cost_id", "date")
+    first = every.unique("cost_id", keep="first", maintain_order=True).with_columns(
+        pl.lit(_EARLY).alias("date"), pl.col("before").alias("convention"), pl.lit(value=False).alias("is_error")
+    )
+    return _shaped(pl.concat([first, every]))
 
 
 def _last_of_contract(moved: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -63,7 +90,8 @@ def _last_of_contract(moved: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 
 def as_moved(judged: pl.DataFrame, moves: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return classified costs with the end of their benefit as it is known on a day."""
-    known = moves.filter(pl.col("date") <= as_of).sort("cost_id", "date").unique("cost_id", keep="last", maintain_order=True)
+    known = moves.filter((pl.col("date") <= as_of) & pl.col("benefit_end").is_not_null())
+    known = known.sort("cost_id", "date").unique("cost_id", keep="last", maintain_order=True)
     made = judged.join(known.select("cost_id", pl.col("benefit_end").alias("→end")), on="cost_id", how="left", maintain_order="left")
     return made.with_columns(pl.coalesce("→end", "benefit_end").alias("benefit_end")).drop("→end")
 
@@ -79,7 +107,7 @@ def with_amortized(rows: pl.DataFrame, moves: pl.DataFrame, terms: TermColumns) 
     if not moving.height:
         return still
     spans = _spans(moving.unique("cost_id", keep="first", maintain_order=True), moves, terms)
-    found = moving.drop("benefit_end").sort("end_date").join_asof(
+    found = moving.drop("benefit_end", "convention").sort("end_date").join_asof(
         spans.sort("→since"), left_on="end_date", right_on="→since", by="cost_id", check_sortedness=False
     )
     found = _amortized(found, "→then", "→amount", "end_date", "→after", terms)
@@ -88,27 +116,29 @@ def with_amortized(rows: pl.DataFrame, moves: pl.DataFrame, terms: TermColumns) 
 
 
 def _spans(costs: pl.DataFrame, moves: pl.DataFrame, terms: TermColumns) -> pl.DataFrame:
-    """Return for each cost the spans with one end of its benefit: cost_id, →since, →amount (left then), →after, →spent, benefit_end."""
+    """Return for each cost the spans with one end and convention: cost_id, →since, →amount (left then), →after, →spent, both."""
     now = costs.with_columns(
         pl.lit(_EARLY).alias("→since"), pl.col("amount").cast(MONEY).alias("→amount"), pl.lit(None, dtype=pl.Date).alias("→after"),
         ZERO.alias("→spent"),
     )  # fmt: skip
-    names = ["cost_id", "→since", "→amount", "→after", "→spent", "benefit_end"]
+    names = ["cost_id", "→since", "→amount", "→after", "→spent", "benefit_end", "convention"]
     made = [now.select(names)]
     numbered = moves.sort("cost_id", "date").with_columns(pl.int_range(pl.len()).over("cost_id").alias("→number"))
     for number in numbered["→number"].unique().sort():
-        step = numbered.filter(pl.col("→number") == number).select("cost_id", "date", pl.col("benefit_end").alias("→next"))
+        step = numbered.filter(pl.col("→number") == number).select(
+            "cost_id", "date", pl.col("benefit_end").alias("→next"), pl.col("convention").alias("→way"), "is_error"
+        )
         now = now.join(step, on="cost_id", how="inner", maintain_order="left")
         now = now.with_columns(pl.col("date").dt.offset_by("-1d").alias("→until"))
         now = _amortized(now, "→gone", "→amount", "→until", "→after", terms)
-        # What was known before the cost was incurred is its term from the start.
-        is_first = pl.col("date") <= pl.col("incurred_date")
-        gone = pl.when(is_first).then(ZERO).otherwise(pl.col("→gone"))
+        # What was known before the cost was incurred, or was an error, is its term from the start.
+        anew = (pl.col("date") <= pl.col("incurred_date")) | pl.col("is_error").fill_null(value=False)
+        spent = pl.when(anew).then(ZERO).otherwise(pl.col("→spent") + pl.col("→gone")).cast(MONEY)
         now = now.with_columns(
-            pl.col("date").alias("→since"), (pl.col("→amount") - gone).cast(MONEY).alias("→amount"),
-            pl.when(~is_first).then("→until").alias("→after"), (pl.col("→spent") + gone).cast(MONEY).alias("→spent"),
-            pl.col("→next").alias("benefit_end"),
-        ).drop("date", "→next", "→until", "→gone")  # fmt: skip
+            pl.col("date").alias("→since"), (pl.col("amount") - spent).cast(MONEY).alias("→amount"),
+            pl.when(~anew).then("→until").alias("→after"), spent.alias("→spent"),
+            pl.coalesce("→next", "benefit_end").alias("benefit_end"), pl.coalesce("→way", "convention").alias("convention"),
+        ).drop("date", "→next", "→way", "is_error", "→until", "→gone")  # fmt: skip
         made.append(now.select(names))
     return pl.concat(made).sort("cost_id", "→since").unique(["cost_id", "→since"], keep="last", maintain_order=True)
 

@@ -135,6 +135,20 @@ def _restated(moved: pl.DataFrame, world: World) -> pl.DataFrame:
     return told.select(pl.col(name).cast(dtype) for name, dtype in RESTATEMENTS.items()).sort("contract_id", "contract_line_id", "period")
 
 
+def cost_conventions(before: pl.DataFrame, after: pl.DataFrame, world: World) -> pl.DataFrame:
+    """Return the contracts whose costs a change spreads in another way from its day on: contract_id, date, before, convention, is_error.
+
+    `before` and `after`: contracts with their settings. Another way of amortizing is a change in estimate, whatever else the version
+    changes, unless it corrects an error (250-10-45-18).
+    """
+    assert world.change is not None and world.day is not None, "the first world adopts nothing"
+    way = pl.coalesce("setting.costs.proration", "setting.proration", pl.lit("actual_days"))
+    both = before.select("contract_id", way.alias("before")).join(after.select("contract_id", way.alias("convention")), on="contract_id")
+    made = both.filter(pl.col("before") != pl.col("convention"))
+    is_error = pl.lit(world.change.kind == "error").alias("is_error")
+    return made.select("contract_id", pl.lit(world.day).alias("date"), "before", "convention", is_error)
+
+
 def earned(performance: pl.DataFrame) -> pl.DataFrame:
     """Return performance without what a change of principle moved through equity: that is revenue of no period."""
     # Nearly always there is none: one look tells, and nothing is copied.

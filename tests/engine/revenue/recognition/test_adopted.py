@@ -161,3 +161,50 @@ def test_the_first_version_changes_nothing_that_was_before() -> None:
 def test_each_contract_is_decided_alike_whatever_else_there_is(tmp_path: Path) -> None:
     whole: Any = recognized(tmp_path, "{kind: estimate}")
     assert [each[3] for each in months(whole, "NEW")] == money("30.42", "30.41")
+
+
+COSTS = """test: A commission over two years
+as_of: 2026-06-30
+given:
+  contract:
+    - {contract_id: OLD, currency: EUR, signed_date: 2026-01-01, start_date: 2026-01-01, end_date: 2027-12-31, status: active, enforceable: true, collectible: true}
+  contract_line:
+    - {contract_line_id: OLD, contract_id: OLD, offering: managed_service, amount: 7300, start_date: 2026-01-01, end_date: 2027-12-31}
+  contract_cost:
+    - {cost_id: K, contract_id: OLD, kind: obtain, incurred_date: 2026-01-01, amount: 730, currency: EUR, is_incremental: true}
+expect: {}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("change", "april", "closing"),
+    [
+        # 640 of 730 are left on 1 April, over 21 months
+        ("{kind: estimate}", "30.48", "609.52"),
+        ("{kind: principle, transition: retrospective}", "30.48", "609.52"),
+        # 20 of 24 months are left at the end of April
+        ("{kind: error}", "31.67", "608.33"),
+    ],
+)
+def test_another_way_of_amortizing_leaves_ended_periods_alone(tmp_path: Path, change: str, april: str, closing: str) -> None:
+    (tmp_path / "t.yaml").write_text(COSTS)
+    ((test,), _) = read_test_file(tmp_path / "t.yaml")
+    result = decide_revenue(test.agreed(), policies(change)[0], Context(dt.date(2026, 6, 30)))
+    rows = result.frames["contract_costs"].collect().sort("period")
+    assert [each.normalize() for each in rows["amortized"][:4]] == money("31", "28", "31", april)
+    assert rows["closing"][3] == Decimal(closing)
+
+
+def test_combined_contracts_follow_one_version_of_the_policy(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text(
+        GIVEN.replace("signed_date: 2026-01-01", "signed_date: 2026-03-20").replace(
+            "NEW, currency: EUR,", "NEW, currency: EUR, combined_with_contract_id: OLD,"
+        ).replace("amount: 365,", "amount: 365, standalone_selling_price: 365,").replace("start_date: 2026-01-01, end_date: 2026-12-31",
+                                                                                      "start_date: 2026-05-01, end_date: 2027-04-30")
+    )  # fmt: skip
+    ((test,), _) = read_test_file(tmp_path / "t.yaml")
+    result = decide_revenue(test.agreed(), policies(None)[0], Context(dt.date(2026, 6, 30)))
+    found = {name: frame.collect() for name, frame in result.frames.items()}
+    # The first would be earned by the day, 31 and 30, had it been signed alone.
+    assert [each[3] for each in months(found, "OLD")] == money("30.42", "30.41")
+    assert [each[3] for each in months(found, "NEW")] == money("30.42", "30.41")
