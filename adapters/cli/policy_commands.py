@@ -10,6 +10,7 @@ import typer
 
 from adapters.cli import policy_app
 from adapters.cli.run_commands import mappings_beside, policies_folder
+from adapters.processes import keep_to_one_processor
 
 if TYPE_CHECKING:
     from adapters.policy_tests import Coverage, TestOutcome
@@ -118,6 +119,7 @@ def test(
     if conditions and not mutate:
         raise UsageError("`--conditions` says what `--mutate` changes.", "Give both.")
     if mutate:
+        keep_to_one_processor()
         mutated = _mutate_conditions if conditions else _mutate
         raise typer.Exit(mutated(find_test_files(paths or [folder]), folder, only, as_json=as_json))
     outcomes, loaded = run_tests(find_test_files(paths or [folder]), folder, at_once=True)
@@ -160,6 +162,7 @@ def suggest_tests(
     from adapters.authoring.mutation import mutate_folder
     from adapters.policy_tests import find_test_files
 
+    keep_to_one_processor()
     chosen = policies_folder(folder)
     mutation = mutate_folder(find_test_files([chosen]), chosen, progress=lambda text: typer.echo(f"{text} …", err=True), only=only)
     for each in dict.fromkeys(survivor.suggestion() for survivor in mutation.survivors):
