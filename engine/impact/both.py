@@ -132,9 +132,9 @@ class _Work:
         return None if differ.null_count() else differ.to_list()
 
     def _both(self, decide: Callable[[PolicySet, Facts], StageResult], given: tuple[Facts, Facts]) -> list[StageResult]:
-        """Decide by both folders at a time: what one does alone leaves a processor to the other."""
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda each: _collected(decide(*each)), zip((self.old, self.new), given, strict=True)))
+        """Decide by both folders, each over what is given for it; the outputs are made."""
+        folders = (self.old, self.new)
+        return _at_a_time(lambda index: _collected(decide(folders[index], given[index])))
 
     def revenue(self, billed: list[str] | None) -> list[str] | None:
         """Recognize the contracts whose treatment or decisions differ; return those whose figures differ."""
@@ -207,9 +207,7 @@ class _Work:
         if "findings" in self.published:
             self.right.add(tied(1), None)
             return
-        with ThreadPoolExecutor(2) as pool:
-            made = list(pool.map(tied, (0, 1)))
-        for side, each in zip((self.left, self.right), made, strict=True):
+        for side, each in zip((self.left, self.right), _at_a_time(tied), strict=True):
             side.add(each, None)
 
     def _findings_before(self, side: Sided) -> pl.DataFrame:
@@ -260,6 +258,12 @@ class _Work:
         else:
             rest = whole.filter(~pl.col("contract_id").is_in(list(contracts or ())).fill_null(value=False))
         return pl.concat([rest.select(own.columns), own.lazy()], how="vertical_relaxed")
+
+
+def _at_a_time(decide: Callable[[int], StageResult]) -> list[StageResult]:
+    """Decide by both folders, the old (0) and the new (1), at a time: what one does alone leaves a processor to the other."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(decide, (0, 1)))
 
 
 def _collected(made: StageResult) -> StageResult:
