@@ -10,6 +10,7 @@ import polars as pl
 
 from engine.condition import attach_references, compile_condition, compile_value
 from engine.condition.compile import CompiledCondition
+from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.policy.kinds.sides import Side, default_path, side_scope
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS, READABLE
@@ -128,7 +129,8 @@ def part_lines(part: Part, wanted: Wanted) -> pl.LazyFrame:
         reached = reached.filter(where.expression.fill_null(value=False))
     lines = reached.select(*wanted.expressions.values(), pl.col(EVIDENCE))
     if side.sum:
-        return _summed(lines, side, part)
+        counts = isinstance(part.loaded.policy, ReconciliationPolicy) and part.loaded.policy.count
+        return _summed(lines, side, by_currency=side.amount_in == "contract" and not counts)
     if uses_decisions(side.entity, paths):
         # Several decisions about one item (a part over the cap) are one line.
         return _joined_items(lines, is_split=has_split_items(side.entity, part.facts))
@@ -179,19 +181,29 @@ def _joined_items(lines: pl.LazyFrame, *, is_split: bool) -> pl.LazyFrame:
 _PLACES = 20
 
 
-def _summed(lines: pl.LazyFrame, side: Side, part: Part) -> pl.LazyFrame:
+def _summed(lines: pl.LazyFrame, side: Side, *, by_currency: bool) -> pl.LazyFrame:
     """Join lines by the keys of `sum`: one line each, named by the keys.
 
-    Amounts in the records' own currency are joined by currency. Where one amount is not known, nor is their sum.
+    Amounts in the records' own currency are joined by currency, where it is amounts that are compared. Where one amount is
+    not known, nor is their sum.
     """
-    by = [f"sum:{name}" for name in side.sum] + (["currency"] if side.amount_in == "contract" else [])
+    keys = [f"sum:{name}" for name in side.sum]
+    by = keys
+    if by_currency:
+        by = [*keys, "currency"]
+        # What states no currency is in that of the others.
+        lines = lines.with_columns(pl.coalesce("currency", pl.col("currency").min().over(keys)).alias("currency"))
     names = [name for name in lines.collect_schema().names() if name not in ("id", "amount", EVIDENCE, *by)]
     grouped = lines.sort("id").group_by(by).agg(
         pl.when(pl.col("amount").is_not_null().all()).then(pl.col("amount").sum()).alias("amount"), pl.col(names).first(),
         gathered(lines.collect_schema()[EVIDENCE], _PLACES),
     )  # fmt: skip
-    assert part.side.sum
-    return grouped.with_columns(pl.concat_str([pl.col(name).cast(pl.String) for name in by], separator="|", ignore_nulls=True).alias("id"))
+    named = pl.concat_str([pl.col(name).cast(pl.String) for name in keys], separator="|", ignore_nulls=True)
+    if not by_currency:
+        return grouped.with_columns(named.alias("id"))
+    # The keys name a line; only where they hold several currencies does the currency tell their lines apart.
+    apart = pl.when(pl.len().over(keys) > 1).then(pl.col("currency"))
+    return grouped.with_columns(pl.concat_str(named, apart, separator="|", ignore_nulls=True).alias("id"))
 
 
 def rate_on(lines: pl.DataFrame, facts: Facts, rate_type: str, days: int) -> pl.DataFrame:

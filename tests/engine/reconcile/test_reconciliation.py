@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from adapters.policy_folder import SHIPPED
 from adapters.store.match_decisions import DECIDED_SCHEMA
 
 Reconcile = Callable[..., Any]
@@ -449,3 +450,12 @@ def test_a_legal_entity_that_one_system_does_not_export_is_no_difference(reconci
 def test_a_few_lines_without_counterpart_are_told_one_by_one(reconcile: Reconcile) -> None:
     run = reconcile(by_number(), billing=of_entities("LE1", *["LE2"] * 4), erp=of_entities("LE1"))
     assert [kind for kind, _ in run.kinds()] == ["no_counterpart"] * 4
+
+
+def test_two_projects_in_two_currencies_are_the_projects_of_one_contract(reconcile: Reconcile) -> None:
+    shipped = (SHIPPED / "reconciliation" / "rec-contract-project.yaml").read_text(encoding="utf-8")
+    contract = "contract_id,status,start_date,total_value,currency\nC1,active,2026-01-02,100.00,EUR\n"
+    project = "project_id,contract_id,status,activated_date,budget_hours,currency\n"
+    project += "P1,C1,active,2026-01-02,10,EUR\nP2,C1,active,2026-01-03,,USD\n"
+    run = reconcile(shipped, crm={"contract": contract}, psa={"project": project})
+    assert run.kinds() == []

@@ -48,6 +48,7 @@ def test_what_is_worked_and_not_billed_is_told_by_month_vendor_and_project(recon
     assert told(found) == [
         ("subcontract_cost_differs", "150.00", "C1", "2026-01-31"), ("subcontract_not_billed", "200.00", "C2", "2026-01-31"),
     ]  # fmt: skip
+    assert [key for _, key in found.kinds()] == ["202601|V2|P1", "202601|V1|P2"]
     tie = found.tie()
     assert [f"{tie[name]:.2f}" for name in ("left_total", "right_total", "unexplained")] == ["1500.00", "1150.00", "350.00"]
 
@@ -77,6 +78,7 @@ def test_work_in_two_currencies_is_two_sums(reconcile: Reconcile) -> None:
     entries = "T1,R1,P1,2026-01-12,8,approved,50,EUR\nT2,R1,P1,2026-01-13,6,approved,55,USD\n"
     found = run(reconcile, entries, "L1,B1,P1,2026-01-01,2026-01-31,400.00,EUR\n")
     assert told(found) == [("subcontract_not_billed", "330.00", "C1", "2026-01-31")]
+    assert found.kinds() == [("subcontract_not_billed", "202601|V1|P1|USD")]
 
 
 def test_where_nobody_is_known_to_be_a_vendors_there_is_nothing_to_tie(reconcile: Reconcile) -> None:
