@@ -16,6 +16,7 @@ from engine.revenue.core import Core
 from engine.revenue.ground.blocks import together
 from engine.revenue.ground.frames import (
     CONTRACTS,
+    FEES,
     LINES,
     MODIFICATIONS,
     MOVED_ENDS,
@@ -81,8 +82,18 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "opened": _opened(core),
             "moved_ends": _moved_ends(core),
             "moved": moved,
+            "fees": _fees(core),
         },
     )
+
+
+def _fees(core: Core) -> pl.DataFrame:
+    """Return what lines priced by the month, quarter or year cost, step by step (`frames.FEES`)."""
+    steps = core.terms.filter((pl.col("pricing") == "periodic") & pl.col("unit_price").is_not_null())
+    agreed = core.ahead.select("amendment_id", "agreed_on").unique("amendment_id")
+    steps = steps.join(agreed, on="amendment_id", how="left", maintain_order="left")
+    known = pl.coalesce("agreed_on", "event_date").alias("known_on")
+    return shaped(steps.with_columns(pl.col("takes_effect").alias("from_date"), known), FEES)
 
 
 def _opened(core: Core) -> pl.DataFrame:

@@ -32,7 +32,8 @@ def remaining_obligations(
     in the bands of the policy; of a contract that its customer may end, only through the notice period.
     Planned revenue falls on its own day, the rest of an over-time promise evenly on the days to its end,
     a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
-    `contracts` has `fiscal_year_start` beside its columns; `promised`: golden contract lines (prices by the month).
+    `contracts` has `fiscal_year_start` beside its columns; `promised`: what lines priced by the month cost, step by step
+    (`frames.FEES`).
     Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
     """
     left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
@@ -55,20 +56,30 @@ def remaining_obligations(
 
 
 def _evergreen(contracts: pl.DataFrame, lines: pl.DataFrame, promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Return what promises by the month without an end are worth through the notice period: contract_id, obligation_id, evergreen."""
-    by_period = promised.filter(
-        pl.col("end_date").is_null() & pl.col("price_period").is_in(list(MONTHS_IN)) & pl.col("unit_price").is_not_null()
+    """Return what promises by the month without an end are worth through the notice period: contract_id, obligation_id, evergreen.
+
+    Each day of it costs what was agreed for that day by the day it is seen from.
+    """
+    known = promised.filter(pl.col("price_period").is_in(list(MONTHS_IN)) & (pl.col("known_on").is_null() | (pl.col("known_on") <= as_of)))
+    until = pl.col("from_date").shift(-1).over("contract_line_id", order_by="place").dt.offset_by("-1d")
+    by_period = known.with_columns(until.alias("until")).filter(
+        pl.col("end_date").last().over("contract_line_id", order_by="place").is_null()
     ).select(
-        "contract_line_id", pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128).alias("each"),
+        "contract_line_id", "from_date", "until",
+        pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128).alias("each"),
         (pl.coalesce("quantity", pl.lit(1)).cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY).alias("fee"),
     )  # fmt: skip
     terms = contracts.filter(pl.col("end_date").is_null() & (pl.col("term_end") > as_of)).select("contract_id", "term_end", "minor_digits")
     about = lines.select("contract_id", "obligation_id", "contract_line_id", "convention")
     open_lines = about.join(by_period, on="contract_line_id", how="inner")
-    open_lines = open_lines.join(terms, on="contract_id", how="inner").with_columns((as_of + pl.duration(days=1)).alias("notice_from"))
+    open_lines = open_lines.join(terms, on="contract_id", how="inner").with_columns(
+        pl.max_horizontal("from_date", as_of + pl.duration(days=1)).alias("notice_from"),
+        pl.min_horizontal("until", "term_end").alias("through"),
+    )
+    open_lines = open_lines.filter(pl.col("notice_from") <= pl.col("through"))
     if open_lines.is_empty():
         return pl.DataFrame(schema={"contract_id": pl.String, "obligation_id": pl.String, "evergreen": MONEY})
-    term = TermColumns(start="notice_from", end="term_end")
+    term = TermColumns(start="notice_from", end="through")
     counted = with_months(open_lines.lazy(), numerator="months", denominator="of", terms=term).collect()
     worth = round_share(pl.col("fee"), pl.col("months"), pl.col("of") * pl.col("each"), pl.col("minor_digits"))
     return counted.with_columns(worth.alias("evergreen")).group_by("contract_id", "obligation_id").agg(pl.col("evergreen").sum())

@@ -12,7 +12,7 @@ from engine.canonical.schema import empty_frame
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
-from engine.revenue.disclosures.notice import with_opened
+from engine.revenue.disclosures.notice import fees_of, with_opened
 from engine.revenue.disclosures.positions import credit_exposures, current_portions, roll_forward, to_unit, waterfall
 from engine.revenue.ground.frames import Books
 from engine.revenue.recognition.adopted import earned
@@ -61,7 +61,7 @@ def disclosures(
     closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     parts = [
         remaining_obligations(
-            contracts, books.obligations, books.lines, with_opened(books), _records(golden, "contract_line"), as_of
+            contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
         opening_liability_recognized(years, earned(books.performance), balances),
         prior_period_performance(years, earned(books.performance), books.periods),

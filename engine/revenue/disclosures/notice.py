@@ -10,19 +10,20 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.contracts.leaving import free_to_leave, notice_end
 from engine.revenue.disclosures.backlog import remaining_obligations
-from engine.revenue.ground.frames import Books
+from engine.revenue.ground.frames import FEES, Books, empty
 
 _NONE = pl.lit([], dtype=pl.List(pl.String))
 
 
-def within_notice(rows: pl.DataFrame, books: Books, promised: pl.DataFrame) -> pl.DataFrame:
+def within_notice(rows: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Return contract_balances' rows (contract_id, date, remaining_obligation) with what is left cut to the notice period.
 
     Each period's end is seen from itself: what was promised and performed by then. As in the disclosures, but for
-    work as invoiced, which stands in no price. `promised`: golden contract lines.
+    work as invoiced, which stands in no price.
     """
     if "cancellable_by" not in books.contracts.columns:
         return rows
+    promised = fees_of(books)
     free = books.contracts.filter(free_to_leave() & (pl.col("gate") == "met"))
     days = rows.join(free.select("contract_id"), on="contract_id", how="semi").filter(pl.col("remaining_obligation") != 0)
     days = pl.concat([days.select("contract_id", "date"), _evergreen_days(rows, free, promised)]).unique()
@@ -63,6 +64,11 @@ def _left_on(day: dt.date, asked: pl.DataFrame, books: Books, free: pl.DataFrame
     )  # fmt: skip
     left = found.group_by("contract_id").agg(pl.col("amount").sum().cast(MONEY).alias("→left"))
     return asked.join(left, on="contract_id", how="left").with_columns(pl.col("→left").fill_null(ZERO))
+
+
+def fees_of(books: Books) -> pl.DataFrame:
+    """Return what lines priced by the month cost, step by step (`frames.FEES`)."""
+    return books.extra.get("fees", empty(FEES))
 
 
 def with_opened(books: Books) -> pl.DataFrame:

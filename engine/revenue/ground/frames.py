@@ -141,6 +141,15 @@ OBLIGATIONS: Final[dict[str, pl.DataType]] = {
 stand outside the pool: their `allocated_amount` is null.
 """
 
+FEES: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT, "contract_line_id": TEXT, "place": pl.Int32(), "from_date": DAY, "known_on": DAY, "price_period": TEXT,
+    "quantity": polars_dtype(Kind.QTY), "unit_price": polars_dtype(Kind.PRICE), "end_date": DAY,
+}  # fmt: skip
+"""What lines priced by the month, quarter or year cost, step by step (`extra["fees"]`).
+
+`from_date`: null from the first day on. `known_on`: null as signed.
+"""
+
 PERFORMANCE: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,
     "group_id": TEXT,

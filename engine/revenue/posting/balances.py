@@ -38,12 +38,10 @@ CONTRACT_BALANCES: Final[dict[str, pl.DataType]] = {
 recognized, cost_of_revenue, gross_margin, interest, fx_difference and functional_received."""
 
 
-def contract_balances(
-    books: Books, promised: pl.DataFrame, costs: pl.DataFrame, translated: Translated, opened: pl.DataFrame, as_of: dt.date
-) -> pl.DataFrame:
+def contract_balances(books: Books, costs: pl.DataFrame, translated: Translated, opened: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return every contract's balances at the end of each period from its first step, signing or opening to as_of.
 
-    CONTRACT_BALANCES and `end_date`, the day they are for. `promised`: golden contract lines. `costs`: `costs_of_delivery`.
+    CONTRACT_BALANCES and `end_date`, the day they are for. `costs`: `costs_of_delivery`.
     Loss provisions come from `books.extra["loss_provisions"]` (contract_id, period, provision).
     """
     steps = translated.steps.with_columns(
@@ -54,7 +52,7 @@ def contract_balances(
     rows = _grid(books, steps, opened, as_of)
     rows = _with_closing(rows, steps)
     rows = _with_flows(rows, steps)
-    rows = within_notice(_with_price(rows, books, opened), books, promised)
+    rows = within_notice(_with_price(rows, books, opened), books)
     rows = _without_untranslated(_with_costs(rows, books, costs), steps)
     rows = rows.with_columns(pl.lit("606-10-45-1").alias("rule"), pl.col("date").alias("end_date"))
     return shaped(rows, CONTRACT_BALANCES, keep=["end_date"]).sort("contract_id", "period")

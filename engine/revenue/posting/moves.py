@@ -161,7 +161,10 @@ def _estimated(books: Books) -> pl.DataFrame:
 
 
 def _goods(books: Books, records: Agreed) -> pl.DataFrame:
-    """Return the cost of goods delivered and the part expected to come back as a return asset, as steps (606-10-55-27)."""
+    """Return the cost of goods delivered and the part expected to come back as a return asset, as steps (606-10-55-27).
+
+    What is expected back is of all that is promised, as its price is: of a part delivered, the same part.
+    """
     goods = books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id")
     cost = records.frame("progress").drop_nulls("cost_to_date").select(
         "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"),
@@ -175,10 +178,11 @@ def _goods(books: Books, records: Agreed) -> pl.DataFrame:
     rows = rows.join_asof(cost.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
     rows = rows.join_asof(estimates.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
     returned = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
-    rows = rows.join(returned.select("contract_line_id", pl.lit(value=True).alias("returns")), on="contract_line_id", how="left")
+    returned = returned.select("contract_line_id", pl.lit(value=True).alias("returns"), pl.col("quantity").alias("promised"))
+    rows = rows.join(returned, on="contract_line_id", how="left")
     rows = rows.join(books.contracts.select("contract_id", "minor_digits"), on="contract_id", how="left")
-    back, delivered = (pl.col(name).cast(pl.Decimal(38, 10)).to_physical() for name in ("coming_back", "delivered"))
-    part = round_share(pl.col("cost"), back, delivered, pl.col("minor_digits"))
+    back, *whole = (pl.col(name).cast(pl.Decimal(38, 10)).to_physical() for name in ("coming_back", "delivered", "promised"))
+    part = round_share(pl.col("cost"), back, pl.max_horizontal(whole), pl.col("minor_digits"))
     asset = pl.when(pl.col("returns")).then(part).otherwise(ZERO).fill_null(ZERO)
     rows = rows.with_columns(pl.col("cost").fill_null(ZERO), asset.alias("asset")).sort("contract_line_id", "date")
     steps = [

@@ -34,13 +34,13 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     opened = openings(books, records, as_of)
     rates = rate_table(records.frame("exchange_rate"))
     claims = after_opening(read_claims(books, records, rates, as_of), opened)
-    further, costs, promised = moves(books, records, as_of), costs_of_delivery(books, records), records.frame("contract_line")
+    further, costs = moves(books, records, as_of), costs_of_delivery(books, records)
 
     def of_block(block: Block) -> _Posted:
         own, owed, begun = block.books(books), claims.of(block.of), block.of(opened)
         steps = positions(own, owed, block.of(further), as_of)
         translated = translate(own, steps, owed, rates, begun, as_of)
-        balances = contract_balances(own, promised, block.of(costs), translated, begun, as_of)
+        balances = contract_balances(own, block.of(costs), translated, begun, as_of)
         entries = journal(own, translated, owed, rates, begun)
         return _Posted(balances, entries, batch_totals(entries), _whole(own, translated), _missing_rates(own, translated))
 

@@ -146,6 +146,8 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, t
 def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return for lines priced by tiers the quantity expected from a day on; units delivered above it raise it.
 
+    It is the one of the latest estimate, or of a progress report that says how many units are expected in all; of one day the estimate's.
+
     Columns: contract_line_id, date, quantity, unit_price (of the tier it falls in), is_retrospective, evidence.
     """
     chosen = lines.filter(pl.col("pricing") == "tiers")
@@ -155,8 +157,11 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     signed = chosen.filter(pl.col("quantity").is_not_null()).select(
         "contract_line_id", pl.col("signed_date").alias("date"), "quantity", "evidence"
     )
-    said = pl.concat([signed, stated.select("contract_line_id", pl.col("as_of_date").alias("date"), "quantity", "evidence")])
-    said = said.sort("contract_line_id", "date").unique(["contract_line_id", "date"], keep="last", maintain_order=True)
+    seen = records.frame("progress").join(chosen, on="contract_line_id", how="semi").filter(pl.col("estimated_total_units").is_not_null())
+    seen = seen.with_columns(pl.col("estimated_total_units").alias("quantity"))
+    told = (each.select("contract_line_id", pl.col("as_of_date").alias("date"), "quantity", "evidence") for each in (seen, stated))
+    said = pl.concat([signed, *told]).sort("contract_line_id", "date", maintain_order=True)
+    said = said.unique(["contract_line_id", "date"], keep="last", maintain_order=True)
     done = units_done(records, chosen).rename({"quantity": "done"})
     both = pl.concat([said, done], how="diagonal").sort("contract_line_id", "date")
     key = "contract_line_id"

@@ -242,7 +242,11 @@ def rights(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
         .join(shown, on="contract_line_id", how="anti")
         .select("okey", pl.max_horizontal("begins", "signed_date").alias("date"), pl.lit("acceptance").alias("basis"), "evidence")
     )
-    held = at_once.filter(pl.col("offering") == "material_right").select("contract_line_id", "okey", "ssp_source")
+    held = at_once.filter(pl.col("offering") == "material_right").select(
+        "contract_line_id", "contract_id", "okey", "ssp_source", "is_refundable"
+    )
+    ended = records.frame("contract").select("contract_id", "terminated_date")
+    held = held.join(ended, on="contract_id", how="left", maintain_order="left").drop("contract_id")
     begun = licences.with_columns(wide(1).alias("to_date"), wide(1).alias("total"))
     return pl.concat([begun, _lapsing(records.frame("option"), held)]).with_columns(
         wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate")
@@ -252,14 +256,17 @@ def rights(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
 def _lapsing(options: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Return what of each material right has lapsed by each day on which an option of it does: of what was not exercised by then.
 
-    Where renewals are looked through to, what is left stays for those to come, and lapses with the first that is not taken.
+    Where renewals are looked through to, what is left stays for those to come, and lapses with the first that is not taken. The end
+    of the contract is the last day of its rights, unless what was paid for them can be claimed back.
     """
     shares = option_shares(options).join(held, on="contract_line_id", how="inner")
     shares = shares.join(options.select("option_id", "evidence"), on="option_id", how="left")
     looked = pl.col("ssp_source").eq_missing("look through")
     first = pl.col("lapses_on").filter(pl.col("used_on").is_null()).min().over("okey")
     day = pl.when(looked).then(pl.coalesce(first, pl.col("lapses_on").max().over("okey"))).otherwise("lapses_on")
-    shares = shares.with_columns(day.alias("date")).with_columns((pl.col("date").n_unique().over("okey") == 1).alias("at_once"))
+    end = pl.when(~pl.col("is_refundable").fill_null(value=False)).then("terminated_date")
+    at_once = pl.col("date").n_unique().over("okey") == 1
+    shares = shares.with_columns(pl.min_horizontal(day, end).alias("date")).with_columns(at_once.alias("at_once"))
     days = shares.group_by("okey", "date").agg(
         pl.col("at_once").first(), (pl.col("weight") - pl.col("used")).sum().alias("open"), pl.col("evidence").explode().drop_nulls()
     )

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from engine.canonical.schema import empty_frame
 from engine.revenue.arithmetic.bands import fiscal_year_start
 from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
@@ -36,7 +35,7 @@ def rpo(contracts: Make, obligations: Make, lines: Make, performance: Make) -> C
         terms = contracts({"start_date": DAY(2026, 1, 1), "end_date": DAY(2027, 12, 31), **(contract or {})})
         terms = terms.with_columns(pl.lit(year, dtype=pl.String).alias("fiscal_year_start"))
         promised = obligations({"allocated_amount": 2400, "timing": "over_time", "is_as_invoiced": False, **(obligation or {})})
-        found = remaining_obligations(terms, promised, lines(line or {}), performance(*earned), empty_frame("contract_line"), AS_OF)
+        found = remaining_obligations(terms, promised, lines(line or {}), performance(*earned), frames.empty(frames.FEES), AS_OF)
         return found.select("band_start", "band_end", "amount", "exempted_by").rows()
 
     return go
