@@ -26,6 +26,7 @@ from engine.revenue.ground.frames import (
     PERIODS,
     PRICE,
     Books,
+    setting,
     shaped,
 )
 from engine.revenue.ground.settings import Versions, accounts_frame
@@ -119,12 +120,26 @@ def _moved_ends(core: Core) -> pl.DataFrame:
     made = made.join(core.ahead, on="amendment_id", how="left", maintain_order="left")
     about = core.lines.select("contract_line_id", "ends")
     made = made.drop("ends", strict=False).join(about, on="contract_line_id", how="left", maintain_order="left")
-    day = pl.coalesce("agreed_on", "event_date")
+    made = made.with_columns(pl.coalesce("agreed_on", "event_date").alias("→day"))
+    made = made.join(_taken_in(core, made), on=["amendment_id", "→day"], how="left", maintain_order="left")
+    # A closed period stays as it was posted: what was known after its close counts from the first open one on.
+    day = pl.max_horizontal("→day", "→open")
     is_gone = pl.col("action") == "remove"
     end = pl.when(is_gone).then(pl.col("event_date").dt.offset_by("-1d")).otherwise(pl.coalesce("end_date", "ends"))
     moves = is_gone | (pl.col("action") == "add") | (end != pl.coalesce("before.end_date", "ends"))
     made = made.with_columns(day.alias("date"), end.alias("end_date")).filter(moves & pl.col("end_date").is_not_null())
     return shaped(made.sort("contract_line_id", "place"), MOVED_ENDS)
+
+
+def _taken_in(core: Core, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return for steps (amendment_id, contract_id, →day) of a period closed when they were known the first day of one open then."""
+    calendars = core.contracts.filter(setting("late.closed_period") == "catch_up").select("contract_id", "calendar")
+    asked = steps.select("amendment_id", "contract_id", "→day").unique().join(core.known.drop_nulls(), on="amendment_id", how="inner")
+    periods = core.periods.select("calendar", "start_date", "end_date", "closed_at")
+    rows = asked.join(calendars, on="contract_id", how="inner").join(periods, on="calendar", how="inner")
+    is_open = pl.col("closed_at").is_null() | (pl.col("closed_at") >= pl.col("known_at"))
+    rows = rows.filter((pl.col("end_date") >= pl.col("→day")) & is_open)
+    return rows.group_by("amendment_id", "→day").agg(pl.col("start_date").min().alias("→open"))
 
 
 def _lines(core: Core) -> pl.DataFrame:

@@ -36,6 +36,7 @@ from engine.revenue.modifications.happenings import (
     spread_discounts,
     terminations,
     told_ends,
+    with_own_levels,
 )
 from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
@@ -74,6 +75,7 @@ class Core:
     worked: pl.DataFrame
     ahead: pl.DataFrame
     folded: pl.DataFrame
+    known: pl.DataFrame
     periods: pl.DataFrame
     financing: Financing
     findings: tuple[pl.DataFrame, ...]
@@ -111,6 +113,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         priced.worked,
         ahead,
         agreed.folded,
+        agreed.amendments.select("amendment_id", "known_at"),
         agreed.periods,
         priced.financing,
         (
@@ -172,7 +175,7 @@ def _happenings(
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.records, agreed.as_of)
     events = ordered_events(agreed.amendments, priced.later, ends)
     touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
-    ended = ended_obligations(ends, told, states, added)
+    ended = with_own_levels(ended_obligations(ends, told, states, added), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")
     ahead = pl.concat([waiting(agreed.amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))])
     return Happenings(events, deltas_of(priced.later, events), touched, added), ahead

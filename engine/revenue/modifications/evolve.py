@@ -209,9 +209,12 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     # A removal that states no price takes what is still to be served out of it.
     implied = ((pl.col("kind") == "remove") & (pl.col("price_change") == 0)).fill_null(value=False)
     gone = units_to_minor(still_served()) * GUARD * -1
-    change = pl.when(taken_out()).then(pl.col("stated_change")).when(implied).then(gone).otherwise("price_change")
-    whole = pl.when(taken_out()).then(wide(0)).otherwise("stated_change")
-    made = made.with_columns(change.alias("price_change"), whole.alias("stated_change")).with_columns(
+    # Of amounts of its own that are not stated (hours, estimates) what is still to be earned goes with a promise that ends.
+    own, own_variable = (units_to_minor(_still_to_come(name).fill_null(0)) * GUARD for name in ("own_level", "own_variable_level"))
+    change = pl.when(taken_out()).then(pl.col("stated_change") - own).when(implied).then(gone).otherwise("price_change")
+    whole = pl.when(taken_out()).then(own).otherwise("stated_change")
+    variable = pl.when(taken_out()).then(pl.col("variable") - own_variable).otherwise("variable")
+    made = made.with_columns(change.alias("price_change"), whole.alias("stated_change"), variable.alias("variable")).with_columns(
         pl.coalesce("ends.after", "ends").alias("ends.next"),
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change") + pl.col("stated_change")).alias("stated"),

@@ -391,6 +391,23 @@ def _received_before(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
     return last.group_by("contract_id").agg(pl.col("as_of_date").max().alias("→opened"), pl.col("received_amount").sum().alias("→received"))
 
 
+def with_own_levels(ended: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+    """Add what levels (`level_steps`) of an ended promise's own are in its price on its last day: own_level, own_variable (units)."""
+    if not ended.height:
+        return ended.with_columns(wide(0).alias("own_level"), wide(0).alias("own_variable_level"))
+    names = ["okey", "date", "amount", "is_variable"]
+    rows = pl.concat([
+        start.select("okey", pl.lit(dt.date.min).alias("date"), pl.col("level").alias("amount"), "is_variable"),
+        later.select("okey", "date", pl.col("delta").alias("amount"), "is_variable"),
+    ]).select(names)  # fmt: skip
+    own = ended.select("okey", "ends_on").unique("okey").join(rows, on="okey", how="inner").filter(pl.col("date") <= pl.col("ends_on"))
+    summed = own.group_by("okey").agg(
+        pl.col("amount").sum().alias("own_level"), pl.col("amount").filter("is_variable").sum().alias("own_variable_level")
+    )
+    made = ended.join(summed, on="okey", how="left", maintain_order="left")
+    return made.with_columns(pl.col("own_level", "own_variable_level").fill_null(0))
+
+
 def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Return the obligations that end with their contract, as changes (`change_rows`), but for those that an amendment ends (`told`).
 

@@ -75,7 +75,8 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     codes = pl.col("legal_entity_id", "currency", "functional_currency").cast(CODE)
     names = ("group_id", "head", "head_id", pl.col("evidence").alias("own"))
     contracts = entry_heads(books.contracts).select("contract", "contract_id", "calendar", codes, *names)
-    parts = [_revenue_lines(figures.atoms, books.lines, contracts), _step_lines(figures, claims, contracts), _cost_lines(books, contracts)]
+    costs = _cost_lines(books, contracts, rates)
+    parts = [_revenue_lines(figures.atoms, books.lines, contracts), _step_lines(figures, claims, contracts), costs]
     lines = pl.concat(parts).filter(pl.col("contract").is_not_null())
     lines = lines.filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
     if opened.height:
@@ -341,7 +342,7 @@ def _sources(claims: Claims, atoms: pl.DataFrame, contracts: pl.DataFrame) -> pl
     return found.group_by("key", maintain_order=True).agg("sources")
 
 
-def _cost_lines(books: Books, contracts: pl.DataFrame) -> pl.DataFrame:
+def _cost_lines(books: Books, contracts: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
     """Return entries of loss provisions and contract costs, from the frames that their rooms put into the books."""
     found = []
     provisions = books.extra.get("loss_provisions")
@@ -353,8 +354,11 @@ def _cost_lines(books: Books, contracts: pl.DataFrame) -> pl.DataFrame:
         found += [_pair(dated, contracts, "change", "cost_of_revenue", "loss_provision")]
     costs = books.extra.get("contract_costs")
     if costs is not None:
-        dated = costs.select("contract_id", pl.col("end_date").alias("date"), pl.lit(_COSTS + 1).alias("order"), "rule", "evidence",
-                             "capitalized", (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).alias("expense"))  # fmt: skip
+        dated = costs.select("contract_id", "cost_id", "currency", "end_date", "rule", "evidence", "capitalized",
+                             (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).cast(MONEY).alias("expense"))  # fmt: skip
+        dated = _at_cost_rates(dated, contracts, rates).with_columns(
+            pl.col("end_date").alias("date"), pl.lit(_COSTS + 1).alias("order")
+        )
         capitalized = dated.with_columns(pl.lit("cost capitalized").alias("reason"))
         expense = dated.with_columns(pl.lit("cost amortized or written down").alias("reason"))
         found += [_pair(capitalized, contracts, "capitalized", "contract_cost_asset", "payable")]
@@ -362,14 +366,46 @@ def _cost_lines(books: Books, contracts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=_LINE), *found])
 
 
+def _at_cost_rates(costs: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
+    """Return costs in their contract's currency with `functional_<flow>`: an asset keeps the rate of when it was incurred (830-10-45-18).
+
+    A cost asset is not monetary (IAS 21.23): what is amortized or written down leaves at the rate it came in at. Null in the
+    entity's own currency throughout.
+    """
+    flows = ("capitalized", "expense")
+    texts = contracts.select("contract_id", *(pl.col(name).cast(TEXT).alias(f"→{name}") for name in ("currency", "functional_currency")))
+    rows = costs.with_columns(pl.col("end_date").min().over("cost_id").alias("→since")).join(
+        texts, on="contract_id", how="left", maintain_order="left"
+    )
+    own = pl.col("→functional_currency")
+    if not rows.select(((pl.col("currency") != own) | (pl.col("→currency") != own)).any()).item():
+        return costs.with_columns(pl.lit(None, dtype=MONEY).alias(f"functional_{name}") for name in flows)
+    for target, rate in (("→functional_currency", "→value"), ("→currency", "→into")):
+        asked = rows.select("currency", pl.col(target).alias("functional_currency"), "→since")
+        rows = rows.with_columns(with_rate(asked, rates, day="→since", kind="average", name=rate)[rate])
+
+    def at(rate: str, name: str, digits: pl.Expr) -> pl.Expr:
+        # Rounded on what it comes to so far, so that what leaves is what came in.
+        through = pl.col(name).cum_sum().over("cost_id", order_by="end_date")
+        return (translated(through, rate, digits) - translated(through - pl.col(name), rate, digits)).cast(MONEY)
+
+    # A cost without a rate into its contract's currency stands as it is stated.
+    rows = rows.with_columns(
+        *(at("→value", name, minor_digits(own)).alias(f"functional_{name}") for name in flows),
+        *(pl.coalesce(at("→into", name, minor_digits(pl.col("→currency"))), name).alias(name) for name in flows),
+    )
+    return rows.select(*costs.columns, *(f"functional_{name}" for name in flows))
+
+
 def _with_cost_values(lines: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
-    """Translate costs and provisions at the average of their period; positions bring their own functional amounts."""
+    """Translate provisions at the average of their period; positions and cost assets bring their own functional amounts."""
     if not lines.select((pl.col("order") >= _COSTS).any()).item():
         return lines
     told = in_words(lines.select("period_end", "currency", "functional_currency", "amount", "order", "functional"))
     valued = with_rate(told, rates, day="period_end", kind="average", name="average")
     value = translated(pl.col("amount"), "average", minor_digits(pl.col("functional_currency")))
-    functional = pl.when(pl.col("order") >= _COSTS).then(value).otherwise(pl.col("functional")).alias("functional")
+    unvalued = (pl.col("order") >= _COSTS) & pl.col("functional").is_null()
+    functional = pl.when(unvalued).then(value).otherwise(pl.col("functional")).alias("functional")
     return lines.with_columns(valued.select(functional).to_series())
 
 
@@ -377,7 +413,10 @@ def _pair(rows: pl.DataFrame, contracts: pl.DataFrame, amount: str, debit: str, 
     """Return a debit and a credit line of each row's amount; a negative amount turns them round."""
     rows = rows.join(contracts.select("contract_id", "contract"), on="contract_id", how="left", maintain_order="left")
     both = [
-        rows.with_columns(pl.lit(role).alias("account_role"), (pl.col(amount) * sign).cast(MONEY).alias("amount"))
+        rows.with_columns(
+            pl.lit(role).alias("account_role"), (pl.col(amount) * sign).cast(MONEY).alias("amount"),
+            *((pl.col(value) * sign).cast(MONEY).alias("functional") for value in (f"functional_{amount}",) if value in rows.columns),
+        )
         for role, sign in ((debit, 1), (credit, -1))
     ]
     return _line(pl.concat(both))

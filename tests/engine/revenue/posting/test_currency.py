@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -189,3 +190,32 @@ def test_a_document_in_a_currency_without_rate_is_a_finding(posted: Post) -> Non
     made = posted("2027-02-28", invoice=[invoice("I1", "2027-01-31", 400, currency="CHF")])
     assert [(row["rule"], row["entity"], row["entity_id"]) for row in made.findings] == [("exchange_rate_missing", "invoice", "I1")]
     assert made.balance("2027-01", "billed", "receivable") == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("currency", "values"),
+    # In pounds 2,400 at 1.20, 100 of it a month, however the pound stands later; in dollars the same is 2,000 pounds at that rate.
+    [("GBP", (2400, 2880, 100, 120)), ("USD", (2000, 2400, "83.33", 100))],
+)
+def test_a_cost_asset_leaves_at_the_rate_it_came_in_at(posted: Post, currency: str, values: tuple[Any, ...]) -> None:
+    amounts = {"capitalized": [2400, 0], "amortized": [100, 100], "impaired": [0, 0], "reversed": [0, 0]}
+    costs = pl.DataFrame(
+        {
+            "contract_id": ["C1"] * 2, "cost_id": ["K1"] * 2, "currency": [currency] * 2, "rule": ["340-40-35-1"] * 2,
+            "end_date": [dt.date(2027, 1, 31), dt.date(2027, 2, 28)], "evidence": [["c.csv:2"]] * 2,
+            **{name: pl.Series(each, dtype=pl.Decimal(38, 6)) for name, each in amounts.items()},
+        }
+    )  # fmt: skip
+    made = posted(
+        "2027-02-28", contracts=[GBP], lines=[{"amount": 1000}], extra={"contract_costs": costs},
+        exchange_rate=[
+            *(each for kind in ("average", "spot", "closing") for each in rates(kind, ("2027-01-01", "1.20"), ("2027-02-15", "1.60"))),
+            *rates("average", ("2027-01-01", str(Decimal(5) / Decimal(6))[:14]), currency="USD", to="GBP"),
+        ],
+    )  # fmt: skip
+    inward, inward_functional, month, month_functional = values
+    assets = made.journal.filter(pl.col("account_role") == "contract_cost_asset").sort("posting_date", "debit", descending=[False, True])
+    assert assets["debit"].to_list() == [inward, 0, 0]
+    assert assets["functional_debit"].to_list() == [inward_functional, 0, 0]
+    assert [round(each, 1) for each in assets["credit"].to_list()[1:]] == [round(Decimal(month), 1)] * 2
+    assert assets["functional_credit"].to_list() == [0, month_functional, month_functional]

@@ -122,6 +122,8 @@ def test_losses_and_contract_costs_post_beside_revenue(posted: Post) -> None:
     costs = pl.DataFrame(
         {
             "contract_id": ["C1"],
+            "cost_id": ["K1"],
+            "currency": ["USD"],
             "end_date": [end],
             "capitalized": [120],
             "amortized": [10],
