@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.policy.kinds.access import AccessPolicy
 
-COST_RATES: Final = ("cost_rate", "cost_currency", "intercompany_rate")
+COST_RATES: Final = ("cost_rate", "cost_currency", "intercompany_rate", "intercompany_charges")
 """Fields, and entities whole, that tell what people cost the firm."""
 
 _PLACES: Final = ("legal_entity_id", "project_id", "contract_id", "contract_line_id")

@@ -24,6 +24,7 @@ from engine.revenue.ground.blocks import cut_in_blocks, used_up
 from engine.revenue.ground.frames import Books, in_words
 from engine.revenue.ground.records import Records, read_records
 from engine.revenue.ground.settings import Versions, revenue_versions
+from engine.revenue.posting.intercompany import charged_between
 from engine.revenue.posting.post import post
 from engine.revenue.posting.reporting import told_to_the_group
 from engine.revenue.pushdown import time_revenue
@@ -39,7 +40,7 @@ __all__ = ["decide_revenue", "decided_reach", "revenue_fired", "revenue_held", "
 
 Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
 
-ROOMS: Final[tuple[Room, ...]] = (financed, costs_and_losses, post, told_to_the_group, disclosed, controlled)
+ROOMS: Final[tuple[Room, ...]] = (financed, costs_and_losses, post, told_to_the_group, charged_between, disclosed, controlled)
 """The rooms after the core, in order: each may add frames to the books for those after it."""
 
 

@@ -10,12 +10,10 @@ from engine.revenue.arithmetic.runs import begins, joined
 from engine.revenue.core import Core
 from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS
 from engine.revenue.ground.periods import with_period
+from engine.revenue.ground.sources import MOST, united
 
 MOVED: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "obligation_id": TEXT, "period": CODE, "moved": TEXTS}
 """One row per obligation and period in which something but the passing of time moved its revenue; sorted by its key."""
-
-MOST: Final = 1_000
-"""A row of the schedule names at most so many places, the first of all in their order."""
 
 
 def moved_evidence(core: Core, modifications: pl.DataFrame) -> pl.DataFrame:
@@ -31,11 +29,6 @@ def moved_evidence(core: Core, modifications: pl.DataFrame) -> pl.DataFrame:
     named = with_period(dated, core.periods, "date").group_by(keys).agg(united("evidence").alias("moved"))
     named = named.filter(pl.col("period").is_not_null() & (pl.col("moved").list.len() > 0)).sort(keys)
     return named.with_columns(pl.col("period").cast(CODE))
-
-
-def united(name: str) -> pl.Expr:
-    """Return every place that the lists of a column name, each once, in their order, at most MOST of them."""
-    return pl.col(name).explode().drop_nulls().unique().sort().head(MOST)
 
 
 def with_moved(rows: pl.DataFrame, moved: pl.DataFrame, period: str) -> pl.DataFrame:

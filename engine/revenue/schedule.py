@@ -10,7 +10,8 @@ from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.runs import begins
 from engine.revenue.ground.frames import CODE, FRACTION, TEXT, TEXTS, Books
-from engine.revenue.moved import united, with_moved
+from engine.revenue.ground.sources import united
+from engine.revenue.moved import with_moved
 
 SCHEDULE: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,

@@ -21,7 +21,7 @@ STAGE_OF: Final[dict[str, str]] = {
     "billing_decisions": "billing", "matches": "reconciliation", "reconciliations": "reconciliation",
     **dict.fromkeys(
         ("obligations", "modifications", "revenue_schedule", "contract_balances", "contract_costs", "disclosures", "journal",
-         "financing", "time_revenue", "out_of_period"), "revenue"),
+         "financing", "time_revenue", "out_of_period", "intercompany_charges"), "revenue"),
 }  # fmt: skip
 """The stage that makes an output; `findings: none | exactly` looks at these only."""
 
