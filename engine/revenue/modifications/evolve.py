@@ -205,26 +205,35 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
         .otherwise("ssp_change")
         .alias("ssp_change"),
     )
-    made = _forfeited(made)
+    made = _with_own_left(_forfeited(made))
     # A removal that states no price takes what is still to be served out of it.
     implied = ((pl.col("kind") == "remove") & (pl.col("price_change") == 0)).fill_null(value=False)
     gone = units_to_minor(still_served()) * GUARD * -1
-    # Of amounts of its own that are not stated (hours, estimates) what is still to be earned goes with a promise that ends.
-    own, own_variable = (units_to_minor(_still_to_come(name).fill_null(0)) * GUARD for name in ("own_level", "own_variable_level"))
-    change = pl.when(taken_out()).then(pl.col("stated_change") - own).when(implied).then(gone).otherwise("price_change")
-    whole = pl.when(taken_out()).then(own).otherwise("stated_change")
-    variable = pl.when(taken_out()).then(pl.col("variable") - own_variable).otherwise("variable")
+    change = pl.when(taken_out()).then(pl.col("stated_change") - pl.col("→own")).when(implied).then(gone).otherwise("price_change")
+    whole = pl.when(taken_out()).then("→own").otherwise("stated_change")
+    variable = pl.col("variable") - pl.col("→own_variable")
     made = made.with_columns(change.alias("price_change"), whole.alias("stated_change"), variable.alias("variable")).with_columns(
         pl.coalesce("ends.after", "ends").alias("ends.next"),
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change") + pl.col("stated_change")).alias("stated"),
-    ).drop("stated_change")
+    ).drop("stated_change", "→own", "→own_variable")
     made = _exercised(made, added)
     if added.height:
         fresh = _begun(made, added)
         made = _handed_on(made)
         made = pl.concat([made, fresh], how="diagonal")
     return pooled(made)
+
+
+def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add what goes with a promise that ends of amounts of its own that are not stated (hours, estimates): what is still to be earned."""
+    names = {"own_level": "→own", "own_variable_level": "→own_variable"}
+    if not rows.select(taken_out().any()).item():
+        return rows.with_columns(wide(0).alias(own) for own in names.values())
+    return rows.with_columns(
+        pl.when(taken_out()).then(units_to_minor(_still_to_come(name).fill_null(0)) * GUARD).otherwise(wide(0)).alias(own)
+        for name, own in names.items()
+    )
 
 
 def _begun(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
