@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.authoring.mutation import read_all_reasons
+from adapters.authoring.mutation import read_all_reasons, unnoticed
 from adapters.policy_folder import check_policies, require_policies
 from adapters.policy_tests import given_facts, read_test_file, run_given
 from engine.billing import decide_billing
@@ -54,8 +54,7 @@ class Change:
 
     def sentence(self) -> str:
         """Return the change as a sentence: `Nobody would notice if chk-late must had 61 instead of 60`."""
-        told = f"Nobody would notice if {self.rule} {self.change} ({self.place})"
-        return f"{told}." if self.reason is None else f"{told}, and that is meant: {self.reason}"
+        return unnoticed(f"{self.rule} {self.change}", self.place, self.reason)
 
 
 def changes_of(loaded: LoadedPolicy) -> list[Change]:

@@ -26,6 +26,12 @@ from engine.policy.testing import PolicyTest, Reason, read_reasons
 _TABLE: Final = frozenset({"rules", "rules_file", "inputs", "outputs", "hit", "default"})
 
 
+def unnoticed(change: str, place: str, reason: str | None) -> str:
+    """Return a change that no test notices as a sentence, with the reason written for it, if there is one."""
+    told = f"Nobody would notice if {change} ({place})"
+    return f"{told}." if reason is None else f"{told}, and that is meant: {reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class Survivor:
     """Hold a change that no test notices, with the policy, the place of its rule and the written reason, if there is one."""
@@ -37,8 +43,7 @@ class Survivor:
 
     def sentence(self) -> str:
         """Return the survivor as a sentence: `Nobody would notice if in BT-040 age_days were > 121 instead of > 120`."""
-        told = f"Nobody would notice if in {self.mutant.rule} {self.mutant.change} ({self.place})"
-        return f"{told}." if self.reason is None else f"{told}, and that is meant: {self.reason}"
+        return unnoticed(f"in {self.mutant.rule} {self.mutant.change}", self.place, self.reason)
 
     def suggestion(self) -> str:
         """Return the case that would notice it, as a question to the author."""

@@ -7,14 +7,14 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.numbers import ZERO, whole_number, wide
-from engine.revenue.arithmetic.rounding import money, round_quotient, units, units_per_minor
+from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.runs import before, begins, running
 from engine.revenue.disclosures.notice import within_notice
 from engine.revenue.ground.frames import TEXT, TEXTS, Books, shaped
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import Translated
+from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
 
 _BALANCES: Final = (
     "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability", "return_asset", "customer_payment_asset",
@@ -168,27 +168,17 @@ def costs_of_delivery(books: Books, records: Agreed) -> pl.DataFrame:
     earlier = before(pl.col("cost_to_date"), "contract_line_id").fill_null(ZERO)
     observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost"))
     unseen = lines.join(seen, on="contract_line_id", how="anti")
-    rates = pl.col("cost_rate").alias("own_rate"), pl.col("cost_currency").alias("own_currency")
-    own = records.frame("resource").select("resource_id", *rates)
     time = records.frame("time_entry").filter(pl.col("status") == "approved").join(unseen, on="contract_line_id", how="inner")
-    time = time.join(own.unique("resource_id", keep="first"), on="resource_id", how="left")
+    time = with_cost_rates(time, records.frame("resource"))
     digits = books.contracts.select("contract_id", pl.col("currency").alias("contract_currency"), "minor_digits")
     time = time.join(digits, on="contract_id", how="left")
-    # A stated rate goes with its own currency; cost in another currency is not this book's.
-    stated = pl.col("cost_rate").is_not_null()
-    currency = pl.when(stated).then(pl.col("cost_currency")).otherwise(pl.col("own_currency"))
+    # Cost in another currency is not this book's.
+    currency = pl.col("cost_currency")
     worked = time.filter(currency.is_null() | (currency == pl.col("contract_currency"))).select(
-        "contract_id", pl.col("work_date").alias("date"), _worth("hours", pl.coalesce("cost_rate", "own_rate")).alias("cost")
-    )
+        "contract_id", pl.col("work_date").alias("date"),
+        worth_of_hours(pl.col("cost_rate").cast(MONEY), pl.col("minor_digits")).alias("cost"),
+    )  # fmt: skip
     direct = records.frame("contract_cost").filter(pl.col("kind") == "delivery").drop("contract_id")
     direct = direct.join(unseen, on="contract_line_id", how="inner")
     delivered = direct.select("contract_id", pl.col("incurred_date").alias("date"), pl.col("amount").cast(MONEY).alias("cost"))
     return pl.concat([observed, worked, delivered]).drop_nulls()
-
-
-def _worth(hours: str, rate: pl.Expr) -> pl.Expr:
-    """Return hours × rate rounded to the contract's minor unit."""
-    kept = polars_dtype(Kind.HOURS)
-    minor = units_per_minor(pl.col("minor_digits"))
-    product = units(rate.cast(MONEY)) * whole_number(hours, kept)
-    return money(round_quotient(product, wide(10 ** DECIMAL_SCALE[Kind.HOURS]) * minor) * minor)

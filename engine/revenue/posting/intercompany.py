@@ -11,14 +11,15 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
-from engine.revenue.arithmetic.rounding import minor_digits, money, round_quotient, units, units_per_minor
+from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
+from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT, TEXTS, Books, shaped
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
 from engine.revenue.ground.sources import united
+from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
 from engine.stage import Context, StageResult
 
 INTERCOMPANY: Final[dict[str, pl.DataType]] = {
@@ -65,7 +66,6 @@ def _worked_for_others(books: Books, records: Records, context: Context) -> pl.D
     projects = records.frame("project").select("project_id", pl.col("contract_id").alias("of_project")).unique("project_id", keep="first")
     people = records.frame("resource").select(
         "resource_id", "role", pl.col("legal_entity_id").alias("performing_entity_id"),
-        pl.col("cost_rate").alias("own_rate"), pl.col("cost_currency").alias("own_currency"),
     ).unique("resource_id", keep="first")  # fmt: skip
     is_done = (pl.col("status") == "approved") & (pl.col("work_date") <= context.as_of) & pl.col("hours").is_not_null()
     time = records.frame("time_entry").filter(is_done).select(
@@ -74,12 +74,7 @@ def _worked_for_others(books: Books, records: Records, context: Context) -> pl.D
     rows = time.join(lines, on="contract_line_id", how="left").join(projects, on="project_id", how="left")
     rows = rows.with_columns(pl.coalesce("of_line", "of_project").alias("contract_id")).join(sold, on="contract_id", how="inner")
     rows = rows.join(people, on="resource_id", how="inner").filter(pl.col("performing_entity_id") != pl.col("selling_entity_id"))
-    # A stated rate of cost goes with its own currency.
-    stated = pl.col("cost_rate").is_not_null()
-    return rows.with_columns(
-        pl.coalesce("cost_rate", "own_rate").alias("cost_rate"),
-        pl.when(stated).then("cost_currency").otherwise("own_currency").alias("cost_currency"),
-    )
+    return with_cost_rates(rows, records.frame("resource"))
 
 
 def _priced(worked: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
@@ -97,15 +92,9 @@ def _priced(worked: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
         pl.when(by_cost).then(percent("markup_pct") + HUNDRED).otherwise(wide(HUNDRED)).alias("factor"),
         pl.concat_list("evidence", pl.col("of_rate").fill_null([])).alias("evidence"),
     )
-    cost = pl.when(pl.col("currency") == pl.col("cost_currency")).then(_worth(pl.col("cost_rate").cast(MONEY), wide(HUNDRED)))
-    return rows.with_columns(_worth(pl.col("price"), pl.col("factor")).alias("charge"), cost.alias("cost"))
-
-
-def _worth(price: pl.Expr, factor: pl.Expr) -> pl.Expr:
-    """Return hours × price × factor as money rounded once, to the minor unit of the charge's currency."""
-    minor = units_per_minor(minor_digits(pl.col("currency")))
-    product = units(price) * whole_number("hours", polars_dtype(Kind.HOURS)) * factor
-    return money(round_quotient(product, wide(10 ** DECIMAL_SCALE[Kind.HOURS]) * HUNDRED * minor) * minor)
+    digits = minor_digits(pl.col("currency"))
+    cost = pl.when(pl.col("currency") == pl.col("cost_currency")).then(worth_of_hours(pl.col("cost_rate").cast(MONEY), digits))
+    return rows.with_columns(worth_of_hours(pl.col("price"), digits, pl.col("factor")).alias("charge"), cost.alias("cost"))
 
 
 def _without_rate(rows: pl.DataFrame) -> pl.DataFrame:
