@@ -168,10 +168,17 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
 
 
-def _still_to_come(name: str) -> pl.Expr:
-    """Return the part of an amount for the whole life that what is still to be served has, through every new start."""
-    left = still_served(name)
-    return pl.when(pl.col("own_rem") == COEFFICIENT).then(left).otherwise(part_units(left, pl.col("own_rem"), wide(COEFFICIENT)))
+def _with_still_to_come(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    """Add the part of amounts for the whole life that what is still to be served has, through every new start.
+
+    Step by step: an expression that repeats a part of a part takes longer to plan than to compute.
+    """
+    served = rows.with_columns(still_served(name).alias(left) for name, left in names.items())
+    is_whole = pl.col("own_rem") == COEFFICIENT
+    return served.with_columns(
+        pl.when(is_whole).then(left).otherwise(part_units(pl.col(left), pl.col("own_rem"), wide(COEFFICIENT))).alias(left)
+        for left in names.values()
+    )
 
 
 def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
@@ -195,17 +202,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
     made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted", "ssp_lifted")))
-    made = made.with_columns(
-        (pl.col("price_change") + units_to_minor(_still_to_come("lifted")) * GUARD).alias("price_change"),
-        # Of a standalone price for what remains, the remaining part goes; of one for the whole, the whole.
-        pl.when((pl.col("ssp_lifted") != 0) & (pl.col("kind") == "catch_up"))
-        .then(pl.col("ssp_change").fill_null(0) + pl.col("ssp_lifted"))
-        .when(pl.col("ssp_lifted") != 0)
-        .then(pl.col("ssp_change").fill_null(0) + _still_to_come("ssp_lifted"))
-        .otherwise("ssp_change")
-        .alias("ssp_change"),
-    )
-    made = _with_own_left(_forfeited(made))
+    made = _with_own_left(_forfeited(_lifted(made)))
     # A removal that states no price takes what is still to be served out of it.
     implied = ((pl.col("kind") == "remove") & (pl.col("price_change") == 0)).fill_null(value=False)
     gone = units_to_minor(still_served()) * GUARD * -1
@@ -225,14 +222,27 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     return pooled(made)
 
 
+def _lifted(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add to a change what it lifts of amounts for the whole life: of these, what is still to be served."""
+    if not rows.select(pl.any_horizontal((pl.col("lifted", "ssp_lifted") != 0).any())).item():
+        return rows
+    made = _with_still_to_come(rows, {"lifted": "→lifted", "ssp_lifted": "→ssp"})
+    # Of a standalone price for what remains, the remaining part goes; of one for the whole, the whole.
+    lifted = pl.when(pl.col("kind") == "catch_up").then("ssp_lifted").otherwise("→ssp")
+    return made.with_columns(
+        (pl.col("price_change") + units_to_minor(pl.col("→lifted")) * GUARD).alias("price_change"),
+        pl.when(pl.col("ssp_lifted") != 0).then(pl.col("ssp_change").fill_null(0) + lifted).otherwise("ssp_change").alias("ssp_change"),
+    ).drop("→lifted", "→ssp")
+
+
 def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
     """Add what goes with a promise that ends of amounts of its own that are not stated (hours, estimates): what is still to be earned."""
     names = {"own_level": "→own", "own_variable_level": "→own_variable"}
     if not rows.select(taken_out().any()).item():
         return rows.with_columns(wide(0).alias(own) for own in names.values())
-    return rows.with_columns(
-        pl.when(taken_out()).then(units_to_minor(_still_to_come(name).fill_null(0)) * GUARD).otherwise(wide(0)).alias(own)
-        for name, own in names.items()
+    left = pl.col(*names.values())
+    return _with_still_to_come(rows, names).with_columns(
+        pl.when(taken_out()).then(units_to_minor(left.fill_null(0)) * GUARD).otherwise(wide(0)).name.keep()
     )
 
 
