@@ -61,7 +61,12 @@ def units_money(units: pl.Expr, digits: pl.Expr, half_even: pl.Expr | None = Non
 
 def units_to_minor(units: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
     """Return units rounded to whole minor units, ties away from zero (or to even)."""
-    return _rounded(units, pl.lit(value=False), units % GUARD != 0, half_even)
+    # One division: what lies at a tie, or so near that it was cut there, goes up above zero and down below.
+    away = (units + pl.when(units >= 0).then(wide(_HALF + _SNAP)).otherwise(wide(_HALF - _SNAP - 1))) // GUARD
+    if half_even is None:
+        return away
+    minor, is_tie = units // GUARD, (units % GUARD - _HALF).abs() <= _SNAP
+    return pl.when(half_even & is_tie).then(minor + (minor % 2 != 0).cast(WIDE)).otherwise(away)
 
 
 def split(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
@@ -81,8 +86,8 @@ def split(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> tuple[pl
 
 def part_units(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     """Return amount × numerator ÷ denominator in units, to the nearest unit."""
-    whole, rest, below = split(amount, numerator, denominator)
-    return (whole + (rest * 2 >= below).cast(WIDE)) * amount.sign()
+    whole, left, below = split(amount, numerator, denominator)
+    return (whole + (left * 2 + below) // (below * 2)) * amount.sign()
 
 
 def cumulative_minor(base: pl.Expr, amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:

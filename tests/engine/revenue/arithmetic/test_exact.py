@@ -17,6 +17,7 @@ from engine.revenue.arithmetic.exact import (
     minor_money,
     money_units,
     part_units,
+    units_to_minor,
     with_cumulative,
     with_fraction,
 )
@@ -48,6 +49,17 @@ def test_a_tie_behind_a_cut_base_is_still_a_tie(third: int, expected: int) -> No
     base = third * (GUARD // 3)
     frame = pl.DataFrame({"b": [base], "a": [third * GUARD - base], "n": [1], "d": [4]}, schema=dict.fromkeys("band", WIDE))
     assert frame.select(cumulative_minor(pl.col("b"), pl.col("a"), pl.col("n"), pl.col("d"))).item() == expected
+
+
+@given(st.integers(-(10**15), 10**15), st.one_of(st.integers(-GUARD, GUARD), st.integers(GUARD // 2 - 502, GUARD // 2 + 502)), st.booleans())
+def test_units_beside_a_tie_round_as_the_tie_does(minor: int, beside: int, even: bool) -> None:
+    units = minor * GUARD + beside
+    near = round(Fraction(2 * units, GUARD)) * GUARD // 2
+    stands_for = near if abs(units - near) <= 500 else units
+    got = pl.DataFrame({"u": [units]}, schema={"u": WIDE}).select(units_to_minor(pl.col("u"), pl.lit(even))).item()
+    assert got == rounded(Fraction(stands_for, GUARD), ROUND_HALF_EVEN if even else ROUND_HALF_UP)
+    if not even:
+        assert got == pl.DataFrame({"u": [units]}, schema={"u": WIDE}).select(units_to_minor(pl.col("u"))).item()
 
 
 @given(st.integers(-(10**24), 10**24), st.integers(1, 10**22), st.fractions(0, 1))
