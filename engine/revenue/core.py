@@ -20,6 +20,7 @@ from engine.revenue.controls.unjudged import (
     rate_findings,
     review_findings,
 )
+from engine.revenue.ground.blocks import beside
 from engine.revenue.ground.records import Records
 from engine.revenue.ground.settings import Versions
 from engine.revenue.modifications.ahead import AHEAD, waiting
@@ -87,15 +88,20 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
     agreed = agree(records, versions, as_of)
     priced = _priced(agreed)
     lines, terms, contracts = agreed.lines, agreed.terms, agreed.contracts
-    allocated = inception(lines, terms, contracts, initial_levels(lines, priced.start), priced.financing.prices)
     kept_terms = terms.join(agreed.splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
-    observed = split_observations(observations(agreed.records, lines, kept_terms, priced.worked, as_of), agreed.splits)
+    allocated, observed = beside(
+        lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start), priced.financing.prices),
+        lambda: split_observations(observations(agreed.records, lines, kept_terms, priced.worked, as_of), agreed.splits),
+    )
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures)
     added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
     happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms)
-    outside, conceded = _earned_outside(agreed, priced, allocated.obligations, observed)
+    evolved, ((outside, conceded), findings) = beside(
+        lambda: evolve(states.drop("opened_on", "opened"), happenings, measures),
+        lambda: (_earned_outside(agreed, priced, allocated.obligations, observed), _findings(agreed, priced, allocated)),
+    )
     return Core(
         contracts,
         lines,
@@ -105,7 +111,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         priced.start,
         priced.changes,
         about_obligations(states, added, contracts),
-        evolve(states.drop("opened_on", "opened"), happenings, measures),
+        evolved,
         measures,
         outside,
         conceded,
@@ -117,7 +123,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         agreed.periods,
         priced.financing,
         (
-            *_findings(agreed, priced, allocated),
+            *findings,
             leaving_findings(leaving, observed, lines),
             unopened_findings(states, agreed.opened, lines, contracts),
         ),

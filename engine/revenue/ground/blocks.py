@@ -27,6 +27,7 @@ _SORTED: Final = (
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+Other = TypeVar("Other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,13 @@ def together(*makers: Callable[[], pl.DataFrame]) -> list[pl.DataFrame]:
     """Return what each maker gives, in their order; so many work at a time as blocks do."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda make: make(), makers))
+
+
+def beside(make: Callable[[], Made], other: Callable[[], Other]) -> tuple[Made, Other]:
+    """Return what two makers give that need nothing of each other, made at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(other)
+        return make(), running.result()
 
 
 def each_block(books: Books, make: Callable[[Block], Made]) -> list[Made]:
