@@ -51,7 +51,9 @@ def test_a_tie_behind_a_cut_base_is_still_a_tie(third: int, expected: int) -> No
     assert frame.select(cumulative_minor(pl.col("b"), pl.col("a"), pl.col("n"), pl.col("d"))).item() == expected
 
 
-@given(st.integers(-(10**15), 10**15), st.one_of(st.integers(-GUARD, GUARD), st.integers(GUARD // 2 - 502, GUARD // 2 + 502)), st.booleans())
+@given(
+    st.integers(-(10**15), 10**15), st.one_of(st.integers(-GUARD, GUARD), st.integers(GUARD // 2 - 502, GUARD // 2 + 502)), st.booleans(),
+)  # fmt: skip
 def test_units_beside_a_tie_round_as_the_tie_does(minor: int, beside: int, even: bool) -> None:
     units = minor * GUARD + beside
     near = round(Fraction(2 * units, GUARD)) * GUARD // 2
