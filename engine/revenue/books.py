@@ -56,7 +56,6 @@ _TREATMENTS: Final = {
 def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.date) -> Books:
     """Return the frames of the core in their public columns; `posted` is performance as it was posted (`late.composed`)."""
     told = as_agreed(pl.concat(core.evolved.versions), core.ahead)
-    kept = [name for name in core.contracts.columns if name not in CONTRACTS]
     modifications = _modifications(core)
     obligations, price, moved, lines, observations = together(
         partial(_obligations, core, told, as_of),
@@ -66,7 +65,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         partial(_observations, core),
     )
     return Books(
-        contracts=shaped(core.contracts, CONTRACTS, keep=kept),
+        contracts=_contracts(core),
         lines=lines,
         obligations=obligations,
         performance=posted,
@@ -121,7 +120,9 @@ def _moved_ends(core: Core) -> pl.DataFrame:
     about = core.lines.select("contract_line_id", "ends")
     made = made.drop("ends", strict=False).join(about, on="contract_line_id", how="left", maintain_order="left")
     made = made.with_columns(pl.coalesce("agreed_on", "event_date").alias("→day"))
-    made = made.join(_taken_in(core, made), on=["amendment_id", "→day"], how="left", maintain_order="left")
+    asked = made.select("amendment_id", "contract_id", "→day").unique().join(core.known.drop_nulls(), on="amendment_id", how="inner")
+    taken_in = _taken_in(core, asked).select("amendment_id", "→day", "→open")
+    made = made.join(taken_in, on=["amendment_id", "→day"], how="left", maintain_order="left")
     # A closed period stays as it was posted: what was known after its close counts from the first open one on.
     day = pl.max_horizontal("→day", "→open")
     is_gone = pl.col("action") == "remove"
@@ -131,15 +132,24 @@ def _moved_ends(core: Core) -> pl.DataFrame:
     return shaped(made.sort("contract_line_id", "place"), MOVED_ENDS)
 
 
-def _taken_in(core: Core, steps: pl.DataFrame) -> pl.DataFrame:
-    """Return for steps (amendment_id, contract_id, →day) of a period closed when they were known the first day of one open then."""
+def _taken_in(core: Core, asked: pl.DataFrame) -> pl.DataFrame:
+    """Add to changes (contract_id, →day, known_at) of a period closed when they were known the first day of one open then (`→open`)."""
     calendars = core.contracts.filter(setting("late.closed_period") == "catch_up").select("contract_id", "calendar")
-    asked = steps.select("amendment_id", "contract_id", "→day").unique().join(core.known.drop_nulls(), on="amendment_id", how="inner")
     periods = core.periods.select("calendar", "start_date", "end_date", "closed_at")
     rows = asked.join(calendars, on="contract_id", how="inner").join(periods, on="calendar", how="inner")
     is_open = pl.col("closed_at").is_null() | (pl.col("closed_at") >= pl.col("known_at"))
     rows = rows.filter((pl.col("end_date") >= pl.col("→day")) & is_open)
-    return rows.group_by("amendment_id", "→day").agg(pl.col("start_date").min().alias("→open"))
+    return rows.group_by(asked.columns).agg(pl.col("start_date").min().alias("→open"))
+
+
+def _contracts(core: Core) -> pl.DataFrame:
+    """Return the contracts; one whose end became known after the close of its period ends for the books in the first one open then."""
+    late = core.contracts.filter(pl.col("end_known_at").is_not_null() & pl.col("terminated_date").is_not_null())
+    asked = late.select("contract_id", pl.col("terminated_date").alias("→day"), pl.col("end_known_at").alias("known_at"))
+    taken_in = _taken_in(core, asked).select("contract_id", "→open")
+    made = core.contracts.join(taken_in, on="contract_id", how="left", maintain_order="left")
+    made = made.with_columns(pl.max_horizontal("terminated_date", "→open").alias("terminated_date")).drop("→open")
+    return shaped(made, CONTRACTS, keep=[name for name in core.contracts.columns if name not in CONTRACTS])
 
 
 def _lines(core: Core) -> pl.DataFrame:

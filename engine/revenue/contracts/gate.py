@@ -29,7 +29,7 @@ def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.D
         (pl.col("status").is_null() | (pl.col("status") != "draft")) & (signed.is_null() | (signed <= as_of))
     )
     found = found.with_columns(pl.coalesce(signed, pl.lit(as_of)).alias("signed_date"))
-    found = _grouped(_with_entity(found, records))
+    found = _grouped(_with_entity(_with_end_known(found, records), records))
     # Combined contracts are one, signed when the last of them was (25-9): one version of the policy is for all of it.
     found = found.with_columns(version_of(versions, pl.col("signed_date").max().over("group_id")).alias("version"))
     found = with_settings(found, versions, "contract_id")
@@ -48,8 +48,22 @@ def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.D
         "exit_penalty",
         "notice_days",
         "cancellable_by",
+        "end_known_at",
     ]
     return shaped(made, CONTRACTS, keep=[*kept, *extra]).sort("contract_id")
+
+
+def _with_end_known(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Add `end_known_at`: when its end was first known, as stated, else with the amendment that tells it; null: by its day."""
+    told = records.frame("amendment").filter(pl.col("status") == "approved")
+    stops = records.frame("amendment_line").group_by("amendment_id").agg(pl.col("end_date").max().alias("→stops"))
+    told = told.join(stops, on="amendment_id", how="left").join(
+        contracts.select("contract_id", pl.col("terminated_date").alias("→end")), on="contract_id", how="inner"
+    )
+    of_end = told.filter((pl.col("effective_date") == pl.col("→end")) | (pl.col("→stops") == pl.col("→end")))
+    first = of_end.group_by("contract_id").agg(pl.col("known_at").min().alias("→told"))
+    made = contracts.join(first, on="contract_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("terminated_recorded_at", "→told").alias("end_known_at")).drop("→told")
 
 
 def _with_entity(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:

@@ -65,6 +65,8 @@ class Records:
 def _as_known(frame: pl.DataFrame, entity: str, day: dt.date) -> pl.DataFrame:
     """Return the records as they stood at the end of a day: what came later is not there, what was approved later is not yet."""
     frame = frame.filter(pl.col("recorded_at").is_null() | (pl.col("recorded_at").dt.date() <= day))
+    if entity == "contract":
+        return not_ended(frame, pl.col("terminated_recorded_at").dt.date() > day)
     if entity not in _APPROVED_ITEMS:
         return frame
     frame = frame.filter(pl.col("submitted_at").is_null() | (pl.col("submitted_at").dt.date() <= day))
@@ -73,6 +75,14 @@ def _as_known(frame: pl.DataFrame, entity: str, day: dt.date) -> pl.DataFrame:
         pl.when(is_later).then(pl.lit("submitted")).otherwise(pl.col("status")).alias("status"),
         pl.when(~is_later.fill_null(value=False)).then(pl.col("approved_at")).alias("approved_at"),
     )
+
+
+def not_ended(contracts: pl.DataFrame, unknown: pl.Expr) -> pl.DataFrame:
+    """Return contracts as they stood while it was `unknown` that they end."""
+    running = ~unknown.fill_null(value=False)
+    status = pl.when(running | pl.col("status").ne_missing("terminated")).then("status").otherwise(pl.lit("active"))
+    ends = (pl.when(running).then(name).alias(name) for name in ("terminated_date", "terminated_recorded_at"))
+    return contracts.with_columns(status.alias("status"), *ends)
 
 
 def read_records(facts: Facts, context: Context) -> Records:

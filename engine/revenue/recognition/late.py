@@ -18,7 +18,7 @@ from engine.canonical.kinds import MONEY
 from engine.canonical.schema import entity_spec
 from engine.revenue.ground.frames import in_words
 from engine.revenue.ground.periods import with_period
-from engine.revenue.ground.records import COPY, Records
+from engine.revenue.ground.records import COPY, Records, not_ended
 
 _DATED: Final = {
     "time_entry": "work_date",
@@ -28,8 +28,14 @@ _DATED: Final = {
     "usage": "usage_date",
     "variable_estimate": "as_of_date",
     "amendment": "effective_date",
+    "judgement": "decided_on",
+    "consideration_payable": "agreed_date",
+    "noncash_value": "as_of_date",
 }
 """Entities whose facts may come late, and the day each is a fact of."""
+
+_END: Final = "contract_end"
+"""Name of the fact that a contract ended (its `terminated_date`): the contract itself was known before."""
 
 # Entities of a contract whose records a copy holds; everything else is shared.
 _COPIED: Final = (
@@ -94,21 +100,8 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
     if not closes.height:
         return Vintages(_no_facts(), _no_steps())
     found = []
-    for entity, day in _DATED.items():
-        frame = records.frame(entity)
-        key = entity_spec(entity).keys[0]
-        known = pl.col("known_at")
-        if entity == "amendment":
-            known = pl.coalesce(known, pl.col("approved_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
-        # What is agreed ahead may count from approval on.
-        counts = pl.min_horizontal(day, "approved_date") if entity == "amendment" else pl.col(day)
-        rows = frame.select(
-            pl.lit(entity).alias("entity"),
-            pl.col(key).alias("key"),
-            counts.alias("day"),
-            known.alias("known_at"),
-            *(pl.col(name) for name in ("contract_id", "contract_line_id") if name in frame.columns),
-        ).filter(pl.col("day").is_not_null() & pl.col("known_at").is_not_null())
+    for told in (*(_dated_facts(records, entity, day) for entity, day in _DATED.items()), *_of_contracts(records, contracts)):
+        rows = told.filter(pl.col("day").is_not_null() & pl.col("known_at").is_not_null())
         if "contract_line_id" in rows.columns:
             rows = rows.join(by_line, on="contract_line_id", how="left", suffix=".line")
             name = "contract_id.line" if "contract_id.line" in rows.columns else "contract_id"
@@ -127,6 +120,47 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
     return Vintages(facts.select(_no_facts().columns), steps.select(_no_steps().columns))
 
 
+def _dated_facts(records: Records, entity: str, day: str) -> pl.DataFrame:
+    """Return the records of an entity as facts: entity, key, day, known_at, and the contract or line each is of."""
+    frame = records.frame(entity)
+    known = pl.col("known_at")
+    if entity == "amendment":
+        known = pl.coalesce(known, pl.col("approved_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+    if entity == "judgement":
+        # What a late fact is called (`question: other`) is no fact of its own.
+        frame = frame.filter(pl.col("question").ne_missing("other"))
+    # What is agreed ahead may count from approval on.
+    counts = pl.min_horizontal(day, "approved_date") if entity == "amendment" else pl.col(day)
+    return _facts(frame, entity, counts, known)
+
+
+def _of_contracts(records: Records, contracts: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
+    """Return as facts that contracts were signed, with which lines, and that they ended.
+
+    A line that an amendment adds is a fact of that amendment.
+    """
+    signed = pl.coalesce("signed_date", "start_date", "criteria_met_date")
+    added = records.frame("amendment_line").filter(pl.col("action") == "add")["contract_line_id"].drop_nulls()
+    lines = records.frame("contract_line").filter(~pl.col("contract_line_id").is_in(added.implode()))
+    lines = lines.join(contracts.select("contract_id", "signed_date"), on="contract_id", how="inner")
+    ended = contracts.filter(pl.col("terminated_date").is_not_null())
+    return (
+        _facts(records.frame("contract"), "contract", signed, pl.col("known_at")),
+        _facts(lines, "contract_line", pl.col("signed_date"), pl.col("known_at")),
+        _facts(ended, _END, pl.col("terminated_date"), pl.col("end_known_at"), key="contract_id"),
+    )
+
+
+def _facts(frame: pl.DataFrame, entity: str, day: pl.Expr, known: pl.Expr, key: str | None = None) -> pl.DataFrame:
+    return frame.select(
+        pl.lit(entity).alias("entity"),
+        pl.col(key or entity_spec(entity).keys[0]).alias("key"),
+        day.alias("day"),
+        known.alias("known_at"),
+        *(pl.col(name) for name in ("contract_id", "contract_line_id") if name in frame.columns),
+    )
+
+
 def _no_facts() -> pl.DataFrame:
     return pl.DataFrame(
         schema={"entity": pl.String(), "key": pl.String(), "group_id": pl.String(), "taken_in": pl.Date(), "nature": pl.String()}
@@ -140,9 +174,8 @@ def _no_steps() -> pl.DataFrame:
 def _taken_in(facts: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Add `taken_in`: the end of the first period, from the fact's own on, that was still open when the fact became known."""
     spans = periods.select("calendar", pl.col("end_date").alias("taken_in"), pl.col("closed_at").alias("→closed"))
-    kinds = pl.col("entity").replace_strict(
-        {"amendment": "modification", "variable_estimate": "estimate_change"}, default="out_of_period", return_dtype=pl.String
-    )
+    natures = {"amendment": "modification", _END: "modification", "variable_estimate": "estimate_change"}
+    kinds = pl.col("entity").replace_strict(natures, default="out_of_period", return_dtype=pl.String)
     rows = facts.join(spans, on="calendar", how="inner").filter(
         (pl.col("taken_in") >= pl.col("day")) & (pl.col("→closed").is_null() | (pl.col("→closed") >= pl.col("known_at")))
     )
@@ -191,6 +224,9 @@ def copied_records(records: Records, vintages: Vintages, contracts: pl.DataFrame
         rows = rows.join(late, on=entity_spec(entity).keys[0], how="left").filter(
             pl.col("known_from").is_null() | (pl.col("known_from") <= pl.col("copy"))
         )
+        if entity == "contract":
+            ends = numbered.filter(pl.col("entity") == _END).select(contract_id="key", known_end="known_from")
+            rows = not_ended(rows.join(ends, on="contract_id", how="left"), pl.col("known_end") > pl.col("copy"))
         held[entity] = rows.with_columns(
             pl.concat_str(pl.col("copy").cast(pl.String), pl.col(name), separator=COPY).alias(name)
             for name in _NAMES
@@ -228,8 +264,11 @@ def composed(
     final, copies = in_words(final), in_words(copies)
     numbered = copies.with_columns(
         pl.col("group_id").str.split(COPY).list.first().cast(pl.Int64).alias("copy"),
-        *(pl.col(name).str.split(COPY).list.last().alias(name) for name in ("contract_id", "group_id", "contract_line_id")),
+        *(pl.col(name).str.split(COPY).list.last().alias(name) for name in ("contract_id", "contract_line_id")),
     )
+    # A copy that does not know the first of combined contracts yet names their group by another.
+    groups = contracts.select("contract_id", "group_id")
+    numbered = numbered.drop("group_id").join(groups, on="contract_id", how="left", maintain_order="left")
     last = vintages.steps.group_by("group_id").agg(pl.col("number").max().alias("copy"))
     own = final.join(last, on="group_id", how="inner")
     every = pl.concat([numbered.select(own.columns), own])
