@@ -156,6 +156,7 @@ PERFORMANCE: Final[dict[str, pl.DataType]] = {
     "contract_line_id": TEXT,
     "obligation_id": TEXT,
     "posting_date": DAY,
+    "performed_on": DAY,
     "period": CODE,
     "relates_to_period": CODE,
     "nature": CODE,
@@ -175,7 +176,8 @@ PERFORMANCE: Final[dict[str, pl.DataType]] = {
 
 Σ `amount` over rows that are not planned = revenue recognized to date. `posting_date`: over time the
 last day of the period (or as_of in the running one), at a point in time the day itself; never before
-`gate_date`. `relates_to_period` differs from `period` for facts that came after the close.
+`gate_date`. `relates_to_period` differs from `period` for facts that came after the close; `performed_on`: the day of one of them
+that passed at a point in time (null: `posting_date`, or a day within the period it relates to).
 `nature`: current, modification, estimate_change, out_of_period, error. `basis`: the measure that moved
 it (time_elapsed, cost_to_cost, hours, units, milestones, observed, usage, royalty, as_invoiced, accrual,
 acceptance, cost_recovery, expiry), or what changed it (price, progress, past_performance, termination).

@@ -191,16 +191,22 @@ def _invoice_rates(rows: pl.DataFrame, claims: Claims, rates: pl.DataFrame) -> p
 
 
 def _of_their_period(atoms: pl.DataFrame, periods: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
-    """Add `→own`: the average rate of the period that what was posted late relates to; null for all else."""
+    """Add what posted late was worth when it qualified: `→own`, the average of its period, `→own_spot`, the rate of its day.
+
+    Both null for all else. A day that is not known is the last of its period.
+    """
     of, posted = (pl.col(name).cast(pl.String) for name in ("relates_to_period", "period"))
     late = atoms.filter((of != posted).fill_null(value=False))
     if not late.height:
-        return atoms.with_columns(pl.lit(None, dtype=atoms.schema["average"]).alias("→own"))
+        return atoms.with_columns(pl.lit(None, dtype=atoms.schema["average"]).alias(name) for name in ("→own", "→own_spot"))
     ends = periods.select("calendar", posted.alias("→of"), pl.col("end_date").alias("→end"))
-    asked = late.select("place", "calendar", "functional_currency", pl.col("→currency").alias("currency"), of.alias("→of"))
+    asked = late.select(
+        "place", "calendar", "functional_currency", "performed_on", pl.col("→currency").alias("currency"), of.alias("→of")
+    )
     asked = asked.join(ends, on=["calendar", "→of"], how="left", maintain_order="left")
-    told = with_rate(asked, rates, day="→end", kind="average", name="→own").select("place", "→own")
-    return atoms.join(told, on="place", how="left", maintain_order="left")
+    asked = asked.with_columns(pl.coalesce("performed_on", "→end").alias("→day"))
+    told = with_rate(with_rate(asked, rates, day="→end", kind="average", name="→own"), rates, day="→day", kind="spot", name="→own_spot")
+    return atoms.join(told.select("place", "→own", "→own_spot"), on="place", how="left", maintain_order="left")
 
 
 def _atoms(
@@ -225,7 +231,7 @@ def _atoms(
     atoms = atoms.join(drawn, on=day, how="left", maintain_order="left")
     over_time = pl.col("timing").is_in(["over_time", "as_invoiced", "usage"]) & (pl.col("revenue_rate") != "spot").fill_null(value=True)
     atoms = _of_their_period(atoms, periods, rates)
-    atoms = atoms.with_columns(pl.when(over_time).then(pl.coalesce("→own", "average")).otherwise(pl.col("spot")).alias("own_rate"))
+    atoms = atoms.with_columns(pl.when(over_time).then(pl.coalesce("→own", "average")).otherwise(pl.coalesce("→own_spot", "spot")).alias("own_rate"))
     used = pl.max_horizontal(pl.min_horizontal("day_net", "day_gross"), ZERO).fill_null(ZERO)
     atoms = atoms.with_columns(used.cast(MONEY).alias("used"), pl.coalesce("gross_amount", "amount").alias("gross"))
     # Of the layers taken out, the part that paid for the day's performance.

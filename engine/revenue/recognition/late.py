@@ -291,7 +291,10 @@ def _differences(
 ) -> pl.DataFrame:
     """Return what each step of knowledge changes in periods before it, posted in the period that took it in."""
     names = ["contract_id", "group_id", "contract_line_id", "obligation_id", "timing", "role", "currency", "rule", "period", "→end"]
-    flows = every.filter(~pl.col("is_planned"))
+    names = [*names, "performed_on"]
+    # What passes at a point in time has the rate of its day, however late it is posted.
+    at_a_point = ~pl.col("timing").is_in(["over_time", "as_invoiced", "usage"])
+    flows = every.filter(~pl.col("is_planned")).with_columns(pl.when(at_a_point).then("posting_date").alias("performed_on"))
     amounts = ["amount", "gross_amount"]
     after = flows.join(steps.drop("taken_in"), on=["group_id", "copy"], how="inner").select(
         *names, *amounts, "copy", "taken_in", "→nature", "evidence", pl.lit(1).alias("sign")
@@ -309,6 +312,7 @@ def _differences(
             *((pl.col(name) * pl.col("sign").cast(MONEY)).sum() for name in amounts), pl.col("evidence").filter(pl.col("sign") == 1).first()
         )
         .filter(pl.col("amount") != 0)
+        .sort("performed_on")
     )
     posted = ends.rename({"→end": "taken_in", "period": "→period"})
     made = (
