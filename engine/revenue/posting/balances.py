@@ -9,9 +9,11 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.arithmetic.runs import before, begins, running
 from engine.revenue.disclosures.notice import within_notice
 from engine.revenue.ground.frames import TEXT, TEXTS, Books, shaped
+from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import Translated
 from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
@@ -141,7 +143,7 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
 
 def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.DataFrame:
     """Add cost of revenue and gross margin: cost to date, less what comes back, and the change of the loss provision."""
-    daily = costs.group_by("contract_id", "date").agg(pl.col("cost").sum()).sort("contract_id", "date")
+    daily = costs.drop_nulls("cost").group_by("contract_id", "date").agg(pl.col("cost").sum()).sort("contract_id", "date")
     daily = daily.with_columns(running(pl.col("cost"), "contract_id").cast(MONEY).alias("cost_so_far")).drop("cost")
     found = rows.join_asof(daily, on="date", by="contract_id", check_sortedness=False)
     provisions = books.extra.get("loss_provisions")
@@ -159,26 +161,33 @@ def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.Dat
     return found.with_columns((pl.col("recognized") - pl.col("cost_of_revenue")).cast(MONEY).alias("gross_margin"))
 
 
-def costs_of_delivery(books: Books, records: Agreed) -> pl.DataFrame:
-    """Return cost by contract and day: as observed on a line, else its approved time at cost and direct costs of delivery."""
+def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.DataFrame:
+    """Return cost by contract and day in its currency: as observed on a line, else its approved time at cost and direct costs of delivery.
+
+    What is stated in another currency (`stated_currency`) counts at the spot rate of its day (830-10-55-10); null without one.
+    """
     keys = ["contract_id", "contract_line_id"]
     lines = books.lines.select(keys)
     seen = records.frame("progress").drop_nulls("cost_to_date").join(lines, on="contract_line_id", how="inner")
     seen = seen.sort("contract_line_id", "as_of_date")
     earlier = before(pl.col("cost_to_date"), "contract_line_id").fill_null(ZERO)
-    observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost"))
+    spent = (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost")
+    observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), spent, pl.col("currency").alias("stated_currency"))
     unseen = lines.join(seen, on="contract_line_id", how="anti")
     time = records.frame("time_entry").filter(pl.col("status") == "approved").join(unseen, on="contract_line_id", how="inner")
-    time = with_cost_rates(time, records.frame("resource"))
-    digits = books.contracts.select("contract_id", pl.col("currency").alias("contract_currency"), "minor_digits")
-    time = time.join(digits, on="contract_id", how="left")
-    # Cost in another currency is not this book's.
-    currency = pl.col("cost_currency")
-    worked = time.filter(currency.is_null() | (currency == pl.col("contract_currency"))).select(
-        "contract_id", pl.col("work_date").alias("date"),
-        worth_of_hours(pl.col("cost_rate").cast(MONEY), pl.col("minor_digits")).alias("cost"),
+    time = with_cost_rates(time, records.frame("resource")).join(
+        books.contracts.select("contract_id", pl.col("currency").alias("contract_currency")), on="contract_id", how="left"
+    )
+    digits = minor_digits(pl.coalesce("cost_currency", "contract_currency"))
+    worked = time.select(
+        "contract_id", pl.col("work_date").alias("date"), worth_of_hours(pl.col("cost_rate").cast(MONEY), digits).alias("cost"),
+        pl.col("cost_currency").alias("stated_currency"),
     )  # fmt: skip
     direct = records.frame("contract_cost").filter(pl.col("kind") == "delivery").drop("contract_id")
     direct = direct.join(unseen, on="contract_line_id", how="inner")
-    delivered = direct.select("contract_id", pl.col("incurred_date").alias("date"), pl.col("amount").cast(MONEY).alias("cost"))
-    return pl.concat([observed, worked, delivered]).drop_nulls()
+    delivered = direct.select(
+        "contract_id", pl.col("incurred_date").alias("date"), pl.col("amount").cast(MONEY).alias("cost"),
+        pl.col("currency").alias("stated_currency"),
+    )  # fmt: skip
+    stated = pl.concat([observed, worked, delivered]).drop_nulls(["date", "cost"])
+    return in_contract_currency(stated, books.contracts, rates, names=("cost",), day="date", stated="stated_currency")

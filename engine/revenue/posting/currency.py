@@ -231,7 +231,8 @@ def _atoms(
     atoms = atoms.join(drawn, on=day, how="left", maintain_order="left")
     over_time = pl.col("timing").is_in(["over_time", "as_invoiced", "usage"]) & (pl.col("revenue_rate") != "spot").fill_null(value=True)
     atoms = _of_their_period(atoms, periods, rates)
-    atoms = atoms.with_columns(pl.when(over_time).then(pl.coalesce("→own", "average")).otherwise(pl.coalesce("→own_spot", "spot")).alias("own_rate"))
+    own_rate = pl.when(over_time).then(pl.coalesce("→own", "average")).otherwise(pl.coalesce("→own_spot", "spot"))
+    atoms = atoms.with_columns(own_rate.alias("own_rate"))
     used = pl.max_horizontal(pl.min_horizontal("day_net", "day_gross"), ZERO).fill_null(ZERO)
     atoms = atoms.with_columns(used.cast(MONEY).alias("used"), pl.coalesce("gross_amount", "amount").alias("gross"))
     # Of the layers taken out, the part that paid for the day's performance.

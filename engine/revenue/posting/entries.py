@@ -21,6 +21,7 @@ from engine.revenue.arithmetic.runs import before, begins, begins_anew, joined
 from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS, Books, in_words
 from engine.revenue.ground.rates import translated, with_rate
 from engine.revenue.posting.claims import Claims
+from engine.revenue.posting.cost_rates import at_cost_rates
 from engine.revenue.posting.currency import CLOSED, PERFORMED, Translated, in_period
 from engine.revenue.posting.rights import POSITION, STEP_KEY, sequenced
 from engine.revenue.recognition.adopted import PRINCIPLE
@@ -356,45 +357,16 @@ def _cost_lines(books: Books, contracts: pl.DataFrame, rates: pl.DataFrame) -> p
     if costs is not None:
         dated = costs.select("contract_id", "cost_id", "currency", "end_date", "rule", "evidence", "capitalized",
                              (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).cast(MONEY).alias("expense"))  # fmt: skip
-        dated = _at_cost_rates(dated, contracts, rates).with_columns(
+        dated = at_cost_rates(dated, contracts, rates).with_columns(
             pl.col("end_date").alias("date"), pl.lit(_COSTS + 1).alias("order")
         )
+        # What no rate translates is a finding, and no amount.
+        dated = dated.filter(pl.col("capitalized").is_not_null() & pl.col("expense").is_not_null())
         capitalized = dated.with_columns(pl.lit("cost capitalized").alias("reason"))
         expense = dated.with_columns(pl.lit("cost amortized or written down").alias("reason"))
         found += [_pair(capitalized, contracts, "capitalized", "contract_cost_asset", "payable")]
         found += [_pair(expense, contracts, "expense", "contract_cost_expense", "contract_cost_asset")]
     return pl.concat([pl.DataFrame(schema=_LINE), *found])
-
-
-def _at_cost_rates(costs: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
-    """Return costs in their contract's currency with `functional_<flow>`: an asset keeps the rate of when it was incurred (830-10-45-18).
-
-    A cost asset is not monetary (IAS 21.23): what is amortized or written down leaves at the rate it came in at. Null in the
-    entity's own currency throughout.
-    """
-    flows = ("capitalized", "expense")
-    texts = contracts.select("contract_id", *(pl.col(name).cast(TEXT).alias(f"→{name}") for name in ("currency", "functional_currency")))
-    rows = costs.with_columns(pl.col("end_date").min().over("cost_id").alias("→since")).join(
-        texts, on="contract_id", how="left", maintain_order="left"
-    )
-    own = pl.col("→functional_currency")
-    if not rows.select(((pl.col("currency") != own) | (pl.col("→currency") != own)).any()).item():
-        return costs.with_columns(pl.lit(None, dtype=MONEY).alias(f"functional_{name}") for name in flows)
-    for target, rate in (("→functional_currency", "→value"), ("→currency", "→into")):
-        asked = rows.select("currency", pl.col(target).alias("functional_currency"), "→since")
-        rows = rows.with_columns(with_rate(asked, rates, day="→since", kind="average", name=rate)[rate])
-
-    def at(rate: str, name: str, digits: pl.Expr) -> pl.Expr:
-        # Rounded on what it comes to so far, so that what leaves is what came in.
-        through = pl.col(name).cum_sum().over("cost_id", order_by="end_date")
-        return (translated(through, rate, digits) - translated(through - pl.col(name), rate, digits)).cast(MONEY)
-
-    # A cost without a rate into its contract's currency stands as it is stated.
-    rows = rows.with_columns(
-        *(at("→value", name, minor_digits(own)).alias(f"functional_{name}") for name in flows),
-        *(pl.coalesce(at("→into", name, minor_digits(pl.col("→currency"))), name).alias(name) for name in flows),
-    )
-    return rows.select(*costs.columns, *(f"functional_{name}" for name in flows))
 
 
 def _with_cost_values(lines: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from engine.revenue.ground.rates import rate_table
 from engine.revenue.posting.approved import left_to_post
 from engine.revenue.posting.balances import CONTRACT_BALANCES, contract_balances, costs_of_delivery
 from engine.revenue.posting.claims import Agreed, Claims, read_claims
+from engine.revenue.posting.cost_rates import unrated_costs, unrated_delivery
 from engine.revenue.posting.currency import Translated, translate
 from engine.revenue.posting.entries import JOURNAL, batch_totals, batches, entry_heads, journal
 from engine.revenue.posting.moves import moves
@@ -34,7 +35,7 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     opened = openings(books, records, as_of)
     rates = rate_table(records.frame("exchange_rate"))
     claims = after_opening(read_claims(books, records, rates, as_of), opened)
-    further, costs = moves(books, records, as_of), costs_of_delivery(books, records)
+    further, costs = moves(books, records, as_of), costs_of_delivery(books, records, rates)
 
     def of_block(block: Block) -> _Posted:
         own, owed, begun = block.books(books), claims.of(block.of), block.of(opened)
@@ -57,7 +58,10 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     result = StageResult()
     told = balances.select(list(CONTRACT_BALANCES))
     result.frames = {"contract_balances": told.lazy(), "journal": entries.lazy(), "journal_batches": batches(totals).lazy()}
-    result.findings = [frame for frame in (unrated, _unvalued(claims), _unplaced(claims)) if frame.height]
+    found = [unrated, _unvalued(claims), _unplaced(claims), unrated_delivery(costs)]
+    if "contract_costs" in books.extra:
+        found.append(unrated_costs(books.extra["contract_costs"], books.contracts, rates))
+    result.findings = [frame for frame in found if frame.height]
     return books.with_extra(contract_balances=balances, translated=translated), result
 
 
