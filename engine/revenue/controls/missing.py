@@ -24,6 +24,7 @@ def input_findings(
         [
             _untreated(lines),
             _without_term(lines),
+            _without_commission(lines),
             _unpriced(contracts, lines, levels),
             _without_promise(records, contracts, lines, obligations),
             _undated(records, contracts),
@@ -54,6 +55,14 @@ def _without_term(lines: pl.DataFrame) -> pl.DataFrame:
         )
     )  # fmt: skip
     return _of_lines(hit, "promise_without_term", "high", said, "Correct the dates of the line or of its contract.")
+
+
+def _without_commission(lines: pl.DataFrame) -> pl.DataFrame:
+    """Tell promises the firm arranges as an agent without saying what it keeps of their price (606-10-55-38)."""
+    hit = lines.filter((pl.col("role") == "agent") & pl.col("commission_pct").is_null())
+    text = "The firm is an agent for {} and nothing says what it keeps; all of its price counts as owed to others, and none as revenue."
+    remedy = "State commission_pct of the line (0 where the firm keeps nothing), or judge the firm the principal."
+    return _of_lines(hit, "commission_not_stated", "high", pl.format(text, "contract_line_id"), remedy)
 
 
 def _of_lines(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
