@@ -24,7 +24,7 @@ _YEAR: Final = 12
 
 def remaining_obligations(
     contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, promised: pl.DataFrame,
-    as_of: pl.Expr,
+    as_of: pl.Expr, apart: pl.DataFrame | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the remaining obligation by contract and band, and one row of 0 for each expedient that exempts some of it.
 
@@ -33,10 +33,11 @@ def remaining_obligations(
     Planned revenue falls on its own day, the rest of an over-time promise evenly on the days to its end,
     a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
     `contracts` has `fiscal_year_start` beside its columns; `promised`: what lines priced by the month cost, step by step
-    (`frames.FEES`).
+    (`frames.FEES`); `apart`: contract_id, obligation_id of promises that are a contract of their own (25-12).
     Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
     """
     left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
+    left = _exempted(_of_whole_length(left, apart))
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
     dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
@@ -89,10 +90,9 @@ def _left(
     contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, evergreen: pl.DataFrame,
     as_of: pl.Expr,
 ) -> pl.DataFrame:  # fmt: skip
-    """Return per obligation in force what remains and whether an expedient exempts it."""
+    """Return per obligation in force what remains, and whether it still runs."""
     key = ["contract_id", "obligation_id"]
-    first = pl.col("effective_date").first().alias("promised_on")
-    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last(), first).drop("currency")
+    now = obligations.sort("version").group_by(*key).agg(pl.all().exclude(key).last()).drop("currency")
     done = _of_group(_earned(performance), now, contracts)
     promised = now.join(_in_force(contracts, as_of), on="contract_id", how="inner").join(done, on=key, how="left").with_columns(
         pl.col("recognized", "in_price").fill_null(ZERO)
@@ -105,17 +105,15 @@ def _left(
         .otherwise(pl.col("allocated_amount") - pl.col("in_price"))
         .fill_null(ZERO).cast(MONEY).alias("remaining"),
     )  # fmt: skip
-    return _exempted(promised, as_of)
+    running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
+    return promised.with_columns(running.alias("is_running"))
 
 
 def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return the contracts in force with their terms and what the policy elects for them."""
     # How long a term is matters only to those who elect the expedient for short ones.
     elects = contracts.select(pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").any()).item()
-
-    def is_short(start: pl.Expr, end: pl.Expr) -> pl.Expr:
-        return within_months(start, end, pl.lit(_YEAR)).fill_null(value=False) if elects else pl.lit(value=False)
-
+    notice = within_months(as_of + pl.duration(days=1), pl.col("term_end"), pl.lit(_YEAR)).fill_null(value=False)
     return contracts.filter(
         (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
     ).select(
@@ -123,9 +121,10 @@ def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"), "signed_date",
         pl.col("setting.disclosure.rpo_bands").alias("bands"),
         pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
-        is_short(pl.col("start_date"), pl.col("end_date")).alias("is_short"),
+        pl.lit(value=False).alias("is_short"),
+        pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").fill_null(value=False).alias("is_elected"),
         # A contract from notice to notice is as short as the notice.
-        is_short(as_of + pl.duration(days=1), pl.col("term_end")).alias("is_short_notice"),
+        (notice if elects else pl.lit(value=False)).alias("is_short_notice"),
     )  # fmt: skip
 
 
@@ -142,15 +141,13 @@ def _earned(performance: pl.DataFrame) -> pl.DataFrame:
     return by_run.group_by(*key).agg(pl.col("recognized", "in_price").sum()).collect()
 
 
-def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+def _exempted(promised: pl.DataFrame) -> pl.DataFrame:
     """Add which elected expedient exempts a promise, and take what is exempt out of what remains (50-14, 50-14A)."""
     royalty = (pl.col("offering") == "licence") & pl.col("measure").is_in(["usage", "royalty"])
     # Only of a promise of which nothing is performed, and only what is wholly its own: of an amount that others share too it has
     # no more than a part allocated to it (50-14A(b), 32-40).
     is_untouched = (pl.col("recognized") == 0) & (pl.col("variable_alone").fill_null(ZERO) != 0)
-    running = pl.coalesce("end_date", "contract_end").is_null() | (pl.coalesce("end_date", "contract_end") > as_of)
-    elected = pl.col("expedients")
-    promised = _of_changed_length(promised)
+    running, elected = pl.col("is_running"), pl.col("expedients")
     short = pl.when(pl.col("evergreen").is_not_null()).then("is_short_notice").otherwise("is_short")
     is_open = (pl.col("remaining") != 0) | (running & (pl.col("is_as_invoiced") | royalty))
     exempted = (
@@ -169,13 +166,25 @@ def _exempted(promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     ).with_columns((pl.col("remaining") - pl.col("exempt_variable")).alias("remaining"))  # fmt: skip
 
 
-def _of_changed_length(promised: pl.DataFrame) -> pl.DataFrame:
-    """Let a promise that a change made longer be part of a contract of its new length; a contract of its own is judged by itself."""
-    if not promised["is_short"].any():
+def _of_whole_length(promised: pl.DataFrame, apart: pl.DataFrame | None) -> pl.DataFrame:
+    """Judge every promise by the length of the contract it is part of (50-14(a)): the same for all of them.
+
+    Contracts that are combined are one (25-9), and what a change made longer is longer for all that it promises; a promise that is a
+    contract of its own (25-12) is as short as itself.
+    """
+    if not promised["is_elected"].any():
         return promised
-    longer = (pl.col("promised_on") <= pl.col("signed_date")) & (pl.col("end_date") > pl.col("contract_end"))
-    beyond = ~within_months(pl.col("contract_start"), pl.col("end_date"), pl.lit(_YEAR)).fill_null(value=True)
-    return promised.with_columns(pl.col("is_short") & ~(longer & beyond).fill_null(value=False))
+    own = pl.DataFrame(schema={"contract_id": pl.String, "obligation_id": pl.String}) if apart is None else apart
+    told = promised.join(own.unique().with_columns(pl.lit(value=True).alias("is_apart")), on=["contract_id", "obligation_id"], how="left")
+    has_end = pl.col("contract_end").is_not_null().all()
+    whole = told.filter(pl.col("is_apart").is_null()).group_by("group_id").agg(
+        pl.col("contract_start").min().alias("→start"),
+        pl.when(has_end).then(pl.max_horizontal(pl.col("contract_end").max(), pl.col("end_date").max())).alias("→end"),
+    )
+    told = told.join(whole, on="group_id", how="left")
+    own_start, own_end = (pl.when("is_apart").then(name).otherwise(side) for name, side in (("start_date", "→start"), ("end_date", "→end")))
+    is_short = within_months(own_start, own_end, pl.lit(_YEAR)).fill_null(value=False)
+    return told.with_columns((is_short & pl.col("is_elected")).alias("is_short")).drop("is_apart", "→start", "→end")
 
 
 def _of_group(done: pl.DataFrame, obligations: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:

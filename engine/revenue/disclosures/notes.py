@@ -61,7 +61,7 @@ def disclosures(
     closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     parts = [
         remaining_obligations(
-            contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of
+            contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books)
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
         opening_liability_recognized(years, earned(books.performance), balances),
         prior_period_performance(years, earned(books.performance), books.periods),
@@ -74,6 +74,11 @@ def disclosures(
     rule = pl.col("disclosure").replace_strict(_RULES, return_dtype=pl.String)
     rows = pl.concat([_shaped(part) for part in parts]).with_columns(rule.alias("rule"))
     return to_unit(rows, contracts).select(list(DISCLOSURES)).sort(_order(rows), maintain_order=True)
+
+
+def _apart(books: Books) -> pl.DataFrame:
+    """Return the promises that are contracts of their own (606-10-25-12)."""
+    return books.modifications.filter(pl.col("treatment") == "separate_contract").select("contract_id", "obligation_id").drop_nulls()
 
 
 def _order(rows: pl.DataFrame) -> pl.Expr:
