@@ -17,6 +17,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
 from engine.revenue.modifications.pooling import pooled, still_served, taken_out
 from engine.revenue.modifications.segments import segment_part, with_revenue
@@ -60,7 +61,7 @@ class Happenings:
     `events`: group_id, ordinal, date, place (null: a re-estimate), amendment_id. `deltas`: group_id, ordinal,
     okey (null: of the whole contract), delta, variable_delta (units), moves_total, revalues, of_hours. `changes`: touched obligations by
     group_id and place (`change_rows`). `added`: new obligations by group_id and place, ready as states, with
-    kind, price_change, own, own_variable, option_okey, part, whole.
+    kind, price_change, own, own_variable, rights (`exercised.RIGHTS`).
     """
 
     events: pl.DataFrame
@@ -214,10 +215,10 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change") + pl.col("stated_change")).alias("stated"),
     ).drop("stated_change", "→own", "→own_variable")
-    made = _exercised(made, added)
+    made, handed = exercised(made, added)
     if added.height:
-        fresh = _begun(made, added)
-        made = _handed_on(made)
+        fresh = _begun(added, handed)
+        made = handed_on(made)
         made = pl.concat([made, fresh], how="diagonal")
     return pooled(made)
 
@@ -246,8 +247,8 @@ def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _begun(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
-    """Return new obligations as they begin, with what the rights that they exercise hand on to them."""
+def _begun(added: pl.DataFrame, handed: pl.DataFrame) -> pl.DataFrame:
+    """Return new obligations as they begin, with what the rights that they exercise hand on to them (`handed`: okey, got)."""
     fresh = added.with_columns(
         *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
         wide(0).alias("unserved"),
@@ -261,15 +262,7 @@ def _begun(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
         pl.col("begins").alias("begins.next"),
         pl.when(pl.col("kind") == "prospective").then(pl.col("own")).otherwise(pl.col("own") + pl.col("price_change")).alias("rem"),
     )
-    fresh = fresh.join(
-        rows.select("okey", "moved.to", "moved")
-        .filter(pl.col("moved.to").is_not_null())
-        .group_by("moved.to")
-        .agg(pl.col("moved").sum().alias("got")),
-        left_on="okey",
-        right_on="moved.to",
-        how="left",
-    )
+    fresh = fresh.join(handed, on="okey", how="left")
     return fresh.with_columns((pl.col("rem") + pl.col("got").fill_null(0)).alias("rem"))
 
 
@@ -291,34 +284,6 @@ def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
     made = told.join(gains, on="okey", how="left", maintain_order="left")
     moved = pl.when("→over").then(pl.col("borne") * -1).otherwise(pl.col("→gain").fill_null(0))
     return made.with_columns((pl.col("price_change") + moved).alias("price_change")).select(rows.columns)
-
-
-def _exercised(rows: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
-    """Say what each material right hands on to the promise bought with it: its unearned price, or the part exercised."""
-    bought = added.filter(pl.col("option_okey").is_not_null()).select(
-        pl.col("option_okey").alias("right"), pl.when(pl.col("kind") == "exercise").then(pl.col("okey")).alias("moved.to"), "part", "whole"
-    )
-    bought = bought.unique("right", keep="first", maintain_order=True)
-    made = rows.join(bought, left_on="okey", right_on="right", how="left", maintain_order="left")
-    # As a modification the right that was used up has no price of its own any more: what it held joins the pool.
-    unused = part_units(pl.col("ssp"), pl.col("whole") - pl.col("part"), pl.col("whole"))
-    used = pl.col("whole").is_not_null() & pl.col("moved.to").is_null()
-    made = made.with_columns(pl.when(used).then(unused).otherwise(pl.col("ssp")).alias("ssp"))
-    left = pl.col("base") + pl.col("rem") - pl.col("earned")
-    moved = units_to_minor(part_units(left, pl.col("part").abs(), pl.col("whole"))) * GUARD * pl.col("part").sign()
-    return made.with_columns(pl.when(pl.col("moved.to").is_not_null()).then(moved).alias("moved")).drop("part", "whole")
-
-
-def _handed_on(rows: pl.DataFrame) -> pl.DataFrame:
-    """Take what rights hand on out of their price; what of them had lapsed stays earned, and the rest goes on from there."""
-    goes_on = pl.col("moved").is_not_null() & (pl.col("m") > pl.col("m0")) & (pl.col("m") < pl.col("mt"))
-    left = pl.col("base") + pl.col("rem") - pl.col("earned")
-    made = rows.with_columns(
-        pl.when(goes_on).then(left).otherwise(pl.col("rem")).alias("rem"),
-        pl.when(goes_on).then(pl.col("earned")).otherwise(pl.col("base")).alias("base"),
-        pl.when(goes_on).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
-    )
-    return made.with_columns((pl.col("rem") - pl.col("moved").fill_null(0)).alias("rem"))
 
 
 def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:

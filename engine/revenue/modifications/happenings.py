@@ -247,7 +247,10 @@ def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataF
 
 
 def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return for lines bought under an option its material right and the part exercised: contract_line_id, option_okey, part, whole."""
+    """Return for lines bought under an option its material right and the part exercised: contract_line_id, option_okey, part, whole, turn.
+
+    `turn`: the place among the options of its right, in which they take their parts: renewals in their order, others by id.
+    """
     every = records.frame("option")
     options = every.filter(pl.col("exercised_line_id").is_not_null() & pl.col("contract_line_id").is_not_null())
     rights = lines.select("contract_line_id", pl.col("okey").alias("option_okey"))
@@ -257,6 +260,7 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         options.join(rights, on="contract_line_id", how="inner")
         .select(
             "option_id",
+            "start_date",
             pl.col("exercised_line_id").alias("contract_line_id"),
             "option_okey",
             whole_number(pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole), _QTY).alias("part"),
@@ -273,7 +277,13 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         "option_okey",
         pl.coalesce("renewal_part", "part").alias("part"),
         pl.coalesce("renewal_whole", "whole").alias("whole"),
+        _turn().alias("turn"),
     )
+
+
+def _turn() -> pl.Expr:
+    follows = pl.when(pl.col("renewal_part").is_not_null()).then("start_date")
+    return pl.struct(follows.alias("start"), "option_id").rank("ordinal").over("option_okey").cast(pl.UInt32)
 
 
 def _among_options(options: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records
 from engine.revenue.modifications.evolve import CHOICES, NUMBERS
+from engine.revenue.modifications.exercised import RIGHTS
 from engine.revenue.modifications.happenings import option_parts, shared_levels, starting_levels
 from engine.revenue.price.allocation import POOLED
 from engine.revenue.progress.measured import TERM
@@ -97,13 +98,14 @@ def added_states(
         lines.select("contract_line_id", pl.col("pricing").is_in(list(POOLED)).alias("is_pooled")), on="contract_line_id", how="left"
     )
     kind = pl.when((pl.col("kind") == "exercise").any()).then(pl.lit("exercise")).otherwise(pl.col("kind").first())
-    bought = option_parts(records, lines)
+    bought, by_right = option_parts(records, lines), pl.col("option_okey").is_not_null()
     fresh = fresh.join(bought, on="contract_line_id", how="left")
     rows = (
         fresh.sort("place", "contract_line_id")
         .group_by("okey", maintain_order=True)
         .agg(
-            pl.col("group_id", "contract_id", "obligation_id", "place", "option_okey", "part", "whole").first(),
+            pl.col("group_id", "contract_id", "obligation_id", "place").first(),
+            pl.struct(pl.col("option_okey").alias("right"), "part", "whole", "turn").filter(by_right).cast(RIGHTS.inner).alias("rights"),
             kind.alias("kind"),
             pl.col("price_change").sum(),
             pl.col("is_pooled").any(),
