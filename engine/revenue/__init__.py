@@ -36,7 +36,7 @@ from engine.revenue.schedule import obligations_output, revenue_schedule
 from engine.revenue.second_book import KEPT, book_differences, second_versions
 from engine.stage import Context, Facts, StageResult
 
-__all__ = ["decide_revenue", "decided_reach", "revenue_fired", "revenue_held", "revenue_reach"]
+__all__ = ["books_of", "decide_revenue", "decided_reach", "revenue_fired", "revenue_held", "revenue_reach"]
 
 Room = Callable[[Books, Records, Context], tuple[Books, StageResult]]
 
@@ -78,29 +78,32 @@ def _standards(records: Records, first: Versions, second: Versions) -> pl.DataFr
 
 def _book(records: Records, versions: Versions, context: Context) -> StageResult:
     """Return one book's outputs and findings: the core, then every room."""
-    result = StageResult()
-    core, posted, restated, versions, conventions = _adopted(records, versions, context)
-    books = tell_books(core, posted, versions, context.as_of)
-    if conventions:
-        books = books.with_extra(cost_conventions=pl.concat(conventions))
-    result.frames = {
-        "obligations": obligations_output(books).lazy(),
-        "modifications": books.modifications.lazy(),
-        "time_revenue": time_revenue(earned(books.performance), core.worked, core.lines, core.contracts, core.periods).lazy(),
-    }
-    result.findings = [frame for frame in core.findings if frame.height]
-    # Only the books are asked from here on: what they were made of takes no memory any more.
-    del core, posted
+    books, result = books_of(records, versions, context)
     for room in ROOMS:
         books, made = room(books, records, context)
         result.add(made)
     parts = cut_in_blocks(books, earned(books.extra["translated"]), books.extra["moved"])
     del books
     result.frames["revenue_schedule"] = pl.concat(used_up(parts, revenue_schedule)).lazy()
-    if restated is not None:
-        result.frames["restatements"] = restated.lazy()
     result.frames = {name: in_words(frame) for name, frame in result.frames.items()}
     return result
+
+
+def books_of(records: Records, versions: Versions, context: Context) -> tuple[Books, StageResult]:
+    """Return the books that the rooms are handed, with what the core puts out; what they were made of takes no memory any more."""
+    core, posted, restated, versions, conventions = _adopted(records, versions, context)
+    books = tell_books(core, posted, versions, context.as_of)
+    if conventions:
+        books = books.with_extra(cost_conventions=pl.concat(conventions))
+    result = StageResult(findings=[frame for frame in core.findings if frame.height])
+    result.frames = {
+        "obligations": obligations_output(books).lazy(),
+        "modifications": books.modifications.lazy(),
+        "time_revenue": time_revenue(earned(books.performance), core.worked, core.lines, core.contracts, core.periods).lazy(),
+    }
+    if restated is not None:
+        result.frames["restatements"] = restated.lazy()
+    return books, result
 
 
 def _adopted(

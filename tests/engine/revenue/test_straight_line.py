@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+from polars.testing import assert_frame_equal
 
-from benchmarks.revenue import straight_line, write
+from benchmarks.revenue import schedule_alone, straight_line, write
 
 KEY = ["obligation_id", "period"]
 
@@ -23,3 +24,13 @@ def test_promises_by_time_that_nothing_modified_are_the_plain_straight_line(tmp_
     both = plain.join(ours, on=KEY, how="full", coalesce=True).join(chosen, on="obligation_id", how="semi")
     assert chosen.height > 100 and chosen.height < promises.height
     assert both.height > 24 * chosen.height and both.filter(pl.col("ours").ne_missing(pl.col("amount"))).is_empty()
+
+
+def test_the_schedule_made_alone_is_that_of_the_whole_stage(tmp_path: Path) -> None:
+    whole = write(tmp_path, 60).frames
+    alone = schedule_alone(tmp_path)[1].frames
+    assert sorted(alone) == ["modifications", "obligations", "revenue_schedule"]
+    for name, frame in alone.items():
+        # Planned revenue is translated by nobody, whatever else is made.
+        told = pl.exclude("functional_amount") if name == "revenue_schedule" else pl.all()
+        assert_frame_equal(frame.collect().select(told), whole[name].collect().select(told))
