@@ -17,9 +17,10 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.modifications.ended import forfeited
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
-from engine.revenue.modifications.pooling import pooled, still_served, taken_out
+from engine.revenue.modifications.pooling import pooled, still_served, taken_out, with_still_to_come
 from engine.revenue.modifications.segments import segment_part, with_revenue
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
@@ -169,19 +170,6 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
 
 
-def _with_still_to_come(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
-    """Add the part of amounts for the whole life that what is still to be served has, through every new start.
-
-    Step by step: an expression that repeats a part of a part takes longer to plan than to compute.
-    """
-    served = rows.with_columns(still_served(name).alias(left) for name, left in names.items())
-    is_whole = pl.col("own_rem") == COEFFICIENT
-    return served.with_columns(
-        pl.when(is_whole).then(left).otherwise(part_units(pl.col(left), pl.col("own_rem"), wide(COEFFICIENT))).alias(left)
-        for left in names.values()
-    )
-
-
 def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
     """Add `part`: each obligation's share of a change of the whole contract's price, rounded with the share it has."""
     takes = (pl.col("pool") != 0) & ((pl.col("→w") > 0) | (pl.col("→w").sum().over("group_id") <= 0))
@@ -203,7 +191,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
     made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted", "ssp_lifted")))
-    made = _with_own_left(_forfeited(_lifted(made)))
+    made = _with_own_left(forfeited(_lifted(made)))
     # A removal that states no price takes what is still to be served out of it.
     implied = ((pl.col("kind") == "remove") & (pl.col("price_change") == 0)).fill_null(value=False)
     gone = units_to_minor(still_served()) * GUARD * -1
@@ -227,7 +215,7 @@ def _lifted(rows: pl.DataFrame) -> pl.DataFrame:
     """Add to a change what it lifts of amounts for the whole life: of these, what is still to be served."""
     if not rows.select(pl.any_horizontal((pl.col("lifted", "ssp_lifted") != 0).any())).item():
         return rows
-    made = _with_still_to_come(rows, {"lifted": "→lifted", "ssp_lifted": "→ssp"})
+    made = with_still_to_come(rows, {"lifted": "→lifted", "ssp_lifted": "→ssp"})
     # Of a standalone price for what remains, the remaining part goes; of one for the whole, the whole.
     lifted = pl.when(pl.col("kind") == "catch_up").then("ssp_lifted").otherwise("→ssp")
     return made.with_columns(
@@ -242,7 +230,7 @@ def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
     if not rows.select(taken_out().any()).item():
         return rows.with_columns(wide(0).alias(own) for own in names.values())
     left = pl.col(*names.values())
-    return _with_still_to_come(rows, names).with_columns(
+    return with_still_to_come(rows, names).with_columns(
         pl.when(taken_out()).then(units_to_minor(left.fill_null(0)) * GUARD).otherwise(wide(0)).name.keep()
     )
 
@@ -284,42 +272,6 @@ def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
     made = told.join(gains, on="okey", how="left", maintain_order="left")
     moved = pl.when("→over").then(pl.col("borne") * -1).otherwise(pl.col("→gain").fill_null(0))
     return made.with_columns((pl.col("price_change") + moved).alias("price_change")).select(rows.columns)
-
-
-def _forfeited(rows: pl.DataFrame) -> pl.DataFrame:
-    """Say of promises that end with their contract what of their price goes with them: `stated_change`, `forfeited`.
-
-    The stated price goes down to what was served of it, and to what was paid for good. Where contracts combined with theirs run on,
-    that is the change of the price of all of them (25-9); else `forfeited` is what stays with the firm beyond what is earned: of one
-    contract what was paid for good, of several that end together what is owed for all of them.
-    """
-    none = wide(0)
-    cut = ((pl.col("kind") == TERMINATE) & ~pl.col("is_settled").fill_null(value=False)).fill_null(value=False)
-    if not rows.select(cut.any()).item():
-        return rows.with_columns(none.alias("stated_change"), none.alias("forfeited"))
-    unserved = pl.when(cut).then(units_to_minor(still_served()) * GUARD).otherwise(none)
-    unearned = pl.max_horizontal(pl.col("base") + pl.col("rem") - pl.col("earned"), none)
-    rows = rows.with_columns(unserved.alias("→lost"), pl.when(cut & ~taken_out()).then(unearned).otherwise(none).alias("→left"))
-    lost, paid = pl.col("→lost").sum().over("contract_id"), pl.col("paid_for_good").fill_null(0).max().over("contract_id")
-    served = pl.col("stated").fill_null(0).sum().over("contract_id") - lost
-    kept = pl.min_horizontal(pl.max_horizontal(paid - served, none), lost)
-    through = pl.col("→lost").cum_sum().over("contract_id", order_by="okey")
-
-    def share(of: pl.Expr) -> pl.Expr:
-        return units_to_minor(pl.when(lost > 0).then(part_units(of, kept, lost)).otherwise(none)) * GUARD
-
-    rows = rows.with_columns((share(through) - share(through - pl.col("→lost")) - pl.col("→lost")).alias("stated_change"))
-    of_group = (pl.col("stated").fill_null(0) + pl.col("stated_change") + _variable_earned()).sum().over("group_id")
-    due = pl.when(pl.col("contract_id").n_unique().over("group_id") == 1).then(paid).otherwise(of_group)
-    has_paid = (pl.col("paid_for_good").fill_null(0) > 0).any().over("group_id")
-    beyond = pl.when(has_paid).then(pl.max_horizontal(due - pl.col("earned").sum().over("group_id"), none)).otherwise(none)
-    left = pl.col("→left").sum().over("group_id")
-    part = part_units(pl.col("→left"), pl.min_horizontal(beyond, left), left)
-    return rows.with_columns(pl.when(left > 0).then(part).otherwise(none).alias("forfeited")).drop("→lost", "→left")
-
-
-def _variable_earned() -> pl.Expr:
-    return pl.col("variable") - still_served("variable")
 
 
 def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.revenue.arithmetic.exact import GUARD, part_units, units_to_minor
+from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.price.allocation import share_minor
 
@@ -90,7 +90,7 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
 def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     """Catch up what is changed outside of a pool, and end what ends with its contract."""
     catches, ends = pl.col("kind") == "catch_up", pl.col("kind") == "terminate"
-    # What remains of a contract that ends is neither owed nor earned, but for what the customer forfeits.
+    # What remains of a contract that ends is neither owed nor earned, but for what the customer owes beyond what is earned, or less.
     kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
     settled = pl.col("is_settled").fill_null(value=False)
     kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise(kept)
@@ -115,3 +115,16 @@ def taken_out() -> pl.Expr:
 def still_served(name: str = "unserved") -> pl.Expr:
     """Return what of the stated price, or of another amount of the current segment, is still to be served."""
     return part_units(pl.col(name), pl.col("d") - pl.col("n"), pl.col("d"))
+
+
+def with_still_to_come(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    """Add the part of amounts for the whole life that what is still to be served has, through every new start.
+
+    Step by step: an expression that repeats a part of a part takes longer to plan than to compute.
+    """
+    served = rows.with_columns(still_served(name).alias(left) for name, left in names.items())
+    is_whole = pl.col("own_rem") == COEFFICIENT
+    return served.with_columns(
+        pl.when(is_whole).then(left).otherwise(part_units(pl.col(left), pl.col("own_rem"), wide(COEFFICIENT))).alias(left)
+        for left in names.values()
+    )

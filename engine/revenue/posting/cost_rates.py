@@ -71,7 +71,7 @@ def unrated_costs(costs: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFr
     return rows.sort("cost_id").select(
         *finding_columns("exchange_rate_missing", "high", "contract_cost", message, remedy, "controller"),
         pl.col("cost_id").alias("entity_id"), "contract_id", "currency", pl.col("→since").alias("since"),
-        (pl.col("capitalized") + pl.col("opening")).cast(MONEY).alias("amount_at_risk"), "evidence",
+        pl.col("capitalized").cast(MONEY).alias("amount_at_risk"), "evidence",
     )  # fmt: skip
 
 
