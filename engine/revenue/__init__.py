@@ -29,7 +29,7 @@ from engine.revenue.posting.post import post
 from engine.revenue.posting.reporting import told_to_the_group
 from engine.revenue.pushdown import time_revenue
 from engine.revenue.reached import decided_reach, revenue_reach
-from engine.revenue.recognition.adopted import adopted, cost_conventions, earned, worlds
+from engine.revenue.recognition.adopted import adopted, cost_conventions, earned, taken_over_before, worlds
 from engine.revenue.recognition.late import composed, copied_records, late_facts
 from engine.revenue.reports import controlled, costs_and_losses, disclosed, financed
 from engine.revenue.schedule import obligations_output, revenue_schedule
@@ -117,9 +117,10 @@ def _adopted(
     core = run_core(records, known[0].versions, context.as_of)
     posted, restated, conventions = _posted(core, records, known[0].versions, context), [], []
     for world in known[1:]:
-        earlier, core = core.contracts, run_core(records, world.versions, context.as_of)
+        verdicts = taken_over_before(core.obligations, world)
+        earlier, core = core.contracts, run_core(records, world.versions, context.as_of, verdicts)
         conventions.append(cost_conventions(earlier, core.contracts, world))
-        after = _posted(core, records, world.versions, context)
+        after = _posted(core, records, world.versions, context, verdicts)
         posted, told = adopted(posted, after, world, core.contracts, core.periods)
         restated.append(told)
     if not restated:
@@ -127,11 +128,13 @@ def _adopted(
     return core, sorted_performance(posted), pl.concat(restated), known[-1].versions, conventions
 
 
-def _posted(core: Core, records: Records, versions: Versions, context: Context) -> pl.DataFrame:
+def _posted(
+    core: Core, records: Records, versions: Versions, context: Context, verdicts: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return performance as it was posted: closed periods by what was known when they closed."""
     final = performance(core)
     vintages = late_facts(records, core.contracts, core.lines, core.periods)
     if not vintages.steps.height:
         return final
-    copies = run_core(copied_records(records, vintages, core.contracts, core.lines), versions, context.as_of)
+    copies = run_core(copied_records(records, vintages, core.contracts, core.lines), versions, context.as_of, verdicts)
     return sorted_performance(composed(final, performance(copies), vintages, core.contracts, core.periods, context.as_of))

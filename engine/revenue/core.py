@@ -83,8 +83,8 @@ class Core:
     as_of: dt.date
 
 
-def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
-    """Compute every contract's revenue from its records, as of a day."""
+def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.DataFrame | None = None) -> Core:
+    """Compute every contract's revenue from its records, as of a day; `verdicts` on opening positions as in `opening.with_openings`."""
     agreed = agree(records, versions, as_of)
     priced = _priced(agreed)
     lines, terms, contracts = agreed.lines, agreed.terms, agreed.contracts
@@ -94,12 +94,12 @@ def run_core(records: Records, versions: Versions, as_of: dt.date) -> Core:
         lambda: split_observations(observations(agreed.records, lines, kept_terms, priced.worked, as_of), agreed.splits),
     )
     measures = Measures(observed, fiscal_periods(agreed.periods))
-    states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures)
+    states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures, verdicts)
     added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
     happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms)
     evolved, ((outside, conceded), findings) = beside(
-        lambda: evolve(states.drop("opened_on", "opened"), happenings, measures),
+        lambda: evolve(states.drop("opened_on", "opened", "runs_on"), happenings, measures),
         lambda: (_earned_outside(agreed, priced, allocated.obligations, observed), _findings(agreed, priced, allocated)),
     )
     return Core(

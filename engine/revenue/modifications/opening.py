@@ -10,7 +10,7 @@ from engine.canonical.schema import entity_spec
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.amendments import TERM_FIELDS
-from engine.revenue.ground.records import Records
+from engine.revenue.ground.records import Records, original_id
 from engine.revenue.modifications.segments import with_revenue
 from engine.revenue.progress.measured import Measures, with_progress
 
@@ -110,13 +110,16 @@ def as_opened(records: Records, before: pl.DataFrame) -> Records:
     )
 
 
-def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFrame, measures: Measures) -> pl.DataFrame:
-    """Let obligations with opening positions start from them; add `opened_on` and `opened` (minor units recognized by then).
+def with_openings(
+    states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFrame, measures: Measures, verdicts: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Let obligations with opening positions start from them; add `opened_on`, `opened` (minor units recognized by then), `runs_on`.
 
     Where what was recognized is what the measure shows, the obligation runs on as if it had always been here
-    (a later estimate catches up from its first day); else what is left is earned from here on.
+    (a later estimate catches up from its first day); else what is left is earned from here on. `verdicts` (okey, runs_on) holds what the
+    policy of the day of the position said, where another has been adopted since.
     """
-    nothing = [pl.lit(None, dtype=pl.Date).alias("opened_on"), wide(0).alias("opened")]
+    nothing = [pl.lit(None, dtype=pl.Date).alias("opened_on"), wide(0).alias("opened"), pl.lit(None, dtype=pl.Boolean).alias("runs_on")]
     if not openings.height:
         return states.with_columns(nothing)
     own = lines.select("contract_line_id", "okey", "minor_digits")
@@ -133,8 +136,12 @@ def with_openings(states: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFr
     taken = units_to_minor(pl.col("→recognized"))
     rows = with_revenue(rows, minor="→shown")
     agrees = ((pl.col("→shown") - taken).abs() <= 1) & (pl.col("m") > 0)
-    rows = rows.with_columns(agrees.alias("→agrees"), taken.alias("opened"))
-    anew = ~pl.col("→agrees")
+    rows = rows.with_columns(agrees.alias("runs_on"), taken.alias("opened"))
+    if verdicts is not None:
+        said = verdicts.select(pl.col("okey").alias("→original"), pl.col("runs_on").alias("→said"))
+        rows = rows.with_columns(original_id("okey").alias("→original")).join(said, on="→original", how="left", maintain_order="left")
+        rows = rows.with_columns(pl.coalesce("→said", "runs_on").alias("runs_on"))
+    anew = ~pl.col("runs_on")
     rows = rows.with_columns(
         pl.when(anew).then(pl.col("opened") * GUARD).otherwise(wide(0)).alias("base"),
         pl.when(anew).then(pl.col("m")).otherwise(wide(0)).alias("m0"),

@@ -149,7 +149,7 @@ def _split_off(splits: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
 def about_obligations(states: pl.DataFrame, added: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return per obligation what dates and posts its revenue; what is held has no gate date."""
     names = ["okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"]
-    both = pl.concat([states.select(*names, "opened_on", "opened"), added.select(names)], how="diagonal")
+    both = pl.concat([states.select(*names, "opened_on", "opened", "runs_on"), added.select(names)], how="diagonal")
     head = contracts.select("contract_id", "calendar", "gate_date", "lost_date", setting("rounding.schedule").alias("schedule"))
     made = both.join(head, on="contract_id", how="left").with_columns(pl.col("opened").fill_null(0))
     return made.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date"))

@@ -149,6 +149,14 @@ def cost_conventions(before: pl.DataFrame, after: pl.DataFrame, world: World) ->
     return made.select("contract_id", pl.lit(world.day).alias("date"), "before", "convention", is_error)
 
 
+def taken_over_before(obligations: pl.DataFrame, world: World) -> pl.DataFrame:
+    """Return whether what opening positions before a change held is what the measure of their day shows: okey, runs_on.
+
+    Another convention does not make an obligation that ran on one that began with its position.
+    """
+    return obligations.filter(pl.col("opened_on") < world.day).select("okey", "runs_on").drop_nulls()
+
+
 def earned(performance: pl.DataFrame) -> pl.DataFrame:
     """Return performance without what a change of principle moved through equity: that is revenue of no period."""
     # Nearly always there is none: one look tells, and nothing is copied.

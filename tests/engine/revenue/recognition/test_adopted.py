@@ -43,8 +43,8 @@ def policies(change: str | None, first: str = "change: null\n") -> tuple[PolicyS
     return made, [each.message for each in told if each.is_error]
 
 
-def recognized(tmp_path: Path, change: str | None) -> dict[str, pl.DataFrame]:
-    (tmp_path / "t.yaml").write_text(GIVEN)
+def recognized(tmp_path: Path, change: str | None, given: str = GIVEN) -> dict[str, pl.DataFrame]:
+    (tmp_path / "t.yaml").write_text(given)
     ((test,), _) = read_test_file(tmp_path / "t.yaml")
     made, mistakes = policies(change)
     assert mistakes == []
@@ -156,6 +156,23 @@ def test_what_a_change_cannot_be_is_said(change: str, message: str) -> None:
 
 def test_the_first_version_changes_nothing_that_was_before() -> None:
     assert any("no version of 'rev-treatment' stands before it" in each for each in policies(None, "change: {kind: error}\n")[1])
+
+
+@pytest.mark.parametrize(
+    ("held", "april"),
+    [
+        # Taken over with the 59 that its days show: 4 / 12 of 365 at the end of April, as if it had always been here.
+        ("59", ("31", "30.42", "1.25")),
+        # With 70: 295 over 306 days, 31 of them in March; by the even month 29.50 of March and April each.
+        ("70", ("29.89", "29.5", "-0.39")),
+    ],
+)
+def test_another_convention_keeps_what_a_position_taken_over_was(tmp_path: Path, held: str, april: tuple[str, ...]) -> None:
+    opened = f"{{contract_line_id: OLD, as_of_date: 2026-02-28, allocated_amount: 365, recognized_amount: {held}, currency: EUR}}"
+    found = recognized(tmp_path, "{kind: estimate}", GIVEN.replace("expect:", f"  opening_position:\n    - {opened}\nexpect:"))
+    rows = [each for each in months(found, "OLD") if each[0] in ("2026-03", "2026-04")]
+    assert [each[3] for each in rows] == money(*april)
+    assert rows[-1][2] == "estimate_change"
 
 
 def test_each_contract_is_decided_alike_whatever_else_there_is(tmp_path: Path) -> None:
