@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from engine.revenue.arithmetic.exact import GUARD, minor_money, part_units, units_to_minor, with_fraction
@@ -12,6 +10,7 @@ from engine.revenue.arithmetic.runs import joined
 from engine.revenue.core import Core
 from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
 from engine.revenue.ground.frames import CODE, PERFORMANCE, shaped
+from engine.revenue.passed_on import kept_nothing_of, passed_by
 from engine.revenue.recognition.recognize import recognized
 from engine.revenue.recognition.shares import by_line, line_weights
 
@@ -19,19 +18,19 @@ from engine.revenue.recognition.shares import by_line, line_weights
 def performance(core: Core) -> pl.DataFrame:
     """Return the atoms of revenue by contract line (`frames.PERFORMANCE`); contracts go through in blocks, in the order of their ids."""
     facts = facts_of(core).select(
-        "okey", "obligation_id", "minor_digits", pl.col("timing", "role", "rule", "currency", "measure").cast(CODE), "commission_pct",
-        "evidence", "group_id",
+        "okey", "obligation_id", "minor_digits", pl.col("timing", "role", "rule", "currency", "measure").cast(CODE), "evidence", "group_id",
     )  # fmt: skip
     periods = core.periods.with_columns(pl.col("period").cast(CODE))
-    passed_on = _passed_on(core)
-    idle = passed_on.filter("keeps_nothing")["okey"].unique()
+    passed_on, kept_nothing = _passed_on(core), kept_nothing_of(core)
+    idle = kept_nothing["okey"].unique()
     weights = line_weights(core.terms, core.start, core.later, core.lines)
     outside, segments, jumps = _outside(core), pl.concat(core.evolved.segments), core.evolved.every_jump()
 
     def of_block(block: Block) -> pl.DataFrame:
         obligations = block.of(core.obligations).with_columns(pl.col("okey").is_in(idle.implode()).alias("passes_all"))
         atoms = recognized(segments, jumps, core.measures, obligations, periods, core.as_of)
-        rows = _by_contract_line(by_line(atoms, weights, obligations.select("okey", "line_id")), facts, core.lines, passed_on)
+        shared = by_line(atoms, weights, obligations.select("okey", "line_id"), idle)
+        rows = _by_contract_line(shared, facts, core.lines, passed_on, kept_nothing)
         return sorted_performance(pl.concat([rows, block.of(outside)]))
 
     return pl.concat(in_blocks(blocks(core.contracts, core.obligations["contract_id"].sort(), PROMISES), of_block))
@@ -58,10 +57,14 @@ def facts_of(core: Core) -> pl.DataFrame:
     return base.join(lines, left_on="line_okey", right_on="okey", how="left").drop("line_okey")
 
 
-def _by_contract_line(atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
-    rows = joined(joined(atoms, facts, "okey"), lines.select("contract_line_id", "contract_id"), "contract_line_id")
+def _by_contract_line(
+    atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame, kept_nothing: pl.DataFrame
+) -> pl.DataFrame:
+    # Lines of one promise may keep different parts.
+    own = lines.select("contract_line_id", "contract_id", "commission_pct")
+    rows = joined(joined(atoms, facts, "okey"), own, "contract_line_id")
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
-    rows = _gross(_money_rows(rows), passed_on).with_columns(pl.col("period").alias("relates_to_period"))
+    rows = _gross(_money_rows(rows), passed_on, kept_nothing).with_columns(pl.col("period").alias("relates_to_period"))
     rows = rows.filter((pl.col("amount") != 0) | (pl.col("gross_amount") != 0))
     rows = with_fraction(rows, "progress", pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
     return shaped(rows, PERFORMANCE)
@@ -106,14 +109,10 @@ def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:
     return shaped(rows, PERFORMANCE).sort(keys, maintain_order=True)
 
 
-_AGREED: Final = ("agreed", "price", "whole")
-
-
 def _passed_on(core: Core) -> pl.DataFrame:
     """Return what an agent's promises are agreed at, from a day on: okey, date, agreed (its commission), price (as allocated), whole.
 
-    `whole`: what the customer pays in all, where the price is the promise's own and never changed, or where the agent keeps none of
-    it (`keeps_nothing`).
+    `whole`: what the customer pays in all, where the price is the promise's own and never changed.
     """
     agents = core.lines.filter(pl.col("role") == "agent").select("contract_line_id", "okey", pl.len().over("okey").alias("lines"))
     versions = pl.concat(core.evolved.versions).join(agents.select("okey"), on="okey", how="semi")
@@ -137,39 +136,24 @@ def _passed_on(core: Core) -> pl.DataFrame:
     cut = part_units(before["agreed"], pl.max_horizontal("price", wide(0)), before["price"])
     agreed = pl.when(is_cut).then(cut).otherwise("agreed").alias("agreed")
     whole = pl.when("is_own").then("gross").alias("whole")
-    made = made.select("okey", "date", agreed, "price", whole, pl.lit(value=False).alias("keeps_nothing"))
-    idle = _keeping_nothing(core)
-    return pl.concat([made.join(idle, on="okey", how="anti"), idle.select(made.columns)]).sort("date")
+    return made.select("okey", "date", agreed, "price", whole).sort("date")
 
 
-def _keeping_nothing(core: Core) -> pl.DataFrame:
-    """Return the promises an agent keeps nothing of, in the columns of `_passed_on`: what the customer pays in all, from each change on."""
-    agents = core.lines.filter((pl.col("role") == "agent") & (pl.coalesce("commission_pct", pl.lit(0)) == 0))
-    agents = agents.filter(pl.col("okey").is_not_null() & ~pl.col("is_as_invoiced")).select("contract_line_id", "okey")
-    steps = core.terms.drop("okey").join(agents, on="contract_line_id", how="inner").filter(pl.col("gross").is_not_null())
-    dated = steps.select("okey", "contract_line_id", pl.coalesce("takes_effect", pl.date(1900, 1, 1)).alias("date"), "place", "gross")
-    change = (pl.col("gross") - pl.col("gross").shift(1).over("contract_line_id", order_by="place").fill_null(0)).alias("change")
-    daily = dated.with_columns(change).group_by("okey", "date").agg(pl.col("change").sum()).sort("okey", "date")
-    daily = daily.with_columns(pl.col("change").cum_sum().over("okey").alias("whole"))
-    # After its end a contract passes nothing on any more.
-    ended = core.contracts.filter(pl.col("terminated_date").is_not_null()).select("contract_id", pl.col("terminated_date").alias("date"))
-    over = core.obligations.select("okey", "contract_id").join(agents, on="okey", how="semi").join(ended, on="contract_id", how="inner")
-    over = over.select("okey", pl.col("date").dt.offset_by("1d"), pl.lit(None, dtype=pl.Int128).alias("whole"))
-    nothing = (wide(0).alias(name) for name in ("agreed", "price"))
-    rows = pl.concat([daily.select("okey", "date", "whole"), over]).with_columns(*nothing, pl.lit(value=True).alias("keeps_nothing"))
-    return rows.select("okey", "date", "agreed", "price", "whole", "keeps_nothing")
-
-
-def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
+def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame, kept_nothing: pl.DataFrame) -> pl.DataFrame:
     """Add what the customer owes for each atom, cumulatively: of an agent the same part of the whole, as far as that is known.
 
     Where allocation or a change makes the commission worth something else, what is passed on stays the others' part of
-    the price agreed: revenue, and of that part as much as of the revenue.
+    the price agreed: revenue, and of that part as much as of the revenue. Of a line of which nothing is kept it goes with the measure.
     """
     agents = rows.filter(pl.col("role") == "agent")
     if not agents.height:
         return rows.with_columns(pl.col("amount").alias("gross_amount"))
-    agents = agents.sort("date").join_asof(passed_on, on="date", by="okey", check_sortedness=False)
+    of_idle = pl.col("contract_line_id").is_in(kept_nothing["contract_line_id"].unique().implode())
+    idle = agents.filter(of_idle).sort("date").join_asof(
+        kept_nothing.drop("okey", "opened").sort("date"), on="date", by="contract_line_id", check_sortedness=False
+    )
+    idle = idle.with_columns(passed_by().alias("→gross")).select(*agents.columns, "→gross")
+    agents = agents.filter(~of_idle).sort("date").join_asof(passed_on, on="date", by="okey", check_sortedness=False)
     agents = agents.sort("contract_line_id", "is_planned", "date", maintain_order=True)
     share, hundred = whole_number("commission_pct", pl.Decimal(38, 8)), wide(HUNDRED)
     so_far = pl.col("minor").cum_sum().over("contract_line_id") * GUARD
@@ -179,9 +163,14 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame) -> pl.DataFrame:
     others = part_units(pl.col("agreed"), hundred - share, pl.when(share > 0).then(share))
     passed = part_units(others, so_far.abs(), pl.when(pl.col("price") != 0).then(pl.col("price").abs()))
     agreed = units_to_minor(so_far + passed * so_far.sign() * pl.col("price").sign())
+    agents = agents.with_columns(pl.coalesce(exact, agreed, grossed).alias("→gross"))
+    both = pl.concat([agents.select(idle.columns), idle]).sort("contract_line_id", "is_planned", "date", maintain_order=True)
+    opened = kept_nothing.select("contract_line_id", "opened").drop_nulls().filter(pl.col("opened") != 0)
+    both = both.join(opened, on="contract_line_id", how="left", maintain_order="left")
+    held = units_to_minor(pl.col("opened").fill_null(0))
     # A step between two days tells no progress of its own.
-    agents = agents.with_columns(pl.coalesce(exact, agreed, grossed).forward_fill().over("contract_line_id").fill_null(0).alias("→gross"))
-    gross = pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(0)
-    agents = agents.with_columns(minor_money(gross, pl.col("minor_digits")).alias("gross_amount")).drop("→gross", *_AGREED)
+    both = both.with_columns(pl.col("→gross").forward_fill().over("contract_line_id").fill_null(held).alias("→gross"), held.alias("→held"))
+    gross = pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(pl.col("→held"))
+    both = both.with_columns(minor_money(gross, pl.col("minor_digits")).alias("gross_amount"))
     principals = rows.filter(pl.col("role").ne_missing("agent")).with_columns(pl.col("amount").alias("gross_amount"))
-    return pl.concat([principals, agents.select(principals.columns)])
+    return pl.concat([principals, both.select(principals.columns)])

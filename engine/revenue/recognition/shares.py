@@ -36,10 +36,11 @@ def line_weights(terms: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame, 
     return daily.with_columns(pl.col("delta").cum_sum().over("contract_line_id").alias("weight"))
 
 
-def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame) -> pl.DataFrame:
+def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame, idle: pl.Series) -> pl.DataFrame:
     """Share atoms over the lines of their obligation: `contract_line_id` and `minor` of the line; the sum is kept to the minor unit.
 
-    A change of price goes to the lines whose price it is. `first_line`: okey, line_id (of obligations with one line).
+    A change of price goes to the lines whose price it is. `first_line`: okey, line_id (of obligations with one line). `idle`: okeys of
+    which some line earns nothing and moves all the same (what an agent passes on).
     """
     single = joined(atoms, first_line.rename({"line_id": "contract_line_id"}), "okey")
     if weights.is_empty():
@@ -74,4 +75,4 @@ def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame
     share = through(pl.col("→before") + pl.col("w")) - through(pl.col("→before"))
     alone = pl.when("→first").then(pl.col("minor")).otherwise(wide(0))
     made = spread.with_columns(pl.when((pl.col("→whole") != 0) & same_sign).then(share).otherwise(alone).alias("minor"))
-    return pl.concat([single, made.select(single.columns).filter(pl.col("minor") != 0)])
+    return pl.concat([single, made.select(single.columns).filter((pl.col("minor") != 0) | pl.col("okey").is_in(idle.implode()))])
