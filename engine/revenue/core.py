@@ -19,6 +19,7 @@ from engine.revenue.controls.unjudged import (
     plan_findings,
     rate_findings,
     review_findings,
+    stated_rate_findings,
 )
 from engine.revenue.ground.blocks import beside
 from engine.revenue.ground.records import Records
@@ -208,6 +209,7 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         distinctness_findings(priced.changes),
         review_findings(lines),
         rate_findings(lines),
+        stated_rate_findings(records),
         unvalued_work(records, lines, priced.worked, agreed.as_of),
         weight_findings(records, lines, priced.worked),
         unpriced_work(records, lines, priced.worked, agreed.as_of),

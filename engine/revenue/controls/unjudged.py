@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.canonical.schema import entity_spec
 from engine.revenue.arithmetic.exact import money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.crossing import crossed_lines
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
+from engine.revenue.ground.stated import STATED, with_contract_currency
 
 
 def review_findings(lines: pl.DataFrame) -> pl.DataFrame:
@@ -38,6 +40,23 @@ def rate_findings(lines: pl.DataFrame) -> pl.DataFrame:
         "contract_id",
         "evidence",
     )
+
+
+def stated_rate_findings(records: Records) -> pl.DataFrame:
+    """Return a finding for what is paid to a customer, or given by it in kind, in another currency without a rate of its day."""
+    found = []
+    for entity, (name, _) in STATED.items():
+        rows = records.frame(entity).filter(pl.col(name).is_null() & pl.col("currency").is_not_null())
+        told = with_contract_currency(rows, records.frame).filter(pl.col("currency") != pl.col("→currency"))
+        key = entity_spec(entity).keys[0]
+        found.append(told.select(pl.lit(entity).alias("entity"), pl.col(key).alias("id"), "→contract", "currency", "evidence"))
+    rows = pl.concat(found)
+    text = "{} is in {}, another currency than its contract's, and no rate translates it on its day; it is no part of the price."
+    message, remedy = pl.format(text, "id", "currency"), "Load the spot rate of the day into `exchange_rate`, or correct the currency."
+    return rows.select(
+        *finding_columns("exchange_rate_missing", "high", pl.col("entity"), message, remedy),
+        pl.col("id").alias("entity_id"), pl.col("→contract").alias("contract_id"), "currency", "evidence",
+    )  # fmt: skip
 
 
 def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:

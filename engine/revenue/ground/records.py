@@ -10,6 +10,7 @@ import polars as pl
 
 from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec
 from engine.revenue.ground.frames import TEXTS
+from engine.revenue.ground.stated import STATED, in_currency_of_contract
 from engine.stage import Context, Facts
 
 COPY: Final = "\x1e"
@@ -59,7 +60,8 @@ class Records:
             frame = frame.with_columns(pl.concat_list(place).alias("evidence"))
         known = pl.coalesce("approved_at", "recorded_at") if entity in _APPROVED_ITEMS else pl.col("recorded_at")
         frame = frame.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), "evidence", known.alias("known_at"))
-        return frame if self.known_on is None else _as_known(frame, entity, self.known_on)
+        known_then = frame if self.known_on is None else _as_known(frame, entity, self.known_on)
+        return in_currency_of_contract(known_then, entity, self.frame) if entity in STATED and known_then.height else known_then
 
 
 def _as_known(frame: pl.DataFrame, entity: str, day: dt.date) -> pl.DataFrame:
