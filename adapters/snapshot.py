@@ -93,7 +93,7 @@ def load_snapshot_file(root: Path) -> SnapshotFile:
     document, diagnostics = parse_document(SourceText(path.name, text))
     if diagnostics or not isinstance(document.value, dict):
         first = diagnostics[0].message if diagnostics else "it holds no settings"
-        raise SnapshotError(f"{path} cannot be read: {first}.", "Correct the file; CANONICAL.md shows an example.")
+        raise SnapshotError(f"{path} cannot be read: {first}.", "Correct the file; `tieout init DIR` writes one to begin with.")
     try:
         snapshot = SnapshotFile.model_validate(document.value)
     except pydantic.ValidationError as error:

@@ -49,7 +49,7 @@ SEVERITIES: Final = ("low", "medium", "high", "critical")
 
 STAGES: Final = ("read", "quality", "ownership", "billing", "revenue", "reconciliation", "triage")
 
-# What makes two findings of different runs the same finding (CANONICAL.md, "What a run writes").
+# What makes two findings of different runs the same finding.
 IDENTITY: Final = (
     "kind", "rule", "entity", "entity_id", "related_entity", "related_id", "systems", "field", "period",
 )  # fmt: skip

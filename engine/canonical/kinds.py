@@ -14,7 +14,7 @@ import polars as pl
 
 
 class Kind(StrEnum):
-    """Name the type of a canonical field, as CANONICAL.md uses the words."""
+    """Name the type of a canonical field, as the pages of the canonical model use the words."""
 
     ID = "id"
     TEXT = "text"

@@ -114,7 +114,7 @@ _MODELS: Final[tuple[type[Record], ...]] = (
 )  # fmt: skip
 
 ENTITIES: Final[Mapping[str, EntitySpec]] = {spec.name: spec for spec in map(_entity, _MODELS)}
-"""Every canonical entity by name, in the order of CANONICAL.md."""
+"""Every canonical entity by name, in the order of docs/canonical.md."""
 
 
 def entity_spec(name: str) -> EntitySpec:
