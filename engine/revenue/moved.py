@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.runs import begins, joined
+from engine.revenue.arithmetic.runs import begins, joined, put_in
 from engine.revenue.core import Core
 from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS
 from engine.revenue.ground.periods import with_period
@@ -48,8 +48,7 @@ def with_moved(rows: pl.DataFrame, moved: pl.DataFrame, period: str) -> pl.DataF
     found = asked.join(moved.rename({"period": period}), on=[*names, period], how="inner")
     both = pl.coalesce("evidence", pl.lit([], dtype=TEXTS)).list.set_union("moved").list.drop_nulls().list.sort()
     found = found.select("row", both.list.head(MOST).alias("moved"))
-    numbered = rows.with_row_index("row").join(found, on="row", how="left", maintain_order="left", validate="1:1")
-    return numbered.with_columns(pl.coalesce("moved", "evidence").alias("evidence")).drop("row", "moved")
+    return rows.with_columns(put_in(rows["evidence"], found["row"], found["moved"]))
 
 
 def _observed(core: Core) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.runs import begins
+from engine.revenue.arithmetic.runs import begins, put_in
 from engine.revenue.ground.frames import CODE, FRACTION, TEXT, TEXTS, Books
 from engine.revenue.ground.sources import united
 from engine.revenue.moved import with_moved
@@ -64,13 +64,9 @@ def revenue_schedule(performance: pl.DataFrame, moved: pl.DataFrame) -> pl.DataF
     summed = _summed(_told(atoms.lazy().filter(several)).collect())
     if summed.is_empty():
         return with_moved(_told(atoms.lazy()).select(*SCHEDULE).collect(), moved, "relates_to_period")
-    marked = _told(atoms.lazy().with_columns(several.alias("→several")).filter(first), "→several")
-    place = pl.when("→several").then(pl.col("→several").cum_sum() - 1).alias("→place")
-    names = [name for name in summed.columns if name != "→key"]
-    taken = (
-        pl.when("→several").then(pl.lit(summed[name]).gather(pl.col("→place"))).otherwise(pl.col(name)).alias(name) for name in names
-    )
-    made = marked.with_columns(place).with_columns(taken).select(*SCHEDULE).collect()
+    marked = _told(atoms.lazy().with_columns(several.alias("→several")).filter(first), "→several").collect()
+    places = marked["→several"].arg_true()
+    made = marked.with_columns(put_in(marked[name], places, summed[name]) for name in summed.columns if name != "→key").select(*SCHEDULE)
     return with_moved(made, moved, "relates_to_period")
 
 

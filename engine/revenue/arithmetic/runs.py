@@ -70,3 +70,11 @@ def joined(rows: pl.DataFrame, table: pl.DataFrame, key: str) -> pl.DataFrame:
     heads = rows.lazy().filter(begins(key)).select(key).collect()
     found = heads.join(table, on=key, how="left", maintain_order="left", validate="m:1").drop(key)
     return rows.with_columns(found[run].get_columns()) if found.width else rows
+
+
+def put_in(values: pl.Series, places: pl.Series, others: pl.Series) -> pl.Series:
+    """Return the values with others at some places; of lists too, which no series scatters."""
+    size = len(values)
+    beside = pl.int_range(size, size + len(others), dtype=pl.UInt32, eager=True)
+    taken = pl.int_range(size, dtype=pl.UInt32, eager=True).scatter(places, beside)
+    return pl.concat([values, others.alias(values.name)], rechunk=True).gather(taken)

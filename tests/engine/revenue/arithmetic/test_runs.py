@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.revenue.arithmetic.runs import before, begins, begins_anew, carried, counted, joined, running
+from engine.revenue.arithmetic.runs import before, begins, begins_anew, carried, counted, joined, put_in, running
 
 
 def test_a_run_begins_where_a_value_changes_and_nulls_are_a_run_of_their_own() -> None:
@@ -62,3 +62,12 @@ def test_sums_of_runs_are_exact_where_the_sum_of_all_of_them_is_beyond_what_a_wh
     most = 2**127 - 1
     rows = pl.DataFrame({"key": ["a", "b", "b", "c"], "value": [most, most - 1, 1, -most]}, schema_overrides={"value": pl.Int128})
     assert rows.select(running(pl.col("value"), "key"))["value"].to_list() == [most, most - 1, most, -most]
+
+
+@given(st.lists(st.tuples(st.one_of(st.none(), st.lists(st.sampled_from("abc"), max_size=2)), st.booleans()), max_size=6))
+def test_values_put_in_stand_at_their_places_and_no_others_move(rows: list[tuple[list[str] | None, bool]]) -> None:
+    values = pl.Series("v", [value for value, _ in rows], dtype=pl.List(pl.String))
+    places = [place for place, (_, is_other) in enumerate(rows) if is_other]
+    others = pl.Series("other", [[f"new {place}"] for place in places], dtype=pl.List(pl.String))
+    expected = [[f"new {place}"] if is_other else value for place, (value, is_other) in enumerate(rows)]
+    assert put_in(values, pl.Series(places, dtype=pl.UInt32), others).to_list() == expected
