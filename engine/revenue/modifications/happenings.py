@@ -266,7 +266,6 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
             whole_number(pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole), _QTY).alias("part"),
             whole_number(whole, _QTY).alias("whole"),
         )
-        .unique("contract_line_id", keep="first", maintain_order=True)
         .join(_among_options(every), on="option_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce("→part", "part").alias("part"), pl.coalesce("→whole", "whole").alias("whole"))
     )

@@ -98,14 +98,16 @@ def added_states(
         lines.select("contract_line_id", pl.col("pricing").is_in(list(POOLED)).alias("is_pooled")), on="contract_line_id", how="left"
     )
     kind = pl.when((pl.col("kind") == "exercise").any()).then(pl.lit("exercise")).otherwise(pl.col("kind").first())
-    bought, by_right = option_parts(records, lines), pl.col("option_okey").is_not_null()
+    # A line may be bought under several options.
+    right = pl.struct(pl.col("option_okey").alias("right"), "part", "whole", "turn").cast(RIGHTS.inner)
+    bought = option_parts(records, lines).group_by("contract_line_id").agg(right.alias("rights"))
     fresh = fresh.join(bought, on="contract_line_id", how="left")
     rows = (
         fresh.sort("place", "contract_line_id")
         .group_by("okey", maintain_order=True)
         .agg(
             pl.col("group_id", "contract_id", "obligation_id", "place").first(),
-            pl.struct(pl.col("option_okey").alias("right"), "part", "whole", "turn").filter(by_right).cast(RIGHTS.inner).alias("rights"),
+            pl.col("rights").explode().drop_nulls(),
             kind.alias("kind"),
             pl.col("price_change").sum(),
             pl.col("is_pooled").any(),
