@@ -29,6 +29,7 @@ from engine.revenue.ground.frames import (
     setting,
     shaped,
 )
+from engine.revenue.ground.periods import first_open
 from engine.revenue.ground.settings import Versions, accounts_frame
 from engine.revenue.modifications.ahead import as_agreed
 from engine.revenue.moved import moved_evidence
@@ -135,11 +136,8 @@ def _moved_ends(core: Core) -> pl.DataFrame:
 def _taken_in(core: Core, asked: pl.DataFrame) -> pl.DataFrame:
     """Add to changes (contract_id, →day, known_at) of a period closed when they were known the first day of one open then (`→open`)."""
     calendars = core.contracts.filter(setting("late.closed_period") == "catch_up").select("contract_id", "calendar")
-    periods = core.periods.select("calendar", "start_date", "end_date", "closed_at")
-    rows = asked.join(calendars, on="contract_id", how="inner").join(periods, on="calendar", how="inner")
-    is_open = pl.col("closed_at").is_null() | (pl.col("closed_at") >= pl.col("known_at"))
-    rows = rows.filter((pl.col("end_date") >= pl.col("→day")) & is_open)
-    return rows.group_by(asked.columns).agg(pl.col("start_date").min().alias("→open"))
+    rows = asked.join(calendars, on="contract_id", how="inner")
+    return first_open(rows, core.periods, "→day", "known_at")
 
 
 def _contracts(core: Core) -> pl.DataFrame:

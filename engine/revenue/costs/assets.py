@@ -15,6 +15,7 @@ from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.costs.impairment import written_down
 from engine.revenue.costs.lasting import MOVES, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.periods import first_open
 
 CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
     "cost_id": pl.String(), "contract_id": pl.String(), "period": pl.String(), "end_date": pl.Date(), "kind": pl.String(),
@@ -45,7 +46,7 @@ def contract_costs(
     contract_id, end_date, recoverable, margin, currency (what a contract's asset may not exceed; null or no row:
     not tested). `moves` (`lasting.MOVES`): changes of the benefit's end. Rows without any figure are left out.
     """
-    judged = classified(costs, contracts, lines)
+    judged = _taken_in(classified(costs, contracts, lines), periods)
     spread = _by_period(judged, periods, as_of, pl.DataFrame(schema=MOVES) if moves is None else moves)
     assets = written_down(spread.filter(pl.col("treatment") == "capitalize"), recoverable)
     others = spread.filter(pl.col("treatment") != "capitalize").with_columns(
@@ -61,6 +62,16 @@ def contract_costs(
     )
     is_stated = pl.any_horizontal(pl.col(name) != 0 for name in ("opening", "closing", *_FLOWS)) | first
     return rows.filter(is_stated).select(pl.col(name).cast(dtype) for name, dtype in CONTRACT_COSTS.items()).sort("cost_id", "end_date")
+
+
+def _taken_in(judged: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """Let a cost that became known after the close of its period come in with the first one open then; its benefit began when it did."""
+    if "known_at" not in judged.columns or not judged["known_at"].count() or not periods["closed_at"].count():
+        return judged
+    dated = first_open(judged, periods, "incurred_date", "known_at")
+    late = (pl.col("late") == "catch_up") & pl.col("known_at").is_not_null()
+    day = pl.when(late).then(pl.max_horizontal("incurred_date", "→open")).otherwise("incurred_date")
+    return dated.with_columns(day.alias("incurred_date")).drop("→open")
 
 
 def with_opened_costs(costs: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -98,6 +109,7 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
     terms = contracts.select(
         "contract_id", "calendar", "status", "terminated_date",
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
+        pl.col("setting.late.closed_period").alias("late"),
         pl.col("setting.standard").alias("standard"), pl.col("setting.rounding.mode").alias("rounding"),
         pl.col("setting.costs.expedient_months").cast(pl.Int32).alias("expedient_months"),
         pl.coalesce("setting.costs.proration", "setting.proration", pl.lit("actual_days")).alias("convention"),

@@ -59,3 +59,13 @@ def with_period(frame: pl.DataFrame, periods: pl.DataFrame, day: str, prefix: st
     days = frame.select("calendar", day).unique().filter(pl.col(day).is_not_null()).sort(day)
     found = days.join_asof(starts, left_on=day, right_on="→start", by="calendar", strategy="backward", check_sortedness=False)
     return frame.join(found.drop("→start", strict=False), on=["calendar", day], how="left", maintain_order="left", validate="m:1")
+
+
+def first_open(rows: pl.DataFrame, periods: pl.DataFrame, day: str, known: str) -> pl.DataFrame:
+    """Return rows (with `calendar`) with the first day of the first period, from that of `day` on, that was open when `known` (`→open`)."""
+    spans = periods.select("calendar", "start_date", "end_date", "closed_at").rename({"start_date": "→from", "end_date": "→end"})
+    found = rows.select("calendar", day, known).unique().join(spans, on="calendar", how="inner")
+    is_open = pl.col("closed_at").is_null() | (pl.col("closed_at") >= pl.col(known))
+    found = found.filter((pl.col("→end") >= pl.col(day)) & is_open)
+    first = found.group_by("calendar", day, known).agg(pl.col("→from").min().alias("→open"))
+    return rows.join(first, on=["calendar", day, known], how="left", maintain_order="left")

@@ -21,6 +21,7 @@ SETTINGS: dict[str, tuple[Any, pl.DataType]] = {
     "costs.expedient_months": (12, pl.Int64()),
     "costs.proration": ("actual_days", pl.String()),
     "proration": ("actual_days", pl.String()),
+    "late.closed_period": ("catch_up", pl.String()),
     "loss.unit": ("contract", pl.String()),
     "loss.cost_basis": ("full", pl.String()),
     "disclosure.rpo_expedients": ([], pl.List(pl.String())),
