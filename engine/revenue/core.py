@@ -40,6 +40,7 @@ from engine.revenue.modifications.happenings import (
     told_ends,
     with_own_levels,
 )
+from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
@@ -182,7 +183,8 @@ def _happenings(
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.records, agreed.as_of)
     events = ordered_events(agreed.amendments, priced.later, ends)
     touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
-    ended = with_own_levels(ended_obligations(ends, told, states, added), priced.start, priced.later)
+    own = paid_on_lines(agreed.contracts, ends, agreed.lines, agreed.records)
+    ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")
     ahead = pl.concat([waiting(agreed.amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))])
     return Happenings(events, deltas_of(priced.later, events), touched, added), ahead

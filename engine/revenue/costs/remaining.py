@@ -11,6 +11,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
+from engine.revenue.ground.frames import ROYALTIES
 
 FRACTION: Final = pl.Decimal(38, 12)
 _KINDS: Final = ("incremental", "allocated_direct")
@@ -47,7 +48,7 @@ def remaining_by_obligation(
     versions = obligations.select(*key, pl.col("effective_date").alias("end_date"), pl.col("allocated_amount").alias("price"))
     found = latest(points, versions, by=key, on="end_date", columns=["price"])
     # A royalty is no part of the price allocated (55-65).
-    in_price = ~pl.col("is_planned") & pl.col("timing").ne_missing("royalty")
+    in_price = ~pl.col("is_planned") & ~pl.col("timing").is_in(ROYALTIES).fill_null(value=False)
     earned = performance.filter(in_price).rename({"posting_date": "end_date", "amount": "recognized"})
     found = running(found, earned, by=key, on="end_date", columns=["recognized"])
     done = earned.filter(pl.col("progress").is_not_null()).select(*key, "end_date", "progress").sort("end_date")

@@ -13,6 +13,7 @@ from engine.revenue.arithmetic.months import within_months
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins
+from engine.revenue.ground.frames import BESIDE
 
 FINE: Final = pl.Decimal(38, 16)
 
@@ -132,7 +133,7 @@ def _earned(performance: pl.DataFrame) -> pl.DataFrame:
     """Return per obligation what was recognized, and what of it uses up the price (`in_price`)."""
     key = ["contract_id", "obligation_id"]
     # What is earned beside the price (work as invoiced, use, royalties) uses up nothing of it.
-    outside = pl.col("timing").is_in(["as_invoiced", "usage", "royalty"]).fill_null(value=False)
+    outside = pl.col("timing").is_in(BESIDE).fill_null(value=False)
     in_price = pl.when(outside).then(ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
     # Atoms of an obligation stand together by line: what is summed by text is what each line comes to.
     run = begins(*key).cum_sum().alias("run")

@@ -14,7 +14,7 @@ from engine.revenue.arithmetic.bands import fiscal_year_start
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
-from engine.revenue.ground.frames import CODE, TEXT, in_words
+from engine.revenue.ground.frames import AT_A_POINT, BESIDE, CODE, TEXT, in_words
 
 _FRACTION_SCALE: Final = 12
 
@@ -119,9 +119,14 @@ def _by_path(path: str, earned: pl.DataFrame, elected: pl.DataFrame, golden: Map
     rows = earned.join(chosen, on="contract_id", how="semi")
     valued = rows.with_columns(pl.col("timing").alias("dimension_value")) if path == "timing" else _valued(path, rows, golden)
     if path == "timing":
-        # Work by the hour, use and royalties are earned as the customer benefits: the finer kinds are the engine's own.
-        finer = pl.col("dimension_value").is_in(["as_invoiced", "royalty", "usage"])
-        over = pl.when(finer).then(pl.lit("over_time")).otherwise(pl.col("dimension_value"))
+        # Work by the hour, use and royalties have the timing of their promise: the finer kinds are the engine's own.
+        finer = pl.col("dimension_value").is_in(BESIDE)
+        at_once = pl.col("dimension_value").str.ends_with(AT_A_POINT)
+        over = (
+            pl.when(finer & at_once).then(pl.lit("point_in_time"))
+            .when(finer).then(pl.lit("over_time"))
+            .otherwise(pl.col("dimension_value"))
+        )  # fmt: skip
         valued = valued.with_columns(over.alias("dimension_value"))
     found = valued.group_by("contract_id", "band_start", "band_end", "currency", "dimension_value").agg(pl.col("amount").sum())
     return _told(found.with_columns(pl.lit(path).alias("dimension")), "disaggregation")

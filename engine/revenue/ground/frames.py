@@ -30,6 +30,14 @@ TEXTS: Final = pl.List(pl.String())
 CODE: Final = pl.Categorical()
 """A text of which there are few, where rows are many: kept as a number, it takes a quarter of the memory and is quicker to copy."""
 
+AT_A_POINT: Final = "_at_a_point"
+"""Ends the timing of use and royalties of a promise at a point in time: earned on their own day, at the rate of that day."""
+
+ROYALTIES: Final = ("royalty", f"royalty{AT_A_POINT}")
+OF_USE: Final = ("usage", f"usage{AT_A_POINT}")
+BESIDE: Final = ("as_invoiced", *OF_USE, *ROYALTIES)
+"""Timings of what is earned beside the price: work as invoiced, use and royalties."""
+
 CONTRACTS: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,
     "group_id": TEXT,
@@ -181,7 +189,7 @@ that passed at a point in time (null: `posting_date`, or a day within the period
 `nature`: current, modification, estimate_change, out_of_period, error. `basis`: the measure that moved
 it (time_elapsed, cost_to_cost, hours, units, milestones, observed, usage, royalty, as_invoiced, accrual,
 acceptance, cost_recovery, expiry), or what changed it (price, progress, past_performance, termination).
-`timing`: over_time, point_in_time, as_invoiced, royalty. `catch_up_amount` is the part of `amount` that
+`timing`: over_time, point_in_time, or one of BESIDE. `catch_up_amount` is the part of `amount` that
 concerns performance of before. `gross_amount`: what the customer owes for it: `amount` for a principal;
 for an agent the amount before the commission (the rest is payable). `progress` = the obligation's
 progress at the end of the row's period, null where it has none.

@@ -18,6 +18,9 @@ Versions = Sequence[tuple[LoadedPolicy, RevenuePolicy]]
 
 _ALIASES: Final = {"cost_asset": "contract_cost_asset"}
 
+# A chart without an account for what was paid to customers keeps it with contract assets.
+_KEPT_WITH: Final = {"customer_payment_asset": "contract_asset"}
+
 
 def revenue_versions(policies: PolicySet) -> Versions:
     """Return the versions of the revenue policy in the folder, the earliest first; none when there is no such policy."""
@@ -111,10 +114,15 @@ def ask_treatment(lines: pl.DataFrame, versions: Versions, records: Records) -> 
     return table.apply(frame, prefix="table.").collect()
 
 
+def _account(accounts: Mapping[str, str], role: str) -> str | None:
+    names = [role, *(alias for alias, target in _ALIASES.items() if target == role), *([_KEPT_WITH[role]] if role in _KEPT_WITH else [])]
+    return next((accounts[name] for name in names if name in accounts), None)
+
+
 def accounts_frame(contracts: pl.DataFrame, versions: Versions) -> pl.DataFrame:
     """Return by contract and account role the ledger account: contract_id, account_role, account."""
     rows = [
-        (index, role, policy.accounts.get(role, policy.accounts.get(next((a for a, r in _ALIASES.items() if r == role), role))))
+        (index, role, _account(policy.accounts, role))
         for index, (_, policy) in enumerate(versions)
         for role in ACCOUNT_ROLES
     ]

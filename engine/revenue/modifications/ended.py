@@ -34,10 +34,24 @@ def forfeited(rows: pl.DataFrame) -> pl.DataFrame:
     def share(of: pl.Expr) -> pl.Expr:
         return units_to_minor(pl.when(lost > 0).then(part_units(of, kept, lost)).otherwise(none)) * GUARD
 
-    rows = rows.with_columns((share(through) - share(through - pl.col("→lost")) - pl.col("→lost")).alias("stated_change"))
-    rows = _with_settled(_with_owed(rows))
+    rows = rows.with_columns(_kept_on_lines().alias("→kept"))
+    stays = share(through) - share(through - pl.col("→lost")) + pl.col("→kept")
+    rows = rows.with_columns((stays - pl.col("→lost")).alias("stated_change"))
+    # What single lines keep is theirs; else more is shared by what was left to earn.
+    own = pl.when(pl.col("→cut") & ~taken_out()).then("→kept").otherwise(none)
+    by = pl.when(own.sum().over("group_id") > 0).then(own).otherwise("→left")
+    rows = _with_settled(_with_owed(rows.with_columns(by.alias("→by"))))
     beyond = pl.when("→told").then("→settled").otherwise(_paid_beyond(paid))
-    return rows.with_columns(beyond.alias("forfeited")).drop("→cut", "→lost", "→left", "→owed", "→told", "→settled")
+    return rows.with_columns(beyond.alias("forfeited")).drop("→cut", "→lost", "→left", "→kept", "→by", "→owed", "→told", "→settled")
+
+
+def _kept_on_lines() -> pl.Expr:
+    """Return what was paid for good on lines of a promise beyond what was served of them, within what is lost of them (`kept`)."""
+    none = wide(0)
+    price, final = pl.col("own_price").fill_null(0), pl.col("own_final").fill_null(0)
+    lost = part_units(pl.col("→lost"), final, price).fill_null(0)
+    served = part_units(pl.col("stated").fill_null(0), final, price).fill_null(0) - lost
+    return units_to_minor(pl.min_horizontal(pl.max_horizontal(pl.col("own_paid").fill_null(0) - served, none), lost)) * GUARD
 
 
 def _paid_beyond(paid: pl.Expr) -> pl.Expr:
@@ -45,11 +59,12 @@ def _paid_beyond(paid: pl.Expr) -> pl.Expr:
     none = wide(0)
     variable = pl.col("variable") - still_served("variable")
     of_group = (pl.col("stated").fill_null(0) + pl.col("stated_change") + variable).sum().over("group_id")
-    due = pl.when(pl.col("contract_id").n_unique().over("group_id") == 1).then(paid).otherwise(of_group)
-    has_paid = (pl.col("paid_for_good").fill_null(0) > 0).any().over("group_id")
+    is_one = pl.col("contract_id").n_unique().over("group_id") == 1
+    due = pl.when(is_one & (pl.col("→kept").sum().over("group_id") == 0)).then(paid).otherwise(of_group)
+    has_paid = ((pl.col("paid_for_good").fill_null(0) > 0) | (pl.col("→kept") > 0)).any().over("group_id")
     beyond = pl.when(has_paid).then(pl.max_horizontal(due - pl.col("earned").sum().over("group_id"), none)).otherwise(none)
     left = pl.col("→left").sum().over("group_id")
-    part = part_units(pl.col("→left"), pl.min_horizontal(beyond, left), left)
+    part = part_units(pl.col("→by"), pl.min_horizontal(beyond, left), pl.col("→by").sum().over("group_id"))
     return pl.when(left > 0).then(part).otherwise(none)
 
 
@@ -90,7 +105,7 @@ def _with_settled(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("→left").sum().over(group).alias("→all_left"),
     )
     of_left = (pl.col("→apart") > 0) & (pl.col("→all_left") > 0)
-    weight = pl.when(of_left).then("→left").when("→cut").then(pl.max_horizontal("earned", none)).otherwise(none)
+    weight = pl.when(of_left).then("→by").when("→cut").then(pl.max_horizontal("earned", none)).otherwise(none)
     made = made.with_columns(weight.alias("→weight"))
     whole = pl.col("→weight").sum().over(group)
     made = made.with_columns(

@@ -12,6 +12,7 @@ from engine.revenue.arithmetic.exact import GUARD, money_units
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted
 from engine.revenue.ground.records import Records, original_id
+from engine.revenue.modifications.kept import PAID_ON_LINES, with_paid_for_good
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.price.options import option_shares
 from engine.revenue.progress.measured import BY_TIME
@@ -335,7 +336,7 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
     whole = told.filter(~pl.col("is_settled"))
     some = lines.join(whole, on="okey", how="anti").select("contract_id").unique()
     ended = ended.join(some, on="contract_id", how="semi")
-    made = _with_paid_for_good(ended, records)
+    made = with_paid_for_good(ended, records)
     runs_on = pl.col("→endless") | (pl.col("→latest") > pl.col("terminated_date"))
     made = made.with_columns(runs_on.alias("is_part"), pl.col("terminated_date").alias("date"))
     # Those that end on one day are one event.
@@ -358,48 +359,6 @@ def ended_by() -> pl.Expr:
     return pl.format("{}|terminated", "contract_id")
 
 
-def _with_paid_for_good(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """Add `paid_for_good`: what was received by the last day of a contract that cannot be claimed back (units)."""
-    stated = (
-        records.frame("contract_line").group_by("contract_id").agg((~pl.col("is_refundable").fill_null(value=True).any()).alias("→final"))
-    )
-    invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
-    paid = (
-        records.frame("payment")
-        .join(invoices, on="invoice_id", how="left")
-        .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
-    )
-    taken_over = _received_before(ended, records)
-    later = (pl.col("paid_date") > pl.col("→opened")).fill_null(value=True)
-    received = (
-        paid.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner")
-        .join(taken_over, on="contract_id", how="left")
-        .filter((pl.col("paid_date") <= pl.col("terminated_date")) & later)
-        .select("contract_id", "amount")
-    )
-    received = pl.concat([received, taken_over.select("contract_id", pl.col("→received").alias("amount"))])
-    received = received.group_by("contract_id").agg(pl.col("amount").sum().alias("→paid"))
-    made = ended.join(stated, on="contract_id", how="left").join(received, on="contract_id", how="left")
-    final = (
-        pl.when(pl.col("→final").fill_null(value=False))
-        .then(money_units(pl.col("→paid").fill_null(0), pl.col("minor_digits")))
-        .otherwise(wide(0))
-    )
-    return made.with_columns(final.alias("paid_for_good"))
-
-
-def _received_before(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """Return what opening positions say was received of contracts by the day they were taken over: contract_id, →opened, →received."""
-    stated = records.frame("opening_position").join(
-        records.frame("contract_line").select("contract_line_id", "contract_id"), on="contract_line_id", how="inner"
-    )
-    known = stated.join(ended.select("contract_id", "terminated_date"), on="contract_id", how="inner").filter(
-        (pl.col("as_of_date") <= pl.col("terminated_date")) & pl.col("received_amount").is_not_null()
-    )
-    last = known.sort("contract_line_id", "as_of_date").unique("contract_line_id", keep="last", maintain_order=True)
-    return last.group_by("contract_id").agg(pl.col("as_of_date").max().alias("→opened"), pl.col("received_amount").sum().alias("→received"))
-
-
 def with_own_levels(ended: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
     """Add what levels (`level_steps`) of an ended promise's own are in its price on its last day: own_level, own_variable (units)."""
     if not ended.height:
@@ -417,8 +376,12 @@ def with_own_levels(ended: pl.DataFrame, start: pl.DataFrame, later: pl.DataFram
     return made.with_columns(pl.col("own_level", "own_variable_level").fill_null(0))
 
 
-def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+def ended_obligations(
+    ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame, own: pl.DataFrame
+) -> pl.DataFrame:
     """Return the obligations that end with their contract, as changes (`change_rows`), but for those that an amendment ends (`told`).
+
+    `own`: what was paid for good for single lines (`kept.paid_on_lines`).
 
     Of an end still to come only what time measures: how far other work will be by then nobody knows yet. Where contracts combined with
     the one that ends run on (`is_part`), its promises are taken out of their common price: what is then owed is for what remains
@@ -430,6 +393,7 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
         ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", "is_part", pl.col("date").alias("ends_on"))
         .join(every, on="contract_id", how="inner")
         .join(told.select("okey", "is_settled"), on="okey", how="left")
+        .join(own, on="okey", how="left")
         .filter(pl.col("is_settled").fill_null(value=True))
         .filter(pl.col("agreed_on").is_null() | (pl.col("measure") == BY_TIME))
         .select(
@@ -440,6 +404,7 @@ def ended_obligations(ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFra
             wide(0).alias("price_change"),
             wide(0).alias("past"),
             "paid_for_good",
+            *PAID_ON_LINES,
             "is_settled",
             (pl.col("is_part") & pl.col("is_settled").is_null()).alias("is_taken_out"),
             pl.when(pl.col("is_part") & pl.col("is_settled").is_null()).then("ends_on").alias("ends.after"),

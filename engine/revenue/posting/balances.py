@@ -12,7 +12,7 @@ from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.arithmetic.runs import before, begins, running
 from engine.revenue.disclosures.notice import within_notice
-from engine.revenue.ground.frames import TEXT, TEXTS, Books, shaped
+from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, shaped
 from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import Translated
@@ -120,7 +120,7 @@ def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.DataFrame:
     """Add the transaction price in force and what of it is left to recognize (without as-invoiced work and royalties)."""
     price = books.price.select("contract_id", "date", "transaction_price").sort("contract_id", "date")
-    in_pool = ~pl.col("is_planned") & ~pl.col("timing").is_in(["as_invoiced", "royalty", "usage"]).fill_null(value=False)
+    in_pool = ~pl.col("is_planned") & ~pl.col("timing").is_in(BESIDE).fill_null(value=False)
     # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
     key = begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()
     pooled = books.performance.lazy().with_columns(key.alias("key")).filter(in_pool).group_by("key", maintain_order=True).agg(

@@ -229,7 +229,8 @@ def _atoms(
     atoms = done.join(of_day, on=["contract_id", "posting_date"], how="left", maintain_order="left")
     atoms = atoms.join(about, on="contract_id", how="left", maintain_order="left")
     atoms = atoms.join(drawn, on=day, how="left", maintain_order="left")
-    over_time = pl.col("timing").is_in(["over_time", "as_invoiced", "usage"]) & (pl.col("revenue_rate") != "spot").fill_null(value=True)
+    by_spot = (pl.col("revenue_rate") == "spot").fill_null(value=False)
+    over_time = pl.col("timing").is_in(["over_time", "as_invoiced", "usage", "royalty"]) & ~by_spot
     atoms = _of_their_period(atoms, periods, rates)
     own_rate = pl.when(over_time).then(pl.coalesce("→own", "average")).otherwise(pl.coalesce("→own_spot", "spot"))
     atoms = atoms.with_columns(own_rate.alias("own_rate"))

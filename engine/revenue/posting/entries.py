@@ -43,12 +43,10 @@ BATCHES: Final[dict[str, pl.DataType]] = {
 
 _ASSETS: Final = ("receivable", "contract_asset", "customer_payment_asset", "return_asset")
 
-# customer_payment_asset has no role of its own in the chart: it is a contract asset towards the customer.
-_ROLES: Final = {"customer_payment_asset": "contract_asset"}
-
 _RULES: Final = {
     "receivable": "606-10-45-4", "unbilled_receivable": "606-10-45-4",
-    "contract_asset": "606-10-45-3", "contract_liability": "606-10-45-2", "refund_liability": "606-10-32-10",
+    "contract_asset": "606-10-45-3", "customer_payment_asset": "606-10-32-25",
+    "contract_liability": "606-10-45-2", "refund_liability": "606-10-32-10",
     "deposit_liability": "606-10-25-8", "payable": "606-10-55-38", "tax_payable": "606-10-32-2A", "cash": "606-10-45-2",
     "fx": "830-20-35-1",
     "return_asset": "606-10-55-27", "inventory": "606-10-55-27", "cost_of_revenue": "606-10-55-27", "interest_income": "606-10-32-20",
@@ -260,9 +258,9 @@ def _step_lines(figures: Translated, claims: Claims, contracts: pl.DataFrame) ->
     sources = _sources(claims, figures.atoms, contracts)
     steps = steps.with_columns(STEP_KEY.alias("key")).join(sources, on="key", how="left", maintain_order="left")
     performed, moving = pl.col("order") == PERFORMED, pl.col("order").is_between(1, 9) | (pl.col("order") == CLOSED)
-    signs = {role: 1 if role in _ASSETS else -1 for role in POSITION if role not in _ROLES}
+    signs = {role: 1 if role in _ASSETS else -1 for role in POSITION}
     parts: dict[str, tuple[pl.Expr, pl.Expr]] = {
-        role: (_with_members("delta", role) * sign, _with_members("change", role) * sign) for role, sign in signs.items()
+        role: (pl.col(f"delta_{role}") * sign, pl.col(f"change_{role}") * sign) for role, sign in signs.items()
     }
     owed, value = parts["receivable"]
     parts |= {
@@ -310,12 +308,6 @@ def _with_unbilled(steps: pl.DataFrame) -> pl.DataFrame:
         (pl.col("unbilled") - earlier["unbilled"]).cast(MONEY).alias("delta_unbilled"),
         (pl.col("functional_unbilled") - earlier["functional_unbilled"]).cast(MONEY).alias("change_unbilled"),
     )
-
-
-def _with_members(kind: str, role: str) -> pl.Expr:
-    """Return the change of a balance with those that post to its account role."""
-    members = [role, *(each for each, target in _ROLES.items() if target == role)]
-    return pl.sum_horizontal(pl.col(f"{kind}_{each}") for each in members)
 
 
 def _sources(claims: Claims, atoms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:

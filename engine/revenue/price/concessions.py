@@ -11,6 +11,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.contracts.amendments import stated_estimates
+from engine.revenue.ground.frames import AT_A_POINT, OF_USE
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
@@ -67,7 +68,7 @@ def with_concessions(
     that. What a new estimate does to earlier periods is a change in estimate.
     """
     nothing = rows.with_columns(pl.lit("current").alias("nature")), pl.DataFrame(schema=CONCEDED)
-    work = rows.filter(pl.col("timing").is_in(["as_invoiced", "usage"]))
+    work = rows.filter(pl.col("timing").is_in(["as_invoiced", *OF_USE]))
     if not levels.height or not work.height:
         return nothing
     pools = levels.select("pool").unique()
@@ -90,7 +91,9 @@ def with_concessions(
         own = head.drop("posting_date", "period", "units", "evidence", "date", "basis").join(dated, on="contract_line_id", how="inner")
         made.append(
             own.with_columns(
-                pl.col("posting_date").alias("date"), pl.col("timing").alias("basis"), pl.lit(nature).alias("nature")
+                pl.col("posting_date").alias("date"),
+                pl.col("timing").str.strip_suffix(AT_A_POINT).alias("basis"),
+                pl.lit(nature).alias("nature"),
             ).filter(pl.col("units") != 0)
         )
     every = [rows.with_columns(pl.lit("current").alias("nature")), *(each.select(*rows.columns, "nature") for each in made)]

@@ -7,6 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.revenue.arithmetic.numbers import percent
+from engine.revenue.ground.frames import AT_A_POINT
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
 from engine.revenue.progress.delivered import delivered, kept_cash, rounded_daily, shared_royalties
@@ -48,9 +49,8 @@ def earned_outside(
         "minor_digits",
         "role",
         (pl.col("rounding_mode") == "half_even").alias("half_even"),
-        pl.when(pl.col("role") == "agent")
-        .then(percent("commission_pct"))
-        .alias("share_of"),
+        pl.when(pl.col("role") == "agent").then(percent("commission_pct")).alias("share_of"),
+        (pl.col("timing") == "point_in_time").fill_null(value=False).alias("→at_once"),
     )
     held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
     rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
@@ -61,7 +61,16 @@ def earned_outside(
     rows = rows.filter(pl.col("gate_date").is_not_null())
     rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
     rows = with_period(rows, periods, "date")
-    return rows.with_columns(pl.min_horizontal("period_end", pl.lit(as_of)).alias("posting_date"))
+    return _posted_on(rows, as_of)
+
+
+def _posted_on(rows: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Add the day on which rows are posted: use and royalties at a point in time on their own, the rest when the period ends."""
+    at_once = pl.col("→at_once") & pl.col("timing").is_in(["usage", "royalty"])
+    return rows.with_columns(
+        pl.when(at_once).then("date").otherwise(pl.min_horizontal("period_end", pl.lit(as_of))).alias("posting_date"),
+        pl.when(at_once).then(pl.col("timing") + AT_A_POINT).otherwise("timing").alias("timing"),
+    ).drop("→at_once")
 
 
 def rounded(outside: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

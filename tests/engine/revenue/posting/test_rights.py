@@ -281,7 +281,7 @@ def test_what_is_paid_to_the_customer_lowers_revenue_as_it_comes(posted: Post) -
         ],
         earned=[{"posting_date": "2027-01-31", "amount": 2300}], invoice=[invoice("I1", "2027-01-31", 2500)],
     )  # fmt: skip
-    assert made.entry("2027-01-05") == {"cash": -800, "contract_asset": 800}
+    assert made.entry("2027-01-05") == {"cash": -800, "customer_payment_asset": 800}
     assert made.balance("2027-01", "customer_payment_asset", "receivable", "contract_asset") == [600, 2500, 0]
 
 
