@@ -219,7 +219,8 @@ PERIODS: Final[dict[str, pl.DataType]] = {
 }
 """Fiscal periods by calendar, without gaps from the first signing to the end of every schedule.
 
-Days that no fiscal period of a legal entity covers fall in calendar months (label YYYY-MM).
+Days that no fiscal period of a legal entity covers fall in months: numbered on from the calendar's own before and after it, so that
+no two periods of a calendar share a label; within it by their names (YYYY-MM).
 `calendar` "" = calendar months for everyone else. `closed_at` is null while a period is open.
 """
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 import polars as pl
 
 from engine.revenue.ground.frames import PERIODS, shaped
+
+_HALF_A_MONTH: Final = 14
 
 
 def period_frame(fiscal: pl.DataFrame, first: dt.date, last: dt.date) -> pl.DataFrame:
@@ -23,17 +26,67 @@ def period_frame(fiscal: pl.DataFrame, first: dt.date, last: dt.date) -> pl.Data
         )
         .unique(["calendar", "period"], keep="first", maintain_order=True)
     )
-    spans = own.group_by("calendar").agg(pl.col("start_date").min().alias("from"), pl.col("end_date").max().alias("to"))
-    around = months.join(spans, how="cross")
-    # A month that a fiscal calendar reaches into keeps only the days the calendar leaves.
-    before = around.filter(pl.col("start_date") < pl.col("from")).with_columns(
-        pl.min_horizontal("end_date", pl.col("from").dt.offset_by("-1d")).alias("end_date")
+    made = [months.with_columns(pl.lit("").alias("calendar")), own, _beside(own, months)]
+    return pl.concat([shaped(each, PERIODS) for each in made]).sort("calendar", "start_date")
+
+
+def _beside(own: pl.DataFrame, months: pl.DataFrame) -> pl.DataFrame:
+    """Return the months that fiscal calendars leave out: within one by their names, before and after it numbered on from its own.
+
+    What a calendar leaves of a month is a period; less than half of one is a part of the next (before the calendar: of the month before).
+    """
+    begin, end = pl.col("start_date"), pl.col("end_date")
+    pieces = _gaps(own, months).join(months, how="cross").filter((begin <= pl.col("to")) & (end >= pl.col("from")))
+    pieces = pieces.with_columns(pl.max_horizontal(begin, "from").alias("start_date"), pl.min_horizontal(end, "to").alias("end_date"))
+    after, ahead = pl.col("side") == 1, pl.col("side") == -1
+    joins = (after & (begin == pl.col("from"))) | (ahead & (end == pl.col("to")))
+    side = ("calendar", "side")
+    short = joins & ((end - begin).dt.total_days() < _HALF_A_MONTH) & (pl.len().over(side) > 1)
+    pieces = pieces.with_columns(short.alias("short")).sort(*side, "start_date")
+    pieces = pieces.with_columns(
+        pl.when(pl.col("short").shift(1).over(side) & after).then("from").otherwise(begin).alias("start_date"),
+        pl.when(pl.col("short").shift(-1).over(side) & ahead).then("to").otherwise(end).alias("end_date"),
     )
-    after = around.filter(pl.col("end_date") > pl.col("to")).with_columns(
-        pl.max_horizontal("start_date", pl.col("to").dt.offset_by("1d")).alias("start_date")
+    return _numbered(pieces.filter(~pl.col("short")), own)
+
+
+def _gaps(own: pl.DataFrame, months: pl.DataFrame) -> pl.DataFrame:
+    """Return the days that each fiscal calendar leaves before (`side` -1), within (0) and after it (1): calendar, from, to, side."""
+    first, last, day = months["start_date"].min(), months["end_date"].max(), pl.duration(days=1)
+    held = own.sort("calendar", "start_date").with_columns(pl.col("end_date").cum_max().over("calendar").alias("→through"))
+    since = (pl.col("→through").shift(1).over("calendar") + day).alias("from")
+    whole = held.group_by("calendar").agg(pl.col("start_date").min(), pl.col("→through").max())
+    before = (pl.col("start_date") - day).alias("to")
+    gaps = pl.concat([
+        whole.select("calendar", pl.lit(first).alias("from"), before, pl.lit(-1).alias("side")),
+        held.select("calendar", since, before, pl.lit(0).alias("side")),
+        whole.select("calendar", (pl.col("→through") + day).alias("from"), pl.lit(last).alias("to"), pl.lit(1).alias("side")),
+    ])  # fmt: skip
+    return gaps.filter(pl.col("from") <= pl.col("to"))
+
+
+def _numbered(pieces: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Name the periods before and after a calendar on from its first and last label (13 a year where it has a thirteenth)."""
+    parts = pl.col("period").str.extract_groups(r"^(\d{4})-(\d{2})$")
+    told = own.select("calendar", "period", "start_date", *(parts.struct[at].cast(pl.Int64).alias(f"→{at}") for at in (0, 1)))
+    told = told.with_columns(pl.max_horizontal(pl.col("→1").max().over("calendar"), 12).alias("→year"))
+    told = told.with_columns((pl.col("→0") * pl.col("→year") + pl.col("→1") - 1).alias("→place")).sort("calendar", "start_date")
+    ends = told.group_by("calendar").agg(
+        pl.col("→year").first(), pl.col("→place").first().alias("→first"), pl.col("→place").last().alias("→last"),
+        pl.col("period").alias("→names"), pl.col("→place").is_null().any().alias("→unnumbered"),
+    )  # fmt: skip
+    made = pieces.join(ends, on="calendar", how="inner").sort("calendar", "side", "start_date")
+    side = ("calendar", "side")
+    rank, count = pl.int_range(pl.len()).over(side), pl.len().cast(pl.Int64).over(side)
+    made = made.with_columns(
+        pl.when(pl.col("side") == 1).then(pl.col("→last") + 1 + rank).otherwise(pl.col("→first") - count + rank).alias("→at")
     )
-    made = pl.concat([shaped(each, PERIODS) for each in (months.with_columns(pl.lit("").alias("calendar")), own, before, after)])
-    return made.sort("calendar", "start_date")
+    number = (pl.col("→at") % pl.col("→year") + 1).cast(pl.String).str.zfill(2)
+    is_numbered = (pl.col("side") != 0) & ~pl.col("→unnumbered")
+    name = pl.when(is_numbered).then(pl.format("{}-{}", pl.col("→at") // pl.col("→year"), number)).otherwise("period")
+    made = made.with_columns(name.alias("period"))
+    # A month within the calendar whose name the calendar gives to another is of the period before it.
+    return made.filter((pl.col("side") != 0) | ~pl.col("period").is_in(pl.col("→names")))
 
 
 def _months(first: dt.date, last: dt.date) -> pl.DataFrame:

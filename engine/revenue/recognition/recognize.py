@@ -131,11 +131,14 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     if not chosen.height:
         return pl.DataFrame(schema=_POINTS)
     numbered = periods.sort("calendar", "start_date").with_row_index("→index").with_columns(pl.col("→index").cast(pl.Int64))
-    first, last = pl.max_horizontal("begins", "from_date"), pl.min_horizontal("ends", pl.coalesce("next_from", "ends"))
-    spans = chosen.select(*_SEGMENT, *(name for name in TERM if name != "calendar"), first.alias("→first"), last.alias("→last"))
+    # Where single periods are rounded, a later change moves none of those before it: they are rounded as the whole term was planned.
+    until = pl.when(pl.col("schedule") == "cumulative").then("next_from")
+    first, last = pl.max_horizontal("begins", "from_date"), pl.min_horizontal("ends", pl.coalesce(until, "ends"))
+    term = (name for name in TERM if name != "calendar")
+    spans = chosen.select(*_SEGMENT, *term, first.alias("→first"), last.alias("→last"), until.alias("→until"))
     spans = _placed(spans, numbered)
     points = _cut(_period_ends(spans, numbered), as_of)
-    points = points.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from")))
+    points = points.filter(pl.col("→until").is_null() | (pl.col("date") < pl.col("→until")))
     points = points.with_columns(spans.drop(_DATED)[points["→part"]].get_columns())
     measured = with_revenue(with_progress(points, measures, "date"), minor="minor")
     measured = _scheduled(_prorated(measured, measures))
@@ -155,7 +158,7 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
 
 
 # What a span's days are told by; the rest of it is put beside the days that are left.
-_DATED: Final = ("→part", "→low", "→high", "→first", "→late", "ends", "lost_date", "next_from")
+_DATED: Final = ("→part", "→low", "→high", "→first", "→late", "ends", "lost_date", "→until")
 
 
 def _placed(spans: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
@@ -250,6 +253,7 @@ def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
     rows = rows.with_columns(posted.alias("→posted")).with_columns(
         (pl.col("→opening") + pl.col("→posted").cum_sum().over(key)).alias("minor")
     )
+    rows = rows.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from")))
     return pl.concat([points.filter(pl.col("schedule") == "cumulative"), rows.select(points.columns)])
 
 
