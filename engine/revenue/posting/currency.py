@@ -99,8 +99,10 @@ def _at_par(rows: pl.DataFrame, done: pl.DataFrame) -> Translated:
 
 def _without_untranslated(steps: pl.DataFrame, atoms: pl.DataFrame) -> Translated:
     """Leave contracts whose amounts have no rate on some day without functional figures; `rate_missing` tells the days."""
-    moved = pl.any_horizontal(pl.col(name) != 0 for name in (*POSITION, "delta_received", "delta_recognized"))
-    steps = steps.with_columns((pl.col("spot").is_null() & moved).alias("rate_missing"))
+    # A contract liability keeps the rate it came in at, and what is earned out of it has that: neither asks for one of the day.
+    asks = pl.any_horizontal(pl.col(name) != 0 for name in (*POSITION, "delta_received") if name != "contract_liability")
+    comes_in = (pl.col("delta_contract_liability") > 0) & pl.col("layer_rate").is_null()
+    steps = steps.with_columns(((pl.col("spot").is_null() & asks) | comes_in).alias("rate_missing"))
     whole = steps.filter("rate_missing").select("contract_id").unique().with_columns(pl.lit(value=True).alias("untranslated"))
     names = [name for name in steps.columns if name.startswith(("change_", "functional_")) and steps.schema[name] == MONEY]
     parts = []
