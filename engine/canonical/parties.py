@@ -30,7 +30,7 @@ class LegalEntity(Record):
     functional_currency: Text | None = field("Currency its books are kept in, ISO 4217.")
     reporting_currency: Text | None = field("Currency of the group's reports, ISO 4217.")
     country: Text | None = field("Country, ISO 3166 code.")
-    fiscal_year_start: Text | None = field("First day of the fiscal year, MM-DD; null means 01-01.")
+    fiscal_year_start: Text | None = field("First day of the fiscal year, MM-DD; null means that of its fiscal periods, else 01-01.")
 
 
 class Resource(Record):

@@ -6,12 +6,12 @@ import polars as pl
 
 
 def fiscal_year_start(day: pl.Expr, year_start: pl.Expr) -> pl.Expr:
-    """Return the first day of the fiscal year a day lies in; `year_start` is MM-DD, null means 01-01.
+    """Return the first day of the fiscal year a day lies in; `year_start` is MM-DD, a date of any year or a month; else 01-01.
 
     A year that starts on 29 February starts on 1 March where there is none.
     """
-    month = pl.coalesce(year_start.str.slice(0, 2).cast(pl.Int32, strict=False), pl.lit(1))
-    of_month = pl.coalesce(year_start.str.slice(3, 2).cast(pl.Int32, strict=False), pl.lit(1))
+    stated = year_start.str.extract_groups(r"^(?:\d{4}-|--)?(0?[1-9]|1[0-2])(?:-(0?[1-9]|[12]\d|3[01]))?$")
+    month, of_month = (pl.coalesce(stated.struct[at].cast(pl.Int32), pl.lit(1)) for at in (0, 1))
 
     def start(year: pl.Expr) -> pl.Expr:
         first = pl.date(year, month, 1)

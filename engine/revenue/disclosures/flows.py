@@ -36,10 +36,13 @@ def year_to_date(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def opening_liability_recognized(years: pl.DataFrame, performance: pl.DataFrame, liabilities: pl.DataFrame) -> pl.DataFrame:
+def opening_liability_recognized(
+    years: pl.DataFrame, performance: pl.DataFrame, prior: pl.DataFrame, liabilities: pl.DataFrame
+) -> pl.DataFrame:
     """Return the year's revenue that stood in the contract liability when the year began (50-8(b)).
 
-    The opening liability is used first: the lesser of it and the year's revenue.
+    The opening liability is used first: the lesser of it and the year's revenue. What is taken back of earlier years
+    (`prior`: of `prior_period_performance`) was in no opening liability and lessens it by nothing.
     `liabilities`: contract_id, end_date, contract_liability (closing, positive).
     """
     opening = latest(
@@ -48,6 +51,8 @@ def opening_liability_recognized(years: pl.DataFrame, performance: pl.DataFrame,
     )  # fmt: skip
     opening = opening.filter(pl.col("contract_liability") > 0)
     earned = _of_year(performance, opening).group_by("contract_id").agg(pl.col("amount").sum())
+    back = prior.filter(pl.col("amount") < 0).group_by("contract_id").agg(pl.col("amount").sum().alias("→back"))
+    earned = earned.join(back, on="contract_id", how="left").with_columns(pl.col("amount") - pl.col("→back").fill_null(ZERO))
     found = opening.join(earned, on="contract_id", how="inner").with_columns(
         pl.max_horizontal(pl.min_horizontal("contract_liability", "amount"), ZERO).alias("amount")
     )  # fmt: skip

@@ -55,16 +55,17 @@ def disclosures(
     `amortization`: contract_id, date, amount of cost assets to come (`costs.amortization_ahead`).
     `golden`: golden records by entity (customer, legal_entity, project, invoice, payment, billing_plan_line, …).
     """
-    contracts = _with_fiscal_year(books.contracts, golden.get("legal_entity"))
+    contracts = _with_fiscal_year(books, golden.get("legal_entity"), as_of)
     years = year_to_date(contracts, as_of)
     names = ("contract_id", "end_date", "contract_asset", "contract_liability", "currency")
     closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
+    prior = prior_period_performance(years, earned(books.performance), books.periods)
     parts = [
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books)
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
-        opening_liability_recognized(years, earned(books.performance), balances),
-        prior_period_performance(years, earned(books.performance), books.periods),
+        opening_liability_recognized(years, earned(books.performance), prior, balances),
+        prior,
         disaggregated(years, contracts, earned(books.performance), {**golden, "contract": golden.get("contract", books.contracts)}),
         roll_forward(years, books.performance, balances, _moves(books)),
         current_portions(_closing(closing, costs), _realized(books, amortization, golden), as_of.dt.offset_by(_CYCLE), as_of),
@@ -101,11 +102,16 @@ def joined(blocks: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(block.filter(pl.col("disclosure") == name) for name in sorted(_RULES) for block in blocks)
 
 
-def _with_fiscal_year(contracts: pl.DataFrame, entities: pl.DataFrame | None) -> pl.DataFrame:
+def _with_fiscal_year(books: Books, entities: pl.DataFrame | None, as_of: pl.Expr) -> pl.DataFrame:
+    """Add `fiscal_year_start` to contracts: as their company states it, else the start of its fiscal calendar's first period."""
+    firsts = books.periods.filter(pl.col("period").str.ends_with("-01") & (pl.col("calendar") != "") & (pl.col("start_date") <= as_of))
+    own = firsts.group_by("calendar").agg(pl.col("start_date").max().dt.strftime("%m-%d").alias("→own"))
+    contracts = books.contracts.join(own, on="calendar", how="left", maintain_order="left")
     if entities is None:
-        return contracts.with_columns(pl.lit(None, dtype=pl.String).alias("fiscal_year_start"))
+        return contracts.rename({"→own": "fiscal_year_start"})
     years = entities.select("legal_entity_id", "fiscal_year_start").unique("legal_entity_id", keep="first")
-    return contracts.join(years, on="legal_entity_id", how="left", maintain_order="left")
+    contracts = contracts.join(years, on="legal_entity_id", how="left", maintain_order="left")
+    return contracts.with_columns(pl.coalesce("fiscal_year_start", "→own").alias("fiscal_year_start")).drop("→own")
 
 
 def _moves(books: Books) -> pl.DataFrame:

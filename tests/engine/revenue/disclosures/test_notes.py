@@ -131,8 +131,12 @@ def test_the_opening_liability_is_used_first(years: pl.DataFrame, performance: M
         {"posting_date": DAY(2026, 3, 31), "amount": 500}, {"posting_date": DAY(2026, 5, 31), "amount": 60},
         {"posting_date": DAY(2026, 8, 31), "amount": 80}, {"contract_id": "C2", "posting_date": DAY(2026, 4, 30), "amount": 20},
     )  # fmt: skip
-    found = opening_liability_recognized(years, earned, liabilities)
-    assert dict(found.select("contract_id", "amount").rows()) == {"C1": 90, "C2": 20}
+    # 30 taken back of earlier years lessen what was earned out of C2's liability by nothing: 20 are what is left of 50 earned.
+    prior = pl.DataFrame(
+        {"contract_id": ["C2", "C2"], "amount": [Decimal(-30), Decimal(10)]}, schema_overrides={"amount": frames.MONEY}
+    )
+    found = opening_liability_recognized(years, earned, prior, liabilities)
+    assert dict(found.select("contract_id", "amount").rows()) == {"C1": 90, "C2": 50}
     assert found.select("band_start", "band_end").unique().rows() == [(DAY(2026, 4, 1), DAY(2026, 9, 30))]
 
 
@@ -253,6 +257,10 @@ def test_amounts_are_rounded_to_the_unit_of_the_policy(contracts: Make) -> None:
         (DAY(2026, 4, 1), "04-01", DAY(2026, 4, 1)),
         (DAY(2026, 7, 1), None, DAY(2026, 1, 1)),
         (DAY(2027, 3, 1), "02-29", DAY(2027, 3, 1)),
+        (DAY(2026, 8, 31), "2026-07-01", DAY(2026, 7, 1)),
+        (DAY(2026, 8, 31), "--10-01", DAY(2025, 10, 1)),
+        (DAY(2026, 8, 31), "7", DAY(2026, 7, 1)),
+        (DAY(2026, 8, 31), "31-12", DAY(2026, 1, 1)),
     ],
 )
 def test_the_fiscal_year_a_day_lies_in(day: dt.date, start: str | None, first: dt.date) -> None:
