@@ -53,7 +53,7 @@ def contract_balances(books: Books, costs: pl.DataFrame, translated: Translated,
     )  # fmt: skip
     rows = _grid(books, steps, opened, as_of)
     rows = _with_closing(rows, steps)
-    rows = _with_flows(rows, steps)
+    rows = _with_flows(rows, steps, books.extra.get("loss_provisions"))
     rows = within_notice(_with_price(rows, books, opened), books)
     rows = _without_untranslated(_with_costs(rows, books, costs), steps)
     rows = rows.with_columns(pl.lit("606-10-45-1").alias("rule"), pl.col("date").alias("end_date"))
@@ -108,12 +108,16 @@ def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(unbilled.cast(MONEY).alias("unbilled_receivable")).drop("billed", "received")
 
 
-def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame, provisions: pl.DataFrame | None) -> pl.DataFrame:
     flows = steps.group_by("contract_id", "period").agg(
         *(pl.col(f"delta_{name}").sum().alias(name) for name in ("billed", "received", "recognized")),
         pl.col("interest", "fx_difference", "functional_received").sum(),
     )
     found = rows.join(flows, on=["contract_id", "period"], how="left", maintain_order="left")
+    if provisions is not None and provisions["exchange"].drop_nulls().len():
+        lost = provisions.group_by("contract_id", "period").agg(pl.col("exchange").sum().alias("→lost"))
+        found = found.join(lost, on=["contract_id", "period"], how="left", maintain_order="left")
+        found = found.with_columns(pl.col("fx_difference").fill_null(ZERO) - pl.col("→lost").fill_null(ZERO)).drop("→lost")
     return found.with_columns(pl.col(_FLOWS).fill_null(ZERO).cast(MONEY))
 
 

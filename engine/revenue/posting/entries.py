@@ -340,11 +340,15 @@ def _cost_lines(books: Books, contracts: pl.DataFrame, rates: pl.DataFrame) -> p
     found = []
     provisions = books.extra.get("loss_provisions")
     if provisions is not None:
-        dated = provisions.filter(pl.col("change") != 0).select(
+        dated = provisions.select(
             "contract_id", pl.col("end_date").alias("date"), pl.lit(_COSTS).alias("order"), "change", "rule",
-            pl.lit("expected loss").alias("reason"),
+            pl.lit("expected loss").alias("reason"), "functional_change", ZERO.alias("none"), pl.col("exchange").alias("functional_none"),
         )  # fmt: skip
-        found += [_pair(dated, contracts, "change", "cost_of_revenue", "loss_provision")]
+        remeasured = dated.filter(pl.col("functional_none") != 0).with_columns(
+            pl.lit("remeasurement at closing").alias("reason"), pl.lit(_COSTS + 2).alias("order")
+        )
+        found += [_pair(dated.filter(pl.col("change") != 0), contracts, "change", "cost_of_revenue", "loss_provision")]
+        found += [_pair(remeasured, contracts, "none", "fx", "loss_provision")]
     costs = books.extra.get("contract_costs")
     if costs is not None:
         dated = costs.select("contract_id", "cost_id", "currency", "end_date", "rule", "evidence", "capitalized",

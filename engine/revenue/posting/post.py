@@ -18,6 +18,7 @@ from engine.revenue.posting.cost_rates import unrated_costs, unrated_delivery
 from engine.revenue.posting.currency import Translated, translate
 from engine.revenue.posting.entries import JOURNAL, batch_totals, batches, entry_heads, journal
 from engine.revenue.posting.moves import moves
+from engine.revenue.posting.provisions import with_functional
 from engine.revenue.posting.rights import positions
 from engine.revenue.posting.taken_over import after_opening, openings
 from engine.stage import Context, StageResult
@@ -35,6 +36,9 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     opened = openings(books, records, as_of)
     rates = rate_table(records.frame("exchange_rate"))
     claims = after_opening(read_claims(books, records, rates, as_of), opened)
+    provisions = books.extra.get("loss_provisions")
+    if provisions is not None:
+        books = books.with_extra(loss_provisions=with_functional(provisions, books.contracts, rates))
     further, costs = moves(books, records, as_of), costs_of_delivery(books, records, rates)
 
     def of_block(block: Block) -> _Posted:

@@ -117,7 +117,8 @@ def test_losses_and_contract_costs_post_beside_revenue(posted: Post) -> None:
     end = dt.date(2027, 1, 31)
     money = {name: pl.Decimal(38, 6) for name in ("change", "provision", "capitalized", "amortized", "impaired", "reversed")}
     provisions = pl.DataFrame(
-        {"contract_id": ["C1"], "period": ["2027-01"], "end_date": [end], "change": [40], "provision": [40], "rule": ["605-35-25-45"]}
+        {"contract_id": ["C1"], "obligation_id": ["L1"], "period": ["2027-01"], "end_date": [end], "change": [40], "provision": [40],
+         "currency": ["USD"], "rule": ["605-35-25-45"]}
     )
     costs = pl.DataFrame(
         {
