@@ -15,19 +15,30 @@ from engine.policy.source import SourceText
 
 SHIPPED = Path(__file__).parent.parent / "policies"
 
+_POLICIES = frozenset({".yaml", ".yml"})
+_SHEETS = frozenset({".csv", ".xlsx", ".json"})
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """Return the files below a folder by how their names end, in capitals or not."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+
 
 def read_policy_texts(folder: Path) -> list[SourceText]:
     """Return the text of every policy file below a folder; raises UsageError when there is none."""
     if not folder.is_dir():
         raise UsageError(f"There is no policy folder {folder}.", "Give the folder with --policies.")
     sources: list[SourceText] = []
-    for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
+    for path in _files(folder, _POLICIES):
         if path.stem.endswith("_test"):
             continue
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"The policy {path} cannot be read.", "Save the file as UTF-8 and check its permissions.") from error
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise UsageError(f"The policy {path} cannot be read: line {line} is not UTF-8.", "Save the file as UTF-8.") from error
+        except OSError as error:
+            raise UsageError(f"The policy {path} cannot be read.", "Check the file's permissions.") from error
         sources.append(SourceText(path.relative_to(folder).as_posix(), text))
     return sources
 
@@ -37,10 +48,10 @@ def read_sheets(folder: Path) -> list[Sheet]:
     from adapters.reading.workbook import sheet_rows
 
     found: list[Sheet] = []
-    for path in sorted([*folder.rglob("*.csv"), *folder.rglob("*.xlsx"), *folder.rglob("*.json")]):
+    for path in _files(folder, _SHEETS):
         name = path.relative_to(folder).as_posix()
         try:
-            if path.suffix in (".csv", ".json"):
+            if path.suffix.lower() in (".csv", ".json"):
                 found.append(Sheet(name, path.read_text(encoding="utf-8-sig")))
             else:
                 rows, problem = sheet_rows(path.read_bytes())
@@ -52,8 +63,8 @@ def read_sheets(folder: Path) -> list[Sheet]:
 
 def policy_files(folder: Path) -> dict[str, bytes]:
     """Return every file that decides what the policies of a folder say, by its path below the folder."""
-    paths = [path for pattern in ("*.yaml", "*.yml", "*.csv", "*.xlsx", "*.json") for path in folder.rglob(pattern)]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths) if not path.stem.endswith("_test")}
+    paths = _files(folder, _POLICIES | _SHEETS)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if not path.stem.endswith("_test")}
 
 
 def check_policies(folder: Path, overrides: Mapping[str, Any] | None = None) -> tuple[PolicySet, list[Diagnostic]]:

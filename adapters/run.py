@@ -182,7 +182,7 @@ def _inputs(policies: Path, read: SnapshotRead) -> dict[str, bytes]:
 
 
 def _fails(manifest: dict[str, Any], policies: PolicySet) -> bool:
-    policy = policies.run_policy()
+    policy = policies.run_policy(dt.date.fromisoformat(manifest["as_of"]))
     threshold = severity_rank(_SEVERITY_DEFAULT if policy is None else policy.fail_on)
     return any(severity_rank(each["severity"]) >= threshold for each in manifest["findings"])
 
@@ -197,14 +197,15 @@ def found_while_reading(read: SnapshotRead, before: SnapshotRead | None, policie
     sources = [(each.system, each.extracted_at) for each in read.file.sources]
     fingerprints = {name: each.fingerprint for name, each in read.mappings.items()}
     earlier = [] if before is None else [each.system for each in before.file.sources]
+    demand = policies.run_policy(context.as_of)
     return reading_findings(
-        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, policies.run_policy(), context, earlier
+        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, demand, context, earlier
     )
 
 
-def _ageless(read: SnapshotRead, policies: PolicySet) -> list[tuple[str, str]]:
+def _ageless(read: SnapshotRead, policies: PolicySet, as_of: dt.date) -> list[tuple[str, str]]:
     """Return the run policy with each system whose age it cannot judge."""
-    policy = policies.run_policy()
+    policy = policies.run_policy(as_of)
     if policy is None or policy.freshness is None:
         return []
     unknown = dict.fromkeys(each.system for each in read.file.sources if each.extracted_at is None)
@@ -281,7 +282,9 @@ def _manifest(
         "policies_fingerprint": policies.fingerprint,
         "rules": _rule_places(policies),
         "mappings": {name: each.fingerprint for name, each in sorted(read.mappings.items())},
-        "not_applicable": [{"policy": name, "why": why} for name, why in (*_ageless(read, policies), *result.not_applicable)],
+        "not_applicable": [
+            {"policy": name, "why": why} for name, why in (*_ageless(read, policies, context.as_of), *result.not_applicable)
+        ],
         "control_totals": read.expectations,
         "counts": {name: frame.height for name, frame in sorted(frames.items())},
         "findings": findings_by_rule(findings),

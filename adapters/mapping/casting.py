@@ -8,12 +8,13 @@ the declared divisions of minutes, seconds and reciprocals, half-up at the field
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
 
 from adapters.mapping.model import FieldRule, Mapping
-from engine.canonical.kinds import DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
+from engine.canonical.kinds import DECIMAL_DIGITS, DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
 
 REASONS: Final[dict[str, str]] = {
     "not_a_number": "Write the amount as digits with the declared decimal sign, without exponent, formula or text.",
@@ -161,17 +162,24 @@ def _decimal(text: Expr, spec: FieldSpec, rule: FieldRule) -> Cast:
     small = number.str.contains(rf"^[+-]?0*\d{{0,{DECIMAL_PRECISION - wide - 1}}}(\.\d*)?$")
     readable = pl.when(is_number & fits & small).then(number.str.strip_prefix("+"))
     value = readable.str.to_decimal(scale=wide).cast(pl.Decimal(DECIMAL_PRECISION, wide))
+    value = _converted(value, rule, scale).cast(spec.dtype)
+    large = too_large(value, spec)
     reason = (
         pl.when(text.is_null()).then(None)
         .when(~is_number).then(pl.lit("not_a_number"))
         .when(~fits).then(pl.lit("too_many_decimals"))
-        .when(~small).then(pl.lit("number_too_large"))
+        .when(~small | large).then(pl.lit("number_too_large"))
     )  # fmt: skip
-    value = _converted(value, rule, scale).cast(spec.dtype)
+    value = pl.when(~large).then(value)
     if rule.fallback is not None:
         fallback = pl.lit(rule.fallback).str.to_decimal(scale=scale).cast(spec.dtype)
         value = pl.when(text.is_null()).then(fallback).otherwise(value)
     return Cast(value, reason)
+
+
+def too_large(value: Expr, spec: FieldSpec) -> Expr:
+    """Return whether a decimal has more digits before the point than its kind can have."""
+    return value.abs() >= pl.lit(Decimal(10 ** DECIMAL_DIGITS[spec.kind]), dtype=spec.dtype)
 
 
 def _converted(value: Expr, rule: FieldRule, scale: int) -> Expr:

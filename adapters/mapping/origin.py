@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingType
 
 import polars as pl
 
-from adapters.mapping.casting import NEVER, Cast, cast_field, trimmed
+from adapters.mapping.casting import NEVER, Cast, cast_field, too_large, trimmed
 from adapters.mapping.model import FieldRule, Lookup, Mapping
 from adapters.mapping.rows import column_text, holds, lookup
 from engine.canonical.kinds import DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
@@ -89,14 +89,18 @@ def typed_cast(column: str, dtype: pl.DataType, spec: FieldSpec, rule: FieldRule
     """Return the cast of a column that the export typed; floats go through their shortest text."""
     source = pl.col(column)
     plain = rule.unit is None and rule.sign is None and not rule.reciprocal and not rule.exclusive_end and rule.map is None
+    if plain and dtype == spec.dtype and spec.kind in DECIMAL_SCALE:
+        large = too_large(source, spec)
+        return Cast(pl.when(~large).then(source), pl.when(large).then(pl.lit("number_too_large")))
     if plain and dtype == spec.dtype and spec.kind is not Kind.ENUM:
         return Cast(source, NEVER)
     if plain and spec.kind in DECIMAL_SCALE and isinstance(dtype, pl.Decimal):
         value = source.cast(spec.dtype, strict=False)
         bad = source.is_not_null() & value.is_null()
         lossy = source.is_not_null() & (value.cast(pl.Decimal(38, max(dtype.scale, DECIMAL_SCALE[spec.kind]))) != source)
-        named = pl.when(bad).then(pl.lit("number_too_large")).when(lossy).then(pl.lit("too_many_decimals"))
-        return Cast(value, named)
+        large = bad | too_large(value, spec).fill_null(value=False)
+        named = pl.when(large).then(pl.lit("number_too_large")).when(lossy).then(pl.lit("too_many_decimals"))
+        return Cast(pl.when(~large).then(value), named)
     if plain and spec.kind is Kind.TIME and isinstance(dtype, pl.Datetime):
         zoned = source if dtype.time_zone else source.dt.replace_time_zone(mapping.zone)
         return Cast(zoned.dt.convert_time_zone("UTC").dt.cast_time_unit("us"), NEVER)

@@ -45,6 +45,17 @@ DECIMAL_SCALE: Final[dict[Kind, int]] = {
 
 DECIMAL_PRECISION: Final = 38
 
+# Digits before the point. No firm's records come near; a value beyond is damaged, and would leave
+# the exact range once it is multiplied: hours times a price has twenty digits before the point.
+DECIMAL_DIGITS: Final[dict[Kind, int]] = {
+    Kind.MONEY: 15,
+    Kind.PRICE: 12,
+    Kind.QTY: 12,
+    Kind.RATE: 12,
+    Kind.HOURS: 8,
+    Kind.PCT: 8,
+}
+
 _PLAIN_DTYPE: Final[dict[Kind, pl.DataType]] = {
     Kind.ID: pl.String(),
     Kind.TEXT: pl.String(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -199,7 +200,12 @@ class Checker:
             return None
         low = self.combine.compared(args[0], args[1], Op.GE, node)
         high = self.combine.compared(args[0], args[2], Op.LE, node)
-        return None if low is None or high is None else self._made(node, BOOL, (low[0], low[1], high[1]))
+        if low is None or high is None:
+            return None
+        if _is_reversed(low[1], high[1]):
+            self.report(codes.EMPTY_INTERVAL, node, "no value lies between them; write the smaller bound first", node)
+            return None
+        return self._made(node, BOOL, (low[0], low[1], high[1]))
 
     def _is_null(self, node: Node) -> Typed | None:
         arg = self.check(node.args[0])
@@ -320,6 +326,14 @@ class Checker:
     @staticmethod
     def _made(node: Node, kind: Type, args: Sequence[Typed]) -> Typed:
         return Typed(node.op, kind, tuple(args), node.value or None, node.start, node.length)
+
+
+def _is_reversed(low: Typed, high: Typed) -> bool:
+    """Say whether two bounds that are written out leave no value between them."""
+    for kinds in ((int, Decimal), (dt.date,), (str,)):
+        if low.is_literal and high.is_literal and isinstance(low.value, kinds) and isinstance(high.value, kinds):
+            return bool(low.value > high.value)  # type: ignore[operator]
+    return False
 
 
 __all__ = ["MAX_SCALE", "Checker", "Report", "check_condition", "check_value"]

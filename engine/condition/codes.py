@@ -108,9 +108,16 @@ NUMBER_OUT_OF_RANGE: Final = Code(
     "A number has more digits than can be kept exactly.",
     "Write the number with fewer digits.",
 )
+EMPTY_INTERVAL: Final = Code(
+    "empty-interval",
+    Level.ERROR,
+    "An interval in a cell, or a BETWEEN, holds no value, so it never matches.",
+    "Write the smaller end first.",
+)
 
 CODES: Final = (
     CONDITION_SYNTAX, CONDITION_TOO_LONG, CONDITION_TOO_DEEP, CONSTRUCT_NOT_ALLOWED, UNKNOWN_FUNCTION,
     WRONG_ARGUMENTS, UNKNOWN_FIELD, AMBIGUOUS_REFERENCE, TYPE_MISMATCH, CURRENCY_MISMATCH, UNKNOWN_ENUM_VALUE,
     NOT_A_DATE, NULL_COMPARISON, DIVISION_OUTSIDE_ROUND, NOT_A_CONDITION, TOO_MANY_DECIMALS, NUMBER_OUT_OF_RANGE,
+    EMPTY_INTERVAL,
 )  # fmt: skip

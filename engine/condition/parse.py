@@ -282,7 +282,7 @@ class _Reader:
             return self._over(Op.IN, tuple(self.read(part, depth + 1) for part in parts))
         if isinstance(tree, exp.Is) and isinstance(tree.expression, exp.Null):
             return self._over(Op.IS_NULL, (self.read(tree.this, depth + 1),))
-        if isinstance(tree, exp.Like) and isinstance(tree.expression, exp.Literal):
+        if isinstance(tree, exp.Like) and isinstance(tree.expression, exp.Literal) and tree.expression.is_string:
             like = self._over(Op.LIKE, (self.read(tree.this, depth + 1), self._literal(tree.expression)))
             return self._over(Op.NOT, (like,)) if tree.args.get("negate") else like
         raise self._refusal(tree)

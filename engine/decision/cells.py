@@ -16,11 +16,12 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind
+from engine.condition.codes import EMPTY_INTERVAL
 from engine.condition.compile import Compiler, compile_condition
 from engine.condition.nodes import Op
 from engine.condition.scope import BOOL, DATE, Category, Scope, Type, decimal
 from engine.condition.typed import Typed
-from engine.decision.codes import CELL_SYNTAX, CELL_TOO_LONG, CELL_TYPE, EMPTY_INTERVAL, NOT_WITHOUT_NULL
+from engine.decision.codes import CELL_SYNTAX, CELL_TOO_LONG, CELL_TYPE, NOT_WITHOUT_NULL
 from engine.decision.table import GridCell
 from engine.diagnostics import Code, Diagnostic, Level
 

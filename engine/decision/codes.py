@@ -42,12 +42,6 @@ CELL_TYPE: Final = Code(
     "A cell holds a value that its input can never have.",
     "Write a value of the input's kind.",
 )
-EMPTY_INTERVAL: Final = Code(
-    "empty-interval",
-    Level.ERROR,
-    "An interval in a cell holds no value, so the rule never matches.",
-    "Write the smaller end first.",
-)
 OUTPUT_TYPE: Final = Code(
     "output-type",
     Level.ERROR,
@@ -141,6 +135,6 @@ PROOF_CODES: Final = (
 """What only looking at a whole table can show."""
 
 CODES: Final = (
-    TABLE_SHAPE, TABLE_COLUMN, RULE_ID, CELL_TOO_LONG, CELL_SYNTAX, CELL_TYPE, EMPTY_INTERVAL, OUTPUT_TYPE, OUTPUT_DECLARATION,
+    TABLE_SHAPE, TABLE_COLUMN, RULE_ID, CELL_TOO_LONG, CELL_SYNTAX, CELL_TYPE, OUTPUT_TYPE, OUTPUT_DECLARATION,
     HIT_POLICY, DEFAULT_OUTPUT, NOT_WITHOUT_NULL, *PROOF_CODES,
 )  # fmt: skip

@@ -64,7 +64,7 @@ INVALID_VALUE: Final = Code(
     "invalid-value",
     Level.ERROR,
     "A setting has a value that it cannot have.",
-    "Write one of the values the message names.",
+    "Write a value of the kind the message names.",
 )
 UNKNOWN_POLICY_KIND: Final = Code(
     "unknown-policy-kind",
@@ -77,6 +77,12 @@ DUPLICATE_ID: Final = Code(
     Level.ERROR,
     "Two policies, or two rules, bear the same id while both are in force.",
     "Give one of them another id, or end the earlier version before the later begins.",
+)
+POLICIES_COMPETE: Final = Code(
+    "policies-compete",
+    Level.ERROR,
+    "Two policies decide the same thing on the same days, and nothing says which of them counts.",
+    "Keep one of them, limit one by `where`, or end one before the other begins; checks of one name need ids of their own.",
 )
 UNKNOWN_ENTITY: Final = Code(
     "unknown-entity",
@@ -181,7 +187,7 @@ REASON_UNUSED: Final = Code(
 
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
-    MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID,
+    MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID, POLICIES_COMPETE,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,
     QUALITY_SUITE, QUALITY_UNSUPPORTED, REASON_UNUSED,

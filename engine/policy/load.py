@@ -14,6 +14,7 @@ import pydantic
 
 from engine.diagnostics import Diagnostic, Span, sort_diagnostics
 from engine.policy import codes
+from engine.policy.compete import competing
 from engine.policy.kinds.base import PolicyFile
 from engine.policy.kinds.registry import KINDS
 from engine.policy.kinds.revenue import RevenuePolicy
@@ -64,6 +65,7 @@ def load_policies(
             loaded.append(policy)
     loaded.sort(key=lambda each: (each.policy.policy, each.policy.id, each.policy.effective_from))
     found += _repeated_ids(loaded)
+    found += competing(loaded)
     found += _changes_of_nothing(loaded)
     found += prove_triage([(each, each.policy) for each in loaded if isinstance(each.policy, TriagePolicy)])
     if overrides:
@@ -142,8 +144,41 @@ def _from_pydantic(document: Document, model: type[PolicyFile], error: typing.An
     text = str(error["msg"]).removeprefix("Value error, ")
     if not name:
         return document.diagnostic(codes.INVALID_VALUE, location, f"{text[:1].lower()}{text[1:]}")
-    message = f"'{name}' cannot be {error.get('input')!r}: {text[:1].lower()}{text[1:]}"
+    message = f"'{name}' cannot be {_in_yaml(error.get('input'))}: {_needed(error['type'], text)}"
     return document.diagnostic(codes.INVALID_VALUE, location, message)
+
+
+# What a value of another kind should have been, by the library's name for the mistake.
+_NEEDED: typing.Final = {
+    "string_type": "it is text; write it in quotes",
+    "bool_type": "write true or false",
+    "date_from_datetime_parsing": "write a day that exists as YYYY-MM-DD",
+    "date_from_datetime_inexact": "write a day without a time, as YYYY-MM-DD",
+    "date_type": "write a day that exists as YYYY-MM-DD",
+    "int_type": "write a whole number",
+    "int_parsing": "write a whole number",
+    "int_from_float": "write a whole number",
+    "decimal_type": "write a number in digits, with a point before the decimals",
+    "decimal_parsing": "write a number in digits, with a point before the decimals",
+    "tuple_type": "it is a list; write [one, another], or each on a line of its own behind a dash",
+    "list_type": "it is a list; write [one, another], or each on a line of its own behind a dash",
+    "dict_type": "it is a group of settings; write name: value",
+    "model_type": "it is a group of settings; write name: value",
+}
+
+
+def _needed(kind: str, text: str) -> str:
+    """Return what a setting needs, in the words of who writes policies."""
+    return _NEEDED.get(kind, f"{text[:1].lower()}{text[1:]}")
+
+
+def _in_yaml(value: typing.Any) -> str:
+    """Return a value as a policy file would have it, and not as the program holds it."""
+    if value is None:
+        return "blank"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a group of settings"
+    return repr(value) if isinstance(value, str) else str(value).lower()
 
 
 def _settings(model: type[pydantic.BaseModel]) -> list[str]:

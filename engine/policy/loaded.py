@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing
 from dataclasses import dataclass
 
@@ -46,12 +47,19 @@ class PolicySet:
             found.setdefault(policy.id, []).append((loaded, policy))
         return found
 
-    def run_policy(self) -> RunPolicy | None:
-        """Return the run policy in the folder, the latest version when there are several."""
-        found = self.of_kind(RunPolicy)
-        return found[-1][1] if found else None
+    def run_policy(self, on: dt.date | None = None) -> RunPolicy | None:
+        """Return the run policy in force on a day; without a day, the latest version."""
+        found = [policy for _, policy in self.of_kind(RunPolicy) if on is None or _is_in_force(policy, on)]
+        return found[-1] if found else None
 
     def calendar(self) -> CalendarPolicy | None:
-        """Return the calendar in the folder."""
-        found = self.of_kind(CalendarPolicy)
-        return found[-1][1] if found else None
+        """Return the calendar in the folder: every version gives the holidays of its own days."""
+        found = [policy for _, policy in self.of_kind(CalendarPolicy)]
+        if not found:
+            return None
+        days = {day for policy in found for day in policy.holidays if _is_in_force(policy, day)}
+        return found[-1].model_copy(update={"holidays": tuple(sorted(days))})
+
+
+def _is_in_force(policy: PolicyFile, day: dt.date) -> bool:
+    return policy.effective_from <= day and (policy.effective_to is None or day <= policy.effective_to)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 import polars as pl
 
-from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec, Kind
+from engine.canonical.kinds import DECIMAL_DIGITS, DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
 from engine.canonical.schema import ENTITIES, PROVENANCE, EntitySpec
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
@@ -216,16 +216,16 @@ def field_value(spec: FieldSpec, value: Any) -> Any:
     if isinstance(value, list | dict):
         raise ValueError("a single value is needed")
     if spec.kind in DECIMAL_SCALE:
-        return _decimal(value, DECIMAL_SCALE[spec.kind])
+        return _decimal(value, DECIMAL_SCALE[spec.kind], DECIMAL_DIGITS[spec.kind])
     text = "true" if value is True else "false" if value is False else str(value)
     if spec.kind is Kind.BOOL:
         if text not in ("true", "false"):
             raise ValueError("write true or false")
         return text == "true"
     if spec.kind is Kind.INT:
-        return int(text)
+        return _whole(text)
     if spec.kind is Kind.DATE:
-        return dt.date.fromisoformat(text)
+        return _day(text)
     if spec.kind is Kind.TIME:
         return _instant(text)
     if spec.values and text not in spec.values:
@@ -233,19 +233,35 @@ def field_value(spec: FieldSpec, value: Any) -> Any:
     return text
 
 
+def _whole(text: str) -> int:
+    return int(_decimal(text, 0, 17))
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write a day that exists as YYYY-MM-DD") from None
+
+
 def _instant(text: str) -> dt.datetime:
-    moment = dt.datetime.fromisoformat(text)
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write a moment that exists as YYYY-MM-DDThh:mm:ssZ") from None
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
-def _decimal(value: Any, scale: int) -> Decimal:
+def _decimal(value: Any, scale: int, digits: int) -> Decimal:
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         raise ValueError("it is no number") from None
     if not number.is_finite():
         raise ValueError("it is no number")
-    if number != round(number, scale):
+    if number.adjusted() >= digits:
+        raise ValueError(f"it has more than {digits} digits before the point")
+    if number != number.quantize(Decimal(1).scaleb(-scale), context=Context(prec=DECIMAL_PRECISION)):
         raise ValueError(f"it has more than {scale} decimals")
     return number
 

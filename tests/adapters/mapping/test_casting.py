@@ -11,6 +11,7 @@ import pytest
 
 from adapters.mapping.casting import REASONS, cast_field, trimmed
 from adapters.mapping.model import FieldRule, Mapping
+from adapters.mapping.origin import typed_cast
 from engine.canonical.kinds import FieldSpec, Kind
 
 MAPPING = Mapping(adapter="x", title="x", streams={}, entities=())
@@ -42,6 +43,18 @@ def test_a_number_is_read_exactly(text: str, expected: str) -> None:
 )  # fmt: skip
 def test_what_is_no_exact_amount_is_held(text: str, reason: str) -> None:
     assert cast(text, Kind.MONEY) == (None, reason)
+
+
+@pytest.mark.parametrize(("kind", "digits"), [(Kind.MONEY, 15), (Kind.PRICE, 12), (Kind.HOURS, 8), (Kind.PCT, 8)])
+def test_a_value_no_firm_can_have_is_held(kind: Kind, digits: int) -> None:
+    assert cast("9" * digits, kind) == (Decimal("9" * digits), None)
+    assert cast("-1" + "0" * digits, kind) == (None, "number_too_large")
+    spec, rule = FieldSpec("f", kind, "m"), FieldRule.model_validate({"from": "cell"})
+    frame = pl.DataFrame({"cell": pl.Series([Decimal(10**digits), Decimal(10**digits - 1)], dtype=spec.dtype)})
+    for dtype in (spec.dtype, pl.Decimal(38, 2)):
+        made = typed_cast("cell", dtype, spec, rule, MAPPING)
+        read = frame.cast(dtype).select(value=made.value, reason=made.reason).rows()
+        assert read == [(None, "number_too_large"), (Decimal(10**digits - 1), None)]
 
 
 def test_a_blank_is_null_and_nothing_is_wrong_with_it() -> None:

@@ -56,9 +56,9 @@ def test_the_smallest_broken_policy_is_reported_at_its_place(code: str) -> None:
 def test_every_code_of_the_catalogue_has_its_example() -> None:
     own = {code.name for code in codes.CODES}
     # A table's file needs a policy with a table (kinds/test_table.py), a reason its tests (test_mutation); the others stand
-    # with their kinds (test_triage, test_quality).
+    # with their kinds (test_triage, test_quality), policies that compete in test_compete.
     elsewhere = {name for name in own if name.startswith(("triage-", "quality-"))}
-    elsewhere |= {"table-file", "unknown-symptom", "symptom-not-used", "reason-unused"}
+    elsewhere |= {"table-file", "unknown-symptom", "symptom-not-used", "reason-unused", "policies-compete"}
     assert own - elsewhere == set(CASES)
 
 
@@ -77,3 +77,19 @@ def test_the_shipped_policies_have_no_error() -> None:
     policies, diagnostics = load_policies(sources, suites)
     assert policies.policies
     assert not [each for each in diagnostics if each.is_error]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("title: 5.10", "'title' cannot be 5.10: it is text; write it in quotes"),
+        ("title: true", "'title' cannot be true: it is text; write it in quotes"),
+        ("effective_to: 2027-02-29", "'effective_to' cannot be '2027-02-29': write a day that exists as YYYY-MM-DD"),
+        ("rules: {id: a}", "'rules' cannot be a group of settings: it is a list"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_as_it_is_written(setting: str, message: str) -> None:
+    name = setting.partition(":")[0]
+    text = "".join(f"{line}\n" for line in HEAD.splitlines() if not line.startswith(f"{name}:")) + setting + "\n"
+    _, diagnostics = load_policies([SourceText("p.yaml", text)])
+    assert [each.message[: len(message)] for each in diagnostics if each.code.name == "invalid-value"] == [message]

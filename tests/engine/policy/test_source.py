@@ -49,3 +49,16 @@ def test_a_folded_text_is_one_line(is_fast: bool, monkeypatch: pytest.MonkeyPatc
 def test_both_parsers_agree_on_what_is_odd(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = read(text, monkeypatch, fast=True), read(text, monkeypatch, fast=False)
     assert (one.value, one.keys, one.values, one.blocks) == (two.value, two.keys, two.values, two.blocks)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("policy: run\n\tid: x\n", (2, 1), "a tab stands where only spaces may"),
+        ("policy: run\ntitle: a: b\n", (2, 9), "a colon and a space stand within a text"),
+        ("policy: run\n---\npolicy: run\n", (2, 1), "a second document begins here"),
+    ],
+)
+def test_what_yaml_refuses_is_told_in_plain_words(text: str, place: tuple[int, int], message: str) -> None:
+    _, (told,) = parse_document(SourceText("x.yaml", text))
+    assert ((told.span.line, told.span.column), told.message[: len(message)]) == (place, message)

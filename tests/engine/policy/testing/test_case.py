@@ -130,3 +130,24 @@ expect: {findings: none}
     tests, told = read(text)
     assert tests == []
     assert told == ["7: the contract 'C1' is given twice (first in line 5); agreed records have one row a key"]
+
+
+def test_a_value_that_no_record_can_have_is_told_at_its_place() -> None:
+    text = """test: Damaged
+as_of: 2026-01-31
+given:
+  time_entry:
+    - {time_entry_id: T1, hours: 123456789012345678901234567890}
+    - {time_entry_id: T2, hours: 0.1234567891}
+    - {time_entry_id: T3, work_date: 2026-02-29}
+    - {time_entry_id: T4, submitted_at: noon}
+expect: {findings: none}
+"""
+    tests, told = read(text)
+    assert tests == []
+    assert told == [
+        "5: 'hours' cannot be '123456789012345678901234567890': it has more than 8 digits before the point",
+        "6: 'hours' cannot be '0.1234567891': it has more than 8 decimals",
+        "7: 'work_date' cannot be '2026-02-29': write a day that exists as YYYY-MM-DD",
+        "8: 'submitted_at' cannot be 'noon': write a moment that exists as YYYY-MM-DDThh:mm:ssZ",
+    ]

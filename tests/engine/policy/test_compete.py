@@ -1,0 +1,69 @@
+"""Of two policies that decide the same thing on the same days nobody knows which counts: that is told; versions follow each other."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from engine.policy.load import load_policies
+from engine.policy.source import SourceText
+
+
+def text(kind: str, name: str, rest: str = "", since: str = "1900-01-01") -> SourceText:
+    body = f"policy: {kind}\nid: {name}\ntitle: t\nowner: o\nreference: r\neffective_from: {since}\n{rest}"
+    return SourceText(f"{name}-{since}.yaml", body)
+
+
+def told(*sources: SourceText) -> list[tuple[str, int, str]]:
+    _, diagnostics = load_policies(sources)
+    assert not [each for each in diagnostics if each.code.name not in ("policies-compete", "output-never-given", "dead-column")]
+    return [(each.span.file, each.span.line, each.message) for each in diagnostics if each.code.name == "policies-compete"]
+
+
+OWNERSHIP = "entity: contract\nowner_system: crm\n"
+CHECK = "entity: time_entry\nchecks:\n  - {id: c1, must: hours > 0, kind: k, says: s, remedy: r}\n"
+BILLING = """item: time_entry
+hit: FIRST
+inputs: [status]
+outputs: {decision: [billable, on_hold], reason: text}
+rules: |
+  | rule | status   | -> decision | -> reason | note |
+  | A-1  | approved | billable    | x         | n    |
+default: {decision: on_hold, reason: y}
+rate: [time_entry.bill_rate]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "line", "message"),
+    [
+        ("run", "", 2, "'a' and 'b' both are the run policy from 2026-01-01"),
+        ("calendar", "", 2, "'a' and 'b' both are the calendar policy from 2026-01-01"),
+        ("ownership", OWNERSHIP, 2, "'a' and 'b' both say who owns every contract from 2026-01-01"),
+        ("billing", BILLING, 2, "'a' and 'b' both decide every time entry from 2026-01-01"),
+        ("check", CHECK, 9, "'a' and 'b' both have a check 'c1' from 2026-01-01"),
+    ],
+)
+def test_two_that_decide_the_same_are_told(kind: str, rest: str, line: int, message: str) -> None:
+    assert told(text(kind, "a", rest), text(kind, "b", rest, "2026-01-01")) == [("b-2026-01-01.yaml", line, message)]
+
+
+def test_one_that_ends_before_or_is_limited_competes_with_none() -> None:
+    assert told(text("run", "a", "effective_to: 2025-12-31\n"), text("run", "b", since="2026-01-01")) == []
+    limited = f"where: contract.currency = 'EUR'\n{BILLING}"
+    assert told(text("billing", "a", limited), text("billing", "b", BILLING)) == []
+    assert told(text("check", "a", CHECK), text("check", "b", CHECK.replace("c1", "c2"))) == []
+
+
+def test_a_calendar_gives_the_holidays_of_its_days_and_a_run_follows_the_version_of_its_day() -> None:
+    old = text("calendar", "days", "effective_to: 2026-12-31\nholidays: [2026-05-01, 2027-05-03]\n")
+    new = text("calendar", "days", "holidays: [2026-05-04, 2027-05-01]\n", "2027-01-01")
+    early, late = text("run", "demands", "effective_to: 2026-12-31\n"), text("run", "demands", "fail_on: low\n", "2027-01-01")
+    policies, diagnostics = load_policies([old, new, early, late])
+    assert not diagnostics
+    calendar = policies.calendar()
+    assert calendar is not None
+    assert calendar.holidays == (dt.date(2026, 5, 1), dt.date(2027, 5, 1))
+    chosen = [policies.run_policy(day) for day in (dt.date(2026, 12, 31), dt.date(2027, 1, 1), None)]
+    assert [None if each is None else each.fail_on for each in chosen] == ["high", "low", "low"]
