@@ -44,7 +44,7 @@ def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> Stage
     result = StageResult()
     by_item = _by_item(policies)
     every = [version for by_id in by_item.values() for versions in by_id for version in versions]
-    frames = with_items(golden_frames(facts), every, context)
+    frames = with_items(golden_frames(facts, context.as_of), every, context)
     decided: list[pl.DataFrame] = []
     unfunded: dict[str, str] = {}
     for item, by_id in by_item.items():

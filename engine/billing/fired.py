@@ -39,7 +39,7 @@ def billing_held(facts: Facts, policies: PolicySet, context: Context) -> pl.Data
 
 
 def _judged(facts: Facts, policies: PolicySet, context: Context) -> Iterator[tuple[TablePolicy, CompiledTable, pl.LazyFrame]]:
-    frames = golden_frames(facts)
+    frames = golden_frames(facts, context.as_of)
     for loaded, policy in policies.of_kind(BillingPolicy):
         if ITEM_ENTITY[policy.item] not in frames:
             continue

@@ -20,7 +20,7 @@ def billing_reach(facts: Facts, old: PolicySet, new: PolicySet, context: Context
     before, after = old.versions(BillingPolicy), new.versions(BillingPolicy)
     if before.keys() != after.keys():
         return None
-    frames = golden_frames(facts)
+    frames = golden_frames(facts, context.as_of)
     found: list[pl.DataFrame] = []
     for name in before:
         if [each.fingerprint for each, _ in before[name]] == [each.fingerprint for each, _ in after[name]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 import polars as pl
@@ -10,12 +11,12 @@ from engine.canonical.schema import empty_frame
 from engine.stage import Facts
 
 
-def golden_frames(facts: Facts) -> dict[str, pl.LazyFrame]:
-    """Return the agreed records by entity; the lines that an approved amendment added are contract lines."""
+def golden_frames(facts: Facts, as_of: dt.date) -> dict[str, pl.LazyFrame]:
+    """Return the agreed records by entity; lines that an approved amendment added are contract lines, caps are those it left."""
     frames = dict(facts.records)
     lines = _with_added_lines(frames)
     if lines is not None:
-        frames["contract_line"] = lines
+        frames["contract_line"] = _with_amended_caps(lines, frames, as_of)
     return frames
 
 
@@ -46,6 +47,30 @@ def _with_added_lines(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame | None
         "contract_line_id", keep="first", maintain_order=True
     )
     return pl.concat([lines, new])
+
+
+def _with_amended_caps(lines: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.LazyFrame:
+    """Return contract lines with the cap that approved amendments in effect left them.
+
+    Where a line was signed for an amount that is its cap, a new amount is the new cap.
+    """
+    day = pl.max_horizontal("effective_date", "approved_date")
+    approved = frame_of(frames, "amendment").filter((pl.col("status") == "approved") & (day <= as_of).fill_null(value=True))
+    changed = frame_of(frames, "amendment_line").filter(pl.any_horizontal(pl.col("cap_amount", "amount").is_not_null()))
+    signed = lines.filter(pl.col("cap_amount").is_not_null()).select(
+        "contract_line_id", (pl.col("amount") == pl.col("cap_amount")).fill_null(value=False).alias("is_ceiling")
+    )
+    dated = approved.select("amendment_id", day.alias("day"))
+    steps = changed.filter(pl.col("action") == "change").join(dated, on="amendment_id", how="inner")
+    steps = steps.join(signed, on="contract_line_id", how="inner").with_columns(
+        pl.coalesce("cap_amount", pl.when("is_ceiling").then("amount")).alias("→cap")
+    )
+    caps = steps.filter(pl.col("→cap").is_not_null()).sort("day", "amendment_id", nulls_last=False)
+    found = caps.unique("contract_line_id", keep="last", maintain_order=True).select("contract_line_id", "→cap").collect()
+    if not found.height:
+        return lines
+    made = lines.join(found.lazy(), on="contract_line_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("→cap", "cap_amount").alias("cap_amount")).drop("→cap")
 
 
 def only_line_of_project(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:

@@ -55,7 +55,7 @@ def billable_flip(table: CompiledTable, codes: Sequence[int], *, keeps_agreement
 
 def unblocking_actions(facts: Facts, policies: PolicySet, context: Context) -> pl.DataFrame:
     """Return for every item on hold what would make it billable (`UNBLOCKED`); items that three changes do not help are left out."""
-    frames = golden_frames(facts)
+    frames = golden_frames(facts, context.as_of)
     parts = [
         _of_version(version, frames, context)
         for version in policies.of_kind(BillingPolicy)

@@ -42,7 +42,7 @@ class ItemExplanation:
 
 def explain_item(facts: Facts, policies: PolicySet, context: Context, item_type: str, item_id: str) -> ItemExplanation | None:
     """Decide one item again and tell how; None when no billing policy decides it, or there is no such item."""
-    frames = golden_frames(facts)
+    frames = golden_frames(facts, context.as_of)
     item = _ITEM.get(item_type, item_type)
     ordered = sorted(policies.versions(BillingPolicy).items(), key=lambda each: (each[1][-1][1].where is None, each[0]))
     for _, versions in ordered:

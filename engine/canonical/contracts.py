@@ -204,6 +204,7 @@ class AmendmentLine(Record):
     end_date: Date | None = field("Last day after (inclusive).")
     estimated_hours: Hours | None = field("Hours expected after.")
     estimated_cost: Money | None = field("Cost expected after, in the line's currency.", currency=_OF_AMENDMENT)
+    cap_amount: Money | None = field("Most that may be billed on the line after, in the line's currency.", currency=_OF_AMENDMENT)
     obligation_key: Text | None = field("Obligation after.")
     offering: Offering | None = field("Kind of promise after.")
     remaining_is_distinct: Bool | None = field(

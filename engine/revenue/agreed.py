@@ -17,8 +17,8 @@ from engine.revenue.ground.settings import Versions
 from engine.revenue.modifications.ahead import counted_at_once, waiting
 from engine.revenue.modifications.changes import classified, removed_parts
 from engine.revenue.modifications.folded import folded_changes
-from engine.revenue.modifications.happenings import split_changes
 from engine.revenue.modifications.opening import agreed_before, as_opened, latest_openings, opened_groups, taken_over_changes
+from engine.revenue.modifications.splits import split_changes
 from engine.revenue.price.options import option_prices
 from engine.revenue.price.pricing import with_pooled, with_pricing
 from engine.revenue.price.renewals import with_renewals

@@ -213,11 +213,19 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
             pl.when(~outside).then(fraction(measured, pl.max_horizontal("mt", wide(1)))).alias("progress"),
             pl.col("begins").alias("start_date"),
             pl.col("ends").alias("end_date"),
-            pl.when(pl.col("is_as_invoiced")).then(pl.lit("as_invoiced")).otherwise(pl.col("measure")).alias("measure"),
+            _measure(core).alias("measure"),
             pl.lit("relative_ssp").alias("method"),
         ),
         OBLIGATIONS,
     ).sort("contract_id", "obligation_id", "version")
+
+
+def _measure(core: Core) -> pl.Expr:
+    # What is nothing but priced use is measured by it; time measures only what is fixed beside.
+    by_use = (pl.col("pricing") == "usage") & ((pl.col("measure") == "usage") | (pl.col("offering") != "licence"))
+    used = core.lines.group_by("okey").agg(by_use.all().alias("→used")).filter("→used")["okey"]
+    by_time = pl.when(pl.col("okey").is_in(used.implode())).then(pl.lit("usage")).otherwise(pl.col("measure"))
+    return pl.when(pl.col("is_as_invoiced")).then(pl.lit("as_invoiced")).otherwise(by_time)
 
 
 def _own_variable(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

@@ -9,10 +9,11 @@ import polars as pl
 
 from engine.revenue.agreed import Agreed, agree
 from engine.revenue.contracts.gate import gate_findings
-from engine.revenue.controls.missing import input_findings, unpriced_work
+from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
 from engine.revenue.controls.totals import total_findings
 from engine.revenue.controls.unjudged import (
     amendment_findings,
+    cap_findings,
     crossing_findings,
     hourly_rate_findings,
     package_findings,
@@ -34,7 +35,6 @@ from engine.revenue.modifications.happenings import (
     ending_obligations,
     level_steps,
     ordered_events,
-    split_observations,
     spread_discounts,
     terminations,
     told_ends,
@@ -43,6 +43,7 @@ from engine.revenue.modifications.happenings import (
 from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
+from engine.revenue.modifications.splits import split_observations
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
@@ -55,7 +56,7 @@ from engine.revenue.progress.leaving import estimates_of_leaving, leaving_findin
 from engine.revenue.progress.measured import Measures, fiscal_periods
 from engine.revenue.progress.observe import observations
 from engine.revenue.progress.outside import earned_outside, rounded
-from engine.revenue.progress.worked import counted_time, unit_prices, unvalued_work
+from engine.revenue.progress.worked import counted_time, dated_caps, unit_prices, unvalued_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,12 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     priced = _priced(agreed)
     lines, terms, contracts = agreed.lines, agreed.terms, agreed.contracts
     kept_terms = terms.join(agreed.splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
+    # Units added as contracts of their own count as promised; `split_observations` tells them apart.
+    apart = agreed.splits.filter(pl.col("measure") != "units").select("contract_line_id", "place")
+    by_units = terms.join(apart, on=["contract_line_id", "place"], how="anti")
     allocated, observed = beside(
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start), priced.financing.prices),
-        lambda: split_observations(observations(agreed.records, lines, kept_terms, priced.worked, as_of), agreed.splits),
+        lambda: split_observations(observations(agreed.records, lines, by_units, priced.worked, as_of), agreed.splits),
     )
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures, verdicts)
@@ -197,8 +201,9 @@ def _earned_outside(
     records, lines, as_of = agreed.records, agreed.lines, agreed.as_of
     first_lines = obligation_terms(lines).select("okey", "line_id")
     outside = earned_outside(
-        records, lines, priced.worked, priced.prices, obligations, first_lines, observed, agreed.contracts, agreed.periods, as_of
-    )
+        records, lines, priced.worked, priced.prices, dated_caps(agreed.terms), obligations, first_lines, observed, agreed.contracts,
+        agreed.periods, as_of,
+    )  # fmt: skip
     outside, conceded = with_concessions(outside, priced.of_work, expected_totals(records, lines, agreed.terms), agreed.periods, as_of)
     return rounded(outside, lines), conceded
 
@@ -215,12 +220,14 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         unvalued_work(records, lines, priced.worked, agreed.as_of),
         weight_findings(records, lines, priced.worked),
         unpriced_work(records, lines, priced.worked, agreed.as_of),
+        unearned_work(records, contracts, lines, priced.worked, agreed.as_of),
         plan_findings(records, contracts, terms, priced.levels),
         amendment_findings(agreed.amendments, terms, contracts),
         crossing_findings(agreed.amendments, terms, contracts),
         total_findings(records, agreed.as_signed(), lines, terms),
         held_change_findings(agreed.openings, agreed.amendments, terms, priced.levels, contracts),
         hourly_rate_findings(terms, priced.rates, contracts),
+        cap_findings(terms, contracts),
         package_findings(terms, contracts),
         input_findings(records, contracts, lines, priced.levels, allocated.obligations),
     )

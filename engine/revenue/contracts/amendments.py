@@ -22,6 +22,7 @@ TERM_FIELDS: Final = (
     "end_date",
     "estimated_hours",
     "estimated_cost",
+    "cap_amount",
 )
 """What an amendment line states as the line's values after it; null in a change: unchanged."""
 
@@ -33,6 +34,7 @@ _AMOUNTS: Final = (
     "amount",
     "standalone_selling_price",
     "estimated_cost",
+    "cap_amount",
     "remaining_standalone_selling_price",
     "past_performance_amount",
 )
@@ -162,7 +164,10 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
-    """Return changes of lines with their amounts at the line's own rate, and the amount that a new price per unit gives."""
+    """Return changes of lines with their amounts at the line's own rate, and the amount that a new price per unit gives.
+
+    Where a line was signed for an amount that is its cap, a new amount is the new cap.
+    """
     if "is_foreign" in signed.columns:
         rates = signed.select("contract_line_id", "is_foreign", "line_rate", "line_rate_inverse", "minor_digits")
         later = at_line_rate(later.join(rates, on="contract_line_id", how="left"), _AMOUNTS).drop(rates.columns[1:])
@@ -171,7 +176,9 @@ def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
     by_period = signed.filter(pl.col("pricing") == "periodic")["contract_line_id"]
     # What costs so much a month is priced by its months.
     priced = pl.when(~pl.col("contract_line_id").is_in(by_period.implode())).then(priced)
-    return later.with_columns(pl.coalesce("amount", priced).alias("amount"))
+    ceilings = signed.filter(pl.col("amount") == pl.col("cap_amount"))["contract_line_id"]
+    cap = pl.when(pl.col("contract_line_id").is_in(ceilings.implode())).then(pl.coalesce("cap_amount", "amount")).otherwise("cap_amount")
+    return later.with_columns(cap.alias("cap_amount"), pl.coalesce("amount", priced).alias("amount"))
 
 
 def stated_estimates(terms: pl.DataFrame, lines: pl.DataFrame, field: str, name: str) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-TOTALS: Final = ("quantity", "amount", "standalone_selling_price", "estimated_hours", "estimated_cost")
+TOTALS: Final = ("quantity", "amount", "standalone_selling_price", "estimated_hours", "estimated_cost", "cap_amount")
 """What an amendment line states as a total of the line's whole life."""
 
 _DAYS: Final = ("start_date", "end_date")

@@ -254,6 +254,48 @@ def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, a
     return _of_lines(hit, "work_not_priced", "high", said, "State the rate on the entry, the assignment, the rate card or the line.")
 
 
+def unearned_work(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return promises of which work or use on record comes to nothing: it is dated after the contract's end, or use prices nothing there.
+
+    `worked`: the time that counts. Use that is told without an amount, of a promise that states no price by use, is only information.
+    """
+    return pl.concat([_after_end(records, contracts, lines, worked, as_of), _use_without_price(records, lines, as_of)])
+
+
+def _after_end(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    ended = contracts.filter(pl.col("terminated_date") < as_of).select("contract_id", "terminated_date")
+    own = lines.filter("is_as_invoiced" | (pl.col("pricing") == "usage") & (pl.col("offering") != "licence"))
+    own = own.join(ended, on="contract_id", how="inner")
+    if not own.height:
+        return _of_lines(own, "work_not_priced", "high", pl.lit(""), "")
+    key = "contract_line_id"
+    spent = records.frame("expense").filter(pl.col("billable") & (pl.col("status") == "approved"))
+    dated = [
+        worked.filter("earns").select(key, "date"),
+        records.frame("usage").select(key, pl.col("usage_date").alias("date")),
+        spent.select(key, pl.col("incurred_date").alias("date")),
+    ]
+    late = pl.concat(dated).filter(pl.col("date") <= as_of).group_by(key).agg(pl.col("date").max().alias("→last"))
+    hit = own.join(late, on=key, how="inner").filter(pl.col("→last") > pl.col("terminated_date")).sort(key)
+    text = "Work or use of {} is dated through {}, after the end of its contract on {}; nothing of it is recognized."
+    said = pl.format(text, key, "→last", "terminated_date")
+    remedy = "Correct the day of the work or of the end, or enter the agreement that the work was done under."
+    return _of_lines(hit, "work_not_priced", "high", said, remedy)
+
+
+def _use_without_price(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    key = "contract_line_id"
+    used = records.frame("usage").filter(pl.col("usage_date") <= as_of).group_by(key).agg(pl.col("amount").sum().alias("→worth"))
+    counts = pl.col("measure").is_in(["usage", "units"]) | pl.col("pricing").is_in(["usage", "tiers"])
+    own = lines.filter(~counts & ~pl.col("offering").is_in(["licence", "material_right"]) & pl.col("measure").is_not_null())
+    hit = own.join(used, on=key, how="inner").filter((pl.col("→worth") != 0) | (pl.col("variable_kind") == "usage").fill_null(value=False))
+    text = "{} is earned by {}, and use of it on record has no price there; nothing of the use is recognized."
+    said = pl.format(text, key, pl.col("measure").str.replace_all("_", " "))
+    hit = hit.with_columns(pl.col("→worth").alias("amount")).sort(key)
+    remedy = "Assign the measure usage to what is paid by use: to a line of its own beside a fixed fee."
+    return _of_lines(hit, "work_not_priced", "high", said, remedy)
+
+
 def _beyond_promise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return promises of a quantity of which more was delivered than ever promised or expected: the price takes no more."""
     counted = lines.filter((pl.col("measure") == "units") & pl.col("quantity").is_not_null() & ~pl.col("pricing").is_in(list(OUTSIDE)))

@@ -176,6 +176,29 @@ def package_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFra
     )
 
 
+def cap_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every amendment that states more of an hourly line than its cap, which it leaves as it was.
+
+    The amount of hourly work is an estimate: what may be billed, and is earned, ends at the cap.
+    """
+    changed = (pl.col("amount") != pl.col("before.amount")).fill_null(value=True)
+    hit = terms.filter((pl.col("action") == "change") & pl.col("pricing").is_in(["capped", "as_invoiced"]) & changed)
+    hit = hit.filter((pl.col("amount") > pl.col("cap_amount")) & pl.col("cap_amount").eq_missing(pl.col("before.cap_amount")))
+    hit = hit.join(contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left")
+    text = "{} states an amount of {} for {}, and its cap stays at {}; no more than that is earned."
+    told = [plain_text(pl.col(name)) for name in ("amount", "cap_amount")]
+    message = pl.format(text, "amendment_id", told[0], "contract_line_id", told[1])
+    remedy = "State the cap after the amendment (`cap_amount`) if it was raised."
+    return hit.sort("amendment_id", "contract_line_id").select(
+        *finding_columns("amendment_differs_from_lines", "high", "amendment", message, remedy),
+        pl.col("amendment_id").alias("entity_id"),
+        "contract_id",
+        (pl.col("amount") - pl.col("cap_amount")).cast(pl.Decimal(38, 6)).alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )
+
+
 def hourly_rate_findings(terms: pl.DataFrame, rates: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every change of the rate of hours priced by their expected number that could not be priced.
 

@@ -38,8 +38,9 @@ def counted_at_once(changes: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataF
     """
     measure = pl.col("measure")
     lacks = [(measure == name) & pl.col(stated).is_null() for name, stated in _ESTIMATED.items()]
-    # A new rate prices the hours still to come on its day: how many these are is known then.
-    lacks.append(pl.col("pricing").is_in(["hours", "capped"]) & (pl.col("unit_price") != pl.col("before.unit_price")))
+    # A new rate or cap prices the hours still to come on its day: how many these are is known then.
+    is_moved = (pl.col("unit_price") != pl.col("before.unit_price")) | (pl.col("cap_amount") != pl.col("before.cap_amount"))
+    lacks.append(pl.col("pricing").is_in(["hours", "capped"]) & is_moved)
     knows = ~pl.any_horizontal(each.fill_null(value=False) for each in lacks)
     kind = pl.col("kind")
     behind = (kind == "catch_up") & (pl.col(_CATCH_UP) == "approved") & knows

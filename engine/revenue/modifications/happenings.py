@@ -11,7 +11,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import GUARD, money_units
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted
-from engine.revenue.ground.records import Records, original_id
+from engine.revenue.ground.records import Records
 from engine.revenue.modifications.kept import PAID_ON_LINES, with_paid_for_good
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.price.options import option_shares
@@ -212,39 +212,6 @@ def _terms_at(asked: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> 
     return found.group_by("okey", "place").agg(
         pl.coalesce("start_date", "begins").min().alias("begins.after"), pl.coalesce("end_date", "ends").max().alias("ends.after")
     )
-
-
-def split_changes(changes: pl.DataFrame) -> pl.DataFrame:
-    """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure."""
-    return changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change")).with_columns(
-        pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
-        pl.format("{}@{}", pl.col("obligation_id"), original_id("amendment_id")).alias("new_obligation"),
-        whole_number("before.quantity", _QTY).alias("from_units"),
-        whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY).alias("new_units"),
-    )
-
-
-def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
-    """Give the units above the old quantity to the new obligation and leave the old one its own."""
-    parted = splits.filter(pl.col("new_units").is_not_null() & (pl.col("measure") == "units"))
-    if not parted.height:
-        return observed
-    cut = parted.sort("place").group_by("okey").agg(pl.col("from_units").first().alias("cut"))
-    old = (
-        observed.join(cut, on="okey", how="left", maintain_order="left")
-        .with_columns(
-            pl.when(pl.col("cut").is_not_null()).then(pl.min_horizontal("to_date", "cut")).otherwise(pl.col("to_date")).alias("to_date"),
-            pl.when(pl.col("cut").is_not_null()).then(pl.col("cut")).otherwise(pl.col("total")).alias("total"),
-        )
-        .drop("cut")
-    )
-    new = observed.join(parted.select("okey", "new_okey", "from_units", "new_units"), on="okey", how="inner").with_columns(
-        pl.min_horizontal(pl.max_horizontal(pl.col("to_date") - pl.col("from_units"), wide(0)), pl.col("new_units")).alias("to_date"),
-        pl.col("new_units").alias("total"),
-        pl.col("new_okey").alias("okey"),
-        pl.lit(value=False).alias("is_reestimate"),
-    )
-    return pl.concat([old, new.select(old.columns)]).sort("okey", "date")
 
 
 def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:

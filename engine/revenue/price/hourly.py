@@ -17,11 +17,12 @@ _HOURS: Final = pl.Decimal(38, 8)
 
 STEPS: Final[dict[str, pl.DataType]] = {
     _KEY: pl.String(), "place": pl.Int32(), "amendment_line_id": pl.String(), "date": pl.Date(), "rate": _HOURS, "from_hours": _HOURS,
-    "effect": MONEY,
+    "cap": MONEY, "effect": MONEY,
 }  # fmt: skip
-"""The rates of lines that a change gives another one: from which day, for the hours beyond how many, and what it does to the price.
+"""The rates and caps of lines that a change gives another one: from which day, for the hours beyond how many, and what it does to the
+price.
 
-The first step of a line (place of its own, no day) is the rate it was signed at.
+The first step of a line (place of its own, no day) is what it was signed at.
 """
 
 
@@ -57,42 +58,50 @@ def _worked_by_month(timed: pl.DataFrame) -> pl.DataFrame:
 
 
 def rate_steps(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
-    """Return the rates of lines priced by expected hours that a change gives another rate (STEPS), by line and place.
+    """Return the rates of lines priced by expected hours that a change gives another rate or cap (STEPS), by line and place.
 
-    The hours done through the day before keep the rate of before; the change of the price is that of the hours then still expected.
+    The hours done through the day before keep the rate of before; the change of the price is that of the hours then still expected,
+    and under a cap what the cap leaves of it.
     Lines whose hours are priced by tiers, or of which nobody says how many are expected, have none.
     """
     tiered = records.frame("price_tier").select(_KEY)
     priced = lines.filter(pl.col("pricing").is_in(["hours", "capped"])).join(tiered, on=_KEY, how="anti")
-    by_change = terms.filter((pl.col("action") == "change") & (pl.col("unit_price") != pl.col("before.unit_price")))
+    by_change = terms.filter((pl.col("action") == "change") & (_moves("unit_price") | _moves("cap_amount")))
     changed = by_change.join(priced.select(_KEY), on=_KEY, how="semi")
     if not changed.height:
         return pl.DataFrame(schema=STEPS)
     chosen = priced.join(changed.select(_KEY), on=_KEY, how="semi")
     hours = expected_hours(records, chosen, terms, worked).select(_KEY, "date", pl.col("→hours").cast(_HOURS).alias("expected"))
-    asked = changed.select(_KEY, "place", "amendment_line_id", pl.col("event_date").alias("date"), pl.col("unit_price").alias("rate"))
+    asked = changed.select(
+        _KEY, "place", "amendment_line_id", pl.col("event_date").alias("date"), pl.col("unit_price").alias("rate"),
+        pl.col("cap_amount").alias("cap"),
+    )  # fmt: skip
     for history in (_done(records, chosen, worked), hours):
         asked = asked.sort("date").join_asof(
             history.sort("date"), on="date", by=_KEY, allow_exact_matches=False, check_sortedness=False
         )  # fmt: skip
     later = asked.filter(pl.col("expected").is_not_null()).with_columns(pl.col("done").fill_null(0).cast(_HOURS).alias("from_hours"))
     first = chosen.join(later, on=_KEY, how="semi").select(
-        _KEY, pl.col("added_place").alias("place"), pl.col("unit_price").alias("rate"), pl.lit(0).cast(_HOURS).alias("from_hours")
-    )
+        _KEY, pl.col("added_place").alias("place"), pl.col("unit_price").alias("rate"), pl.lit(0).cast(_HOURS).alias("from_hours"),
+        pl.col("cap_amount").alias("cap"),
+    )  # fmt: skip
     steps = pl.concat([first, later], how="diagonal_relaxed").with_columns(pl.col("rate").cast(_HOURS)).sort(_KEY, "place")
     # The hours of before are behind: those of a later rate never begin before them.
     steps = steps.with_columns(pl.col("from_hours").cum_max().over(_KEY, order_by="place")).with_row_index("row")
-    capped = steps.join(chosen.select(_KEY, "cap_amount"), on=_KEY, how="left", maintain_order="left")
     worth = []
     for through, name in ((pl.col("place"), "after"), (pl.col("place") - 1, "before")):
-        rows = capped.filter(pl.col("expected").is_not_null()).select(
-            "row", _KEY, "cap_amount", pl.col("expected").alias("hours"), through.alias("through")
+        rows = steps.filter(pl.col("expected").is_not_null()).select(
+            "row", _KEY, pl.col("expected").alias("hours"), through.alias("through")
         )
         worth.append(worth_by_rates(rows, steps).rename({"value": name}))
     made = steps.join(worth[0], on="row", how="left").join(worth[1], on="row", how="left").sort(_KEY, "place")
     return made.with_columns((pl.col("after") - pl.col("before")).cast(MONEY).alias("effect")).select(
         pl.col(name).cast(kind) for name, kind in STEPS.items()
     )
+
+
+def _moves(name: str) -> pl.Expr:
+    return (pl.col(name).ne_missing(pl.col(f"before.{name}"))) & pl.col(name).is_not_null()
 
 
 def _done(records: Records, chosen: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
@@ -106,18 +115,19 @@ def _done(records: Records, chosen: pl.DataFrame, worked: pl.DataFrame) -> pl.Da
     return pl.concat([timed, told])
 
 
-def worth_by_rates(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Return what hours come to by the steps of their line through a place: row, value (MONEY), never above the cap.
+def worth_by_rates(rows: pl.DataFrame, steps: pl.DataFrame, *, is_capped: bool = True) -> pl.DataFrame:
+    """Return what hours come to by the steps of their line through a place: row, value (MONEY), never above the cap of that place.
 
-    `rows`: row, contract_line_id, hours, through (a place), cap_amount (null: none).
+    `rows`: row, contract_line_id, hours, through (a place). `is_capped`: whether the cap counts.
     """
-    parts = rows.join(steps.select(_KEY, "place", "rate", "from_hours"), on=_KEY, how="inner").filter(pl.col("place") <= pl.col("through"))
+    known = steps.select(_KEY, "place", "rate", "from_hours", "cap")
+    parts = rows.join(known, on=_KEY, how="inner").filter(pl.col("place") <= pl.col("through"))
     until = pl.col("from_hours").shift(-1).over("row", order_by="place")
     end = pl.min_horizontal(pl.col("hours").cast(_HOURS), pl.coalesce(until, pl.col("hours").cast(_HOURS)))
     taken = pl.max_horizontal(end - pl.col("from_hours"), pl.lit(0).cast(_HOURS)).cast(_HOURS)
     parts = parts.with_columns((taken * pl.col("rate")).cast(MONEY).alias("value"))
-    summed = parts.group_by("row").agg(pl.col("value").sum(), pl.col("cap_amount").first())
-    return summed.select("row", pl.min_horizontal("value", "cap_amount").cast(MONEY).alias("value"))
+    summed = parts.sort("row", "place").group_by("row", maintain_order=True).agg(pl.col("value").sum(), pl.col("cap").last())
+    return summed.select("row", (pl.min_horizontal("value", "cap") if is_capped else pl.col("value")).cast(MONEY).alias("value"))
 
 
 def through_steps(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
@@ -151,7 +161,7 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
     known = known.with_columns(pl.min_horizontal(value, "cap_amount").cast(MONEY).alias("worth"))
     steps = rate_steps(records, lines, terms, worked)
     if steps.height:
-        asked = through_steps(known.select("row", _KEY, "date", "cap_amount", pl.col("→hours").alias("hours")), steps)
+        asked = through_steps(known.select("row", _KEY, "date", pl.col("→hours").alias("hours")), steps)
         asked = asked.filter(pl.col("through").is_not_null())
         anew = worth_by_rates(asked, steps).join(asked.select("row", "effects"), on="row", how="left")
         anew = anew.select("row", (pl.col("value") - pl.col("effects")).cast(MONEY).alias("anew"))

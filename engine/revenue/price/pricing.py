@@ -57,6 +57,9 @@ def _pricing() -> pl.Expr:
     priced_hours = by_hour & pl.col("unit_price").is_not_null()
     # A rebate on all hours fails the expedient: the price of an hour is that of the hours expected (55-18, 32-8).
     rebated = by_hour & pl.col("has_rebate").fill_null(value=False) & knows_hours & pl.col("cap_amount").is_null()
+    # A service that states a price of its use and nothing else is paid by use (32-40), whatever measures a fixed fee of its kind.
+    by_use = (pl.col("variable_kind") == "usage") & pl.col("unit_price").is_not_null() & ~pl.col("offering").is_in(["licence", "goods"])
+    by_use = by_use & pl.all_horizontal(pl.col("quantity", "price_period").is_null()) & (pl.col("measure") == "time_elapsed") & ~has_tiers
     hours_by_tier = by_hour & has_tiers & (pl.col("measure") == "hours")
     return (
         pl.when((pl.col("measure") == "as_invoiced") & priced_hours & pl.col("cap_amount").is_not_null() & knows_hours)
@@ -65,7 +68,7 @@ def _pricing() -> pl.Expr:
         .then(pl.lit("hours"))
         .when(pl.col("measure") == "as_invoiced")
         .then(pl.lit("as_invoiced"))
-        .when((pl.col("measure") == "usage") & ~has_amount & ~pl.col("has_rebate").fill_null(value=False))
+        .when(((pl.col("measure") == "usage") | by_use) & ~has_amount & ~pl.col("has_rebate").fill_null(value=False))
         .then(pl.lit("usage"))
         .when(priced_hours & (pl.col("cap_amount").is_not_null()))
         .then(pl.lit("capped"))

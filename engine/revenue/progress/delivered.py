@@ -14,7 +14,7 @@ from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records
 from engine.revenue.price.allocation import share_minor
-from engine.revenue.progress.worked import funded, valued_in_contract, with_unit_price
+from engine.revenue.progress.worked import funded, valued_in_contract, with_cap, with_unit_price
 
 DELIVERED: Final[dict[str, pl.DataType]] = {
     "okey": pl.String(),
@@ -29,18 +29,21 @@ DELIVERED: Final[dict[str, pl.DataType]] = {
 """Amounts earned on a day by a line, in units, before an agent's pass-through is taken out."""
 
 
-def delivered(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return what lines outside the pool earned by day (`DELIVERED`); `prices`: of units, where changes give others."""
+def delivered(
+    records: Records, lines: pl.DataFrame, worked: pl.DataFrame, prices: pl.DataFrame, caps: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
+    """Return what lines outside the pool earned by day (`DELIVERED`); `prices` (of units) and `caps`: where changes give others."""
+    caps = caps.filter(pl.col("date") <= as_of)
     found = [
-        _work(lines, worked),
-        _reported(records, lines, prices),
+        _work(lines, worked, caps),
+        _reported(records, lines, prices, caps),
         _spent(records, lines, as_of),
         _used(records, lines, prices, as_of),
     ]
     return pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in DELIVERED.items()) for frame in found])
 
 
-def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+def _work(lines: pl.DataFrame, worked: pl.DataFrame, caps: pl.DataFrame) -> pl.DataFrame:
     chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through")).select(
         "contract_line_id", "okey", "cap_amount", "minor_digits"
     )
@@ -48,8 +51,15 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     daily = (
         rows.group_by("okey", "contract_line_id", "date", "is_accrued", "cap_amount", "minor_digits")
         .agg(pl.col("value").sum().alias("units"), pl.col("evidence").explode().drop_nulls().unique().sort())
-        .sort("contract_line_id", "date", "is_accrued")
     )
+    if caps.height:
+        # Work beyond the cap is earned on the day a change raises it.
+        moved = caps.join(chosen, on="contract_line_id", how="inner").select(
+            *chosen.columns, "date", pl.lit(value=False).alias("is_accrued"), wide(0).alias("units"),
+            pl.lit([], dtype=daily.schema["evidence"]).alias("evidence"),
+        )  # fmt: skip
+        daily = with_cap(pl.concat([daily, moved.select(pl.col(name).cast(kind) for name, kind in daily.schema.items())]), caps, "date")
+    daily = daily.sort("contract_line_id", "date", "is_accrued")
     # Nobody estimated the hours, so nobody could expect an overrun before the cap is reached.
     reached = pl.col("units").cum_sum().over("contract_line_id")
     cap = money_units(pl.col("cap_amount"), pl.col("minor_digits"))
@@ -62,7 +72,7 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, caps: pl.DataFrame) -> pl.DataFrame:
     """Return hours told by progress reports at the unit price, for lines without time entries."""
     timed = records.frame("time_entry").filter(pl.col("contract_line_id").is_not_null()).select("contract_line_id").unique()
     tiers = records.frame("price_tier")
@@ -71,6 +81,12 @@ def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame) -> pl
     chosen = chosen.join(timed, on="contract_line_id", how="anti")
     about = chosen.select("contract_line_id", "okey", "unit_price", "cap_amount", "minor_digits")
     rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
+    if caps.height:
+        moved = caps.join(rows.select("contract_line_id").unique(), on="contract_line_id", how="semi")
+        moved = moved.select("contract_line_id", pl.col("date").alias("as_of_date"))
+        moved = moved.join(rows, on=["contract_line_id", "as_of_date"], how="anti").join(about, on="contract_line_id", how="inner")
+        rows = with_cap(pl.concat([rows, moved], how="diagonal"), caps, "as_of_date").sort("contract_line_id", "as_of_date")
+        rows = rows.with_columns(pl.col("hours_to_date").forward_fill().over("contract_line_id").fill_null(0))
     rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date")
     more = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
     rows = rows.with_columns((more.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY).alias("so_far"))

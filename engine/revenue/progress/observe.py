@@ -183,7 +183,7 @@ def _valued(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     rate = whole_number("unit_price", pl.Decimal(38, 10))
     # Hours have 8 places and prices 10: their product in millionths of money.
     priced = {name: pl.col(name) * rate // 10**12 for name in ("done", "expected")}
-    rows, priced = _at_rates(rows, priced, steps)
+    rows, priced = _at_rates(_at_caps(rows, steps), priced, steps)
     # The value of time entries comes in units of the minor unit.
     worth = pl.col("value") // _micro_units()
     is_capped = pl.col("pricing") == "capped"
@@ -212,6 +212,16 @@ def _with_rate_days(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return every.with_columns(pl.when(is_changed).then(carried).otherwise("expected").alias("expected"))
 
 
+def _at_caps(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the cap that holds on their day."""
+    caps = steps.filter(pl.col("date").is_not_null()).sort("place").unique(["contract_line_id", "date"], keep="last", maintain_order=True)
+    if not caps.height:
+        return rows
+    caps = caps.sort("date").select("contract_line_id", "date", pl.col("cap").alias("→cap"))
+    made = rows.sort("date").join_asof(caps, on="date", by="contract_line_id", check_sortedness=False)
+    return made.with_columns(pl.coalesce("→cap", "cap_amount").alias("cap_amount")).drop("→cap")
+
+
 def _at_rates(rows: pl.DataFrame, priced: dict[str, pl.Expr], steps: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
     """Return hours of lines that got another rate valued at the rate of each hour, in millionths of money; others as `priced`."""
     if not steps.height:
@@ -220,9 +230,9 @@ def _at_rates(rows: pl.DataFrame, priced: dict[str, pl.Expr], steps: pl.DataFram
     for name in priced:
         hours = pl.col(name).cast(pl.Decimal(38, 0)).cast(HOURS) / pl.lit(10**8, dtype=HOURS)
         asked = made.filter(pl.col(name).is_not_null()).select(
-            "row", "contract_line_id", "date", hours.alias("hours"), pl.lit(None, dtype=MONEY).alias("cap_amount")
+            "row", "contract_line_id", "date", hours.alias("hours")
         )
         known = through_steps(asked, steps).filter(pl.col("through").is_not_null())
-        worth = worth_by_rates(known, steps).select("row", whole_number("value", MONEY).alias(f"{name}.worth"))
+        worth = worth_by_rates(known, steps, is_capped=False).select("row", whole_number("value", MONEY).alias(f"{name}.worth"))
         made = made.join(worth, on="row", how="left", maintain_order="left")
     return made.drop("row"), {name: pl.coalesce(f"{name}.worth", value) for name, value in priced.items()}

@@ -18,6 +18,7 @@ def earned_outside(
     lines: pl.DataFrame,
     worked: pl.DataFrame,
     prices: pl.DataFrame,
+    caps: pl.DataFrame,
     obligations: pl.DataFrame,
     first_lines: pl.DataFrame,
     observed: pl.DataFrame,
@@ -28,7 +29,8 @@ def earned_outside(
     """Return what lines outside the pool earned by day (`delivered.DELIVERED`), with what rounds and posts it, and its period.
 
     `first_lines`: okey, line_id. What was earned before the criteria were met is dated on the day they were; after
-    the day they were lost nothing is.
+    the day they were lost nothing is, and after the end of the contract no work and no use (25-3): nobody owes it. Royalties follow
+    sales, which may come later.
     """
     first = observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min().alias("satisfied_on"))
     at_once = lines.filter(pl.col("timing") == "point_in_time").select("okey").unique()
@@ -38,7 +40,7 @@ def earned_outside(
     shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
         first_lines, on="okey", how="left"
     )
-    earned = [delivered(records, known, worked, prices, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
+    earned = [delivered(records, known, worked, prices, caps, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
     rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
     head = lines.select(
         "contract_line_id",
@@ -54,11 +56,7 @@ def earned_outside(
     )
     held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
     rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
-    rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date"), on="contract_id", how="inner")
-    rows = rows.filter(pl.col("lost_date").is_null() | (pl.col("date") <= pl.col("lost_date"))).drop("lost_date")
-    # Cash kept for good is revenue without a contract; everything else waits for one.
-    rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
-    rows = rows.filter(pl.col("gate_date").is_not_null())
+    rows = _in_force(rows, contracts)
     rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
     rows = with_period(rows, periods, "date")
     return _posted_on(rows, as_of)
@@ -71,6 +69,15 @@ def _posted_on(rows: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
         pl.when(at_once).then("date").otherwise(pl.min_horizontal("period_end", pl.lit(as_of))).alias("posting_date"),
         pl.when(at_once).then(pl.col("timing") + AT_A_POINT).otherwise("timing").alias("timing"),
     ).drop("→at_once")
+
+
+def _in_force(rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date", "terminated_date"), on="contract_id", how="inner")
+    last = pl.min_horizontal("lost_date", pl.when(pl.col("basis").is_in(["as_invoiced", "accrual", "usage"])).then("terminated_date"))
+    rows = rows.filter(last.is_null() | (pl.col("date") <= last)).drop("lost_date", "terminated_date")
+    # Cash kept for good is revenue without a contract; everything else waits for one.
+    rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
+    return rows.filter(pl.col("gate_date").is_not_null())
 
 
 def rounded(outside: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

@@ -131,6 +131,24 @@ def unit_prices(terms: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def dated_caps(terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the caps of lines that a change gives another one, by the day it counts from: contract_line_id, date, cap."""
+    steps = terms.filter((pl.col("action") == "change") & pl.col("cap_amount").ne_missing(pl.col("before.cap_amount")))
+    named = steps.sort("contract_line_id", "place").select(
+        "contract_line_id", pl.col("event_date").alias("date"), pl.col("cap_amount").alias("cap")
+    )
+    return named.unique(["contract_line_id", "date"], keep="last", maintain_order=True).sort("date")
+
+
+def with_cap(rows: pl.DataFrame, caps: pl.DataFrame, day: str) -> pl.DataFrame:
+    """Return rows (contract_line_id, cap_amount) with the cap that holds on each row's day; `caps`: of `dated_caps`."""
+    if not caps.height:
+        return rows
+    numbered = rows.with_row_index("→place").sort(day)
+    found = numbered.join_asof(caps.rename({"date": "→from"}), left_on=day, right_on="→from", by="contract_line_id", check_sortedness=False)
+    return found.sort("→place").with_columns(pl.coalesce("cap", "cap_amount").alias("cap_amount")).select(rows.columns)
+
+
 def with_unit_price(rows: pl.DataFrame, prices: pl.DataFrame, day: str) -> pl.DataFrame:
     """Return rows (contract_line_id, unit_price) with the price of a unit that holds on each row's day."""
     if not prices.height:

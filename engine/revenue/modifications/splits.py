@@ -1,0 +1,77 @@
+"""Contracts of their own on lines that run already: what they add, and whose the units drawn are (606-10-25-12)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.revenue.arithmetic.numbers import whole_number, wide
+from engine.revenue.arithmetic.runs import before, carried
+from engine.revenue.ground.records import original_id
+
+_QTY: Final = pl.Decimal(38, 10)
+
+
+def split_changes(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure."""
+    return changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change")).with_columns(
+        pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
+        pl.format("{}@{}", pl.col("obligation_id"), original_id("amendment_id")).alias("new_obligation"),
+        whole_number("before.quantity", _QTY).alias("from_units"),
+        whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY).alias("new_units"),
+    )
+
+
+def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """Give the units above the old quantity to the new obligation and leave the old one its own (606-10-25-12).
+
+    `observed`: with all units agreed by each day. What is expected to lapse stays with the old obligation until it is estimated anew
+    (an addition is no change of it); from then on units are drawn from the oldest, so that those of the newest lapse.
+    """
+    parted = splits.filter(pl.col("new_units").is_not_null() & (pl.col("measure") == "units"))
+    if not parted.height:
+        return observed
+    rows = _drawn_before(observed, parted.sort("okey", "place"))
+    # What has lapsed was earned in full, in each layer.
+    lapsed = (pl.col("basis") == "expiry") & (pl.col("to_date") >= pl.col("total"))
+    old = rows.with_columns(
+        pl.when(lapsed).then("own").otherwise(pl.min_horizontal("to_date", "own")).alias("to_date"),
+        pl.col("own").alias("total"),
+        (pl.col("is_reestimate") & (pl.col("is_new") | (pl.col("date") < pl.col("split_on")))).alias("is_reestimate"),
+    )
+    spans = parted.select("okey", "new_okey", "from_units", "new_units", pl.col("event_date").alias("begun"))
+    new = rows.join(spans, on="okey", how="inner").filter(pl.col("date") >= pl.col("begun"))
+    drawn = pl.max_horizontal(pl.col("to_date") - pl.col("from_units"), wide(0))
+    left = pl.col("total") - pl.col("own") - (pl.col("from_units") - pl.col("cut"))
+    new = new.with_columns(pl.when(lapsed).then("new_units").otherwise(pl.min_horizontal(drawn, "new_units")).alias("→drawn"))
+    expected = pl.when(lapsed).then("new_units").otherwise(pl.min_horizontal(left, "new_units"))
+    new = new.with_columns(
+        pl.col("→drawn").alias("to_date"),
+        pl.max_horizontal(expected, "→drawn", wide(1)).alias("total"),
+        pl.col("new_okey").alias("okey"),
+        (pl.col("is_reestimate") & pl.col("is_new") & (pl.col("date") > pl.col("begun"))).alias("is_reestimate"),
+    )
+    rest = observed.join(parted.select("okey"), on="okey", how="anti")
+    return pl.concat([rest, old.select(rest.columns), new.select(rest.columns)]).sort("okey", "date")
+
+
+def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame) -> pl.DataFrame:
+    """Return the observations of obligations with additions, with what is told of the old one.
+
+    Columns added: cut (its quantity), split_on (day of the first addition), own (what of it is expected to be drawn), is_new (whether
+    that was estimated since).
+    """
+    first = parted.group_by("okey", maintain_order=True).agg(
+        pl.col("from_units").first().alias("cut"), pl.col("event_date").first().alias("split_on")
+    )
+    more = parted.group_by("okey", pl.col("event_date").alias("date")).agg(pl.col("new_units").sum().alias("→more"))
+    rows = observed.join(first, on="okey", how="inner").join(more, on=["okey", "date"], how="left").sort("okey", "date")
+    is_later = pl.col("date") >= pl.col("split_on")
+    added = pl.col("total") - before(pl.col("total"), "okey") <= pl.col("→more")
+    is_new = is_later & pl.col("is_reestimate") & ~added.fill_null(value=False)
+    held = carried(pl.when(~is_later).then("total"), "okey")
+    rows = rows.with_columns(is_new.cum_max().over("okey", order_by="date").alias("is_new"), held.alias("→held"))
+    kept = pl.max_horizontal(pl.col("→held").fill_null(pl.col("total")), "to_date")
+    own = pl.min_horizontal(pl.when("is_new").then("total").otherwise(kept), "cut")
+    return rows.with_columns(pl.when(is_later).then(own).otherwise(pl.min_horizontal("total", "cut")).alias("own"))
