@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.revenue.agreed import Agreed, agree
 from engine.revenue.contracts.gate import gate_findings
+from engine.revenue.controls.agreements import combination_findings, unapplied_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
 from engine.revenue.controls.totals import total_findings
 from engine.revenue.controls.unjudged import (
@@ -222,6 +223,8 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         unpriced_work(records, lines, priced.worked, agreed.as_of),
         unearned_work(records, contracts, lines, priced.worked, agreed.as_of),
         plan_findings(records, contracts, terms, priced.levels),
+        combination_findings(records, contracts),
+        unapplied_findings(records, contracts, lines),
         amendment_findings(agreed.amendments, terms, contracts),
         crossing_findings(agreed.amendments, terms, contracts),
         total_findings(records, agreed.as_signed(), lines, terms),

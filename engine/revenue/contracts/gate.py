@@ -18,8 +18,6 @@ RULE: Final = "606-10-25-1"
 
 _YES: Final = ("yes", "true", "met", "probable", "enforceable", "collectible", "y")
 _NO: Final = ("no", "false", "not met", "not probable", "unenforceable", "n")
-# Deep enough for any framework agreement with orders under orders.
-_CHAIN: Final = 6
 
 
 def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.DataFrame:
@@ -75,15 +73,34 @@ def _with_entity(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
 
 
 def _grouped(contracts: pl.DataFrame) -> pl.DataFrame:
-    """Add `group_id`: contracts that name each other as combined are one, along chains."""
-    links = contracts.select("contract_id", pl.coalesce("combined_with_contract_id", "contract_id").alias("root"))
-    step = links.rename({"contract_id": "root", "root": "next"})
-    for _ in range(_CHAIN):
-        links = links.join(step, on="root", how="left", maintain_order="left").select(
-            "contract_id", pl.coalesce("next", "root").alias("root")
-        )
-    groups = links.with_columns(pl.col("contract_id").min().over("root").alias("group_id"))
-    return contracts.join(groups.select("contract_id", "group_id"), on="contract_id", how="left", maintain_order="left")
+    """Add `group_id`, the first contract of those that are one: contracts that one names, or several name each other, along chains.
+
+    One price has one currency: a contract in another one stands by itself (`agreements.combination_findings`).
+    """
+    pairs = combined_pairs(contracts).filter("is_one").select(pl.col("contract_id").alias("one"), pl.col("other").alias("two"))
+    pairs = pl.concat([pairs, pairs.select(pl.col("two").alias("one"), pl.col("one").alias("two"))])
+    groups = pairs.select(pl.col("one").alias("contract_id"), pl.col("one").alias("group_id")).unique()
+    while groups.height:
+        heads = groups.rename({"contract_id": "two", "group_id": "head"})
+        near = pairs.join(heads, on="two", how="inner").group_by(pl.col("one").alias("contract_id")).agg(pl.col("head").min())
+        found = groups.join(near, on="contract_id", how="left").with_columns(pl.min_horizontal("group_id", "head").alias("→first"))
+        if (found["→first"] == found["group_id"]).all():
+            break
+        groups = found.select("contract_id", pl.col("→first").alias("group_id"))
+    made = contracts.join(groups, on="contract_id", how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("group_id", "contract_id").alias("group_id"))
+
+
+def combined_pairs(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return the contracts that name another one to be combined with: contract_id, other, is_known, is_one (known and in one currency)."""
+    named = contracts.select("contract_id", "currency", pl.col("combined_with_contract_id").alias("other"))
+    named = named.filter(pl.col("other") != pl.col("contract_id"))
+    others = contracts.select(pl.col("contract_id").alias("other"), pl.col("currency").alias("→currency"))
+    pairs = named.join(others.with_columns(pl.lit(value=True).alias("is_known")), on="other", how="left")
+    return pairs.with_columns(
+        pl.col("is_known").fill_null(value=False),
+        (pl.col("is_known").fill_null(value=False) & pl.col("currency").eq_missing(pl.col("→currency"))).alias("is_one"),
+    ).drop("→currency")
 
 
 def _judged(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -111,7 +128,9 @@ def _judged(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date) -
         )
     both = pl.col("enforceable.is") & pl.col("collectible.is")
     met_on = pl.max_horizontal(pl.coalesce("criteria_met_date", "signed_date"), "signed_date")
-    gate = pl.when(both.is_null()).then(pl.lit("held")).when(both & (met_on <= as_of)).then(pl.lit("met")).otherwise(pl.lit("not_met"))
+    # What ended before it met them never was a contract.
+    is_met = both & (met_on <= as_of) & (pl.col("terminated_date").is_null() | (pl.col("terminated_date") >= met_on))
+    gate = pl.when(both.is_null()).then(pl.lit("held")).when(is_met).then(pl.lit("met")).otherwise(pl.lit("not_met"))
     weakest = (
         pl.when(both.is_null())
         .then(None)

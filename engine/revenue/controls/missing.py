@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
 
@@ -29,6 +29,7 @@ def input_findings(
             _without_promise(records, contracts, lines, obligations),
             _undated(records, contracts),
             _improbable(records, contracts, lines),
+            _overstated(records, contracts, lines),
             _unobserved(records, lines),
             _measured_twice(lines),
             _beyond_promise(records, lines),
@@ -135,7 +136,11 @@ def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:
     promised = records.frame("contract_line").select("contract_id").unique()
     hit = contracts.join(bare, on="contract_id", how="semi").join(promised, on="contract_id", how="semi")
     said = pl.format("Contract {} has no date of signing or start: it counts as signed on the day of the run.", "contract_id")
-    return _of_contracts(hit, "contract_not_dated", "medium", said, "Enter the date of signing.")
+    unsigned = _of_contracts(hit, "contract_not_dated", "medium", said, "Enter the date of signing.")
+    ended = records.frame("contract").filter((pl.col("status") == "terminated") & pl.col("terminated_date").is_null()).select("contract_id")
+    running = contracts.join(ended, on="contract_id", how="semi").join(promised, on="contract_id", how="semi")
+    said = pl.format("Contract {} is terminated, and nobody says when: it is earned as if it ran on.", "contract_id")
+    return pl.concat([unsigned, _of_contracts(running, "contract_not_dated", "high", said, "Enter the day it was terminated.")])
 
 
 def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -156,6 +161,26 @@ def _improbable(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) 
         "contract_id",
         pl.col("most").alias("amount_at_risk"),
         pl.col("currency.contract" if "currency.contract" in hit.columns else "currency").alias("currency"),
+        "evidence",
+    )
+
+
+def _overstated(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return estimates of which more is included in the price than is expected: the constraint takes off, it adds nothing (32-11)."""
+    own = lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"))
+    made = records.frame("variable_estimate").filter((pl.col("amount") > 0) & (pl.col("constrained_amount") > pl.col("amount")))
+    made = made.join(own, on="contract_line_id", how="left").with_columns(pl.coalesce("line_contract", "contract_id").alias("contract_id"))
+    hit = made.join(contracts.select("contract_id", "currency"), on="contract_id", how="inner").sort("estimate_id")
+    said = pl.format(
+        "{} includes {} in the price and estimates {}; no more can be included than is expected, and the price holds what is stated.",
+        "estimate_id", plain_text(pl.col("constrained_amount")), plain_text(pl.col("amount")),
+    )  # fmt: skip
+    return hit.select(
+        *finding_columns("estimate_below_included", "high", "variable_estimate", said, "Correct the estimate or the included amount."),
+        pl.col("estimate_id").alias("entity_id"),
+        "contract_id",
+        (pl.col("constrained_amount") - pl.col("amount")).alias("amount_at_risk"),
+        "currency",
         "evidence",
     )
 

@@ -53,14 +53,17 @@ def taken_over_changes(amendments: pl.DataFrame, openings: pl.DataFrame, records
 
 
 def agreed_before(amendments: pl.DataFrame, contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """Return the amendments that were in effect by the day an agreement met the criteria of a contract, later than its signing.
+    """Return the amendments that were in effect by the day an agreement met the criteria of a contract, later than its signing, and
+    those dated before it was signed.
 
     There was no contract to modify (606-10-25-1, 25-10): its price and promises are those agreed on that day, allocated as of then,
     and what was performed until then is caught up. What has a price for each month or hour, is taken away, or was agreed for the past
     keeps its day, and so does everything of such a contract.
     """
-    days = contracts.filter(pl.col("gate_date") > pl.col("signed_date")).select("contract_id", "gate_date")
-    early = amendments.join(days, on="contract_id", how="inner").filter(pl.col("event_date") <= pl.col("gate_date"))
+    met_later = pl.col("gate_date") > pl.col("signed_date")
+    by_then = pl.when(met_later).then("gate_date").otherwise(pl.col("signed_date").dt.offset_by("-1d"))
+    days = contracts.filter(pl.col("gate_date").is_not_null()).select("contract_id", by_then.alias("→by"))
+    early = amendments.join(days, on="contract_id", how="inner").filter(pl.col("event_date") <= pl.col("→by"))
     bought = records.frame("option")["exercised_line_id"].drop_nulls()
     dated = (
         (pl.col("action") == "remove")

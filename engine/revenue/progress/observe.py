@@ -146,7 +146,8 @@ def _hours_by_day(
         "contract_line_id",
         pl.col("as_of_date").alias("date"),
         whole_number("hours_to_date", HOURS).alias("done"),
-        whole_number("estimated_total_hours", HOURS).alias("expected"),
+        # No hours at all is no estimate of work: the one before holds.
+        whole_number(pl.when(pl.col("estimated_total_hours") != 0).then("estimated_total_hours"), HOURS).alias("expected"),
         "evidence",
     )
     entries = worked.join(about, on="contract_line_id", how="semi")
