@@ -152,9 +152,15 @@ def _spread(lines: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
 
 
 def _by_progress(lines: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settings: BillingSettings, as_of: dt.date) -> pl.DataFrame:
-    """Return what progress entitles to: each period the part of the line's amount that it added."""
+    """Return what progress entitles to: each period the part of the line's amount that it added.
+
+    A report that estimates nothing anew is read by the estimate before it, else by the line's own.
+    """
     billed = lines.filter((pl.col("billing_method") == "percent_complete") & pl.col("amount").is_not_null())
     seen = frame_of(frames, "progress").filter(pl.col("as_of_date") <= as_of).collect()
+    key, own = "contract_line_id", {"estimated_total_cost": "estimated_cost", "estimated_total_hours": "estimated_hours"}
+    seen = seen.join(billed.select(key, *own.values()), on=key, how="inner").sort(key, "as_of_date", "progress_id")
+    seen = seen.with_columns(pl.coalesce(pl.col(name).forward_fill().over(key), line).alias(name) for name, line in own.items())
     unused = pl.col("uninstalled_cost").fill_null(0) + pl.col("wasted_cost").fill_null(0)
     spent, whole = pl.col("cost_to_date") - unused, pl.col("estimated_total_cost") - unused
     done = pl.coalesce(

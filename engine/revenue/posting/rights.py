@@ -242,7 +242,9 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     """Add the rights in force after each step, first as if no cash were in advance, then with it."""
     lowered = round_share(pl.col("agreed"), units(pl.col("recognized")), units(pl.col("transaction_price")), pl.col("minor_digits"))
     # Where nothing has a price of its own, the work as invoiced bears it, and gives the right to invoice all of it.
-    has_price = pl.col("transaction_price") > 0
+    # More may be paid to the customer than its promises cost: a price below nothing is earned like any.
+    price = pl.col("transaction_price")
+    has_price = (price > 0) | ((price < 0) & (pl.col("earned_as_invoiced") == 0))
     reduction = pl.when(has_price).then(pl.min_horizontal(lowered, "agreed")).otherwise(pl.col("to_customer"))
     of_work = ~has_price & (pl.col("earned_as_invoiced") != 0)
     borne = pl.when(of_work).then(pl.col("to_customer")).otherwise(ZERO)
