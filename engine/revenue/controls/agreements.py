@@ -37,12 +37,12 @@ def unapplied_findings(records: Records, contracts: pl.DataFrame, lines: pl.Data
     part of what was signed.
     """
     approved = records.frame("amendment").filter(pl.col("status") == "approved").drop("currency", strict=False)
-    ours = approved.join(contracts.select("contract_id", "signed_date", "currency"), on="contract_id", how="inner")
+    ours = approved.join(contracts.select("contract_id", "group_id", "signed_date", "currency"), on="contract_id", how="inner")
     stated = records.frame("amendment_line").select("amendment_id", "contract_line_id", "action")
-    known = lines.select("contract_line_id", "contract_id").with_columns(pl.lit(value=True).alias("is_known"))
+    known = lines.select("contract_line_id", "group_id").with_columns(pl.lit(value=True).alias("is_known"))
     changed = stated.filter(pl.col("action").is_in(["change", "remove"]))
-    changed = changed.join(ours.select("amendment_id", "contract_id"), on="amendment_id", how="inner")
-    lost = changed.join(known, on=["contract_line_id", "contract_id"], how="left").filter(pl.col("is_known").is_null())
+    changed = changed.join(ours.select("amendment_id", "group_id"), on="amendment_id", how="inner")
+    lost = changed.join(known, on=["contract_line_id", "group_id"], how="left").filter(pl.col("is_known").is_null())
     lost = lost.group_by("amendment_id").agg(pl.col("contract_line_id").fill_null("a line without id").sort().alias("→lines"))
     day = pl.coalesce("approved_date", "effective_date")
     hit = ours.join(stated.select("amendment_id").unique(), on="amendment_id", how="semi").join(lost, on="amendment_id", how="left")
