@@ -105,6 +105,7 @@ def _signed_ahead(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
 def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of counted amendments with amendment, day and place; an added line without id bears the amendment line's."""
     lines = records.frame("amendment_line").with_columns(pl.coalesce("contract_line_id", "amendment_line_id").alias("contract_line_id"))
+    lines = pl.concat([lines, _fees_moved(records, lines)], how="diagonal")
     head = amendments.select(
         "amendment_id",
         "contract_id",
@@ -118,6 +119,24 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
         pl.col("known_at").alias("amendment_known_at"),
     )
     return lines.join(head, on="amendment_id", how="inner").sort("group_id", "place", "contract_line_id", "amendment_line_id")
+
+
+def _fees_moved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return a change of every fee that is a percent of a line whose price an amendment changes, where it does not name the fee itself."""
+    fees = records.frame("contract_line").filter(pl.col("fee_on_line_id").is_not_null() & pl.col("fee_pct").is_not_null())
+    if not fees.height or not lines.height:
+        return lines.clear()
+    priced = lines.filter((pl.col("action") == "change") & pl.any_horizontal(pl.col("amount", "unit_price", "quantity").is_not_null()))
+    on = fees.select(pl.col("contract_line_id").alias("→fee"), pl.col("fee_on_line_id").alias("contract_line_id"))
+    moved = priced.join(on, on="contract_line_id", how="inner").select(
+        pl.format("{}|{}", "amendment_line_id", "→fee").alias("amendment_line_id"),
+        "amendment_id",
+        pl.col("→fee").alias("contract_line_id"),
+        "action",
+        "remaining_is_distinct",
+        "evidence",
+    )
+    return moved.join(lines, on=["amendment_id", "contract_line_id"], how="anti")
 
 
 def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,7 @@ def input_findings(
             _without_term(lines),
             _without_commission(lines),
             _unpriced(contracts, lines, levels),
+            _untiered(records, lines),
             _without_promise(records, contracts, lines, obligations),
             _undated(records, contracts),
             _improbable(records, contracts, lines),
@@ -97,7 +98,36 @@ def _unpriced(contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame
         .join(levels.select("contract_id").unique(), on="contract_id", how="anti")
     )
     said = pl.format("No line of contract {} states an amount, and the contract no value: there is no price to recognize.", "contract_id")
-    return _of_contracts(hit, "price_missing", "high", said, "State the amount of each line, or the value of the contract.")
+    found = _of_contracts(hit, "price_missing", "high", said, "State the amount of each line, or the value of the contract.")
+    return pl.concat([found, _fees_of_nothing(lines)])
+
+
+def _fees_of_nothing(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return fees that are a percent of a line that nobody knows, or that is such a fee itself: they come to nothing."""
+    based = lines.filter(pl.col("pricing") != "percent_of").select(pl.col("contract_line_id").alias("fee_on_line_id"))
+    hit = lines.filter(pl.col("pricing") == "percent_of").join(based, on="fee_on_line_id", how="anti").sort("contract_line_id")
+    text = "{} is a percent of {}, which has no price of its own: the fee comes to nothing."
+    said = pl.format(text, "contract_line_id", "fee_on_line_id")
+    return _of_lines(hit, "price_missing", "high", said, "Name the line that the fee is a percent of.")
+
+
+def _untiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return promises priced by tiers of which an expected quantity falls into none: they have no price then."""
+    told = records.frame("variable_estimate").select("contract_line_id", "quantity")
+    units = pl.max_horizontal("estimated_total_units", "units_delivered")
+    seen = records.frame("progress").select("contract_line_id", units.alias("quantity"))
+    tiered = lines.filter(pl.col("pricing") == "tiers")
+    asked = pl.concat([tiered.select("contract_line_id", "quantity"), told, seen]).filter(pl.col("quantity") > 0).unique()
+    tiers = records.frame("price_tier").filter(pl.col("unit_price").is_not_null())
+    above = pl.col("quantity") > pl.coalesce("from_quantity", pl.lit(0))
+    inside = above & (pl.col("to_quantity").is_null() | (pl.col("quantity") <= pl.col("to_quantity")))
+    held = asked.join(tiers.select("contract_line_id", "from_quantity", "to_quantity"), on="contract_line_id", how="inner").filter(inside)
+    left = asked.join(held, on=["contract_line_id", "quantity"], how="anti")
+    first = left.group_by("contract_line_id").agg(pl.col("quantity").min().alias("→outside"))
+    hit = tiered.join(first, on="contract_line_id", how="inner").sort("contract_line_id")
+    text = "A quantity of {} of {} falls into none of its tiers: it has no price."
+    said = pl.format(text, plain_text(pl.col("→outside")), "contract_line_id")
+    return _of_lines(hit, "price_missing", "high", said, "Correct the tiers, so that they hold every quantity.")
 
 
 def _without_promise(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, obligations: pl.DataFrame) -> pl.DataFrame:
@@ -335,7 +365,13 @@ def _beyond_promise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     plain = (pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".") for name in ("delivered", "promised"))
     said = pl.format("{} units of {} were delivered, and no more than {} promised: its price is earned in full.", next(plain),
                      "contract_line_id", next(plain))  # fmt: skip
-    return _of_lines(hit, "delivered_beyond_promise", "medium", said, "Correct the units delivered, or the quantity of the line.")
+    found = _of_lines(hit, "delivered_beyond_promise", "medium", said, "Correct the units delivered, or the quantity of the line.")
+    idle = reports.group_by("contract_line_id").agg(pl.col("expected_breakage").max().alias("→idle"))
+    hit = counted.join(idle, on="contract_line_id", how="inner").join(most, on="contract_line_id", how="inner")
+    hit = hit.filter((pl.col("→idle") >= pl.col("promised")) & (pl.col("promised") > 0)).sort("contract_line_id")
+    text = "{} units of {} are expected to lapse, all that are promised or more: what is drawn earns all of its price."
+    said = pl.format(text, plain_text(pl.col("→idle")), "contract_line_id")
+    return pl.concat([found, _of_lines(hit, "delivered_beyond_promise", "medium", said, "Correct the units expected to lapse.")])
 
 
 def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:

@@ -262,7 +262,8 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
     problem = (
         pl.when(pl.col("is_outside"))
         .then(pl.lit("residual_out_of_range"))
-        .when(shares & pl.col("weight").is_null())
+        # What a promise with a price of its own would be sold at is never below nothing.
+        .when(shares & (pl.col("weight").is_null() | ((pl.col("weight") < 0) & (pl.col("stated") > 0))))
         .then(pl.lit("ssp_missing"))
         .when(nothing)
         .then(pl.lit("ssp_all_zero"))
@@ -299,7 +300,11 @@ def _problems(rows: pl.DataFrame) -> pl.DataFrame:
     """Return findings about standalone selling prices."""
     found = []
     said = {
-        "ssp_missing": ("high", "{} has no standalone selling price; its contract is held until one is estimated.", "606-10-32-33"),
+        "ssp_missing": (
+            "high",
+            "{} has no standalone selling price (or one below 0); its contract is held until one is estimated.",
+            "606-10-32-33",
+        ),
         "residual_out_of_range": (
             "high",
             "The residual price of {} lies outside what such a promise can cost; estimate it another way.",
