@@ -91,8 +91,8 @@ def agree(records: Records, versions: Versions, as_of: dt.date) -> Agreed:
     lines, terms, changes = _promises(records, contracts, amended, versions, as_of)
     periods = period_frame(records.frame("fiscal_period"), *_span(records, contracts, lines, terms, as_of))
     return Agreed(
-        records, contracts, openings, opened, earlier, folded, amendments, amended, lines, terms, changes, split_changes(changes), periods,
-        as_of,
+        records, contracts, openings, opened, earlier, folded, amendments, amended, lines, terms, changes, split_changes(changes, lines),
+        periods, as_of,
     )  # fmt: skip
 
 

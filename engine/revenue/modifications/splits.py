@@ -13,14 +13,25 @@ from engine.revenue.ground.records import original_id
 _QTY: Final = pl.Decimal(38, 10)
 
 
-def split_changes(changes: pl.DataFrame) -> pl.DataFrame:
-    """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure."""
-    return changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change")).with_columns(
+def split_changes(changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure.
+
+    Of a promise of several lines what is added is drawn after the units of all of them.
+    """
+    found = changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change"))
+    whole = lines.join(found.select("okey").unique(), on="okey", how="semi").group_by("okey").agg(
+        pl.col("quantity").fill_null(0).sum().alias("→whole")
+    )  # fmt: skip
+    own = lines.select("contract_line_id", pl.col("quantity").alias("→own"))
+    found = found.join(whole, on="okey", how="left", maintain_order="left")
+    found = found.join(own, on="contract_line_id", how="left", maintain_order="left")
+    others = (pl.col("→whole") - pl.col("→own")).fill_null(0)
+    return found.with_columns(
         pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
         pl.format("{}@{}", pl.col("obligation_id"), original_id("amendment_id")).alias("new_obligation"),
-        whole_number("before.quantity", _QTY).alias("from_units"),
+        (whole_number("before.quantity", _QTY) + whole_number(others, _QTY)).alias("from_units"),
         whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY).alias("new_units"),
-    )
+    ).drop("→whole", "→own")
 
 
 def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
