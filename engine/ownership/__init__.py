@@ -14,6 +14,7 @@ from engine.ownership.golden import golden_records
 from engine.ownership.identity import IDENTITY, Identified, identify
 from engine.ownership.limits import Limits
 from engine.ownership.presence import missing_findings
+from engine.ownership.twins import twin_findings
 from engine.policy.kinds.ownership import OwnershipPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, Facts, StageResult
@@ -46,6 +47,8 @@ def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previo
         golden: list[pl.DataFrame] = []
         for loaded, policy in versions.get(entity, []):
             golden.append(_decide(loaded, policy, facts, previous, context, result))
+        if not golden and len(facts.systems(entity)) > 1:
+            result.findings += twin_findings(facts.records[entity], spec)
         result.frames[f"golden/{entity}"] = _with_the_rest(golden, spec, facts)
     return result
 

@@ -188,3 +188,17 @@ def test_references_are_told_in_the_ids_of_the_agreed_records(snapshot: Snapshot
     outcome = run_snapshot(snapshot(crm=contracts("C1,N1,100,"), psa=psa), policies=policies, out=tmp_path / "runs")
     projects = pl.read_parquet(outcome.run_dir / "golden/project.parquet")
     assert projects.select("project_id", "contract_id").rows() == [("X1", "C1"), ("X2", "C1"), ("X3", None)]
+
+
+def test_invoices_that_two_systems_hold_under_ids_of_their_own_are_told_once(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    def invoices(*ids: str, amount: str = "100") -> dict[str, str]:
+        rows = [f"{each},{number},2026-01-31,{amount},EUR" for number, each in enumerate(ids, start=1)]
+        return {"invoice": "\n".join(["invoice_id,invoice_number,invoice_date,gross_amount,currency", *rows]) + "\n"}
+
+    (found,) = run(snapshot(billing=invoices("I1", "I2", "I3"), erp=invoices("E1", "E2", "I3"))).to_dicts()
+    assert (found["kind"], found["entity"], found["systems"]) == ("same_under_other_ids", "invoice", ["billing", "erp"])
+    assert found["message"].startswith("2 invoices stand in billing and in erp under ids of their own, first number 1 (I1 and E1)")
+    assert found["evidence"] == ["billing/invoice.csv:2", "erp/invoice.csv:2", "billing/invoice.csv:3", "erp/invoice.csv:3"]
+    # The same ids, or the same number on another paper, are nothing.
+    assert run(snapshot(name="b", billing=invoices("I1"), erp=invoices("I1"))).height == 0
+    assert run(snapshot(name="c", billing=invoices("I1"), erp=invoices("E1", amount="101"))).height == 0
