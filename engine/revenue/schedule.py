@@ -63,8 +63,9 @@ def revenue_schedule(performance: pl.DataFrame, moved: pl.DataFrame) -> pl.DataF
     # Mostly a row is one atom: only the others take what their atoms sum to.
     summed = _summed(_told(atoms.lazy().filter(several)).collect())
     if summed.is_empty():
-        return with_moved(_told(atoms.lazy()).select(*SCHEDULE).collect(), moved, "relates_to_period")
-    marked = _told(atoms.lazy().with_columns(several.alias("→several")).filter(first), "→several").collect()
+        return with_moved(_told(atoms.lazy()).select(*SCHEDULE).collect().rechunk(), moved, "relates_to_period")
+    # In one piece, as what is put in will be: columns in pieces of different size are all copied by whoever reads them next.
+    marked = _told(atoms.lazy().with_columns(several.alias("→several")).filter(first), "→several").collect().rechunk()
     places = marked["→several"].arg_true()
     made = marked.with_columns(put_in(marked[name], places, summed[name]) for name in summed.columns if name != "→key").select(*SCHEDULE)
     return with_moved(made, moved, "relates_to_period")
