@@ -196,6 +196,13 @@ _TOLD: Final = (
     ("character '\\t'", "a tab stands where only spaces may"),
     ("mapping values are not allowed", "a colon and a space stand within a text (then it needs quotes), or a line is indented too far"),
     ("found another document", "a second document begins here; a file holds one policy"),
+    ("stream end", "a bracket, a brace or a quote that was opened is not closed"),
+    ("end of stream", "a bracket, a brace or a quote that was opened is not closed"),
+    ("expected ',' or", "a comma is missing, or a bracket or brace is not closed"),
+    ("could not find expected ':'", "a name stands without a colon after it"),
+    ("expected <block end>", "a line is indented otherwise than those it belongs to"),
+    ("cannot start any token", "a text cannot begin with this character without quotes"),
+    ("expected the node content", "a value is missing here"),
 )
 
 

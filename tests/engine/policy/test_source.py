@@ -57,6 +57,13 @@ def test_both_parsers_agree_on_what_is_odd(text: str, monkeypatch: pytest.Monkey
         ("policy: run\n\tid: x\n", (2, 1), "a tab stands where only spaces may"),
         ("policy: run\ntitle: a: b\n", (2, 9), "a colon and a space stand within a text"),
         ("policy: run\n---\npolicy: run\n", (2, 1), "a second document begins here"),
+        ("policy: [run\n", (2, 1), "a bracket, a brace or a quote that was opened is not closed"),
+        ("policy: 'run\n", (2, 1), "a bracket, a brace or a quote that was opened is not closed"),
+        ("policy: {a: 1]\n", (1, 14), "a comma is missing, or a bracket or brace is not closed"),
+        ("policy: run\nid\n", (3, 1), "a name stands without a colon after it"),
+        ("- policy\nid: x\n", (2, 1), "a line is indented otherwise than those it belongs to"),
+        ("policy: @run\n", (1, 9), "a text cannot begin with this character without quotes"),
+        ("policy: ]\n", (1, 9), "a value is missing here"),
     ],
 )
 def test_what_yaml_refuses_is_told_in_plain_words(text: str, place: tuple[int, int], message: str) -> None:
