@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from engine.canonical.schema import empty_frame
+from engine.caps import cap_after
 from engine.stage import Facts
 
 
@@ -50,10 +51,7 @@ def _with_added_lines(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame | None
 
 
 def _with_amended_caps(lines: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.LazyFrame:
-    """Return contract lines with the cap that approved amendments in effect left them.
-
-    Where a line was signed for an amount that is its cap, a new amount is the new cap.
-    """
+    """Return contract lines with the cap that approved amendments in effect left them."""
     day = pl.max_horizontal("effective_date", "approved_date")
     approved = frame_of(frames, "amendment").filter((pl.col("status") == "approved") & (day <= as_of).fill_null(value=True))
     changed = frame_of(frames, "amendment_line").filter(pl.any_horizontal(pl.col("cap_amount", "amount").is_not_null()))
@@ -63,7 +61,7 @@ def _with_amended_caps(lines: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], 
     dated = approved.select("amendment_id", day.alias("day"))
     steps = changed.filter(pl.col("action") == "change").join(dated, on="amendment_id", how="inner")
     steps = steps.join(signed, on="contract_line_id", how="inner").with_columns(
-        pl.coalesce("cap_amount", pl.when("is_ceiling").then("amount")).alias("→cap")
+        cap_after(pl.col("is_ceiling")).alias("→cap")
     )
     caps = steps.filter(pl.col("→cap").is_not_null()).sort("day", "amendment_id", nulls_last=False)
     found = caps.unique("contract_line_id", keep="last", maintain_order=True).select("contract_line_id", "→cap").collect()

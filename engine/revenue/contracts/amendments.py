@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.caps import cap_after
 from engine.revenue.arithmetic.runs import before, carried, counted
 from engine.revenue.contracts.crossing import as_approved
 from engine.revenue.contracts.lines import at_line_rate
@@ -183,10 +184,7 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
-    """Return changes of lines with their amounts at the line's own rate, and the amount that a new price per unit gives.
-
-    Where a line was signed for an amount that is its cap, a new amount is the new cap.
-    """
+    """Return changes of lines with their amounts and caps at the line's own rate, and the amount that a new price per unit gives."""
     if "is_foreign" in signed.columns:
         rates = signed.select("contract_line_id", "is_foreign", "line_rate", "line_rate_inverse", "minor_digits")
         later = at_line_rate(later.join(rates, on="contract_line_id", how="left"), _AMOUNTS).drop(rates.columns[1:])
@@ -196,7 +194,7 @@ def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
     # What costs so much a month is priced by its months.
     priced = pl.when(~pl.col("contract_line_id").is_in(by_period.implode())).then(priced)
     ceilings = signed.filter(pl.col("amount") == pl.col("cap_amount"))["contract_line_id"]
-    cap = pl.when(pl.col("contract_line_id").is_in(ceilings.implode())).then(pl.coalesce("cap_amount", "amount")).otherwise("cap_amount")
+    cap = cap_after(pl.col("contract_line_id").is_in(ceilings.implode()))
     return later.with_columns(cap.alias("cap_amount"), pl.coalesce("amount", priced).alias("amount"))
 
 

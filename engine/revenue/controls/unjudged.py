@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.canonical.schema import entity_spec
 from engine.revenue.arithmetic.exact import money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
@@ -193,7 +194,7 @@ def cap_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         *finding_columns("amendment_differs_from_lines", "high", "amendment", message, remedy),
         pl.col("amendment_id").alias("entity_id"),
         "contract_id",
-        (pl.col("amount") - pl.col("cap_amount")).cast(pl.Decimal(38, 6)).alias("amount_at_risk"),
+        (pl.col("amount") - pl.col("cap_amount")).cast(MONEY).alias("amount_at_risk"),
         "currency",
         "evidence",
     )

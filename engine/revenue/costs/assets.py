@@ -71,7 +71,7 @@ def _taken_in(judged: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     dated = first_open(judged, periods, "incurred_date", "known_at")
     late = (pl.col("late") == "catch_up") & pl.col("known_at").is_not_null()
     day = pl.when(late).then(pl.max_horizontal("incurred_date", "→open")).otherwise("incurred_date")
-    return dated.with_columns(day.alias("incurred_date")).drop("→open")
+    return dated.with_columns(day.alias("incurred_date")).drop("→open", "→closes")
 
 
 def with_opened_costs(costs: pl.DataFrame, openings: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

@@ -122,7 +122,6 @@ def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"), "signed_date",
         pl.col("setting.disclosure.rpo_bands").alias("bands"),
         pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
-        pl.lit(value=False).alias("is_short"),
         pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").fill_null(value=False).alias("is_elected"),
         # A contract from notice to notice is as short as the notice.
         (notice if elects else pl.lit(value=False)).alias("is_short_notice"),
@@ -174,7 +173,7 @@ def _of_whole_length(promised: pl.DataFrame, apart: pl.DataFrame | None) -> pl.D
     contract of its own (25-12) is as short as itself.
     """
     if not promised["is_elected"].any():
-        return promised
+        return promised.with_columns(pl.lit(value=False).alias("is_short"))
     own = pl.DataFrame(schema={"contract_id": pl.String, "obligation_id": pl.String}) if apart is None else apart
     told = promised.join(own.unique().with_columns(pl.lit(value=True).alias("is_apart")), on=["contract_id", "obligation_id"], how="left")
     has_end = pl.col("contract_end").is_not_null().all()

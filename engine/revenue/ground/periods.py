@@ -115,10 +115,13 @@ def with_period(frame: pl.DataFrame, periods: pl.DataFrame, day: str, prefix: st
 
 
 def first_open(rows: pl.DataFrame, periods: pl.DataFrame, day: str, known: str) -> pl.DataFrame:
-    """Return rows (with `calendar`) with the first day of the first period, from that of `day` on, that was open when `known` (`→open`)."""
+    """Add the first period, from that of `day` on, that was open when `known`: its first day (`→open`) and its last (`→closes`).
+
+    `rows` have `calendar`; both are null where there is no such period.
+    """
     spans = periods.select("calendar", "start_date", "end_date", "closed_at").rename({"start_date": "→from", "end_date": "→end"})
     found = rows.select("calendar", day, known).unique().join(spans, on="calendar", how="inner")
     is_open = pl.col("closed_at").is_null() | (pl.col("closed_at") >= pl.col(known))
     found = found.filter((pl.col("→end") >= pl.col(day)) & is_open)
-    first = found.group_by("calendar", day, known).agg(pl.col("→from").min().alias("→open"))
+    first = found.group_by("calendar", day, known).agg(pl.col("→from").min().alias("→open"), pl.col("→end").min().alias("→closes"))
     return rows.join(first, on=["calendar", day, known], how="left", maintain_order="left")

@@ -18,8 +18,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
 from engine.revenue.arithmetic.runs import before, begins, begins_anew, joined
-from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS, Books, in_words
-from engine.revenue.ground.rates import translated, with_rate
+from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS, Books
 from engine.revenue.posting.claims import Claims
 from engine.revenue.posting.cost_rates import at_cost_rates
 from engine.revenue.posting.currency import CLOSED, PERFORMED, Translated, in_period
@@ -83,7 +82,7 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
         lines = lines.join(since, on="contract", how="left")
         lines = lines.filter((pl.col("date") > pl.col("opened_on")).fill_null(value=True)).drop("opened_on")
     lines = _numbered(_owed_within(_in_order(lines, contracts), contracts), books.periods)
-    lines = _with_accounts(_with_cost_values(lines, rates), books.accounts, books.contracts.height)
+    lines = _with_accounts(_with_own_values(lines), books.accounts, books.contracts.height)
     known = pl.col("evidence").list.len().fill_null(0) > 0
     # In its own currency a contract's lines are told once, and stand in both columns.
     functional = "amount" if lines.select(pl.col("amount").eq_missing(pl.col("functional")).all()).item() else "functional"
@@ -365,16 +364,10 @@ def _cost_lines(books: Books, contracts: pl.DataFrame, rates: pl.DataFrame) -> p
     return pl.concat([pl.DataFrame(schema=_LINE), *found])
 
 
-def _with_cost_values(lines: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
-    """Translate provisions at the average of their period; positions and cost assets bring their own functional amounts."""
-    if not lines.select((pl.col("order") >= _COSTS).any()).item():
-        return lines
-    told = in_words(lines.select("period_end", "currency", "functional_currency", "amount", "order", "functional"))
-    valued = with_rate(told, rates, day="period_end", kind="average", name="average")
-    value = translated(pl.col("amount"), "average", minor_digits(pl.col("functional_currency")))
-    unvalued = (pl.col("order") >= _COSTS) & pl.col("functional").is_null()
-    functional = pl.when(unvalued).then(value).otherwise(pl.col("functional")).alias("functional")
-    return lines.with_columns(valued.select(functional).to_series())
+def _with_own_values(lines: pl.DataFrame) -> pl.DataFrame:
+    """Let costs and provisions in their entity's own currency count as they stand; all else brings its functional amount."""
+    own = (pl.col("order") >= _COSTS) & (pl.col("currency") == pl.col("functional_currency"))
+    return lines.with_columns(pl.coalesce("functional", pl.when(own).then("amount")).alias("functional"))
 
 
 def _pair(rows: pl.DataFrame, contracts: pl.DataFrame, amount: str, debit: str, credit: str) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from engine.revenue.progress.leaving import leaving_lines, without_left
 from engine.revenue.progress.observe_outputs import committed_use, milestones, observed_percent
 from engine.revenue.progress.observe_units import prepaid_hours, rights, tiered, units
 from engine.revenue.progress.observed import HOURS, OBSERVED, of_measure, reestimated, summed
+from engine.revenue.progress.worked import with_cap
 
 
 def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -216,11 +217,7 @@ def _with_rate_days(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 def _at_caps(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Return rows with the cap that holds on their day."""
     caps = steps.filter(pl.col("date").is_not_null()).sort("place").unique(["contract_line_id", "date"], keep="last", maintain_order=True)
-    if not caps.height:
-        return rows
-    caps = caps.sort("date").select("contract_line_id", "date", pl.col("cap").alias("→cap"))
-    made = rows.sort("date").join_asof(caps, on="date", by="contract_line_id", check_sortedness=False)
-    return made.with_columns(pl.coalesce("→cap", "cap_amount").alias("cap_amount")).drop("→cap")
+    return with_cap(rows, caps.select("contract_line_id", "date", "cap"), "date")
 
 
 def _at_rates(rows: pl.DataFrame, priced: dict[str, pl.Expr], steps: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:

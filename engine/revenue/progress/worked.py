@@ -141,21 +141,22 @@ def dated_caps(terms: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_cap(rows: pl.DataFrame, caps: pl.DataFrame, day: str) -> pl.DataFrame:
-    """Return rows (contract_line_id, cap_amount) with the cap that holds on each row's day; `caps`: of `dated_caps`."""
-    if not caps.height:
-        return rows
-    numbered = rows.with_row_index("→place").sort(day)
-    found = numbered.join_asof(caps.rename({"date": "→from"}), left_on=day, right_on="→from", by="contract_line_id", check_sortedness=False)
-    return found.sort("→place").with_columns(pl.coalesce("cap", "cap_amount").alias("cap_amount")).select(rows.columns)
+    """Return rows (contract_line_id, cap_amount) with the cap that holds on each row's day; `caps`: contract_line_id, date, cap."""
+    return _as_changed(rows, caps.rename({"date": "→from", "cap": "→value"}), day, "cap_amount")
 
 
 def with_unit_price(rows: pl.DataFrame, prices: pl.DataFrame, day: str) -> pl.DataFrame:
-    """Return rows (contract_line_id, unit_price) with the price of a unit that holds on each row's day."""
-    if not prices.height:
+    """Return rows (contract_line_id, unit_price) with the price of a unit that holds on each row's day; `prices`: of `unit_prices`."""
+    return _as_changed(rows, prices.rename({"→price": "→value"}), day, "unit_price")
+
+
+def _as_changed(rows: pl.DataFrame, steps: pl.DataFrame, day: str, name: str) -> pl.DataFrame:
+    """Return rows of lines with the value that the last step (contract_line_id, →from, →value) by their day gives, else their own."""
+    if not steps.height:
         return rows
     numbered = rows.with_row_index("→place").sort(day)
-    found = numbered.join_asof(prices, left_on=day, right_on="→from", by="contract_line_id", check_sortedness=False)
-    made = found.sort("→place").with_columns(pl.coalesce("→price", "unit_price").cast(rows.schema["unit_price"]).alias("unit_price"))
+    found = numbered.join_asof(steps.sort("→from"), left_on=day, right_on="→from", by="contract_line_id", check_sortedness=False)
+    made = found.sort("→place").with_columns(pl.coalesce("→value", name).cast(rows.schema[name]).alias(name))
     return made.select(rows.columns)
 
 

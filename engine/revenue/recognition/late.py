@@ -17,7 +17,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.canonical.schema import entity_spec
 from engine.revenue.ground.frames import in_words
-from engine.revenue.ground.periods import with_period
+from engine.revenue.ground.periods import first_open, with_period
 from engine.revenue.ground.records import COPY, Records, not_ended
 
 _DATED: Final = {
@@ -173,12 +173,9 @@ def _no_steps() -> pl.DataFrame:
 
 def _taken_in(facts: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Add `taken_in`: the end of the first period, from the fact's own on, that was still open when the fact became known."""
-    spans = periods.select("calendar", pl.col("end_date").alias("taken_in"), pl.col("closed_at").alias("→closed"))
     natures = {"amendment": "modification", _END: "modification", "variable_estimate": "estimate_change"}
     kinds = pl.col("entity").replace_strict(natures, default="out_of_period", return_dtype=pl.String)
-    rows = facts.join(spans, on="calendar", how="inner").filter(
-        (pl.col("taken_in") >= pl.col("day")) & (pl.col("→closed").is_null() | (pl.col("→closed") >= pl.col("known_at")))
-    )
+    rows = first_open(facts, periods, "day", "known_at").rename({"→closes": "taken_in"}).drop_nulls("taken_in")
     names = [name for name in ("contract_id", "contract_line_id") if name in facts.columns]
     first = rows.group_by("entity", "key", "group_id").agg(pl.col("taken_in").min(), pl.col(names).first())
     return first.with_columns(kinds.alias("nature"))
