@@ -8,10 +8,10 @@ import polars as pl
 
 from engine.billing.money import HOURS, product
 from engine.canonical.kinds import MONEY
+from engine.caps import OVER, up_to_cap
 from engine.policy.kinds.billing import BillingPolicy
 
 _SCOPE: Final = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id"}
-OVER: Final = "over the cap"
 
 # How far apart the parts of a split are numbered: later splits number within the gap of earlier ones.
 _STEP: Final = 10_000_000
@@ -21,7 +21,8 @@ WRITE_DOWN_STEP: Final = 10 * _STEP
 def apply_caps(rows: pl.DataFrame, policy: BillingPolicy) -> pl.DataFrame:
     """Return the rows with every cap of the policy applied in turn; an item at the cap becomes two rows.
 
-    What may be billed or is billed uses the cap up: billed items first, then in the cap's order.
+    What may be billed or is billed uses the cap up: billed items first, then in the cap's order. An item below 0 gives back what
+    came last, so what is beyond the cap first (`caps.up_to_cap`).
     """
     for index in range(len(policy.cap)):
         if rows[f"cap.{index}.limit"].null_count() < rows.height:
@@ -43,10 +44,9 @@ def _capped(rows: pl.DataFrame, policy: BillingPolicy, index: int) -> pl.DataFra
         return rows
     order = [f"cap.{index}.order.{place}" for place in range(len(cap.order))] or ["item.date"]
     sorted_pool = pool.sort(pl.col("billed") == "none", *order, "item.id", "part", nulls_last=True)
-    used = pl.col(measure).cum_sum().over(scope) - pl.col(measure)
-    room = pl.max_horizontal(limit - used, pl.lit(0, dtype=rows.schema[measure]))
-    within = pl.when(pl.col(measure) > 0).then(pl.min_horizontal(room, pl.col(measure))).otherwise(pl.col(measure))
-    measured = sorted_pool.with_columns(within.alias("→within"))
+    upto = sorted_pool.with_columns(pl.col(measure).cum_sum().over(scope).alias("→upto"))
+    within = up_to_cap(pl.col("→upto"), limit) - up_to_cap(pl.col("→upto") - pl.col(measure), limit)
+    measured = upto.with_columns(within.cast(rows.schema[measure]).alias("→within")).drop("→upto")
     fits = measured.filter(pl.col("→within") == pl.col(measure)).drop("→within")
     beyond = measured.filter(pl.col("→within") != pl.col(measure))
     if not beyond.height:
@@ -83,9 +83,9 @@ def split(rows: pl.DataFrame, within: pl.Expr, measure: str, step: int) -> tuple
     amount = within.cast(MONEY) if is_amount else product(pl.col("item.amount"), share).round(2, mode="half_away_from_zero").cast(MONEY)
     sized = rows.with_columns(quantity.alias("→quantity"), amount.alias("→amount"))
     hourly = pl.col("item.type") == "time_entry"
-    done = pl.min_horizontal("ledger.quantity", "→quantity")
+    done = _filled("ledger.quantity", "→quantity")
     paid = (
-        pl.when(~hourly | (pl.col("ledger.quantity") > pl.col("→quantity"))).then(pl.min_horizontal("ledger.amount", "→amount"))
+        pl.when(~hourly | (pl.col("ledger.quantity") != done)).then(_filled("ledger.amount", "→amount"))
         .otherwise("ledger.amount")
     )  # fmt: skip
     sized = sized.with_columns(done.alias("→done"), paid.alias("→paid"))
@@ -99,3 +99,8 @@ def split(rows: pl.DataFrame, within: pl.Expr, measure: str, step: int) -> tuple
     )  # fmt: skip
     own = [name for name in rows.columns if not name.startswith("→")]
     return first.select(own), second.select(own)
+
+
+def _filled(done: str, part: str) -> pl.Expr:
+    """Return what of the first part is done: an item below 0 fills it downwards."""
+    return pl.when(pl.col(part) < 0).then(pl.max_horizontal(done, part)).otherwise(pl.min_horizontal(done, part))

@@ -3,6 +3,9 @@
 Items are funded in order of their day. As long as no source of a contract runs out, every item is
 shared alike, so whole runs of items are shared in one step; only the item at which a source runs
 out is followed rule by rule. The steps are as many as sources run out, not as many as items.
+
+Where items below 0 take something back, a contract's items are cut where one of them ends; the pieces are funded
+once, in their order, and each item has the pieces it passes, forwards or back. So what came last is taken back first.
 """
 
 from __future__ import annotations
@@ -16,20 +19,20 @@ import polars as pl
 from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
+from engine.caps import NO_FUNDING
 
 _EXACT: Final = pl.Decimal(38, 18)
 _CENT: Final = pl.lit(Decimal("0.01"), dtype=MONEY)
 _NONE: Final = pl.lit(0, dtype=MONEY)
 _UNLIMITED: Final = Decimal(10) ** 15
 
-NO_FUNDING: Final = "no funding left"
-
 
 def apply_funding(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], unfunded: Mapping[str, str]) -> pl.DataFrame:
     """Add `funding_source_id`; a billable item of a contract with funding rules has one row a source.
 
     A rule takes its share of what the rules of lower priority number left, up to its source's limit.
-    What no rule takes is a row without source whose eligibility is that of `unfunded` (by item type).
+    What no rule takes is a row without source whose eligibility is that of `unfunded` (by item type). An item below 0
+    takes back what came last, so what nobody funds first, as under a cap (`engine.caps`).
     """
     rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias("funding_source_id"))
     rules = _rules(frames)
@@ -38,14 +41,14 @@ def apply_funding(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], unfund
     rows = rows.with_columns(pl.col("part") * 1000)
     own = rules.select(pl.col("contract_id").alias("item.contract_id")).unique()
     concerned = (
-        (pl.col("eligibility") == "billable") & (pl.col("item.amount") > 0)
+        (pl.col("eligibility") == "billable") & (pl.col("item.amount") != 0)
         & pl.col("item.contract_id").is_in(own.to_series().implode())
     ).fill_null(value=False)  # fmt: skip
     funded = rows.filter(concerned).sort("item.date", "item.type", "item.id", "part", nulls_last=True).with_row_index("→row")
     if not funded.height:
         return rows
     items = funded.select("→row", pl.col("item.contract_id").alias("contract_id"), pl.col("item.amount").alias("→due"))
-    shares = _shared(items, rules)
+    shares = _shared_in_turn(items, rules)
     return pl.concat([rows.filter(~concerned), _split(funded, shares, unfunded).select(rows.columns)])
 
 
@@ -63,11 +66,53 @@ def _rules(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
     return ordered.with_columns(level, pl.int_range(pl.len()).over("contract_id").alias("→place"))
 
 
-def _shared(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
-    """Return what each source takes of each item: →row, funding_source_id, →taken, →place (of the rule)."""
-    left = rules.unique(["contract_id", "funding_source_id"], keep="first").select(
+def _shared_in_turn(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
+    """Return what each source takes of each item (`_shared`), where items below 0 take back what came last."""
+    turned = items.filter(pl.col("→due") < 0).select("contract_id").unique()
+    if not turned.height:
+        return _shared(items, rules)
+    moved = items.join(turned, on="contract_id", how="semi", maintain_order="left")
+    upto = moved.with_columns(pl.col("→due").cum_sum().over("contract_id").alias("→to"))
+    upto = upto.with_columns((pl.col("→to") - pl.col("→due")).alias("→from"))
+    ends = pl.concat([upto.select("contract_id", pl.col(name).alias("→to")) for name in ("→from", "→to")]).unique()
+    ends = ends.sort("contract_id", "→to").with_columns(pl.int_range(pl.len()).over("contract_id").alias("→end"))
+    pieces = ends.with_columns((pl.col("→to") - pl.col("→to").shift(1).over("contract_id")).alias("→due")).drop_nulls("→due")
+    pieces = pieces.with_row_index("→piece").with_columns((pl.col("→piece") + items.height).alias("→row"))
+    ahead, below = (pieces.filter(side).select(items.columns) for side in (pl.col("→to") > 0, pl.col("→to") <= 0))
+    plain = items.join(turned, on="contract_id", how="anti", maintain_order="left")
+    forwards = pl.concat([plain, ahead])
+    # A credit before anything is there to be funded goes back as the next work would be shared.
+    given = _alike(below, _fractions(rules, _limits(rules))).filter(pl.col("→taken") != 0)
+    found = _shared(forwards, rules) if forwards.height else given.clear()
+    by_piece = pl.concat([found, given]).join(pieces.select("→row", "→end"), on="→row", how="inner")
+    own = found.join(plain.select("→row"), on="→row", how="semi")
+    return pl.concat([own, _between(upto, ends, by_piece).select(own.columns)])
+
+
+def _between(items: pl.DataFrame, ends: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
+    """Return what each source takes of items that run `→from` one end `→to` another, from what it takes of the pieces between."""
+    key = ["contract_id", "funding_source_id"]
+    so_far = pieces.group_by(*key, "→end").agg(pl.col("→taken").sum(), pl.col("→place").min()).sort(*key, "→end").select(
+        *key, "→end", pl.col("→place").min().over(key), pl.col("→taken").cum_sum().over(key).alias("→so_far")
+    ).sort("→end")  # fmt: skip
+    by_source = items.join(so_far.unique(key).select(*key, "→place"), on="contract_id", how="inner")
+    for name in ("→from", "→to"):
+        placed = by_source.join(ends.select("contract_id", pl.col("→to").alias(name), "→end"), on=["contract_id", name], how="left")
+        reached = placed.sort("→end").join_asof(so_far.drop("→place"), on="→end", by=key, check_sortedness=False)
+        by_source = reached.drop("→end").rename({"→so_far": f"{name}.taken"})
+    taken = pl.col("→to.taken").fill_null(0) - pl.col("→from.taken").fill_null(0)
+    return by_source.with_columns(taken.cast(MONEY).alias("→taken")).filter(pl.col("→taken") != 0)
+
+
+def _limits(rules: pl.DataFrame) -> pl.DataFrame:
+    return rules.unique(["contract_id", "funding_source_id"], keep="first").select(
         "contract_id", "funding_source_id", pl.col("→limit").alias("→left")
     )
+
+
+def _shared(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
+    """Return what each source takes of each item: →row, funding_source_id, →taken, →place (of the rule)."""
+    left = _limits(rules)
     found: list[pl.DataFrame] = []
     while items.height:
         fractions = _fractions(rules, left)
@@ -116,7 +161,7 @@ def _alike(items: pl.DataFrame, fractions: pl.DataFrame) -> pl.DataFrame:
     """Share items by fractions, in whole cents: rounded running shares, so that they add up."""
     joined = items.join(fractions.select("contract_id", "funding_source_id", "→place", "→part"), on="contract_id", how="inner")
     running = pl.col("→part").cum_sum().over("→row", order_by="→place")
-    upto = product(pl.col("→due"), running).round(2, mode="half_away_from_zero").cast(MONEY)
+    upto = _cents(pl.col("→due"), running)
     own = upto - upto.shift(1).over("→row", order_by="→place").fill_null(0)
     return joined.with_columns(own.cast(MONEY).alias("→taken")).select("contract_id", "→row", "funding_source_id", "→place", "→taken")
 
@@ -149,7 +194,8 @@ def _followed(items: pl.DataFrame, rules: pl.DataFrame, left: pl.DataFrame) -> p
 
 
 def _cents(base: pl.Expr, share: pl.Expr) -> pl.Expr:
-    return product(base, share).round(2, mode="half_away_from_zero").cast(MONEY)
+    """Return a share in whole cents; the whole of an amount is all of it, whatever its digits."""
+    return pl.when(share == 1).then(base).otherwise(product(base, share).round(2, mode="half_away_from_zero")).cast(MONEY)
 
 
 def _spent(left: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
@@ -177,7 +223,11 @@ def _split(funded: pl.DataFrame, shares: pl.DataFrame, unfunded: Mapping[str, st
     quantity = _running(pl.col("item.quantity"), running).round(8).cast(HOURS)
     upto = pl.when(running == pl.col("item.amount")).then("item.quantity").otherwise(quantity)
     last = pl.col("→n") == pl.col("→n").max().over("→row")
-    paid = pl.max_horizontal(pl.min_horizontal(pl.col("ledger.amount") - (running - pl.col("→taken")), pl.col("→taken")), _NONE)
+    unused = pl.col("ledger.amount") - (running - pl.col("→taken"))
+    paid = (
+        pl.when(pl.col("→taken") < 0).then(pl.min_horizontal(pl.max_horizontal(unused, "→taken"), _NONE))
+        .otherwise(pl.max_horizontal(pl.min_horizontal(unused, "→taken"), _NONE))
+    )  # fmt: skip
     paid = pl.when(last).then(pl.col("ledger.amount") - (paid.sum().over("→row") - paid)).otherwise(paid)
     sized = numbered.with_columns(
         (upto - upto.shift(1).over("→row", order_by=order).fill_null(0)).cast(HOURS).alias("→quantity"), paid.cast(MONEY).alias("→paid")

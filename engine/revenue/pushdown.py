@@ -53,8 +53,13 @@ def _shared(rows: pl.DataFrame) -> pl.DataFrame:
     """Return entries that weigh something with their share; rows stand by group (a line's period) and in the order of their ids."""
     rows = rows.with_columns(
         pl.col("weight").sum().over("group").alias("whole"), pl.col("weight").cum_sum().over("group").alias("so_far")
-    ).filter(pl.col("whole") > 0)
+    ).filter(pl.col("whole") != 0)
     minor = units_to_minor(money_units(pl.col("amount"), pl.col("minor_digits")))
+    if rows.filter(pl.col("weight") < 0).height:
+        # Corrections below 0: a share is measured by two whole numbers from 0 on, and bears their sign.
+        signed = (minor * pl.col("so_far").sign() * pl.col("whole").sign()).alias("amount.minor")
+        rows = rows.with_columns(signed, pl.col("so_far").abs(), pl.col("whole").abs())
+        minor = pl.col("amount.minor")
     rows = rows.with_columns(part_units(minor, pl.col("so_far"), pl.col("whole")).alias("through"))
     # What the entry before it reaches is where an entry begins.
     before = pl.when(pl.col("group") == pl.col("group").shift(1)).then(pl.col("through").shift(1)).otherwise(wide(0))

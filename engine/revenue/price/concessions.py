@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.caps import up_to_cap
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.contracts.amendments import stated_estimates
@@ -188,7 +189,7 @@ def expected_totals(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) 
     known = pl.concat([stated, told]).drop_nulls("hours").sort("contract_line_id", "date")
     known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(about, on="contract_line_id", how="inner")
     value = (pl.col("hours").cast(_FINE) * pl.col("unit_price").cast(_FINE)).cast(MONEY)
-    limited = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(value, "cap_amount")).otherwise(value)
+    limited = up_to_cap(value, pl.col("cap_amount"))
     return known.select("contract_line_id", "date", money_units(limited, pl.col("minor_digits")).alias("total")).sort(
         "contract_line_id", "date"
     )

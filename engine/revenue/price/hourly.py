@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.caps import up_to_cap
 from engine.revenue.arithmetic.exact import money_units
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.contracts.amendments import stated_estimates
@@ -158,7 +159,7 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
     by_tier = worth_by_tiers(known.select("row", _KEY, pl.col("→hours").alias("quantity")), records.frame("price_tier"))
     known = known.join(by_tier, on="row", how="left", maintain_order="left")
     value = pl.coalesce("value", (pl.col("→hours").cast(_HOURS) * pl.col("unit_price").cast(_HOURS)).cast(MONEY))
-    known = known.with_columns(pl.min_horizontal(value, "cap_amount").cast(MONEY).alias("worth"))
+    known = known.with_columns(up_to_cap(value, pl.col("cap_amount")).cast(MONEY).alias("worth"))
     steps = rate_steps(records, lines, terms, worked)
     if steps.height:
         asked = through_steps(known.select("row", _KEY, "date", pl.col("→hours").alias("hours")), steps)

@@ -8,13 +8,14 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.caps import up_to_cap
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records
 from engine.revenue.price.allocation import share_minor
-from engine.revenue.progress.worked import funded, valued_in_contract, with_cap, with_unit_price
+from engine.revenue.progress.worked import priced, valued_in_contract, with_cap, with_unit_price
 
 DELIVERED: Final[dict[str, pl.DataType]] = {
     "okey": pl.String(),
@@ -63,8 +64,7 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame, caps: pl.DataFrame) -> pl.D
     # Nobody estimated the hours, so nobody could expect an overrun before the cap is reached.
     reached = pl.col("units").cum_sum().over("contract_line_id")
     cap = money_units(pl.col("cap_amount"), pl.col("minor_digits"))
-    capped = pl.when(pl.col("cap_amount").is_not_null()).then(pl.min_horizontal(reached, cap)).otherwise(reached)
-    daily = daily.with_columns(capped.alias("so_far"))
+    daily = daily.with_columns(up_to_cap(reached, cap).alias("so_far"))
     return daily.with_columns(
         (pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)).alias("units"),
         pl.when("is_accrued").then(pl.lit("accrual")).otherwise(pl.lit("as_invoiced")).alias("basis"),
@@ -95,7 +95,7 @@ def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, caps:
     worth = worth_by_tiers(rows.select("row", "contract_line_id", pl.col("hours_to_date").alias("quantity")), tiers)
     rows = rows.join(worth, on="row", how="left", maintain_order="left")
     so_far = pl.coalesce("value", so_far)
-    rows = rows.with_columns(pl.min_horizontal(so_far, "cap_amount").alias("so_far"))
+    rows = rows.with_columns(up_to_cap(so_far, pl.col("cap_amount")).alias("so_far"))
     value = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id").fill_null(0)
     return rows.select(
         "okey",
@@ -124,10 +124,10 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
     units = money_units(pl.col("amount"), pl.col("minor_digits"))
     markup = percent("markup_pct")
     whole = units + part_units(units, markup, wide(HUNDRED))
-    rows = funded(rows.with_columns(whole.alias("→so_far")), records, "expense", "→so_far")
+    rows = priced(rows.with_columns(whole.alias("→so_far")), records, "expense", "→so_far", pl.col("limit").is_not_null())
     # What exceeds the cap of passing on is the firm's own cost.
     rows = rows.with_columns(approved.alias("→approved")).sort("contract_line_id", "incurred_date", "expense_id")
-    rows = rows.with_columns(pl.min_horizontal(pl.col("→so_far").cum_sum().over("contract_line_id"), "limit").alias("→so_far"))
+    rows = rows.with_columns(up_to_cap(pl.col("→so_far").cum_sum().over("contract_line_id"), pl.col("limit")).alias("→so_far"))
     whole, approved = pl.col("→so_far") - pl.col("→so_far").shift(1).over("contract_line_id").fill_null(0), pl.col("→approved")
     return rows.select(
         "okey",

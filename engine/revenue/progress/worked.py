@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.caps import NO_FUNDING, OVER
 from engine.revenue.arithmetic.exact import money_units, part_units
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.ground.finding_columns import finding_columns
@@ -15,9 +16,6 @@ from engine.revenue.ground.rates import in_contract_currency, rate_table
 from engine.revenue.ground.records import Records
 
 _HOURS: Final = polars_dtype(Kind.HOURS)
-
-_NO_FUNDING: Final = "no funding left"
-"""The reason billing gives for what no funding source takes."""
 
 
 def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
@@ -28,7 +26,9 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
     Columns: contract_line_id, date, hours, rate, value (units), time_entry_id, is_accrued, evidence, cost, earns
     (False: the customer is not to pay the hours), project_id, resource_id.
     """
-    about = lines.select("contract_line_id", "minor_digits", "unit_price", "accrual", pl.col("currency").alias("contract_currency"))
+    about = lines.select(
+        "contract_line_id", "minor_digits", "unit_price", "accrual", "cap_amount", pl.col("currency").alias("contract_currency")
+    )
     rows = records.frame("time_entry").filter(pl.col("work_date") <= as_of).join(about, on="contract_line_id", how="inner")
     approved = pl.col("status") == "approved"
     accrued = (pl.col("status") == "submitted") & pl.col("accrual").is_in(["submitted", "assigned_hours"])
@@ -41,7 +41,7 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
     rows = valued_in_contract(_rated(rows, records).with_columns(worth.alias("worth")), records, "worth", "work_date", "rate_currency")
     cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(MONEY)
     value = money_units(pl.col("worth"), pl.col("minor_digits"))
-    rows = funded(rows.with_columns(value.alias("value")), records, "time_entry", "value")
+    rows = priced(rows.with_columns(value.alias("value")), records, "time_entry", "value", pl.col("cap_amount").is_not_null())
     return rows.select(
         "contract_line_id",
         pl.col("work_date").alias("date"),
@@ -58,24 +58,37 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
     )
 
 
-def funded(rows: pl.DataFrame, records: Records, item: str, value: str) -> pl.DataFrame:
-    """Take off values (units) what billing found no funding for: it is at the firm's risk and has no price (606-10-25-1(e))."""
+def priced(rows: pl.DataFrame, records: Records, item: str, value: str, has_cap: pl.Expr) -> pl.DataFrame:
+    """Take off values (units) what billing says the customer does not pay: it has no price (606-10-25-1(e), 55-18).
+
+    That is what no source funds, and what is beyond a cap; where a line has one of its own (`has_cap`), what is earned is cut there.
+    """
     decided = records.output("billing_decisions")
-    if decided is None or "reason" not in decided.columns or records.frame("funding_source").is_empty():
+    if decided is None or not {"reason", "decision"} <= set(decided.columns):
         return rows
-    amount = whole_number("amount", MONEY)
-    parts = decided.filter((pl.col("item_type") == item) & pl.col("amount").is_not_null()).group_by(pl.col("item_id").alias(f"{item}_id"))
-    left = parts.agg(amount.sum().alias("→whole"), amount.filter(pl.col("reason") == _NO_FUNDING).sum().alias("→unfunded"))
-    left = left.filter((pl.col("→unfunded") != 0) & (pl.col("→whole") != 0))
+    beyond = (pl.col("reason") == OVER) & (pl.col("decision") == "not_billable")
+    lost = decided.filter((pl.col("item_type") == item) & ((pl.col("reason") == NO_FUNDING) | beyond))
+    if not lost.height:
+        return rows
+    whole = decided.filter((pl.col("item_type") == item) & pl.col("amount").is_not_null())
+    amount, key = whole_number("amount", MONEY), pl.col("item_id").alias(f"{item}_id")
+    parts = whole.join(lost.select("item_id").unique(), on="item_id", how="semi").group_by(key)
+    left = parts.agg(
+        amount.sum().alias("→whole"),
+        amount.filter(pl.col("reason") == NO_FUNDING).sum().alias("→unfunded"), amount.filter(beyond).sum().alias("→beyond"),
+    ).filter(pl.col("→whole") != 0)  # fmt: skip
     made = rows.join(left, on=f"{item}_id", how="left", maintain_order="left")
-    kept = part_units(pl.col(value), pl.col("→whole") - pl.col("→unfunded"), pl.col("→whole"))
-    return made.with_columns(pl.coalesce(kept, value).alias(value)).drop("→whole", "→unfunded")
+    paid = pl.col("→whole") - pl.col("→unfunded") - pl.when(~has_cap).then("→beyond").otherwise(0)
+    # An item below 0 takes back what came last, and what nobody pays of it is below 0 as well.
+    kept = part_units(pl.col(value), paid.abs(), pl.col("→whole").abs())
+    return made.with_columns(pl.coalesce(kept, value).alias(value)).drop("→whole", "→unfunded", "→beyond")
 
 
 def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
     """Add `rate`: the entry's own, else the one billing found, the assignment's, the line's."""
     decided = records.output("billing_decisions")
     if decided is not None and {"item_id", "rate", "item_type"} <= set(decided.columns):
+        reason = pl.col("reason") if "reason" in decided.columns else pl.lit(None, dtype=pl.String)
         billed = (
             decided.filter(pl.col("item_type") == "time_entry")
             .group_by(pl.col("item_id").alias("time_entry_id"))
@@ -85,7 +98,8 @@ def _rated(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
                 .drop_nulls()
                 .first()
                 .alias("billing.currency"),
-                pl.col("decision").is_in(["not_billable", "billed_otherwise"]).all().alias("is_unbillable"),
+                # What is beyond a cap has its place on the running total all the same.
+                (pl.col("decision").is_in(["not_billable", "billed_otherwise"]) & reason.ne_missing(OVER)).all().alias("is_unbillable"),
             )
         )
         rows = rows.join(billed, on="time_entry_id", how="left", maintain_order="left")

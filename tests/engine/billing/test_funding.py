@@ -102,13 +102,46 @@ def test_funding_equals_following_every_item(
         assert abs(made.get(key, Decimal(0)) - expected.get(key, Decimal(0))) <= CENT * len(amounts)
 
 
+@given(
+    amounts=st.lists(st.integers(1, 9999).map(lambda cents: Decimal(cents) / 100), min_size=1, max_size=6),
+    limits=st.tuples(*[st.integers(0, 10000).map(lambda cents: Decimal(cents) / 100)] * 2),
+    shares=st.sampled_from([(100, 100), (50, 50), (33, 100), (20, 30)]),
+    credit=st.integers(0, 5000).map(lambda cents: Decimal(cents) / 100),
+)
+def test_what_is_taken_back_item_by_item_leaves_nothing(
+    facts_of: Any, amounts: list[Decimal], limits: tuple[Decimal, ...], shares: tuple[int, int], credit: Decimal
+) -> None:
+    facts = facts_of(
+        {
+            "funding_source": [source(name, str(limit)) for name, limit in zip("AB", limits, strict=True)],
+            "funding_rule": [rule(number, number, "AB"[number], share) for number, share in enumerate(shares)],
+        }
+    )
+    before = [] if not credit else [-credit]
+    back = [-amount for amount in [*before, *amounts][::-1]]
+    rows = apply_funding(undivided([*before, *amounts, *back]), facts.records, {"expense": "on_hold"})
+    assert rows.select("item.id", "part").is_unique().all()
+    assert not rows.filter(pl.col("item.amount") * pl.col("item.quantity") < 0).height
+    count = len(back)
+    by_item: dict[int, dict[str | None, Decimal]] = defaultdict(dict)
+    for item, name, amount in rows.select("item.id", "funding_source_id", "item.amount").rows():
+        by_item[int(item)][name] = amount
+    for number in range(count):
+        assert by_item[2 * count - 1 - number] == {name: -amount for name, amount in by_item[number].items()}
+    so_far: dict[str | None, Decimal] = defaultdict(Decimal)
+    for number in range(2 * count):
+        for name, amount in by_item[number].items():
+            so_far[name] += amount
+        assert all(so_far[name] <= limit for name, limit in zip("AB", limits, strict=True))
+
+
 def undivided(amounts: list[Decimal]) -> pl.DataFrame:
     """Return billable rows of one contract as they come from the table and the caps."""
     money, hours = pl.Decimal(38, 6), pl.Decimal(38, 8)
     return pl.DataFrame(
         {
             "item.id": [f"{number:03}" for number in range(len(amounts))], "item.amount": pl.Series(amounts, dtype=money),
-            "item.quantity": pl.Series([Decimal(1)] * len(amounts), dtype=hours),
+            "item.quantity": pl.Series([Decimal(1).copy_sign(amount) for amount in amounts], dtype=hours),
         }
     ).with_columns(
         pl.lit("expense").alias("item.type"), pl.lit("C1").alias("item.contract_id"), pl.lit(None, dtype=pl.Date).alias("item.date"),
