@@ -50,21 +50,22 @@ def tell_news(store: Store, out: Path, run_id: str, policies: PolicySet, *, deli
 
     Returns what went wrong in sentences. A run is told once, whatever calls this again.
     """
-    policy = alerts_policy(policies)
-    if policy is None:
-        return []
     try:
         with store.write() as session:
-            _queue(session, run_id, policy, policies)
+            # Of two that publish the same run, the second waits here and finds it told.
+            run = session.get(Run, run_id, with_for_update=True)
+            policy = None if run is None else alerts_policy(policies, run.as_of)
+            if run is None or policy is None:
+                return []
+            _queue(session, run, policy, policies)
         return send_waiting(store, out, policy, deliver=deliver)
     except TieoutError as error:
         return [f"The news was not told: {error.message}"]
 
 
-def alerts_policy(policies: PolicySet) -> AlertsPolicy | None:
-    """Return the policy of alerts, the latest version when there are several."""
-    found = policies.of_kind(AlertsPolicy)
-    return found[-1][1] if found else None
+def alerts_policy(policies: PolicySet, on: dt.date) -> AlertsPolicy | None:
+    """Return the policy of alerts that holds on a run's day."""
+    return policies.one_in_force(AlertsPolicy, on)
 
 
 def news_of(session: Session, run: Run, policies: PolicySet) -> list[Item]:
@@ -81,25 +82,37 @@ def news_of(session: Session, run: Run, policies: PolicySet) -> list[Item]:
 
 
 def _breached(session: Session, run: Run, policies: PolicySet) -> list[Item]:
-    cases = policies.of_kind(CasesPolicy)
-    if not cases:
+    """Return the open cases whose promise is broken and was not when the run before left them.
+
+    A case that came, or came back, with this run was not open before, however old it is; one that got graver is held to the promise
+    it had. Another run of the same day tells nothing again.
+    """
+    policy, calendar = policies.one_in_force(CasesPolicy, run.as_of), policies.calendar()
+    if policy is None:
         return []
-    policy, calendar = cases[-1][1], policies.calendar()
     holidays = () if calendar is None else calendar.holidays
-    earlier = sa.select(sa.func.max(Run.as_of)).where(Run.scope == run.scope, Run.moved_cases, Run.as_of < run.as_of)
-    before = session.execute(earlier).scalar()
+    others = (Run.scope == run.scope, Run.moved_cases, Run.as_of <= run.as_of, Run.run_id != run.run_id)
+    before = session.execute(sa.select(sa.func.max(Run.as_of)).where(*others)).scalar()
+    query = sa.select(CaseEvent).where(CaseEvent.run_id == run.run_id, CaseEvent.action.in_(_EVENTS))
+    happened = {each.case_id: each for each in session.execute(query).scalars()}
     open_ones = sa.select(Case).where(Case.scope == run.scope, Case.state == "open", Case.opened_on <= run.as_of)
 
-    def is_breached(case: Case, day: dt.date) -> bool:
-        state, _ = sla_state(
-            policy, case.severity, case.amount, case.opened_on, day, snoozed_until=case.snoozed_until, holidays=holidays
-        )  # fmt: skip
+    def is_breached(case: Case, day: dt.date, severity: str, amount: Decimal | None) -> bool:
+        state, _ = sla_state(policy, severity, amount, case.opened_on, day, snoozed_until=case.snoozed_until, holidays=holidays)
         return state == "breached"
+
+    def was_breached(case: Case) -> bool:
+        event = happened.get(case.case_id)
+        if before is None or (event is not None and event.action != "worsened"):
+            return False
+        said = {} if event is None else event.before or {}
+        amount = case.amount if event is None else None if said.get("amount") is None else Decimal(str(said["amount"]))
+        return is_breached(case, before, str(said.get("severity") or case.severity), amount)
 
     return [
         Item("sla_breached", case)
         for case in session.execute(open_ones).scalars()
-        if is_breached(case, run.as_of) and (before is None or case.opened_on > before or not is_breached(case, before))
+        if is_breached(case, run.as_of, case.severity, case.amount) and not was_breached(case)
     ]
 
 
@@ -110,13 +123,9 @@ def _in_order(items: Sequence[Item]) -> list[Item]:
     return sorted(items, key=place)
 
 
-def _queue(session: Session, run_id: str, policy: AlertsPolicy, policies: PolicySet) -> None:
+def _queue(session: Session, run: Run, policy: AlertsPolicy, policies: PolicySet) -> None:
     """Write down what each channel is to be told of a run, unless that was done before."""
-    # Of two that publish the same run, the second waits here and finds it told.
-    run = session.get(Run, run_id, with_for_update=True)
-    if run is None:
-        return
-    told = sa.select(AlertSent.alert_id).where(AlertSent.run_id == run_id)
+    told = sa.select(AlertSent.alert_id).where(AlertSent.run_id == run.run_id)
     if session.execute(told.limit(1)).first() is not None:
         return
     items = news_of(session, run, policies)
@@ -126,7 +135,9 @@ def _queue(session: Session, run_id: str, policy: AlertsPolicy, policies: Policy
         if mine:
             title, body = message(run, mine, policy.lines)
             session.add(
-                AlertSent(run_id=run_id, channel=channel.name, news=_counted(mine)[:80], title=title, body=body, state=WAITING, at=now())
+                AlertSent(
+                    run_id=run.run_id, channel=channel.name, news=_counted(mine)[:80], title=title, body=body, state=WAITING, at=now()
+                )
             )  # fmt: skip
 
 

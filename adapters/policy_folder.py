@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.diagnostics import Diagnostic
 from engine.errors import PolicyError, UsageError
+from engine.policy.kinds.base import PolicyFile
 from engine.policy.load import load_policies
 from engine.policy.loaded import PolicySet
 from engine.policy.sheets import Sheet
 from engine.policy.source import SourceText
+
+_Kind = typing.TypeVar("_Kind", bound=PolicyFile)
 
 SHIPPED = Path(__file__).parent.parent / "policies"
 
@@ -78,3 +83,21 @@ def require_policies(folder: Path, overrides: Mapping[str, Any] | None = None) -
     if any(each.is_error for each in diagnostics):
         raise PolicyError(f"The policies in {folder} have mistakes.", diagnostics, "Correct them and run again.")
     return policies
+
+
+def require_in_force(policies: PolicySet, kind: type[_Kind], on: dt.date, says: str) -> _Kind:
+    """Return the policy of a kind that holds on a day, of a kind of which a run has one.
+
+    Raises UsageError when there is none, with the days of those that do not hold; `says` completes "The policies do not say".
+    """
+    found = policies.one_in_force(kind, on)
+    if found is not None:
+        return found
+    name = str(typing.get_args(kind.model_fields["policy"].annotation)[0])
+    others = [
+        f"'{each.id}' holds from {each.effective_from}" + ("" if each.effective_to is None else f" to {each.effective_to}")
+        for _, each in policies.of_kind(kind)
+    ]
+    if not others:
+        raise UsageError(f"The policies do not say {says}.", f"Add a policy of the kind `{name}`.")
+    raise UsageError(f"No policy of the kind `{name}` holds on {on}: {', '.join(others)}.", "Give one of them the days it is to hold.")

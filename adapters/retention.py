@@ -11,14 +11,16 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from adapters.policy_folder import require_in_force
 from adapters.publish import MANIFEST, SUMMARIES
-from adapters.snapshot import SNAPSHOT_FILE
+from adapters.snapshot import SNAPSHOT_FILE, load_snapshot_file
 from adapters.store.attachments import forget_attachments, remove_files
 from adapters.store.audit import Actor, now, record
 from adapters.store.database import Store
 from adapters.store.permissions import require
+from adapters.store.runs import business_day
 from adapters.store.tables import Approval, Case, CaseEvent, CaseText, LegalHold, PeriodClose, Purging, Run
-from engine.errors import StoreError, UsageError
+from engine.errors import SnapshotError, StoreError, UsageError
 from engine.policy.kinds.retention import RetentionPolicy
 from engine.policy.loaded import PolicySet
 
@@ -35,12 +37,14 @@ class Due:
     kept_by: str | None = None
 
 
-def retention_policy(policies: PolicySet) -> RetentionPolicy:
-    """Return the policy of retention. Raises UsageError when there is none: nothing is purged without one."""
-    found = policies.of_kind(RetentionPolicy)
-    if not found:
-        raise UsageError("The policies do not say how long things are kept.", "Add a policy of the kind `retention`.")
-    return found[-1][1]
+def retention_policy(session: Session, policies: PolicySet) -> RetentionPolicy:
+    """Return the policy of retention that holds on the latest run's day. Raises UsageError when none does: nothing is purged then."""
+    return require_in_force(policies, RetentionPolicy, _today(business_day(session)), "how long things are kept")
+
+
+def _today(latest: dt.date | None) -> dt.date:
+    """Return the day ages are told on: that of the latest run, but never one that has not come."""
+    return min(latest or dt.date.max, now().date())
 
 
 def due(session: Session, policy: RetentionPolicy) -> list[Due]:
@@ -49,7 +53,7 @@ def due(session: Session, policy: RetentionPolicy) -> list[Due]:
     found: list[Due] = []
     for scope in session.execute(sa.select(Run.scope).distinct().order_by(Run.scope)).scalars():
         runs = list(session.execute(sa.select(Run).where(Run.scope == scope).order_by(Run.as_of.desc(), Run.run_id)).scalars())
-        today, mine = runs[0].as_of, [each for each in holds if each.scope == scope]
+        today, mine = _today(runs[0].as_of), [each for each in holds if each.scope == scope]
         found += _runs_due(session, runs, policy, today, mine)
         gone = {each.identity for each in found if each.what == "run" and each.kept_by is None}
         found += _evidence_due(runs, policy, today, mine, gone)
@@ -162,8 +166,20 @@ def _folders(runs: Sequence[Run], out: Path) -> list[Path]:
     """Return the folders of what was purged that are still there; only those that are a run's or a snapshot's."""
     found = [out / each.run_id for each in runs if each.purged_at is not None and (out / each.run_id / MANIFEST).is_file()]
     snapshots = {str(each.came_from["snapshot"]) for each in runs if each.evidence_purged_at is not None and each.came_from.get("snapshot")}
+    # Exports that came to the same place since stay: other runs were made from them, or they are of a later day.
+    standing = [each for each in runs if each.purged_at is None and each.evidence_purged_at is None]
+    snapshots -= {str(each.came_from.get(name)) for each in standing for name in ("snapshot", "previous")}
+    purged = {str(each.came_from.get("snapshot")): each.as_of for each in sorted(runs, key=lambda each: each.as_of)}
+    snapshots = {each for each in snapshots if not _is_of_later(Path(each), purged[each])}
     found += [each for run in runs if run.purged_at is not None and (each := out / SUMMARIES / run.run_id).is_dir()]
     return [*found, *(Path(each) for each in sorted(snapshots) if (Path(each) / SNAPSHOT_FILE).is_file())]
+
+
+def _is_of_later(folder: Path, day: dt.date) -> bool:
+    try:
+        return load_snapshot_file(folder).as_of > day
+    except SnapshotError:
+        return False
 
 
 def list_holds(session: Session) -> list[LegalHold]:

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from adapters.ahead import AheadWriter
-from adapters.alerts import alerts_policy, tell_news
+from adapters.alerts import tell_news
 from adapters.approved import APPROVED
 from adapters.decided import Decided, as_inputs, decided_before, fingerprint
 from adapters.mapping.apply import HELD_SCHEMA
@@ -23,7 +23,7 @@ from adapters.publish import MANIFEST, Encoded, is_published, publish_run, remov
 from adapters.quality import DocsWriter
 from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.remedies import draft_files
-from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, read_snapshot
+from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, load_snapshot_file, read_snapshot
 from adapters.store.database import open_store, store_url
 from adapters.store.policy_versions import require_approved, require_approved_mappings
 from adapters.store.runs import enter_run, scope_of
@@ -31,6 +31,7 @@ from engine.canonical.schema import SCHEMA_VERSION
 from engine.errors import StoreError
 from engine.findings import finish_findings, severity_rank
 from engine.pipeline import GOLDEN, findings_by_rule, run_stages
+from engine.policy.kinds.alerts import AlertsPolicy
 from engine.policy.kinds.quality import QualityPolicy
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import PolicySet
@@ -83,7 +84,7 @@ def run_snapshot(
     Raises TieoutError subclasses: wrong usage, policies with mistakes, results that cannot be written.
     """
     policy_set = require_policies(policies)
-    demand = policy_set.run_policy() if check_approval else None
+    demand = policy_set.run_policy(as_of or load_snapshot_file(snapshot).as_of) if check_approval else None
     if demand is not None and (demand.approved_policies or demand.approved_adapters):
         # The store that says what is approved may stand in a folder that no run has made yet.
         out.mkdir(parents=True, exist_ok=True)
@@ -166,7 +167,7 @@ def known_decisions(address: str, out: Path, scope: str, as_of: dt.date) -> Deci
 
 def _tell(address: str, out: Path, run_id: str, policies: PolicySet) -> list[str]:
     """Tell the channels of the alerts policy what is news; return what went wrong, which never stops a run."""
-    if alerts_policy(policies) is None:
+    if not policies.of_kind(AlertsPolicy):
         return []
     store = open_store(address)
     try:

@@ -5,6 +5,7 @@ Whatever cannot be told to belong to what a person sees is not shown to them.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from engine.policy.kinds.access import AccessPolicy
+from engine.policy.loaded import PolicySet
 
 COST_RATES: Final = ("cost_rate", "cost_currency", "intercompany_rate", "intercompany_charges")
 """Fields, and entities whole, that tell what people cost the firm."""
@@ -53,6 +55,17 @@ class Sight:
 
 
 EVERYTHING: Final = Sight()
+
+
+def access_policy(policies: PolicySet, on: dt.date) -> AccessPolicy | None:
+    """Return the access policy that holds on a day; None where there is none at all.
+
+    Where none holds on that day, nobody has a role: a version that has not begun, or has ended, gives nothing.
+    """
+    found = policies.one_in_force(AccessPolicy, on)
+    if found is not None or not policies.of_kind(AccessPolicy):
+        return found
+    return policies.of_kind(AccessPolicy)[-1][1].model_copy(update={"people": (), "everyone": (), "trusted_keys": ()})
 
 
 def sight_of(policy: AccessPolicy | None, person: str, roles: frozenset[str], run_dir: Path | None) -> Sight:

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from adapters.authoring.difference import Against, PolicyDifference, policy_difference
 from adapters.policy_folder import policy_files, require_policies
-from adapters.store.audit import Actor
+from adapters.sight import access_policy
+from adapters.store.audit import Actor, now
 from adapters.store.database import open_store
 from adapters.store.policy_versions import KINDS_OF_CHANGE, Proposal, approved_version, files_of, propose
 from adapters.store.tables import Approval
 from engine.errors import UsageError
-from engine.policy.kinds.access import AccessPolicy
 from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.loaded import PolicySet
 
@@ -94,8 +94,8 @@ def money_moved(difference: PolicyDifference | None) -> dict[str, Decimal] | Non
 
 def approver_of(policies: PolicySet, moved: Decimal | None) -> str:
     """Return the role that approves a change which moves so much money (None: nobody knows), by the access policy of a folder."""
-    found = policies.of_kind(AccessPolicy)
-    return found[-1][1].policy_approver(moved) if found else "approver"
+    found = access_policy(policies, now().date())
+    return "approver" if found is None else found.policy_approver(moved)
 
 
 def rights_of(session: Session, folder: Path) -> PolicySet:
@@ -111,8 +111,8 @@ def roles_in(session: Session, folder: Path, name: str) -> frozenset[str]:
     """Return a person's roles by the access policy approved last, else by the folder's; every role where neither has one."""
     from adapters.store.permissions import ROLES
 
-    found = rights_of(session, folder).of_kind(AccessPolicy)
-    return found[-1][1].roles_of(name) if found else frozenset(ROLES)
+    found = access_policy(rights_of(session, folder), now().date())
+    return frozenset(ROLES) if found is None else found.roles_of(name)
 
 
 def version_on(url: str, day: dt.date) -> dict[str, bytes]:

@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from adapters.policy_folder import check_policies
+from adapters.sight import access_policy
+from adapters.store.audit import now
 from engine.errors import UsageError
-from engine.policy.kinds.access import KEY_PREFIX, AccessPolicy
+from engine.policy.kinds.access import KEY_PREFIX
 
 TRUSTED_VARIABLE: Final = "TIEOUT_TRUSTED_KEYS"
 """Names files of public keys, as `PATH` lists folders."""
@@ -107,7 +109,8 @@ def trusted_keys(policies: Path | None, more: Mapping[str, str], files: str = ""
     """
     found: dict[str, str] = {}
     if policies is not None and policies.is_dir():
-        found |= {each.key: each.name for _, policy in check_policies(policies)[0].of_kind(AccessPolicy) for each in policy.trusted_keys}
+        access = access_policy(check_policies(policies)[0], now().date())
+        found |= {} if access is None else {each.key: each.name for each in access.trusted_keys}
     for name in filter(None, files.split(os.pathsep)):
         found[read_public_key(Path(name))] = Path(name).name
     return found | dict(more)

@@ -9,22 +9,17 @@ from adapters.authoring.sections import Section
 from engine.impact import RuleWeight
 from engine.policy.kinds.registry import KINDS
 from engine.policy.kinds.table import TablePolicy, policy_grid
-from engine.policy.loaded import LoadedPolicy, PolicySet
+from engine.policy.loaded import LoadedPolicy, PolicySet, is_in_force
 
 _OTHERS = ("rule", "note", "says", "reference")
 
 
 def manual_sections(policies: PolicySet, on: dt.date | None = None, weights: Sequence[RuleWeight] = ()) -> list[Section]:
     """Return the policies in force on a day (None: all versions) as sections of a manual, by kind and id."""
-    chosen = [each for each in policies.policies if on is None or _in_force(each, on)]
+    chosen = [each for each in policies.policies if on is None or is_in_force(each.policy, on)]
     day = "every version" if on is None else f"in force on {on}"
     head = Section("The policies", [f"{len(chosen):,} policies, {day}; fingerprint {policies.fingerprint}."])
     return [head, *(_policy(each, weights) for each in chosen)]
-
-
-def _in_force(loaded: LoadedPolicy, day: dt.date) -> bool:
-    policy = loaded.policy
-    return policy.effective_from <= day and (policy.effective_to is None or day <= policy.effective_to)
 
 
 def _policy(loaded: LoadedPolicy, weights: Sequence[RuleWeight]) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,15 +23,11 @@ _RUNS = Path("runs")
 Policies = Annotated[Path | None, typer.Option("--policies", help="Policy folder.")]
 
 
-def _policy(folder: Path | None) -> AlertsPolicy:
-    from adapters.alerts import alerts_policy
-    from adapters.policy_folder import require_policies
-    from engine.errors import UsageError
+def _policy(folder: Path | None, on: dt.date) -> AlertsPolicy:
+    from adapters.policy_folder import require_in_force, require_policies
+    from engine.policy.kinds.alerts import AlertsPolicy
 
-    found = alerts_policy(require_policies(policies_folder(folder)))
-    if found is None:
-        raise UsageError("The policies do not say who is told what.", "Add a policy of the kind `alerts`.")
-    return found
+    return require_in_force(require_policies(policies_folder(folder)), AlertsPolicy, on, "who is told what")
 
 
 @alert_app.command("list")
@@ -59,9 +56,12 @@ def list_command(
 def send(policies: Policies = None, out: Out = _RUNS, store: Address = None) -> None:
     """Send what waits; exit 1 when a channel still fails."""
     from adapters.alerts import send_waiting
+    from adapters.store.audit import now
+    from adapters.store.runs import business_day
 
-    policy = _policy(policies)
     with opened_store(out, store) as opened:
+        with opened.read() as session:
+            policy = _policy(policies, business_day(session) or now().date())
         wrong = send_waiting(opened, out, policy)
     for each in wrong:
         typer.echo(each, err=True)
@@ -73,9 +73,10 @@ def send(policies: Policies = None, out: Out = _RUNS, store: Address = None) -> 
 def test(channel: Annotated[str, typer.Argument(help="Channel of the policy.")], policies: Policies = None, out: Out = _RUNS) -> None:
     """Send a channel a message that says it works."""
     from adapters.alerts import bring_to
+    from adapters.store.audit import now
     from engine.errors import UsageError
 
-    found = next((each for each in _policy(policies).channels if each.name == channel), None)
+    found = next((each for each in _policy(policies, now().date()).channels if each.name == channel), None)
     if found is None:
         raise UsageError(f"The policy has no channel '{channel}'.", "`tieout policy show --id alerts` shows them.")
     try:

@@ -63,15 +63,22 @@ def acting(name: str | None) -> Actor:
     return Actor(name or getpass.getuser(), roles=frozenset(ROLES))
 
 
-def _policy(folder: Path | None) -> CasesPolicy:
-    from adapters.policy_folder import require_policies
-    from engine.errors import UsageError
-    from engine.policy.kinds.cases import CasesPolicy
+class _Worked:
+    """The policies of a folder, as cases are worked by them: on the day of the latest run of a case's scope."""
 
-    found = require_policies(policies_folder(folder)).of_kind(CasesPolicy)
-    if not found:
-        raise UsageError("The policies do not say how cases are worked.", "Add a policy of the kind `cases`.")
-    return found[-1][1]
+    def __init__(self, folder: Path | None) -> None:
+        from adapters.policy_folder import require_policies
+
+        self._policies = require_policies(policies_folder(folder))
+        calendar = self._policies.calendar()
+        self.holidays = () if calendar is None else calendar.holidays
+
+    def on(self, day: dt.date) -> CasesPolicy:
+        """Return the policy of cases that holds on a day; raises UsageError when there is none."""
+        from adapters.policy_folder import require_in_force
+        from engine.policy.kinds.cases import CasesPolicy
+
+        return require_in_force(self._policies, CasesPolicy, day, "how cases are worked")
 
 
 @case_app.command("list")
@@ -91,13 +98,13 @@ def list_command(
     """List cases, the gravest and the most money first, with age and SLA."""
     from adapters.store.case_work import list_cases
 
-    policy = _policy(policies)
+    worked = _Worked(policies)
     with opened_store(out, store) as opened, opened.read() as session:
         found = list_cases(
             session, states=tuple(state or ["open"]), severity=severity, rule=rule, owner=owner, assignee=assignee, contract=contract,
             limit=limit,
         )  # fmt: skip
-        rows = [_shown(each, policy, _today(session, each.scope)) for each in found]
+        rows = [_shown(each, worked, _today(session, each.scope)) for each in found]
     if as_json:
         typer.echo(json.dumps(rows, indent=2, default=str))
         return
@@ -111,19 +118,19 @@ def list_command(
 
 def _today(session: Session, scope: str) -> dt.date:
     """Return the business date cases are judged on: the latest run's."""
-    import sqlalchemy as sa
+    from adapters.store.runs import business_day
 
-    from adapters.store.tables import Run
-
-    day = session.execute(sa.select(sa.func.max(Run.as_of)).where(Run.scope == scope, Run.moved_cases)).scalar()
+    day = business_day(session, scope)
     assert day is not None, "a case came with a run"
     return day
 
 
-def _shown(case: Case, policy: CasesPolicy, today: dt.date) -> dict[str, Any]:
+def _shown(case: Case, worked: _Worked, today: dt.date) -> dict[str, Any]:
     from engine.policy.kinds.cases import sla_state
 
-    sla, age = sla_state(policy, case.severity, case.amount, case.opened_on, today, snoozed_until=case.snoozed_until)
+    sla, age = sla_state(
+        worked.on(today), case.severity, case.amount, case.opened_on, today, snoozed_until=case.snoozed_until, holidays=worked.holidays
+    )  # fmt: skip
     names = (
         "case_id", "finding_id", "state", "severity", "rule", "kind", "entity", "entity_id", "contract_id", "amount", "currency", "message",
         "remedy", "owner", "assignee", "opened_on", "last_seen_on", "resolution", "reason_code", "snoozed_until", "expires_on", "reopened",
@@ -144,7 +151,7 @@ def show(
 
     with opened_store(out, store) as opened, opened.read() as session:
         found = find_case(session, case)
-        row = _shown(found, _policy(policies), _today(session, found.scope))
+        row = _shown(found, _Worked(policies), _today(session, found.scope))
         events: list[dict[str, Any]] = [
             {"at": each.at, "actor": each.actor, "identity": each.identity, "action": each.action, "run": each.run_id,
              "before": each.before, "after": each.after, "comment": each.comment}
@@ -273,9 +280,10 @@ def waive(
     """Waive or write off a case; above the policy's threshold a second person must agree."""
     from adapters.store.case_work import find_case, settle
 
-    policy = _policy(policies)
+    worked = _Worked(policies)
     with opened_store(out, store) as opened, opened.write() as session:
         found = find_case(session, case)
+        policy = worked.on(_today(session, found.scope))
         request = settle(session, acting(who), found, policy, "write_off" if write_off else "waive", reason, comment)
     if request is None:
         typer.echo(f"Case {found.case_id[:8]} is {found.state.replace('_', ' ')}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,15 +28,12 @@ Policies = Annotated[Path | None, typer.Option("--policies", help="Policy folder
 RunName = Annotated[str | None, typer.Option("--run", help="Run id or prefix; default: the latest.")]
 
 
-def _policy(folder: Path | None) -> ClosePolicy:
-    from adapters.policy_folder import require_policies
-    from engine.errors import UsageError
+def _policy(folder: Path | None, on: dt.date) -> ClosePolicy:
+    """Return the policy of the close that holds on a run's day."""
+    from adapters.policy_folder import require_in_force, require_policies
     from engine.policy.kinds.close import ClosePolicy
 
-    found = require_policies(policies_folder(folder)).of_kind(ClosePolicy)
-    if not found:
-        raise UsageError("The policies do not say what a close takes.", "Add a policy of the kind `close`.")
-    return found[-1][1]
+    return require_in_force(require_policies(policies_folder(folder)), ClosePolicy, on, "what a close takes")
 
 
 def _run(session: Session, out: Path, name: str | None) -> Run:
@@ -72,16 +70,16 @@ def status(period: Period, run_name: RunName = None, policies: Policies = None, 
     from adapters.close.certificate import late_amounts
     from adapters.close.period import altered_lines, latest_close, signatures
 
-    policy = _policy(policies)
     with opened_store(out, store) as opened, opened.read() as session:
         run = _run(session, out, run_name)
+        policy = _policy(policies, run.as_of)
         close = latest_close(session, run.scope, period)
         lines = board(session, out / run.run_id, run.scope, period, policy)
         _print_board(lines)
         void: list[str] = []
         if close is not None:
             void = altered_lines(session, close, out)
-            typer.echo(f"\nThe close of {period} is {close.state}, on run {close.run_id}, certificate {close.certificate_hash[:16]}.")
+            typer.echo(f"\nThe close of {period} is {close.state}, on run {close.run_id}, certificate {close.certificate_hash}.")
             for each in signatures(session, close):
                 typer.echo(f"signed  {each.role}: {each.name} ({each.identity.replace('_', ' ')}), {each.at:%Y-%m-%d %H:%M}")
             for line in void:
@@ -98,11 +96,11 @@ def start(period: Period, run_name: RunName = None, policies: Policies = None, w
     """Start the close of a period on a run: its certificate is made."""
     from adapters.close.period import start_close
 
-    policy = _policy(policies)
     with opened_store(out, store) as opened, opened.write() as session:
         run = _run(session, out, run_name)
+        policy = _policy(policies, run.as_of)
         close = start_close(session, acting(who), run, out / run.run_id, period, policy)
-    typer.echo(f"The close of {period} is started on run {run.run_id}, certificate {close.certificate_hash[:16]}.")
+    typer.echo(f"The close of {period} is started on run {run.run_id}, certificate {close.certificate_hash}.")
 
 
 @close_app.command("sign")
@@ -112,11 +110,11 @@ def sign(
     run_name: RunName = None, policies: Policies = None, who: Who = None, out: Out = _RUNS, store: Address = None,
 ) -> None:  # fmt: skip
     """Sign the certificate of a period; from the command line the signature is noted as asserted and does not count."""
-    from adapters.close.period import altered_lines, sign_close
+    from adapters.close.period import altered_lines, close_day, sign_close
 
-    policy = _policy(policies)
     with opened_store(out, store) as opened, opened.write() as session:
         close = _close(session, _run(session, out, run_name).scope, period)
+        policy = _policy(policies, close_day(session, close))
         signature = sign_close(session, acting(who), close, role, policy, altered_lines(session, close, out))
     counts = "" if signature.identity == "signed_in" else "; it is asserted, so a signed-in signature is still needed"
     typer.echo(f"{signature.name} signed the close of {period} as {role}{counts}.")
@@ -126,12 +124,12 @@ def sign(
 def lock(period: Period, run_name: RunName = None, policies: Policies = None, who: Who = None, out: Out = _RUNS, store: Address = None) -> None:  # noqa: E501
     """Lock a period: nothing may block it, and every role must have signed."""
     from adapters.close.board import board
-    from adapters.close.period import altered_lines, lock_close
+    from adapters.close.period import altered_lines, close_day, lock_close
 
-    policy = _policy(policies)
     with opened_store(out, store) as opened, opened.write() as session:
         run = _run(session, out, run_name)
         close = _close(session, run.scope, period)
+        policy = _policy(policies, close_day(session, close))
         lines = board(session, out / close.run_id, run.scope, period, policy)
         lock_close(session, acting(who), close, lines, policy, altered_lines(session, close, out))
     typer.echo(f"The period {period} is locked.")
@@ -145,13 +143,29 @@ def reopen(
     run_name: RunName = None, policies: Policies = None, who: Who = None, out: Out = _RUNS, store: Address = None,
 ) -> None:  # fmt: skip
     """Sign the reopening of a locked period; it opens when both roles have signed."""
-    from adapters.close.period import reopen_close
+    from adapters.close.period import close_day, reopen_close
+    from adapters.store.runs import business_day
 
-    policy = _policy(policies)
     with opened_store(out, store) as opened, opened.write() as session:
         close = _close(session, _run(session, out, run_name).scope, period)
+        policy = _policy(policies, business_day(session, close.scope) or close_day(session, close))
         is_open = reopen_close(session, acting(who), close, role, reason, policy)
     typer.echo(f"The period {period} is reopened." if is_open else f"Noted; {period} stays locked until both roles have signed in person.")
+
+
+@close_app.command("verify")
+def verify(file: Annotated[Path, typer.Argument(help="Archive that `tieout close bundle` wrote.")]) -> None:
+    """Check an auditor's bundle: name every file that was altered, added or taken out; exit 1 when one was."""
+    from adapters.close.verify import verify_bundle
+
+    found = verify_bundle(file)
+    for each in found.wrong:
+        typer.echo(f"WRONG   {each}")
+    typer.echo(f"The close of {found.period} is {found.state}; certificate {found.certificate}, end of the audit log {found.log_end}.")
+    if found.wrong:
+        typer.echo(f"{file} is not as it was written.")
+        raise typer.Exit(1)
+    typer.echo(f"{file} is whole: {found.files:,} files. Compare the certificate with what `tieout close status` shows.")
 
 
 @close_app.command("bundle")

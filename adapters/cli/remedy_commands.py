@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,13 +73,14 @@ def release_command(
     import polars as pl
 
     from adapters.policy_folder import require_policies
-    from adapters.publish import find_run
+    from adapters.publish import find_run, read_manifest
     from adapters.store.remedies import ask_release
     from engine.policy.kinds.remedy import RemedyPolicy
 
-    found = require_policies(policies_folder(policies)).of_kind(RemedyPolicy)
-    role = found[-1][1].approver_role if found else "approver"
     folder = find_run(out, run)
+    day = dt.date.fromisoformat(read_manifest(folder)["as_of"])
+    found = require_policies(policies_folder(policies)).in_force(RemedyPolicy, day)
+    role = found[-1][1].approver_role if found else "approver"
     remedies = pl.read_parquet(folder / "remedies.parquet")
     with opened_store(out, store) as opened, opened.write() as session:
         request = ask_release(session, acting(who), remedies, remedy, folder.name, role)

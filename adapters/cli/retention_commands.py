@@ -24,8 +24,9 @@ def show(policies: Policies = None, out: Out = _RUNS, store: Address = None) -> 
     from adapters.policy_folder import require_policies
     from adapters.retention import due, list_holds, retention_policy
 
-    policy = retention_policy(require_policies(policies_folder(policies)))
+    folder = require_policies(policies_folder(policies))
     with opened_store(out, store) as opened, opened.read() as session:
+        policy = retention_policy(session, folder)
         found = due(session, policy)
         for each in found:
             typer.echo(f"{'goes' if each.kept_by is None else 'stays'}  {each.what:<8}  {each.identity}  {each.since}  {each.kept_by or ''}".rstrip())  # noqa: E501
@@ -51,8 +52,10 @@ def purge_command(
 
     if not sure:
         raise UsageError("Nothing was purged.", "`tieout retention show` lists what would go; add --yes.")
-    policy = retention_policy(require_policies(policies_folder(policies)))
+    folder = require_policies(policies_folder(policies))
     with opened_store(out, store) as opened:
+        with opened.read() as session:
+            policy = retention_policy(session, folder)
         gone = purge(opened, out, acting(who), policy)
     for each in gone:
         typer.echo(f"purged  {each.what:<8}  {each.identity}")

@@ -43,7 +43,7 @@ def board(session: Session, run_dir: Path, scope: str, period: str, policy: Clos
     manifest = read_manifest(run_dir)
     lines = _cases(session, scope, policy)
     lines += _sources(manifest)
-    lines.append(_freshness(manifest, period, policy))
+    lines.append(_freshness(manifest, period_end(run_dir, period), policy))
     lines.append(_tie_outs(output(run_dir, "reconciliations"), period, policy))
     lines.append(_entries(output(run_dir, "journal", "period", "batch_id"), period))
     held = output(run_dir, "held")
@@ -75,9 +75,8 @@ def _sources(manifest: dict[str, Any]) -> list[BoardLine]:
     ]
 
 
-def _freshness(manifest: dict[str, Any], period: str, policy: ClosePolicy) -> BoardLine:
+def _freshness(manifest: dict[str, Any], end: dt.date | None, policy: ClosePolicy) -> BoardLine:
     as_of = dt.date.fromisoformat(manifest["as_of"])
-    end = _period_end(period)
     if end is None:
         return BoardLine("snapshot", f"as of {as_of}", blocks=False)
     late = (as_of - end).days
@@ -86,7 +85,12 @@ def _freshness(manifest: dict[str, Any], period: str, policy: ClosePolicy) -> Bo
     return BoardLine("snapshot", f"as of {as_of}, {late} days after the period's end", late > policy.snapshot_within_days)
 
 
-def _period_end(period: str) -> dt.date | None:
+def period_end(run_dir: Path, period: str) -> dt.date | None:
+    """Return the last day of a period: of the fiscal calendars of a run that name it, the latest, else of the month; None for no period."""
+    calendars = output(run_dir, "golden/fiscal_period", "period", "end_date")
+    end = None if calendars is None else calendars.filter(pl.col("period") == period)["end_date"].max()
+    if isinstance(end, dt.date):
+        return end
     try:
         first = dt.date.fromisoformat(f"{period}-01")
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import zipfile
@@ -12,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.close.period import signatures
+from adapters.close.period import altered_lines, refuse_altered, signatures
 from adapters.safe_cells import safe_cell
 from adapters.store.tables import AuditEntry, Case, PeriodClose, Run
 from engine.errors import StoreError, UsageError
@@ -24,16 +25,28 @@ _CASE_COLUMNS: Final = (
     "resolved_on", "resolution", "reason_code", "assignee",
 )  # fmt: skip
 
-_AUDIT_COLUMNS: Final = ("sequence", "at", "actor", "identity", "action", "subject", "body", "previous_hash", "hash")
+AUDIT_COLUMNS: Final = ("sequence", "at", "actor", "identity", "action", "subject", "body", "previous_hash", "hash")
+
+CONTENTS: Final = "contents.json"
+"""The hash of every other file of a bundle."""
+CERTIFICATE: Final = "certificate.json"
+AUDIT: Final = "audit.json"
+"""The audit log to the letter, an entry a line."""
 
 _README: Final = """The close of {period}
 =====================
 
-certificate.json   what was signed, with hashes of everything below, and the signatures
+contents.json      the hash of every file below
+certificate.json   what was signed, with the hashes of the results and the exports, and the signatures
 run/               the results, with the policies and mappings they were made with (run/inputs)
 snapshot/          the exports as the systems wrote them{previous}
 cases.csv          every case with its state
 audit.csv          the log of what people did, each entry carrying the hash of the one before
+audit.json         the same to the letter: cells of the CSV are made safe for spreadsheet programs
+
+To see whether a file of this archive was altered, added or taken out:
+
+    tieout close verify ARCHIVE
 
 To perform the close again, with Tieout of the engine version {engine}:
 
@@ -46,21 +59,24 @@ It runs the exports against the policies in run/inputs and compares every result
 def write_bundle(session: Session, close: PeriodClose, out: Path, target: Path) -> int:
     """Write the bundle of a close; return how many files it holds.
 
-    Raises UsageError when the snapshot's folder is not where the run found it, StoreError when the
-    archive cannot be written.
+    Raises UsageError when the snapshot's folder is not where the run found it, or the evidence is not what was signed;
+    StoreError when the archive cannot be written.
     """
     run = session.get(Run, close.run_id)
     if run is None:
         raise UsageError(f"The run {close.run_id} is not in the store.", "")
+    refuse_altered(altered_lines(session, close, out))
     folders = {"run": out / close.run_id, "snapshot": _folder(run, "snapshot")}
     if run.came_from.get("previous"):
         folders["previous"] = _folder(run, "previous")
+    log = list(session.execute(sa.select(AuditEntry).order_by(AuditEntry.sequence)).scalars())
     cases = sa.select(Case).where(Case.scope == close.scope).order_by(Case.case_id)
     texts = {
         "README.txt": _readme(close.period, run.engine_version, has_previous="previous" in folders),
-        "certificate.json": json.dumps(_certificate(session, close), indent=2, sort_keys=True, ensure_ascii=False) + "\n",
+        CERTIFICATE: json.dumps(_certificate(session, close), indent=2, sort_keys=True, ensure_ascii=False) + "\n",
         "cases.csv": _csv(_CASE_COLUMNS, session.execute(cases).scalars()),
-        "audit.csv": _csv(_AUDIT_COLUMNS, session.execute(sa.select(AuditEntry).order_by(AuditEntry.sequence)).scalars()),
+        "audit.csv": _csv(AUDIT_COLUMNS, log),
+        AUDIT: "".join(json.dumps({name: getattr(each, name) for name in AUDIT_COLUMNS}, ensure_ascii=False) + "\n" for each in log),
     }
     try:
         return _archive(target, folders, texts)
@@ -96,16 +112,22 @@ def _csv(columns: tuple[str, ...], rows: Any) -> str:
 
 
 def _archive(target: Path, folders: dict[str, Path], texts: dict[str, str]) -> int:
-    count = 0
+    hashes: dict[str, str] = {}
     partial = target.with_name(target.name + ".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in sorted(texts.items()):
-            archive.writestr(zipfile.ZipInfo(name, _DATED), text, zipfile.ZIP_DEFLATED)
-            count += 1
-        for name, folder in folders.items():
-            for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-                place = zipfile.ZipInfo(f"{name}/{path.relative_to(folder).as_posix()}", _DATED)
-                archive.writestr(place, path.read_bytes(), zipfile.ZIP_DEFLATED)
-                count += 1
-    partial.replace(target)
-    return count
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+
+            def add(name: str, content: bytes) -> None:
+                archive.writestr(zipfile.ZipInfo(name, _DATED), content, zipfile.ZIP_DEFLATED)
+                hashes[name] = hashlib.sha256(content).hexdigest()
+
+            for name, text in sorted(texts.items()):
+                add(name, text.encode())
+            for name, folder in folders.items():
+                for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+                    add(f"{name}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+            add(CONTENTS, (json.dumps(hashes, indent=1, sort_keys=True) + "\n").encode())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(hashes)

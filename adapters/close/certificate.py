@@ -50,7 +50,12 @@ def result_hashes(run_dir: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a run by its path."""
     paths = sorted(path for path in run_dir.rglob("*") if path.is_file())
     named = {path.relative_to(run_dir).as_posix(): path for path in paths}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if not name.startswith(_NOT_EVIDENCE)}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if is_evidence(name)}
+
+
+def is_evidence(name: str) -> bool:
+    """Say whether a file of a run is evidence; pages for people, which hold clock times, are not."""
+    return not name.startswith(_NOT_EVIDENCE)
 
 
 def control_totals(run_dir: Path) -> dict[str, dict[str, str]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.close.board import BoardLine
+from adapters.close.board import BoardLine, period_end
 from adapters.close.certificate import certificate_hash, make_certificate, what_was_altered
-from adapters.store.audit import Actor, now, record
+from adapters.store.audit import Actor, is_same_person, now, record, take_turn
 from adapters.store.permissions import require
 from adapters.store.tables import CloseSignature, PeriodClose, Run
 from engine.errors import UsageError
@@ -25,6 +26,17 @@ def latest_close(session: Session, scope: str, period: str) -> PeriodClose | Non
     return session.execute(query.order_by(PeriodClose.close_id.desc()).limit(1)).scalar_one_or_none()
 
 
+def close_day(session: Session, close: PeriodClose) -> dt.date:
+    """Return the day of the run a close rests on: the policy of that day says what it takes.
+
+    Raises UsageError when the store does not know the run.
+    """
+    run = session.get(Run, close.run_id)
+    if run is None:
+        raise UsageError(f"The run {close.run_id} that the close of {close.period} rests on is not in the store.", "Start its close anew.")
+    return run.as_of
+
+
 def signatures(session: Session, close: PeriodClose, purpose: str = "close") -> list[CloseSignature]:
     """Return the signatures under a close's present certificate, or under its reopening."""
     query = sa.select(CloseSignature).where(CloseSignature.close_id == close.close_id, CloseSignature.purpose == purpose)
@@ -35,12 +47,15 @@ def signatures(session: Session, close: PeriodClose, purpose: str = "close") -> 
 def start_close(session: Session, actor: Actor, run: Run, run_dir: Path, period: str, policy: ClosePolicy) -> PeriodClose:
     """Start, or start anew, the close of a period on a run: the certificate is made from it.
 
-    Raises UsageError when the period is locked.
+    Raises UsageError when there is no such period, or it is locked.
     """
     require(actor, "start a close")
+    take_turn(session)
     before = latest_close(session, run.scope, period)
     if before is not None and before.state == LOCKED:
         raise UsageError(f"The period {period} is locked.", "It can only be reopened, by two people and with a reason.")
+    if period_end(run_dir, period) is None:
+        raise UsageError(f"'{period}' is no period.", "Write it as the fiscal calendar does, or as a month: 2026-10.")
     certificate = make_certificate(session, run_dir, run.scope, period, policy)
     close = before if before is not None and before.state == STARTED else PeriodClose(scope=run.scope, period=period)
     close.state, close.run_id, close.started_by, close.started_at = STARTED, run.run_id, actor.name, now()
@@ -56,14 +71,15 @@ def sign_close(
 ) -> CloseSignature:
     """Sign a certificate in a role. Raises UsageError when it cannot be signed, or not by this person."""
     require(actor, "sign a close")
+    _take_turn(session, close)
     if close.state != STARTED:
         raise UsageError(f"The period {close.period} is {close.state}; there is nothing to sign.", "Start its close first.")
-    _refuse_altered(altered)
+    refuse_altered(altered)
     if role not in policy.sign_roles:
         raise UsageError(f"A close is not signed as '{role}'.", f"The roles are {', '.join(policy.sign_roles)}.")
     if actor.identity == "signed_in" and role not in actor.roles:
         raise UsageError(f"{actor.name} does not have the role '{role}'.", "Ask a person who has it (policies/access.yaml).")
-    if any(each.name == actor.name for each in signatures(session, close)):
+    if any(_counts_as(each, actor) for each in signatures(session, close)):
         raise UsageError(f"{actor.name} signed this certificate already.", "Another person signs next.")
     return _signed(session, actor, close, role, "close")
 
@@ -73,9 +89,10 @@ def lock_close(
 ) -> None:
     """Lock a period. Raises UsageError while the board blocks it or a signature is missing."""
     require(actor, "lock a close")
+    _take_turn(session, close)
     if close.state != STARTED:
         raise UsageError(f"The period {close.period} is {close.state}.", "Start its close first.")
-    _refuse_altered(altered)
+    refuse_altered(altered)
     blocking = [line for line in lines if line.blocks]
     if blocking:
         told = "; ".join(f"{line.question}: {line.answer}" for line in blocking)
@@ -100,6 +117,7 @@ def reopen_close(session: Session, actor: Actor, close: PeriodClose, role: str, 
     Raises UsageError when the period is not locked, the reason is empty, or the person may not.
     """
     require(actor, "reopen a close")
+    _take_turn(session, close)
     if close.state != LOCKED:
         raise UsageError(f"The period {close.period} is {close.state}, not locked.", "")
     if not reason.strip():
@@ -108,7 +126,7 @@ def reopen_close(session: Session, actor: Actor, close: PeriodClose, role: str, 
         raise UsageError(f"A period is not reopened as '{role}'.", f"The roles are {', '.join(policy.reopen_roles)}.")
     if actor.identity == "signed_in" and role not in actor.roles:
         raise UsageError(f"{actor.name} does not have the role '{role}'.", "Ask a person who has it (policies/access.yaml).")
-    if any(each.name == actor.name for each in signatures(session, close, "reopen")):
+    if any(_counts_as(each, actor) for each in signatures(session, close, "reopen")):
         raise UsageError(f"{actor.name} signed the reopening already.", "A second person must agree.")
     _signed(session, actor, close, role, "reopen")
     close.reason = reason if close.reason is None else f"{close.reason}; {reason}"
@@ -117,6 +135,18 @@ def reopen_close(session: Session, actor: Actor, close: PeriodClose, role: str, 
     close.state, close.reopened_at = REOPENED, now()
     record(session, actor, "close.reopened", close.period, {"reason": close.reason})
     return True
+
+
+def _take_turn(session: Session, close: PeriodClose) -> None:
+    """Let nobody else act on a close until this is done; of two at once, the second finds what the first did."""
+    take_turn(session)
+    session.flush()
+    session.refresh(close)
+
+
+def _counts_as(signature: CloseSignature, actor: Actor) -> bool:
+    """Say whether a signature is this person's. One that was only asserted in their name keeps nobody from signing in person."""
+    return is_same_person(signature.name, actor.name) and (signature.identity == actor.identity or actor.identity != "signed_in")
 
 
 def _signed(session: Session, actor: Actor, close: PeriodClose, role: str, purpose: str) -> CloseSignature:
@@ -130,7 +160,8 @@ def _signed(session: Session, actor: Actor, close: PeriodClose, role: str, purpo
     return signature
 
 
-def _refuse_altered(altered: Sequence[str]) -> None:
+def refuse_altered(altered: Sequence[str]) -> None:
+    """Raise UsageError when evidence is not what the certificate was made from."""
     if altered:
         raise UsageError(f"The certificate is void: {altered[0]}.", "Run the snapshot again and start the close anew.")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +27,12 @@ class Actor:
     identity: str = "asserted"
     roles: frozenset[str] = frozenset()
     sight: Sight = EVERYTHING
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Say whether two names are those of one person, however they are capitalized, spaced or encoded."""
+    first, second = (" ".join(unicodedata.normalize("NFKC", each).split()).casefold() for each in (one, other))
+    return first == second
 
 
 RUNNER: Final = Actor("tieout", "run")
@@ -64,15 +71,30 @@ def entry_hash(entry: AuditEntry) -> str:
 
 def verify(session: Session) -> tuple[int, str | None]:
     """Return how many entries the log has, and what is wrong with it (None: it is whole)."""
-    before, count = "", 0
-    for entry in session.execute(sa.select(AuditEntry).order_by(AuditEntry.sequence)).scalars():
-        count += 1
-        if entry.sequence != count:
-            return count, f"entry {count} is missing"
-        if entry.previous_hash != before or entry.hash != entry_hash(entry):
-            return count, f"entry {count} ({entry.action} of {entry.subject}, {entry.at}) was changed after it was written"
-        before = entry.hash
+    count, end = 0, ""
+
+    def counted() -> Iterator[AuditEntry]:
+        nonlocal count, end
+        for entry in session.execute(sa.select(AuditEntry).order_by(AuditEntry.sequence)).scalars():
+            count, end = count + 1, entry.hash
+            yield entry
+
+    problem = first_broken(counted())
+    if problem is not None:
+        return count, problem
     head = session.execute(sa.select(AuditHead)).scalar_one()
-    if (head.sequence, head.hash) != (count, before):
+    if (head.sequence, head.hash) != (count, end):
         return count, f"the log ends at entry {count}, but {head.sequence} were written"
     return count, None
+
+
+def first_broken(entries: Iterable[AuditEntry]) -> str | None:
+    """Return what is wrong with the first entry of a log that is not as it was written, or None."""
+    before = ""
+    for place, entry in enumerate(entries, start=1):
+        if entry.sequence != place:
+            return f"entry {place} is missing"
+        if entry.previous_hash != before or entry.hash != entry_hash(entry):
+            return f"entry {place} ({entry.action} of {entry.subject}, {entry.at}) was changed after it was written"
+        before = entry.hash
+    return None

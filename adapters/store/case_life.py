@@ -149,7 +149,8 @@ def _see_again(session: Session, run: Run, rows: Rows, counts: dict[str, int], e
 def _state_again(before: str, row: Mapping[str, Any], as_of: dt.date) -> str:
     if before in CLOSED_BY_PEOPLE:
         expired = row["expires_on"] is not None and row["expires_on"] < as_of
-        return OPEN if expired or (_worse(row) and before == "waived") else before
+        # What people settled is what it was then: more, or graver, nobody agreed to.
+        return OPEN if expired or _worse(row) else before
     return "superseded" if _cause(row) else OPEN
 
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.store.audit import Actor, now, record
+from adapters.store.audit import Actor, is_same_person, now, record, take_turn
 from adapters.store.case_search import write_text
 from adapters.store.permissions import require
 from adapters.store.tables import Approval, Case, CaseEvent
 from engine.errors import UsageError
+from engine.findings import severity_rank
 from engine.policy.kinds.cases import CasesPolicy, Settlement
 
 SETTLEMENTS: Final = {"waive": "waived", "write_off": "written_off"}
@@ -97,10 +98,10 @@ def settle(
         _settled(session, actor, case, rule, action, code, text)
         return None
     if _waiting(session, case.case_id):
-        raise UsageError("This case waits for an approval already.", "Withdraw that request first.")
+        raise UsageError("This case waits for an approval already.", "Have that request decided first.")
     request = Approval(
         action=action, subject=case.case_id, needs_role=rule.approver_role, requested_by=actor.name, requested_at=now(),
-        body={"reason": code, "comment": text, "amount": _text(case.amount), "currency": case.currency}, state=WAITING,
+        body={"reason": code, "comment": text, **_asked_of(case)}, state=WAITING,
     )  # fmt: skip
     session.add(request)
     session.flush()
@@ -112,7 +113,9 @@ def decide(session: Session, actor: Actor, policy: CasesPolicy, request: Approva
     """Approve or reject a request. Raises UsageError unless the actor is signed in, has the role and is not the author."""
     case = find_case(session, request.subject)
     require(actor, "decide", case)
-    refuse_approver(actor, request)
+    refuse_approver(session, actor, request)
+    if approve:
+        _must_be_as_asked(case, request)
     request.state = "approved" if approve else "rejected"
     request.decided_by, request.decided_at, request.comment = actor.name, now(), text
     record(session, actor, f"{request.action}.{request.state}", case.case_id, {"request": request.approval_id, "comment": text})
@@ -123,14 +126,36 @@ def decide(session: Session, actor: Actor, policy: CasesPolicy, request: Approva
     _settled(session, actor, case, rule, request.action, str(request.body["reason"]), str(request.body["comment"]))
 
 
-def refuse_approver(actor: Actor, request: Approval) -> None:
-    """Raise UsageError when an actor may not decide a request."""
+def _asked_of(case: Case) -> dict[str, Any]:
+    """Return what of a case an approver agrees to: what it is worth, how grave it is, and which of its lives it is in."""
+    return {"amount": _text(case.amount), "currency": case.currency, "severity": case.severity, "reopened": case.reopened}
+
+
+def _must_be_as_asked(case: Case, request: Approval) -> None:
+    """Raise UsageError when a case is not open, or not the one any more that the approval was asked for: graver, dearer, or come back."""
+    _must_be_open(case)
+    asked, found = request.body, _asked_of(case)
+    amount = None if asked.get("amount") is None else Decimal(str(asked["amount"]))
+    worth_more = amount is not None and (case.amount is None or abs(case.amount) > abs(amount))
+    differs = ["amount"] if "amount" in asked and worth_more else []
+    differs += ["severity"] if severity_rank(case.severity) > severity_rank(asked.get("severity", case.severity)) else []
+    differs += [name for name in ("currency", "reopened") if name in asked and asked[name] != found[name]]
+    if differs:
+        told = ", ".join(f"{name}: {asked[name]} → {found[name]}" for name in differs)
+        raise UsageError(f"The case changed since the approval was asked for ({told}).", "Reject the request; it can be asked for anew.")
+
+
+def refuse_approver(session: Session, actor: Actor, request: Approval) -> None:
+    """Raise UsageError when an actor may not decide a request; of two at once, the second finds it decided."""
+    take_turn(session)
+    session.flush()
+    session.refresh(request)
     if request.state != WAITING:
         raise UsageError(f"The request was {request.state} already.", "")
     if actor.identity != "signed_in":
         remedy = "Sign in to the dashboard; who acts on the command line only says who they are."
         raise UsageError("An approval needs a person who is signed in.", remedy)
-    if actor.name == request.requested_by:
+    if is_same_person(actor.name, request.requested_by):
         raise UsageError("Nobody approves what they asked for.", "Ask a second person.")
     if request.needs_role not in actor.roles:
         raise UsageError(f"This needs the role '{request.needs_role}'.", "Ask a person who has it (policies/access.yaml).")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.store.audit import Actor, now, record
+from adapters.store.audit import Actor, is_same_person, now, record, take_turn
 from adapters.store.case_work import WAITING
 from adapters.store.database import open_store
 from adapters.store.permissions import require
@@ -88,9 +88,12 @@ def decide(session: Session, actor: Actor, request: Approval, *, approve: bool, 
     Raises UsageError when it is decided already, the actor proposed it, or lacks the role.
     """
     require(actor, "decide")
+    # Of two who decide at once, the second waits here and finds it decided.
+    take_turn(session)
+    session.refresh(request)
     if request.state != WAITING:
         raise UsageError(f"The proposal was {request.state} already.", "")
-    if actor.name.strip().casefold() == request.requested_by.strip().casefold():
+    if is_same_person(actor.name, request.requested_by):
         raise UsageError("Nobody approves what they proposed.", "Ask a second person.")
     if request.needs_role not in actor.roles:
         raise UsageError(f"This needs the role '{request.needs_role}'.", "Ask a person who has it (policies/access.yaml).")

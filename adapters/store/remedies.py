@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -57,13 +58,32 @@ def ask_release(session: Session, actor: Actor, remedies: pl.DataFrame, name: st
     return request
 
 
-def decide_release(session: Session, actor: Actor, request: Approval, *, approve: bool, text: str) -> None:
-    """Release or refuse a batch; raises UsageError unless the actor is signed in, has the role and did not ask."""
+def decide_release(
+    session: Session, actor: Actor, request: Approval, *, approve: bool, text: str, drafted: pl.DataFrame
+) -> None:  # fmt: skip
+    """Release or refuse a batch; `drafted` are the remedies of the run the actor looks at.
+
+    Raises UsageError unless the actor is signed in, has the role and did not ask, or when the run drafts the batch otherwise
+    than its release was asked for: what was looked at is what is released.
+    """
     require(actor, "release a remedy")
-    refuse_approver(actor, request)
+    refuse_approver(session, actor, request)
+    if approve and _drafts(request.body["rows"]) != _drafts(drafted.filter(pl.col("batch") == request.subject).to_dicts()):
+        message = "The remedy is drafted otherwise than when its release was asked for."
+        raise UsageError(message, "Refuse the request; its release can be asked for anew.")
     request.state = "approved" if approve else "rejected"
     request.decided_by, request.decided_at, request.comment = actor.name, now(), text
     record(session, actor, f"{RELEASE}.{request.state}", request.subject, {"request": request.approval_id, "comment": text})
+
+
+def _drafts(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, ...]]:
+    """Return what the rows of a batch would do: their acts with value, accounts and amount."""
+    names = ("remedy_key", "value", "debit_account", "credit_account")
+    return {(*(str(row.get(name) or "") for name in names), _plain(row.get("amount"))) for row in rows}
+
+
+def _plain(amount: object) -> str:
+    return "" if amount is None else f"{Decimal(str(amount)).normalize():f}"
 
 
 def batch_states(

@@ -60,7 +60,7 @@ def register_run(session: Session, run_dir: Path, came_from: Mapping[str, str | 
         return None
     scope, as_of = scope_of(manifest), dt.date.fromisoformat(manifest["as_of"])
     findings = pl.read_parquet(run_dir / "findings.parquet")
-    latest = session.execute(sa.select(sa.func.max(Run.as_of)).where(Run.scope == scope, Run.moved_cases)).scalar()
+    latest = business_day(session, scope)
     moves = latest is None or as_of >= latest
     known = manifest.get("known_on")
     run = Run(
@@ -75,6 +75,13 @@ def register_run(session: Session, run_dir: Path, came_from: Mapping[str, str | 
     moved = move_cases(session, run, manifest, with_places(run_dir, findings.lazy()).collect()) if moves else {}
     record(session, RUNNER, "run.published", run.run_id, {"scope": scope, "as_of": as_of, "manifest": run.manifest_sha256, "cases": moved})
     return run
+
+
+def business_day(session: Session, scope: str | None = None) -> dt.date | None:
+    """Return the day people's work is judged on: that of the latest run that moved cases, of a scope or of all; None before the first."""
+    query = sa.select(sa.func.max(Run.as_of)).where(Run.moved_cases)
+    day = session.execute(query if scope is None else query.where(Run.scope == scope)).scalar()
+    return day if isinstance(day, dt.date) else None
 
 
 def list_runs(session: Session, scope: str | None = None) -> list[Run]:

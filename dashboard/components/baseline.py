@@ -13,12 +13,14 @@ from dashboard.views.policies import load_policies
 
 def show_baseline(here: Here) -> None:
     """Show effort, invoice cycle, close and exceptions beside the baseline; nothing where the policies name none."""
-    baseline = cases_policy(here.workspace.policies).baseline
-    if baseline is None or not here.person.sight.is_whole:
+    if not here.person.sight.is_whole:
         return
     calendar = load_policies(here.workspace.policies).calendar()
     store = here.workspace.open_store()
     try:
+        baseline = cases_policy(here.workspace, store, here.run.scope).baseline
+        if baseline is None:
+            return
         found = against_baseline(store, here.run, baseline, () if calendar is None else tuple(calendar.holidays))
     finally:
         store.close()

@@ -145,7 +145,7 @@ def _acts(here: Here, store: Store, chosen: list[str], case: dict[str, Any] | No
         if st.form_submit_button("Note it", disabled=not actions.may(person, "comment")):
             act(lambda: actions.comment(store, person, scope, chosen, text))
     with reason, st.form("reason", border=False):
-        policy = cases_policy(here.workspace.policies)
+        policy = cases_policy(here.workspace, store, here.run.scope)
         known = (case or {}).get("reason_code")
         place = policy.reason_codes.index(known) if known in policy.reason_codes else None
         code = st.selectbox("Why it is there", policy.reason_codes, place, format_func=words, placeholder="not given")
@@ -174,7 +174,7 @@ def _settle(here: Here, store: Store, chosen: list[str], case: dict[str, Any] | 
             if st.form_submit_button("Reopen", disabled=not actions.may(person, "reopen")):
                 act(lambda: actions.reopen(store, person, scope, chosen, text))
         return
-    policy = cases_policy(here.workspace.policies)
+    policy = cases_policy(here.workspace, store, here.run.scope)
     with st.form("settle", border=False):
         action = str(st.radio("How", ["waive", "write_off"], format_func=words, horizontal=True))
         reason = str(st.selectbox("Reason", policy.reason_codes, format_func=words))
@@ -187,7 +187,7 @@ def _settle(here: Here, store: Store, chosen: list[str], case: dict[str, Any] | 
 
 
 def _request(here: Here, store: Store, request: dict[str, Any]) -> None:
-    policy = cases_policy(here.workspace.policies)
+    policy = cases_policy(here.workspace, store, here.run.scope)
     with st.form(f"decide-{request['approval_id']}"):
         asks = f"asks to {words(request['action'])} it ({words(request['reason'])})"
         st.markdown(f"**{plain(request['requested_by'])}** {asks}: {plain(request['comment'])}")

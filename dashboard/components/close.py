@@ -12,7 +12,7 @@ from dashboard.components.acts import act, tell
 from dashboard.components.shell import Here, empty
 from dashboard.components.tables import small_table
 from dashboard.views import actions
-from dashboard.views.close import close_policy, lock, reopen, sign, start
+from dashboard.views.close import lock, reopen, sign, start
 from dashboard.views.plain import plain
 from dashboard.views.tables import Column
 
@@ -49,7 +49,7 @@ def show_certificate(here: Here, store: Store, period: str, state: dict[str, Any
             act(lambda: start(here.workspace, store, here.person, here.run, period))
     if close is not None and close["state"] == "started":
         with st.form("sign"):
-            role = str(st.selectbox("Sign as", close_policy(here.workspace).sign_roles))
+            role = str(st.selectbox("Sign as", state["sign_roles"]))
             if st.form_submit_button("Sign", type="primary", disabled=not actions.may(here.person, "sign a close")):
                 act(lambda: sign(here.workspace, store, here.person, here.run, period, role))
         if st.button("Lock the period", disabled=not actions.may(here.person, "lock a close"), icon=":material/lock:"):
@@ -57,7 +57,7 @@ def show_certificate(here: Here, store: Store, period: str, state: dict[str, Any
     if close is not None and close["state"] == "locked":
         with st.form("reopen-close"):
             st.markdown("**Reopen** takes two people, each in a role, and a reason.")
-            role = str(st.selectbox("In the role", close_policy(here.workspace).reopen_roles))
+            role = str(st.selectbox("In the role", state["reopen_roles"]))
             reason = st.text_input("What must be corrected")
             if st.form_submit_button("Sign the reopening", disabled=not actions.may(here.person, "reopen a close")):
                 act(lambda: reopen(here.workspace, store, here.person, here.run, period, role, reason))

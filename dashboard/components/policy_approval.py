@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 import streamlit as st
 
 from adapters.authoring.sections import Section, shown
+from adapters.store.audit import is_same_person
 from adapters.store.database import Store
 from adapters.store.policy_versions import KINDS_OF_CHANGE
 from dashboard.components.acts import act, tell
@@ -72,10 +74,10 @@ def show_proposing(here: Here, store: Store) -> None:
     )
     st.info(f"The folder `{state['fingerprint'][:12]}` is not approved. {told}", icon=":material/edit_note:")
     key = f"money:{state['fingerprint'][:12]}"
-    found = asked_once(
+    # The money is the whole firm's.
+    if here.person.sight.is_whole and (found := asked_once(
         key, "See the money", lambda: policy_approval.money_of(here.workspace, store, here.run), "Deciding by both versions…"
-    )
-    if found:
+    )):  # fmt: skip
         show_sections(found)
     with st.form("propose"):
         comment = st.text_input("Why", placeholder="For the one who approves, and the auditor")
@@ -112,14 +114,15 @@ def show_waiting(here: Here, store: Store) -> None:
             )
             if each["comment"]:
                 st.markdown(plain(each["comment"]))
-            st.markdown(f"{_money(each['money'])} · waits for the role **{plain(each['needs_role'])}**" + _kind(each))
+            moved = _money(each["money"]) if here.person.sight.is_whole else "The money is of the whole firm"
+            st.markdown(f"{moved} · waits for the role **{plain(each['needs_role'])}**" + _kind(each))
             for sentence in each["changes"][:_MOST]:
                 st.markdown(f"- {plain(sentence)}")
             if len(each["changes"]) > _MOST:
                 st.caption(f"and {len(each['changes']) - _MOST:,} changes more")
             text = st.text_input("Your note", key=f"proposal:{each['proposal']}:note")
             yes, no, _ = st.columns([1, 1, 4])
-            may = actions.may(here.person, "decide") and each["by"].casefold() != here.person.name.casefold()
+            may = actions.may(here.person, "decide") and not is_same_person(each["by"], here.person.name)
             if yes.form_submit_button("Approve", type="primary", disabled=not may, width="stretch"):
                 _decided(here, store, each["proposal"], text, approve=True)
             if no.form_submit_button("Reject", disabled=not may, width="stretch"):
@@ -133,7 +136,7 @@ def _decided(here: Here, store: Store, proposal: int, text: str, *, approve: boo
 def _money(moved: dict[str, str] | None) -> str:
     if moved is None:
         return "The money it moves is not known"
-    told = [f"{float(amount):,.2f} {currency}" if currency else amount for currency, amount in sorted(moved.items()) if amount.strip("0.")]
+    told = [f"{Decimal(amount):,.2f} {currency}".rstrip() for currency, amount in sorted(moved.items()) if Decimal(amount)]
     return f"Moves **{plain(' and '.join(told))}**" if told else "Moves no money"
 
 

@@ -40,7 +40,7 @@ def show_remedy(here: Here, store: Store, finding_id: str) -> None:
     if found["state"] in ("draft", "failed") and ask.button(
         "Ask for its release", disabled=not actions.may(here.person, "ask for a release"), key=f"remedy:{found['batch']}:ask"
     ):  # fmt: skip
-        role = approver_role(here.workspace.policies)
+        role = approver_role(here.workspace.policies, here.run.as_of)
         act(lambda: actions.ask_release(store, here.person, here.run, found["batch"], role))
     if found["request"] is not None:
         _decide(here, store, found["request"])
@@ -53,6 +53,6 @@ def _decide(here: Here, store: Store, request: dict[str, Any]) -> None:
         may = actions.may(here.person, "release a remedy")
         yes, no = st.columns(2)
         if yes.form_submit_button("Release", type="primary", disabled=not may):
-            act(lambda: actions.decide_release(store, here.person, request["approval_id"], approve=True, text=text))
+            act(lambda: actions.decide_release(store, here.person, here.run, request["approval_id"], approve=True, text=text))
         if no.form_submit_button("Refuse", disabled=not may):
-            act(lambda: actions.decide_release(store, here.person, request["approval_id"], approve=False, text=text))
+            act(lambda: actions.decide_release(store, here.person, here.run, request["approval_id"], approve=False, text=text))

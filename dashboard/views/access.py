@@ -6,8 +6,8 @@ import getpass
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from adapters.sight import EVERYTHING, Sight, sight_of
-from adapters.store.audit import Actor
+from adapters.sight import EVERYTHING, Sight, access_policy, sight_of
+from adapters.store.audit import Actor, now
 from adapters.store.permissions import ROLES
 from dashboard.views.policies import load_policies
 from engine.policy.kinds.access import AccessPolicy
@@ -59,5 +59,4 @@ def looking_at(policies: Path, person: Person, run_dir: Path) -> Person:
 
 
 def _policy(policies: Path) -> AccessPolicy | None:
-    found = load_policies(policies).of_kind(AccessPolicy)
-    return found[-1][1] if found else None
+    return access_policy(load_policies(policies), now().date())

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from sqlalchemy.orm import Session
 
 from adapters import decide_work
@@ -21,6 +22,7 @@ from dashboard.views.access import Person
 from dashboard.views.workspace import RunEntry, output
 from engine.errors import UsageError
 from engine.policy.kinds.cases import CasesPolicy
+from engine.remedies import REMEDY_SCHEMA
 
 
 def may(person: Person, act: str) -> bool:
@@ -180,11 +182,13 @@ def ask_release(store: Store, person: Person, run: RunEntry, batch: str, role: s
         return f"The remedy waits for a signed-in {request.needs_role} who is not {person.name}."
 
 
-def decide_release(store: Store, person: Person, approval_id: int, *, approve: bool, text: str) -> str:
-    """Release or refuse a remedy; the author never does, nor who is not signed in. Returns what was done."""
+def decide_release(store: Store, person: Person, run: RunEntry, approval_id: int, *, approve: bool, text: str) -> str:
+    """Release or refuse a remedy as the run drafts it; the author never does, nor who is not signed in. Returns what was done."""
+    frame = output(run, "remedies")
+    drafted = pl.DataFrame(schema=REMEDY_SCHEMA) if frame is None else frame.collect()
     with store.write() as session:
         request = session.get(Approval, approval_id)
         if request is None or request.action != remedies.RELEASE:
             raise UsageError("There is no such request.", "Load the page again.")
-        remedies.decide_release(session, person.actor(), request, approve=approve, text=text)
+        remedies.decide_release(session, person.actor(), request, approve=approve, text=text, drafted=drafted)
         return "The remedy is released: apply it in its system, and the next run looks whether it held." if approve else "It was refused."

@@ -13,15 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from adapters.explain import explain_finding
+from adapters.policy_folder import require_in_force
 from adapters.safe_cells import safe_csv
 from adapters.sight import EVERYTHING, Sight
 from adapters.store.attachments import attachments_of, read_attachment
-from adapters.store.audit import Actor
+from adapters.store.audit import Actor, now
 from adapters.store.case_search import OFFERED, values_of
 from adapters.store.case_work import find_case, history
 from adapters.store.database import Store
 from adapters.store.permissions import require_seen
-from adapters.store.tables import STATES, Approval, Case, CaseText, Money, Run
+from adapters.store.runs import business_day
+from adapters.store.tables import STATES, Approval, Case, CaseText, Money
 from dashboard.views.formats import is_currency
 from dashboard.views.policies import load_policies
 from dashboard.views.record import shows_cost_rates
@@ -73,12 +75,11 @@ _SCHEMA: Final[dict[str, pl.DataType]] = {each.name: pl.String() for each in COL
 }  # fmt: skip
 
 
-def cases_policy(folder: Path) -> CasesPolicy:
-    """Return the policy that says how cases are worked; raises UsageError when there is none."""
-    found = load_policies(folder).of_kind(CasesPolicy)
-    if not found:
-        raise UsageError("The policies do not say how cases are worked.", "Add a policy of the kind `cases`.")
-    return found[-1][1]
+def cases_policy(workspace: Workspace, store: Store, scope: str) -> CasesPolicy:
+    """Return the policy that says how cases are worked on the day of the scope's latest run; raises UsageError when there is none."""
+    with store.read() as session:
+        day = business_day(session, scope) or now().date()
+    return require_in_force(load_policies(workspace.policies), CasesPolicy, day, "how cases are worked")
 
 
 class CaseRows:
@@ -167,8 +168,7 @@ class CaseRows:
         return found.order_by(*before, grave, money.desc(), Case.opened_on, Case.case_id)
 
     def _today(self, session: Session) -> dt.date:
-        day = session.execute(sa.select(sa.func.max(Run.as_of)).where(Run.scope == self._scope, Run.moved_cases)).scalar()
-        return day if isinstance(day, dt.date) else dt.date.min
+        return business_day(session, self._scope) or dt.date.min
 
     def _symptoms(self) -> sa.Select[Any]:
         """Return the count of the cases that another one explains."""
@@ -211,7 +211,7 @@ def _seen(sight: Sight) -> list[sa.ColumnElement[bool]]:
 def case_rows(workspace: Workspace, store: Store, scope: str, sight: Sight = EVERYTHING) -> CaseRows:
     """Return the cases of a scope that a person sees, with the SLA of the workspace's policies."""
     calendar = load_policies(workspace.policies).calendar()
-    return CaseRows(store, scope, cases_policy(workspace.policies), () if calendar is None else calendar.holidays, sight)
+    return CaseRows(store, scope, cases_policy(workspace, store, scope), () if calendar is None else calendar.holidays, sight)
 
 
 def queue_summary(store: Store, scope: str, sight: Sight = EVERYTHING) -> list[dict[str, Any]]:

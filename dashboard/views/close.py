@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from adapters.close.board import board
 from adapters.close.certificate import late_amounts
-from adapters.close.period import altered_lines, latest_close, lock_close, missing_roles, reopen_close, sign_close, signatures, start_close
+from adapters.close.period import (
+    altered_lines,
+    close_day,
+    latest_close,
+    lock_close,
+    missing_roles,
+    reopen_close,
+    sign_close,
+    signatures,
+    start_close,
+)
+from adapters.policy_folder import require_in_force
 from adapters.store.database import Store
 from adapters.store.permissions import require
+from adapters.store.runs import business_day
 from adapters.store.tables import PeriodClose, Run
 from dashboard.views.access import Person
 from dashboard.views.policies import load_policies
@@ -19,12 +32,14 @@ from engine.errors import StoreError, UsageError
 from engine.policy.kinds.close import ClosePolicy
 
 
-def close_policy(workspace: Workspace) -> ClosePolicy:
-    """Return the policy of the close. Raises UsageError when there is none."""
-    found = load_policies(workspace.policies).of_kind(ClosePolicy)
-    if not found:
-        raise UsageError("The policies do not say what a close takes.", "Add a policy of the kind `close`.")
-    return found[-1][1]
+def close_policy(workspace: Workspace, on: dt.date) -> ClosePolicy:
+    """Return the policy of the close that holds on a run's day. Raises UsageError when there is none."""
+    return require_in_force(load_policies(workspace.policies), ClosePolicy, on, "what a close takes")
+
+
+def reopening_policy(workspace: Workspace, session: Session, close: PeriodClose) -> ClosePolicy:
+    """Return the policy of the close that holds on the latest run's day: it says who reopens a period."""
+    return close_policy(workspace, business_day(session, close.scope) or close_day(session, close))
 
 
 def periods(run: RunEntry) -> list[str]:
@@ -37,12 +52,13 @@ def periods(run: RunEntry) -> list[str]:
 
 def close_state(workspace: Workspace, store: Store, run: RunEntry, period: str) -> dict[str, Any]:
     """Return the board of a period, its close with signatures and missing roles, and what was altered under its certificate."""
-    policy = close_policy(workspace)
+    policy = close_policy(workspace, run.as_of)
     with store.read() as session:
         told = _board(session, run, period, policy)
         close = latest_close(session, run.scope, period)
         if close is None:
             return {"board": told, "close": None}
+        policy = close_policy(workspace, close_day(session, close))
         signed = signatures(session, close)
         late = late_amounts(run.folder, period) if close.state == "locked" and run.run_id != close.run_id else []
         return {
@@ -52,6 +68,7 @@ def close_state(workspace: Workspace, store: Store, run: RunEntry, period: str) 
                 "certificate": close.certificate, "hash": close.certificate_hash, "locked_at": close.locked_at, "reason": close.reason,
             },
             "signed": [{"role": each.role, "name": each.name, "identity": each.identity, "at": each.at} for each in signed],
+            "sign_roles": policy.sign_roles, "reopen_roles": reopening_policy(workspace, session, close).reopen_roles,
             "missing": missing_roles(signed, policy.sign_roles), "void": altered_lines(session, close, workspace.out), "late": late,
         }  # fmt: skip
 
@@ -67,7 +84,7 @@ def _board(session: Session, run: RunEntry, period: str, policy: ClosePolicy) ->
 
 def start(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str) -> str:
     """Start the close of a period on a run; returns what was done."""
-    policy = close_policy(workspace)
+    policy = close_policy(workspace, run.as_of)
     with store.write() as session:
         entered = session.get(Run, run.run_id)
         if entered is None:
@@ -79,9 +96,9 @@ def start(workspace: Workspace, store: Store, person: Person, run: RunEntry, per
 def sign(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str, role: str) -> str:
     """Sign the certificate of a period in a role; returns what was done. Who is not signed in is noted and does not count."""
     require(person.actor(), "sign a close")
-    policy = close_policy(workspace)
     with store.write() as session:
         close = _known(session, run, period)
+        policy = close_policy(workspace, close_day(session, close))
         sign_close(session, person.actor(), close, role, policy, altered_lines(session, close, workspace.out))
     counts = "" if person.is_signed_in else " It is noted, but does not count: only who is signed in can sign."
     return f"{person.name} signed the close of {period} as {role}.{counts}"
@@ -89,9 +106,9 @@ def sign(workspace: Workspace, store: Store, person: Person, run: RunEntry, peri
 
 def lock(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str) -> str:
     """Lock a period when nothing blocks it and every role has signed; returns what was done."""
-    policy = close_policy(workspace)
     with store.write() as session:
         close = _known(session, run, period)
+        policy = close_policy(workspace, close_day(session, close))
         lines = board(session, workspace.out / close.run_id, run.scope, period, policy)
         lock_close(session, person.actor(), close, lines, policy, altered_lines(session, close, workspace.out))
     return f"The period {period} is locked."
@@ -100,7 +117,8 @@ def lock(workspace: Workspace, store: Store, person: Person, run: RunEntry, peri
 def reopen(workspace: Workspace, store: Store, person: Person, run: RunEntry, period: str, role: str, reason: str) -> str:
     """Sign the reopening of a locked period; it opens with the second, signed-in role. Returns what was done."""
     with store.write() as session:
-        is_open = reopen_close(session, person.actor(), _known(session, run, period), role, reason, close_policy(workspace))
+        close = _known(session, run, period)
+        is_open = reopen_close(session, person.actor(), close, role, reason, reopening_policy(workspace, session, close))
     return f"The period {period} is reopened." if is_open else f"Noted; {period} stays locked until both roles have signed in person."
 
 

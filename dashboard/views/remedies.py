@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +25,9 @@ COLUMNS: Final = (
 _UPLOAD: Final = ("remedy_key", *(each.name for each in COLUMNS), "amount", "currency")
 
 
-def approver_role(policies: Path) -> str:
-    """Return the role that releases remedies."""
-    found = load_policies(policies).of_kind(RemedyPolicy)
+def approver_role(policies: Path, on: dt.date) -> str:
+    """Return the role that releases remedies by the policy that holds on a day."""
+    found = load_policies(policies).in_force(RemedyPolicy, on)
     return found[-1][1].approver_role if found else "approver"
 
 

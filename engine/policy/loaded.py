@@ -47,19 +47,30 @@ class PolicySet:
             found.setdefault(policy.id, []).append((loaded, policy))
         return found
 
+    def in_force(self, kind: type[_Kind], on: dt.date) -> list[tuple[LoadedPolicy, _Kind]]:
+        """Return the policies of one kind that hold on a day, in order of id and date."""
+        return [(each, policy) for each, policy in self.of_kind(kind) if is_in_force(policy, on)]
+
+    def one_in_force(self, kind: type[_Kind], on: dt.date) -> _Kind | None:
+        """Return the policy that holds on a day, of a kind of which a run has one; None when none does."""
+        return next((policy for _, policy in self.in_force(kind, on)), None)
+
     def run_policy(self, on: dt.date | None = None) -> RunPolicy | None:
         """Return the run policy in force on a day; without a day, the latest version."""
-        found = [policy for _, policy in self.of_kind(RunPolicy) if on is None or _is_in_force(policy, on)]
-        return found[-1] if found else None
+        if on is not None:
+            return self.one_in_force(RunPolicy, on)
+        found = self.of_kind(RunPolicy)
+        return found[-1][1] if found else None
 
     def calendar(self) -> CalendarPolicy | None:
         """Return the calendar in the folder: every version gives the holidays of its own days."""
         found = [policy for _, policy in self.of_kind(CalendarPolicy)]
         if not found:
             return None
-        days = {day for policy in found for day in policy.holidays if _is_in_force(policy, day)}
+        days = {day for policy in found for day in policy.holidays if is_in_force(policy, day)}
         return found[-1].model_copy(update={"holidays": tuple(sorted(days))})
 
 
-def _is_in_force(policy: PolicyFile, day: dt.date) -> bool:
+def is_in_force(policy: PolicyFile, day: dt.date) -> bool:
+    """Say whether a version of a policy holds on a day: from its first day to its last, both included."""
     return policy.effective_from <= day and (policy.effective_to is None or day <= policy.effective_to)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import polars as pl
 
 from engine.canonical.schema import EntitySpec, entity_spec
@@ -44,7 +42,7 @@ def check_quality(facts: Facts, policies: PolicySet, context: Context) -> StageR
     verdicts: list[tuple[LoadedPolicy, QualityPolicy, Verdict]] = []
     held: list[pl.DataFrame] = [pl.DataFrame(schema=_HELD_SCHEMA)]
     leaving: dict[str, list[pl.DataFrame]] = {}
-    for loaded, policy in _in_force(policies, context):
+    for loaded, policy in policies.in_force(QualityPolicy, context.as_of):
         frame = facts.frame(policy.entity)
         if frame is None or (policy.system and not set(policy.system) & set(facts.systems(policy.entity))):
             result.not_applicable.append((policy.id, f"no source of the snapshot supplies {policy.entity.replace('_', ' ')} records"))
@@ -64,12 +62,6 @@ def check_quality(facts: Facts, policies: PolicySet, context: Context) -> StageR
         same = ["source_system", "source_file", "source_row", *entity_spec(entity).keys]
         result.frames[f"{CLEAN}{entity}"] = facts.records[entity].join(gone, on=same, how="anti", maintain_order="left", nulls_equal=True)
     return result
-
-
-def _in_force(policies: PolicySet, context: Context) -> Iterable[tuple[LoadedPolicy, QualityPolicy]]:
-    for loaded, policy in policies.of_kind(QualityPolicy):
-        if policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to):
-            yield loaded, policy
 
 
 def _findings(

@@ -11,7 +11,6 @@ from typing import Final
 import polars as pl
 
 from engine.findings import finish_findings
-from engine.policy.kinds.base import PolicyFile
 from engine.policy.kinds.checks import CheckPolicy
 from engine.policy.kinds.flow import FlowPolicy
 from engine.policy.kinds.reconciliation import PER, Pass, ReconciliationPolicy
@@ -94,7 +93,7 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
     earlier = facts.frame("findings")
     before = [] if earlier is None else [earlier.collect().drop("finding_id")]
     _check(facts, policies, context, written, result)
-    in_force = [each for each in policies.of_kind(ReconciliationPolicy) if _in_force(each[1], context)]
+    in_force = policies.in_force(ReconciliationPolicy, context.as_of)
     # A tie-out that names causes is judged after those that find them; matching knows nothing of the others.
     alone, caused = ([each for each in in_force if bool(each[1].known_causes) is named] for named in (False, True))
 
@@ -117,16 +116,10 @@ def decide_reconciliation(facts: Facts, policies: PolicySet, context: Context) -
 
 def _check(facts: Facts, policies: PolicySet, context: Context, written: _Written, result: StageResult) -> None:
     """Judge what must hold of single records, and the integration log."""
-    for loaded, checks in policies.of_kind(CheckPolicy):
-        if _in_force(checks, context):
-            written.checks.append(run_check_policy(loaded, checks, facts, context, result))
-    for loaded, flows in policies.of_kind(FlowPolicy):
-        if _in_force(flows, context):
-            written.flows.append(run_flow_policy(loaded, flows, facts, context, result))
-
-
-def _in_force(policy: PolicyFile, context: Context) -> bool:
-    return policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to)
+    for loaded, checks in policies.in_force(CheckPolicy, context.as_of):
+        written.checks.append(run_check_policy(loaded, checks, facts, context, result))
+    for loaded, flows in policies.in_force(FlowPolicy, context.as_of):
+        written.flows.append(run_flow_policy(loaded, flows, facts, context, result))
 
 
 def _compare(

@@ -55,11 +55,11 @@ def propose_remedies(
     if periods is None:
         periods = pl.DataFrame(schema=_PERIODS)
     periods = periods.select(pl.col(name).cast(dtype) for name, dtype in _PERIODS.items())
-    codes, entities = account_codes(policies), legal_entities(journal)
+    codes, entities = account_codes(policies, context.as_of), legal_entities(journal)
+    in_force = policies.in_force(RemedyPolicy, context.as_of)
     rules = [
         (each, policy.owner)
-        for _, policy in policies.of_kind(RemedyPolicy)
-        if policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to)
+        for _, policy in in_force
         for each in policy.remedies
     ]
     made_by_triage = findings.filter(pl.col("stage") == "triage")["finding_id"]
@@ -82,7 +82,7 @@ def propose_remedies(
             pl.col("owner_value").alias("value"), pl.col("consumer_value").alias("before"), said.alias("instruction"),
         )  # fmt: skip
         found.append(_keyed(keyed, pl.col("finding_id")))
-    found += [_adjusted(policy, journal, context) for _, policy in policies.of_kind(RemedyPolicy) if policy.adjustments is not None]
+    found += [_adjusted(policy, journal, context) for _, policy in in_force if policy.adjustments is not None]
     return pl.concat(found).sort("system", "action", "entity", "entity_id", "field", "remedy_key", nulls_last=True)
 
 

@@ -35,9 +35,10 @@ def number_of(key: str) -> str:
     return f"{NUMBERED}{key[:_DIGITS]}"
 
 
-def account_codes(policies: PolicySet) -> dict[str, str]:
-    """Return the accounts that the revenue policies give to roles."""
-    return {role: account for _, policy in policies.of_kind(RevenuePolicy) for role, account in policy.accounts.items()}
+def account_codes(policies: PolicySet, on: dt.date) -> dict[str, str]:
+    """Return the accounts that the revenue policies give to roles, the latest that has begun by a day."""
+    begun = [policy for _, policy in policies.of_kind(RevenuePolicy) if policy.effective_from <= on]
+    return {role: account for policy in begun for role, account in policy.accounts.items()}
 
 
 def with_entry(

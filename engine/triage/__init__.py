@@ -26,12 +26,7 @@ def decide_triage(facts: Facts, policies: PolicySet, context: Context) -> StageR
     frame = facts.frame("findings")
     findings = empty_findings() if frame is None else frame.collect()
     # Where nothing was found no rule is asked.
-    asked = [] if findings.is_empty() else policies.of_kind(TriagePolicy)
-    in_force = [
-        (loaded, policy)
-        for loaded, policy in asked
-        if policy.effective_from <= context.as_of and (policy.effective_to is None or context.as_of <= policy.effective_to)
-    ]
+    in_force = [] if findings.is_empty() else policies.in_force(TriagePolicy, context.as_of)
     dimensions = shared_dimensions(findings, facts)
     gathered = rolled_up(findings, dimensions, in_force)
     caused = causes_of(findings, gathered, conclude(gathered), in_force)

@@ -112,7 +112,7 @@ def states(store: Store, found: pl.DataFrame, run: str) -> list[BatchState]:
 def release(store: Store, found: pl.DataFrame) -> None:
     with store.write() as session:
         request = ask_release(session, ASKING, proposed(found), proposed(found)["batch"][0], "run1", "approver")
-        decide_release(session, SECOND, request, approve=True, text="ok")
+        decide_release(session, SECOND, request, approve=True, text="ok", drafted=proposed(found))
 
 
 @pytest.mark.parametrize(("left", "state"), [(["a", "b"], "failed"), (["b"], "half_applied"), ([], "applied")])
@@ -134,10 +134,29 @@ def test_nothing_is_released_by_one_person_or_by_who_only_says_who_they_are(stor
         for actor in (Actor("bob", "asserted", frozenset({"approver"})), Actor("ann", "signed_in", frozenset({"approver"})),
                       Actor("bob", "signed_in")):  # fmt: skip
             with pytest.raises(UsageError):
-                decide_release(session, actor, request, approve=True, text="")
+                decide_release(session, actor, request, approve=True, text="", drafted=proposed(found))
         with pytest.raises(UsageError, match="waiting for its release"):
             ask_release(session, ASKING, proposed(found), "", "run1", "approver")
     assert [each.state for each in states(store, found, "run1")] == ["waiting"]
+
+
+def test_what_is_released_is_what_was_asked_for(store: Store) -> None:
+    first, other = entries("30.00"), entries("90.00")
+    with store.write() as session:
+        request = ask_release(session, ASKING, first, first["batch"][0], "run1", "approver")
+        for drafted in (other, first.clear()):
+            with pytest.raises(UsageError, match="drafted otherwise"):
+                decide_release(session, SECOND, request, approve=True, text="ok", drafted=drafted)
+        decide_release(session, SECOND, request, approve=False, text="The amount moved", drafted=other)
+        assert request.state == "rejected"
+        assert ask_release(session, ASKING, other, other["batch"][0], "run2", "approver").state == "waiting"
+
+
+def test_an_adjustment_is_drafted_by_the_policy_of_its_day() -> None:
+    later = ENTRIES.replace("effective_from: 1900-01-01", "effective_from: 2026-11-01")
+    policies, _ = load_policies([SourceText("r.yaml", later)])
+    for day, count in ((dt.date(2026, 10, 31), 0), (dt.date(2026, 11, 1), 1)):
+        assert propose_remedies(difference("30.00"), policies, Context(day), RESIDUAL).filter(pl.col("rule") == "RM-2").height == count
 
 
 def test_what_another_finding_explains_needs_no_remedy_of_its_own() -> None:
@@ -157,16 +176,32 @@ remedies:
 """
 
 
-def entries(there: str, journal: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return the proposed remedies where policy gives an asset of 100.00 and the ledger holds `there`."""
+def difference(there: str) -> pl.DataFrame:
+    """Return the finding that policy gives an asset of 100.00 and the ledger holds `there`."""
     row = {"stage": "reconciliation", "kind": "contract_asset_differs", "rule": "r", "severity": "high", "entity": "contract_balances",
            "entity_id": "C1|2026-10", "contract_id": "C1", "currency": "EUR", "owner_value": "100.00", "consumer_value": there,
            "evidence": ["a:1"]}  # fmt: skip
     found = finish_findings(pl.DataFrame([row], schema=FINDING_SCHEMA))
+    return found.with_columns(pl.col("finding_id").alias("cause_id"))
+
+
+def entries(there: str, journal: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the proposed remedies where policy gives an asset of 100.00 and the ledger holds `there`."""
     policies, mistakes = load_policies([SourceText("r.yaml", ENTRIES)])
     assert not mistakes
-    as_of = Context(dt.date(2026, 10, 31))
-    return propose_remedies(found.with_columns(pl.col("finding_id").alias("cause_id")), policies, as_of, journal)
+    return propose_remedies(difference(there), policies, Context(dt.date(2026, 10, 31)), journal)
+
+
+def residual() -> pl.DataFrame:
+    """Return a tolerated residual of 0.02 as the entry that books it."""
+    columns = {"journal_id": "ADJ-rec-x-I1", "batch_id": "rec-x", "rule": "rec-x", "currency": "EUR", "legal_entity_id": "LE1",
+               "contract_id": "C1", "reason": "within tolerance"}  # fmt: skip
+    sides = [("7990", Decimal("0.02"), None), ("1100", None, Decimal("0.02"))]
+    made = [{**columns, "account": account, "debit": debit, "credit": credit, "evidence": ["a:1"]} for account, debit, credit in sides]
+    return pl.DataFrame(made, schema_overrides={"debit": pl.Decimal(38, 6), "credit": pl.Decimal(38, 6)})
+
+
+RESIDUAL = residual()
 
 
 @pytest.mark.parametrize(
@@ -186,19 +221,14 @@ def test_the_same_difference_has_the_same_key_and_no_difference_has_no_entry() -
 
 
 def test_a_tolerated_residual_is_drafted_and_was_applied_when_no_run_proposes_it_again(store: Store) -> None:
-    columns = {"journal_id": "ADJ-rec-x-I1", "batch_id": "rec-x", "rule": "rec-x", "currency": "EUR", "legal_entity_id": "LE1",
-               "contract_id": "C1", "reason": "within tolerance"}  # fmt: skip
-    sides = [("7990", Decimal("0.02"), None), ("1100", None, Decimal("0.02"))]
-    made = [{**columns, "account": account, "debit": debit, "credit": credit, "evidence": ["a:1"]} for account, debit, credit in sides]
-    journal = pl.DataFrame(made, schema_overrides={"debit": pl.Decimal(38, 6), "credit": pl.Decimal(38, 6)})
-    both = entries("30.00", journal)
+    both = entries("30.00", RESIDUAL)
     drafted_row = both.filter(pl.col("rule") == "RM-2")
     assert drafted_row.select("debit_account", "credit_account", "amount", "legal_entity_id", "finding_id").rows() == [
         ("7990", "1100", Decimal("0.02"), "LE1", None)
     ]
     with store.write() as session:
         request = ask_release(session, ASKING, both, drafted_row["batch"][0], "run1", "approver")
-        decide_release(session, SECOND, request, approve=True, text="ok")
+        decide_release(session, SECOND, request, approve=True, text="ok", drafted=both)
     nothing = pl.DataFrame(schema=FINDING_SCHEMA)
     for later, state in ((both, "failed"), (entries("30.00"), "applied")):
         with store.read() as session:
@@ -211,7 +241,7 @@ def entry_states(store: Store, standing: list[tuple[str, str, str]], found: pl.D
     first = entries("30.00")
     with store.write() as session:
         request = ask_release(session, ASKING, first, first["batch"][0], "run1", "approver")
-        decide_release(session, SECOND, request, approve=True, text="ok")
+        decide_release(session, SECOND, request, approve=True, text="ok", drafted=first)
     number = f"TIEOUT-{first['remedy_key'][0][:13]}"
     text, money = pl.String(), pl.Decimal(38, 6)
     columns = {"journal_number": text, "account": text, "debit": money, "credit": money, "status": text}
@@ -246,7 +276,7 @@ def test_a_new_difference_of_what_was_applied_is_a_draft_beside_it(store: Store)
     released = entries("30.00")
     with store.write() as session:
         request = ask_release(session, ASKING, released, released["batch"][0], "run1", "approver")
-        decide_release(session, SECOND, request, approve=True, text="ok")
+        decide_release(session, SECOND, request, approve=True, text="ok", drafted=released)
     held = [(f"TIEOUT-{released['remedy_key'][0][:13]}", account, Decimal(net)) for account, net in (("1210", 70), ("4000", -70))]
     ledger = pl.DataFrame(held, schema={"journal_number": pl.String(), "account": pl.String(), "net": pl.Decimal(38, 6)}, orient="row")
     with store.read() as session:

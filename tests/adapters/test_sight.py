@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import pytest
 
-from adapters.sight import EVERYTHING, Sight, seen, sight_of, with_places
+from adapters.sight import EVERYTHING, Sight, access_policy, seen, sight_of, with_places
 from engine.policy.kinds.access import AccessPolicy
+from engine.policy.load import load_policies
+from engine.policy.source import SourceText
 
 GOLDEN: Final = {
     "contract": [{"contract_id": f"C-{each}", "legal_entity_id": each, "customer_id": f"K-{each}"} for each in ("EU", "US")],
@@ -129,3 +132,14 @@ def test_the_access_policy_says_what_a_person_sees(run: Path) -> None:
     assert sight("head@firm").is_whole
     assert sight("cfo@firm") == EVERYTHING
     assert not sight("stranger@firm").cost_rates
+
+
+def test_a_version_of_the_access_policy_gives_roles_on_its_days_alone() -> None:
+    head = "policy: access\nid: access\ntitle: t\nowner: o\npeople:\n  - {person: ann@firm, roles: [%s]}\n"
+    texts = [head % "approver" + "effective_from: 2026-01-01\neffective_to: 2026-06-30\n", head % "admin" + "effective_from: 2026-08-01\n"]
+    policies, mistakes = load_policies([SourceText(f"{place}.yaml", text) for place, text in enumerate(texts)])
+    assert not [each for each in mistakes if each.is_error]
+    days = [(2025, 12, 31), (2026, 1, 1), (2026, 6, 30), (2026, 7, 1), (2026, 8, 1)]
+    found = [access_policy(policies, dt.date(*day)) for day in days]
+    assert [sorted(each.roles_of("ann@firm")) if each else None for each in found] == [[], ["approver"], ["approver"], [], ["admin"]]
+    assert access_policy(load_policies([])[0], dt.date(2026, 1, 1)) is None

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from adapters.policy_folder import SHIPPED
+from adapters.store.audit import now
 from adapters.store.permissions import ROLES
+from adapters.store.tables import Approval
 from dashboard.components import shell
 from dashboard.views import actions
 from dashboard.views.access import Person, looking_at, who
@@ -94,3 +96,22 @@ def test_the_close_is_of_the_whole_firm(access: Workspace, monkeypatch: pytest.M
     assert "of the whole firm" in texts(app)
     assert "sees LE" in texts(app)
     assert [each.label for each in app.button] == ["Sign out"]
+
+
+def test_the_money_of_a_change_of_policies_is_shown_to_who_sees_the_firm(access: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = access.open_store()
+    with store.write() as session:
+        role = {"needs_role": "approver", "requested_by": "x", "requested_at": now(), "state": "waiting"}
+        session.add(Approval(action="policy.change", subject="f" * 64, body={"money": {"EUR": "123456.00"}, "changes": []}, **role))
+    for name, sees in (("lead@firm", False), ("whole@firm", True)):
+        monkeypatch.setattr(shell, "signed_in_as", lambda name=name: name)
+        (access.policies / "access.yaml").write_text(
+            HEAD + "people:\n  - {person: lead@firm, roles: [project_manager]}\n  - {person: whole@firm, roles: [preparer]}\n"
+        )
+        app = opened("policies")
+        app.session_state["policies:tab"] = "To approve"
+        app.run()
+        assert ("123,456" in texts(app)) is sees
+        app.session_state["policies:tab"] = "Propose"
+        app.run()
+        assert ("See the money" in [each.label for each in app.button]) is sees

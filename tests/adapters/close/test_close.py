@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import json
 import shutil
 import zipfile
@@ -12,10 +14,11 @@ import polars as pl
 import pytest
 from sqlalchemy.orm import Session
 
-from adapters.close.board import BoardLine, board
+from adapters.close.board import BoardLine, board, period_end
 from adapters.close.bundle import write_bundle
 from adapters.close.certificate import late_amounts
 from adapters.close.period import altered_lines, latest_close, lock_close, reopen_close, sign_close, signatures, start_close
+from adapters.close.verify import verify_bundle
 from adapters.replay import replay_run
 from adapters.run import RunOutcome, run_snapshot
 from adapters.safe_cells import safe_cell
@@ -215,3 +218,136 @@ def test_facts_that_came_after_the_lock_are_listed_by_where_they_were_posted(tmp
 def test_a_cell_that_would_run_as_a_formula_is_text(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
     assert safe_cell(-5) == "-5"
+
+
+def test_a_name_written_otherwise_is_the_same_person(closing: Closing) -> None:
+    closing.start()
+    both = frozenset({"approver", "preparer", "admin"})
+    with closing.store.write() as session:
+        sign_close(session, Actor("Ben@Firm.example", "signed_in", both), closing.close(session), "approver", POLICY, [])
+        with pytest.raises(UsageError, match="signed this certificate already"):
+            sign_close(session, Actor("ben@firm.EXAMPLE ", "signed_in", both), closing.close(session), "preparer", POLICY, [])
+        sign_close(session, ANNA, closing.close(session), "preparer", POLICY, [])
+        lock_close(session, BEN, closing.close(session), READY, POLICY, [])
+        reopen_close(session, Actor("BEN@firm.example", "signed_in", both), closing.close(session), "approver", "Wrong rate", POLICY)
+        with pytest.raises(UsageError, match="signed the reopening already"):
+            reopen_close(session, Actor("ben@firm.example", "signed_in", both), closing.close(session), "admin", "Wrong rate", POLICY)
+
+
+def test_a_signature_asserted_in_ones_name_keeps_nobody_from_signing(closing: Closing) -> None:
+    closing.start()
+    with closing.store.write() as session:
+        sign_close(session, Actor("anna", roles=frozenset({"preparer"})), closing.close(session), "preparer", POLICY, [])
+        with pytest.raises(UsageError, match="signed this certificate already"):
+            sign_close(session, Actor("Anna", roles=frozenset({"preparer"})), closing.close(session), "preparer", POLICY, [])
+        sign_close(session, ANNA, closing.close(session), "preparer", POLICY, [])
+        sign_close(session, BEN, closing.close(session), "approver", POLICY, [])
+        lock_close(session, BEN, closing.close(session), READY, POLICY, [])
+
+
+@pytest.mark.parametrize("period", ["2026-99", "2026-13", "banana", "", "2026-1"])
+def test_what_is_no_period_is_not_closed(closing: Closing, period: str) -> None:
+    with closing.store.write() as session, pytest.raises(UsageError, match="is no period"):
+        start_close(session, ANNA, closing.run(session), closing.outcome.run_dir, period, POLICY)
+
+
+def test_a_fiscal_period_ends_when_its_calendar_says(snapshot: Snapshot, tmp_path: Path) -> None:
+    own = "LE,2026-01,2025-12-28,2026-01-24,open\nLE,2026-13,2026-12-01,2026-12-31,open\n"
+    periods = f"legal_entity_id,period,start_date,end_date,status\n{own}"
+    made = Closing(snapshot(crm=CLEAN, psa={**CLEAN, "fiscal_period": periods}, as_of="2026-01-27"), tmp_path / "runs")
+    assert period_end(made.outcome.run_dir, PERIOD) == dt.date(2026, 1, 24)
+    assert period_end(made.outcome.run_dir, "2026-13") == dt.date(2026, 12, 31)
+    with made.store.read() as session:
+        lines = {each.question: each for each in board(session, made.outcome.run_dir, "snapshot", PERIOD, POLICY)}
+    assert (lines["snapshot"].answer, lines["snapshot"].blocks) == ("as of 2026-01-27, 3 days after the period's end", False)
+    made.store.close()
+
+
+@pytest.fixture
+def bundle(closing: Closing, tmp_path: Path) -> Path:
+    closing.start()
+    closing.lock()
+    target = tmp_path / "close.zip"
+    with closing.store.read() as session:
+        write_bundle(session, closing.close(session), closing.out, target)
+    return target
+
+
+def rewritten(bundle: Path, change: Callable[[dict[str, bytes]], object]) -> Path:
+    """Write a bundle again with its files changed, as an archive without a fault."""
+    with zipfile.ZipFile(bundle) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return bundle
+
+
+def test_every_file_of_a_bundle_that_is_altered_or_taken_out_is_named(bundle: Path) -> None:
+    whole = verify_bundle(bundle)
+    assert whole.wrong == () and whole.state == "locked"
+    content = bundle.read_bytes()
+    with zipfile.ZipFile(bundle) as archive:
+        names = archive.namelist()
+    assert len(names) == whole.files > 20
+    for name in names:
+        if name not in ("contents.json", "certificate.json"):
+            altered = verify_bundle(rewritten(bundle, lambda files, name=name: files.update({name: files[name] + b" "}))).wrong
+            assert f"{name}: the file was altered" in altered
+            bundle.write_bytes(content)
+            assert f"{name}: the file is gone" in verify_bundle(rewritten(bundle, lambda files, name=name: files.pop(name))).wrong
+            bundle.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda files: files.update({"run/more.csv": b"x"}), "run/more.csv: the file was added"),
+        (lambda files: files.update({"../evil": b"x"}), "../evil: the file was added"),
+        (lambda files: listed_anew(files, "run/findings.parquet", b"x"), "run/findings.parquet: the file was altered"),
+        (lambda files: listed_anew(files, "snapshot/psa/contract.csv", b"x"), "snapshot/psa/contract.csv: the file was altered"),
+        (lambda files: certified_anew(files, as_of="2026-01-30"), "certificate.json: its own text was altered"),
+        (lambda files: certified_anew(files, signatures=[{"role": "approver", "name": "eve", "identity": "signed_in"}]), "certificate.json: the log knows no signature of eve as approver"),  # noqa: E501
+        (lambda files: listed_anew(files, "audit.json", files["audit.json"].replace(b"anna", b"eve!", 1)), "was changed after it was written"),  # noqa: E501
+        (lambda files: listed_anew(files, "audit.json", b""), "audit.json: it is empty or cannot be read"),
+    ],
+)
+def test_whoever_lists_an_altered_file_anew_is_told_by_the_certificate_or_the_log(
+    bundle: Path, change: Callable[[dict[str, bytes]], object], told: str
+) -> None:
+    assert any(told in each for each in verify_bundle(rewritten(bundle, change)).wrong)
+
+
+def listed_anew(files: dict[str, bytes], name: str, content: bytes) -> None:
+    files[name] = content
+    contents = json.loads(files["contents.json"]) | {name: hashlib.sha256(content).hexdigest()}
+    files["contents.json"] = json.dumps(contents).encode()
+
+
+def certified_anew(files: dict[str, bytes], **changes: object) -> None:
+    listed_anew(files, "certificate.json", json.dumps(json.loads(files["certificate.json"]) | changes).encode())
+
+
+def test_a_damaged_archive_is_told_and_what_is_no_bundle_refused(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        place = archive.getinfo("snapshot/psa/contract.csv")
+    content = bytearray(bundle.read_bytes())
+    content[place.header_offset + 30 + len(place.filename) + 3] ^= 0xFF
+    (tmp_path / "damaged.zip").write_bytes(content)
+    assert "snapshot/psa/contract.csv: the file was altered" in verify_bundle(tmp_path / "damaged.zip").wrong
+    for broken in (b"", b"PK", b"x" * 100):
+        (tmp_path / "other.zip").write_bytes(broken)
+        with pytest.raises(UsageError, match="damaged, or no bundle"):
+            verify_bundle(tmp_path / "other.zip")
+    rewritten(bundle, lambda files: files.pop("contents.json"))
+    with pytest.raises(UsageError, match=r"no readable contents\.json"):
+        verify_bundle(bundle)
+
+
+def test_no_bundle_is_written_of_evidence_that_was_altered(closing: Closing, tmp_path: Path) -> None:
+    closing.start()
+    (closing.outcome.run_dir / "findings.parquet").write_bytes(b"x")
+    with closing.store.read() as session, pytest.raises(UsageError, match="The certificate is void"):
+        write_bundle(session, closing.close(session), closing.out, tmp_path / "close.zip")
+    assert list(tmp_path.glob("close.zip*")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.server
 import json
 import threading
@@ -85,6 +86,42 @@ def test_a_broken_promise_is_told_on_the_night_it_breaks(store: Store, night: An
     for run_id, day in (("r1", "2026-01-26"), ("r2", "2026-01-28"), ("r3", "2026-01-29"), ("r4", "2026-01-30")):
         run_night(store, night(run_id, day, A={}), told)
     assert [title.partition(", ")[2] for _, title, _ in told.messages] == ["2026-01-26: 1 new", "2026-01-29: 1 past the promised time"]
+
+
+def test_what_is_found_late_is_told_as_broken_and_no_run_of_the_same_day_tells_it_again(store: Store, night: Any, told: Told) -> None:
+    late = "alerts:\n  - {id: A1, says: late, news: [sla_breached], channels: [log]}\n"
+    policy = policies(ALERTS[: ALERTS.index("alerts:\n  -")] + late)
+
+    def one(run_id: str, day: str, **findings: dict[str, Any]) -> None:
+        folder = night(run_id, day, **findings)
+        with store.write() as session:
+            register_run(session, folder)
+        tell_news(store, folder.parent, folder.name, policy, deliver=told)
+
+    old = {"since": dt.date(2026, 1, 5)}
+    one("r1", "2026-01-28", B={"since": dt.date(2026, 1, 27)}, C={"severity": "low", "since": dt.date(2026, 1, 5)})
+    # A is three weeks old when it is first seen; C was promised nothing while it was low, and is late once it is high.
+    one("r2", "2026-01-29", A=old, B={"since": dt.date(2026, 1, 27)}, C={"since": dt.date(2026, 1, 5)})
+    one("r3", "2026-01-29", A=old, B={"since": dt.date(2026, 1, 27)}, C={"since": dt.date(2026, 1, 5)})
+    assert [title.partition(", ")[2].partition(";")[0] for _, title, _ in told.messages] == ["2026-01-29: 2 past the promised time"]
+    # B's two workdays are over on the 30th; it is the only news.
+    one("r4", "2026-01-30", A=old, B={"since": dt.date(2026, 1, 27)}, C={"since": dt.date(2026, 1, 5)})
+    assert [title.partition(", ")[2].partition(";")[0] for _, title, _ in told.messages[1:]] == ["2026-01-30: 1 past the promised time"]
+
+
+@pytest.mark.parametrize(("amount", "is_told"), [("149.999999", False), ("150", True), ("-150", True)])
+def test_an_amount_is_told_from_its_bound_on(store: Store, night: Any, told: Told, amount: str, is_told: bool) -> None:
+    run_night(store, night("r1", "2026-01-30", A={"amount_at_risk": Decimal(amount), "severity": "low"}), told)
+    assert [name for name, _, _ in told.messages] == (["team"] if is_told else [])
+
+
+def test_nobody_is_told_by_a_policy_that_has_not_begun_or_has_ended(store: Store, night: Any, told: Told) -> None:
+    for number, (days, count) in enumerate((("2026-02-01", 0), ("2026-01-01\neffective_to: 2026-01-29", 0), ("2026-01-30", 1))):
+        folder = night(f"r{number}", "2026-01-30", **{f"T{number}": {}})
+        with store.write() as session:
+            register_run(session, folder)
+        tell_news(store, folder.parent, folder.name, policies(ALERTS.replace("2026-01-01", days)), deliver=told)
+        assert len(told.messages) == count
 
 
 def test_a_channel_that_fails_is_tried_again_and_given_up_and_never_stops_a_run(store: Store, night: Any, told: Told) -> None:

@@ -93,6 +93,8 @@ def test_above_the_threshold_a_second_person_must_agree(worked: Store, entity_id
     [
         (Actor("ben", "asserted", frozenset({"approver"})), "signed in"),
         (Actor("anna", "signed_in", frozenset({"approver"})), "Nobody approves what they asked for."),
+        (Actor(" Anna", "signed_in", frozenset({"approver"})), "Nobody approves what they asked for."),
+        (Actor("ＡＮＮＡ", "signed_in", frozenset({"approver"})), "Nobody approves what they asked for."),  # noqa: RUF001
         (Actor("dora", "signed_in", frozenset({"preparer"})), "may not decide"),
     ],
 )
@@ -102,6 +104,61 @@ def test_an_approval_is_refused_to_whoever_may_not_give_it(worked: Store, actor:
         assert request is not None
         with pytest.raises(UsageError, match=message):
             case_work.decide(session, actor, POLICY, request, approve=True, text="")
+
+
+@pytest.mark.parametrize(
+    ("nights", "message"),
+    [
+        ([("2026-02-02", {"LARGE": {"amount_at_risk": Decimal(900)}})], r"changed .*amount: 200 → 900"),
+        ([("2026-02-02", {"LARGE": {"severity": "critical", "amount_at_risk": Decimal(200)}})], "severity: high → critical"),
+        ([("2026-02-02", {"LARGE": {"currency": "USD", "amount_at_risk": Decimal(200)}})], "currency: None → USD"),
+        ([("2026-02-02", {})], "is resolved, not open"),
+        ([("2026-02-02", {}), ("2026-02-03", {"LARGE": {"amount_at_risk": Decimal(200)}})], "reopened: 0 → 1"),
+        ([("2026-02-02", {"LARGE": {"amount_at_risk": Decimal(150)}})], None),
+    ],
+)
+def test_an_approval_is_of_the_case_as_it_was_asked_for(worked: Store, night: Any, nights: Any, message: str | None) -> None:
+    with worked.write() as session:
+        request = case_work.settle(session, ANNA, case(session, "LARGE"), POLICY, "waive", "timing", "Soon")
+        assert request is not None
+        for number, (day, findings) in enumerate(nights):
+            register_run(session, night(f"n{number}", day, **findings))
+        if message is None:
+            case_work.decide(session, BEN, POLICY, request, approve=True, text="")
+            assert case(session, "LARGE").state == "waived"
+            return
+        with pytest.raises(UsageError, match=message):
+            case_work.decide(session, BEN, POLICY, request, approve=True, text="")
+        case_work.decide(session, BEN, POLICY, request, approve=False, text="It is another one now")
+        assert request.state == "rejected"
+
+
+def test_of_two_approvals_at_once_the_second_finds_it_decided(worked: Store) -> None:
+    with worked.write() as session:
+        request = case_work.settle(session, ANNA, case(session, "LARGE"), POLICY, "waive", "timing", "Soon")
+        assert request is not None
+    with worked.read() as late:
+        # Loaded while it waited, decided by somebody else before this one comes to it.
+        seen = late.get(Approval, request.approval_id)
+        assert seen is not None and seen.state == "waiting"
+        late.rollback()
+        with worked.write() as session:
+            now_ = session.get(Approval, request.approval_id)
+            assert now_ is not None
+            case_work.decide(session, BEN, POLICY, now_, approve=True, text="Agreed")
+        with pytest.raises(UsageError, match="approved already"):
+            case_work.decide(late, Actor("carl", "signed_in", frozenset({"admin", "approver"})), POLICY, seen, approve=False, text="No")
+
+
+def test_what_was_written_off_comes_back_when_it_grows(worked: Store, night: Any) -> None:
+    with worked.write() as session:
+        request = case_work.settle(session, ANNA, case(session, "SMALL"), POLICY, "write_off", "immaterial", "Too small to chase")
+        assert request is not None
+        case_work.decide(session, BEN, POLICY, request, approve=True, text="Agreed")
+        register_run(session, night("r2", "2026-02-02", SMALL={}))
+        assert case(session, "SMALL").state == "written_off"
+        register_run(session, night("r3", "2026-02-03", SMALL={"amount_at_risk": Decimal("100.01")}))
+        assert (case(session, "SMALL").state, case(session, "SMALL").reopened) == ("open", 1)
 
 
 def test_a_rejected_request_leaves_the_case_open_and_can_be_made_anew(worked: Store) -> None:
@@ -159,6 +216,12 @@ def test_the_database_refuses_to_change_what_was_logged(worked: Store, table: An
 )
 def test_the_promise_depends_on_severity_and_money(severity: str, amount: Decimal | None, today: dt.date, expected: tuple[str, int]) -> None:  # noqa: E501
     assert sla_state(POLICY, severity, amount, dt.date(2026, 1, 29), today) == expected
+
+
+@pytest.mark.parametrize(("day", "expected"), [(5, ("warning", 5)), (6, ("breached", 6))])
+def test_a_promise_of_five_workdays_is_kept_on_the_fifth(day: int, expected: tuple[str, int]) -> None:
+    # Opened on Thursday, 29 January: the fifth workday after it is Thursday, 5 February.
+    assert sla_state(POLICY, "high", Decimal("999.99"), dt.date(2026, 1, 29), dt.date(2026, 2, day)) == expected
 
 
 def test_a_snoozed_case_is_paused_and_holidays_do_not_age_it() -> None:

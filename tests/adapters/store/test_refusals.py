@@ -27,6 +27,7 @@ from adapters.store.tables import Approval, AuditEntry, Case, CloseSignature, Pe
 from engine.errors import UsageError
 from engine.policy.kinds.cases import CasesPolicy
 from engine.policy.kinds.close import ClosePolicy
+from engine.remedies import REMEDY_SCHEMA
 
 _HEAD: Final = {"id": "x", "title": "t", "owner": "o", "effective_from": "2026-01-01"}
 CASES = CasesPolicy.model_validate({"policy": "cases", **_HEAD})
@@ -101,6 +102,8 @@ def started(session: Session, actor: Actor) -> None:
 
 SUGGESTED = Suggestion("rec-test", "L:I1", Decimal(0), [{"side": "left", "entity": "invoice", "entity_id": "I1"}])
 
+NOTHING = pl.DataFrame(schema=REMEDY_SCHEMA)
+
 Act = Callable[[Session, Actor, Case], object]
 
 ON_A_CASE: dict[str, Act] = {
@@ -119,7 +122,7 @@ ON_A_CASE: dict[str, Act] = {
 OF_THE_FIRM: dict[str, Act] = {
     "ask for a release": lambda session, actor, _: remedies.ask_release(session, actor, pl.DataFrame(), "b", "r", "approver"),
     "release a remedy": lambda session, actor, _: remedies.decide_release(
-        session, actor, asked(session, remedies.RELEASE, "batch-1"), approve=True, text="x"
+        session, actor, asked(session, remedies.RELEASE, "batch-1"), approve=True, text="x", drafted=NOTHING
     ),
     "attest an estimate": lambda session, actor, _: attest(
         session, actor, run_of(session), "L1", Decimal(5), "EUR", amount=Decimal(5)
@@ -190,7 +193,8 @@ def test_more_than_a_hundred_are_tried() -> None:
 
 def test_who_asked_for_a_release_does_not_release(store: Store) -> None:
     with pytest.raises(UsageError, match="Nobody approves"), store.write() as session:
-        remedies.decide_release(session, signed_in("approver"), asked(session, remedies.RELEASE, "batch-2"), approve=True, text="x")
+        waiting = asked(session, remedies.RELEASE, "batch-2")
+        remedies.decide_release(session, signed_in("approver"), waiting, approve=True, text="x", drafted=NOTHING)
 
 
 def test_what_a_role_may_is_done(store: Store) -> None:

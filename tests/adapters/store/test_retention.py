@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from adapters.retention import due, place_hold, purge, release_hold
+from adapters.retention import due, place_hold, purge, release_hold, retention_policy
 from adapters.store.audit import Actor, now, verify
 from adapters.store.database import Store
 from adapters.store.runs import register_run
 from adapters.store.tables import AuditEntry, Case, CaseEvent, PeriodClose, Run
 from engine.errors import StoreError, UsageError
 from engine.policy.kinds.retention import RetentionPolicy
+from engine.policy.load import load_policies
+from engine.policy.source import SourceText
 
 ADMIN = Actor("ada", "signed_in", frozenset({"admin"}))
 POLICY = RetentionPolicy.model_validate(
@@ -120,3 +122,35 @@ def test_without_a_setting_nothing_is_due(years: Store) -> None:
     keep = RetentionPolicy.model_validate({"policy": "retention", "id": "r", "title": "t", "owner": "o", "effective_from": dt.date(2020, 1, 1)})  # noqa: E501
     with years.read() as session:
         assert due(session, keep) == []
+
+
+def test_new_exports_where_purged_ones_lay_are_kept(years: Store, tmp_path: Path, night: Any) -> None:
+    out = tmp_path / "runs"
+    purge(years, out, ADMIN, POLICY)
+    again = tmp_path / "snapshot-r1"
+    again.mkdir()
+    (again / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources:\n  - {system: crm, adapter: canonical, path: crm}\n")
+    # Before a run was made from them they are of a later day; afterwards a run stands on them.
+    assert purge(years, out, ADMIN, POLICY) == [] and again.is_dir()
+    (again / "snapshot.yaml").write_text("as_of: 2024-01-30\nsources:\n  - {system: crm, adapter: canonical, path: crm}\n")
+    with years.write() as session:
+        register_run(session, night("r4", "2026-01-31", HERE={}), {"snapshot": str(again)})
+    assert purge(years, out, ADMIN, POLICY) == [] and again.is_dir()
+
+
+def test_a_run_of_a_day_that_has_not_come_ages_nothing(years: Store, tmp_path: Path, night: Any) -> None:
+    with years.write() as session:
+        register_run(session, night("r9", "2199-01-01", HERE={}), {"snapshot": None})
+        before = {each.identity for each in due(session, POLICY) if each.what == "run"}
+    assert before == {"r1", "r2"}
+
+
+def test_nothing_is_purged_by_a_policy_that_does_not_hold_yet(years: Store) -> None:
+    text = "policy: retention\nid: retention\ntitle: t\nowner: o\neffective_from: {}\nruns: {{days: 1}}\n"
+    with years.read() as session:
+        for day in ("2026-02-01", "2020-01-01\neffective_to: 2026-01-29"):
+            policies, _ = load_policies([SourceText("r.yaml", text.format(day))])
+            with pytest.raises(UsageError, match="No policy of the kind `retention` holds on 2026-01-30: 'retention' holds from"):
+                retention_policy(session, policies)
+        policies, _ = load_policies([SourceText("r.yaml", text.format("2026-01-30"))])
+        assert retention_policy(session, policies).runs is not None

@@ -88,7 +88,7 @@ def test_acts_on_several_cases_are_done_to_all_or_to_none(workspace: Workspace, 
 def test_a_waiver_above_the_threshold_waits_for_a_second_signed_in_person(
     workspace: Workspace, store: Store, run: RunEntry, local: Person
 ) -> None:
-    policy, case = cases_policy(workspace.policies), value_case(workspace, store, run.scope)
+    policy, case = cases_policy(workspace, store, run.scope), value_case(workspace, store, run.scope)
     told = actions.settle(store, local, run.scope, [case], policy, "write_off", "timing", "agreed by phone")
     assert "waiting for a signed-in approver" in told
     request = case_detail(store, run, case)["waiting"][0]["approval_id"]
@@ -110,7 +110,7 @@ def test_a_waiver_above_the_threshold_waits_for_a_second_signed_in_person(
 )
 def test_each_role_is_refused_what_it_may_not(workspace: Workspace, store: Store, run: RunEntry, role: str, refused: set[str]) -> None:
     person = Person("p", is_signed_in=True, roles=frozenset({role}))
-    policy = cases_policy(workspace.policies)
+    policy = cases_policy(workspace, store, run.scope)
     acts = {
         "assign": lambda: actions.assign(store, person, run.scope, [], "x"),
         "comment": lambda: actions.comment(store, person, run.scope, [], "x"),
@@ -154,16 +154,16 @@ def test_a_remedy_is_drafted_asked_for_and_released_by_a_second_person(
     assert waiting is not None
     request = waiting["request"]["approval_id"]
     with pytest.raises(UsageError, match="signed in"):
-        actions.decide_release(store, local, request, approve=True, text="")
+        actions.decide_release(store, local, run, request, approve=True, text="")
     bruno = Person("bruno", is_signed_in=True, roles=frozenset({"approver"}))
-    assert "released" in actions.decide_release(store, bruno, request, approve=True, text="")
+    assert "released" in actions.decide_release(store, bruno, run, request, approve=True, text="")
     after = remedy_of(store, run, found)
     assert after is not None
     assert after["state"] == "released"
 
 
 def test_a_reason_code_is_given_to_several(workspace: Workspace, store: Store, run: RunEntry, local: Person) -> None:
-    policy = cases_policy(workspace.policies)
+    policy = cases_policy(workspace, store, run.scope)
     cases = [str(each) for each in case_rows(workspace, store, run.scope).page(Query()).rows["case_id"]]
     assert len(cases) > 1
     assert actions.give_reason(store, local, run.scope, cases, policy, "timing") == f"{len(cases)} cases are noted as timing."
