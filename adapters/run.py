@@ -199,8 +199,13 @@ def found_while_reading(read: SnapshotRead, before: SnapshotRead | None, policie
     fingerprints = {name: each.fingerprint for name, each in read.mappings.items()}
     earlier = [] if before is None else [each.system for each in before.file.sources]
     demand = policies.run_policy(context.as_of)
+    unknown = [
+        {"source": each.source, "path": each.path, "entity": one.entity, "name": one.name, "near": one.near}
+        for each in read.files
+        for one in each.unknown
+    ]
     return reading_findings(
-        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, demand, context, earlier
+        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, demand, context, earlier, unknown
     )
 
 

@@ -13,8 +13,9 @@ import polars as pl
 import pydantic
 
 from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, StreamRows, map_entity
-from adapters.mapping.library import LoadedMapping, load_mapping
+from adapters.mapping.library import CANONICAL, LoadedMapping, load_mapping
 from adapters.mapping.model import Mapping, StreamRule
+from adapters.mapping.unknown import Unknown, unknown_columns, unknown_file
 from adapters.reading import ROW, FileRead, RawTable, ReadOptions, find_files, read_file
 from engine.canonical.schema import ENTITIES, PROVENANCE, SCHEMA_VERSION, check_schema_version, entity_spec
 from engine.errors import SnapshotError
@@ -65,6 +66,7 @@ class FileAccount:
     position: str | None = None
     message: str | None = None
     remedy: str | None = None
+    unknown: tuple[Unknown, ...] = ()
 
 
 @dataclass
@@ -181,6 +183,11 @@ def _read_source(
             made.append(result)
             held.append(result.held)
     _count_outcomes(streams, parents, accounts)
+    if source.adapter == CANONICAL:
+        for each, claimed in reads:
+            accounts[each.file].unknown = unknown_columns(accounts[each.file].columns, list(claimed))
+        for account in accounts.values():
+            account.unknown += (unknown_file(account.path),) if "no_stream" in account.set_aside else ()
     return made, held, list(accounts.values())
 
 

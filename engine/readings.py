@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -12,6 +12,9 @@ from engine.findings import FINDING_SCHEMA
 from engine.policy.kinds.run import RunPolicy
 from engine.stage import Context
 from engine.workdays import elapsed
+
+_SHOWN: Final = 20
+"""Files that a finding names as its evidence; the rest is counted."""
 
 
 def reading_findings(
@@ -24,6 +27,7 @@ def reading_findings(
     policy: RunPolicy | None,
     context: Context,
     earlier_sources: Collection[str] = (),
+    unknown: Sequence[Mapping[str, Any]] = (),
 ) -> pl.DataFrame:
     """Return the findings about what was read; one for each file and reason, not one a row.
 
@@ -31,11 +35,13 @@ def reading_findings(
     and what was found; `sources` each system with the time of its export; `empty_sources` each
     system and path where no file was found; `mappings` the fingerprint of each adapter used;
     `earlier_sources` the systems of the previous snapshot. What a source without files states
-    differs from nothing: that it is missing is said once.
+    differs from nothing: that it is missing is said once. `unknown` are columns and files of canonical sources that bear no
+    canonical name: source, path, entity (None: the file itself), name, near.
     """
     rows: list[dict[str, Any]] = []
     rows += [_failed(each) for each in failures]
     rows += list(_held(held))
+    rows += list(_unknown(unknown))
     empty = set(empty_sources)
     rows += [_differs(each, policy) for each in expectations if not each["equal"] and (each["source"], each["path"]) not in empty]
     rows += [_empty(system, path) for system, path in empty_sources]
@@ -80,6 +86,29 @@ def _held(held: pl.DataFrame) -> Iterable[dict[str, Any]]:
             "message": f"{count} held in {each['file']}: {name} {each['reason'].replace('_', ' ')}"
             + (f" (first at row {each['first']})" if each["first"] is not None else "") + ".",
             "remedy": each["remedy"], "evidence": [f"{each['file']}:{each['first']}"],
+        }  # fmt: skip
+
+
+def _unknown(unknown: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Give one finding for each name, however many files of a source have it; graver where a known name is near: it was meant."""
+    files: dict[tuple[str, str | None, str], list[Mapping[str, Any]]] = {}
+    for each in unknown:
+        files.setdefault((each["source"], each["entity"], each["name"]), []).append(each)
+    for (source, entity, name), found in sorted(files.items(), key=lambda item: tuple(part or "" for part in item[0])):
+        first, meant = found[0], found[0]["near"]
+        more = "" if len(found) == 1 else " and 1 more file" if len(found) == 2 else f" and {len(found) - 1:,} more files"
+        hint = f"; '{meant}' is near, and not there" if meant and entity else f"; '{meant}' is near" if meant else ""
+        kind, what, rest = (
+            ("unknown_file", f"The file {first['path']}{more} bears no name of an entity", "so none of its rows is used")
+            if entity is None
+            else ("unknown_column", f"The column '{name}' of {first['path']}{more} is no field of {entity}", "so it is not read")
+        )
+        yield {
+            "kind": kind, "rule": kind, "severity": "medium" if meant else "low", "entity": "source", "entity_id": source,
+            "systems": [source], "field": name if entity is None else f"{entity}.{name}", "message": f"{what}, {rest}{hint}.",
+            "remedy": f"Name it '{meant}', if that is meant; docs/canonical.md has every name." if meant
+            else "Leave it out, or name it as docs/canonical.md does.",
+            "evidence": [each["path"] for each in found[:_SHOWN]],
         }  # fmt: skip
 
 

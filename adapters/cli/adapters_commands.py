@@ -93,6 +93,10 @@ def read(
         typer.echo(_as_csv(held.head(limit)))
     typer.echo(_accounted(result.files))
     for each in result.files:
+        for strange in each.unknown:
+            what = f"no field of {strange.entity}" if strange.entity else "no entity's name"
+            hint = f"; '{strange.near}' is near" if strange.near else ""
+            typer.echo(f"not read: {each.path}: '{strange.name}' is {what}{hint}", err=True)
         if each.failure:
             typer.echo(f"not read: {each.path}: {each.message} {each.remedy}", err=True)
 

@@ -118,6 +118,32 @@ def test_held_rows_are_listed_and_the_rest_goes_on(snapshot: Snapshot, tmp_path:
     assert (file["rows_read"], file["rows_used"], file["rows_held"]) == (5, 1, 4)
 
 
+def test_a_name_that_is_not_canonical_is_named_with_the_nearest_and_no_row_is_held(snapshot: Snapshot, tmp_path: Path) -> None:
+    header = "contract_id,total_value,recorded_at ,terminated_rec_at,Our Colour\n"
+    crm = {"contract": header + "C1,100,2026-01-02,2026-01-03,blue\n", "contrat_line": "contract_line_id,contract_id\nL1,C1\n",
+           "contract-2": header + "C2,50,2026-01-02,,red\n", "zzz": "a,b\n1,2\n"}  # fmt: skip
+    outcome = run_snapshot(snapshot(crm=crm), out=tmp_path / "runs")
+    findings = pl.read_parquet(outcome.run_dir / "findings.parquet").filter(pl.col("kind").is_in(["unknown_column", "unknown_file"]))
+    assert sorted(findings.select("field", "severity", "entity_id").rows()) == [
+        ("contract.Our Colour", "low", "crm"), ("contract.terminated_rec_at", "medium", "crm"), ("contrat_line", "medium", "crm"),
+        ("zzz", "low", "crm"),
+    ]  # fmt: skip
+    told = dict(findings.select("field", "message").rows())
+    assert told["contract.terminated_rec_at"] == (
+        "The column 'terminated_rec_at' of crm/contract-2.csv and 1 more file is no field of contract, so it is not read; "
+        "'terminated_recorded_at' is near, and not there."
+    )
+    assert told["contrat_line"] == (
+        "The file crm/contrat_line.csv bears no name of an entity, so none of its rows is used; 'contract_line' is near."
+    )
+    assert pl.read_parquet(outcome.run_dir / "held.parquet").is_empty()
+    golden = pl.read_parquet(outcome.run_dir / "golden/contract.parquet")
+    assert golden["recorded_at"].null_count() == 0
+    assert {each["path"]: each["rows_set_aside"] for each in outcome.manifest["files"] if each["rows_set_aside"]} == {
+        "crm/contrat_line.csv": {"no_stream": 1}, "crm/zzz.csv": {"no_stream": 1},
+    }  # fmt: skip
+
+
 def test_a_source_without_any_file_is_a_finding(snapshot: Snapshot, tmp_path: Path) -> None:
     folder = snapshot(crm=CONTRACTS)
     (folder / "snapshot.yaml").write_text(
