@@ -5,7 +5,8 @@ current segment, its standalone price for what remains, and coefficients that sa
 an old uncertainty goes (32-45): of one unit of it, `w_base` is earned already, `w_rem` still to be earned
 here, after every pool it has passed through. `cut` is what rounding took off its exact share of the contract's price:
 a later share is rounded with it, so that shares never drift from the exact ones (32-43). `unserved` is what of the
-stated price the current segment serves.
+stated price the current segment serves. `on_whole` is the variable amount of the whole contract, of which `variable` holds the part
+that the coefficients give.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progr
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
 CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem")
-NUMBERS: Final = ("base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "stated", "unserved", "cut")
+NUMBERS: Final = (
+    "base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "on_whole", "stated", "unserved", "cut",
+)  # fmt: skip
 
 
 _JUMPS: Final[dict[str, pl.DataType]] = {
@@ -167,6 +170,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         (pl.col("base") + gone + own_gone).alias("base"),
         (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
         (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
+        (pl.col("on_whole") + pl.col("pool.variable")).alias("on_whole"),
     ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
 
 
@@ -205,7 +209,8 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     ).drop("stated_change", "→own", "→own_variable")
     made, handed = exercised(made, added)
     if added.height:
-        fresh = _begun(added, handed)
+        whole = made.group_by("group_id").agg(pl.col("on_whole").first())
+        fresh = _begun(added, handed).join(whole, on="group_id", how="left", maintain_order="left")
         made = handed_on(made)
         made = pl.concat([made, fresh], how="diagonal")
     return pooled(made)

@@ -151,6 +151,7 @@ def with_openings(
         pl.when(anew).then(pl.col("u")).otherwise(wide(0)).alias("u0"),
         pl.lit(None, dtype=pl.String).alias("problem"),
         wide(0).alias("variable"),
+        wide(0).alias("on_whole"),
         wide(0).alias("cut"),
     ).with_columns((pl.col("→allocated") - pl.col("base")).alias("rem"))
     left = part_units(pl.col("unserved"), pl.col("rem"), pl.col("→allocated"))

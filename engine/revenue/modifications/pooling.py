@@ -69,6 +69,7 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
         pl.when(catches).then(pl.col("w_base")).otherwise(pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
         pl.when(catches).then(pl.col("w_rem") - passed).otherwise(wide(0)).alias("→stays"),
         passed.alias("→passed"),
+        (pl.col("w_base") + pl.col("w_rem")).alias("→w"),
         pl.when(catches)
         .then(pl.col("unserved") + pl.col("price_change"))
         .otherwise(still_served() + pl.col("price_change") - pl.col("past"))
@@ -78,13 +79,16 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     )
     # Nothing of a promise that ended is still to be earned: what no other promise takes is earned at once.
     chosen = chosen.with_columns(pl.when(taken_out()).then(unit).otherwise("base").alias("base"))
-    return chosen.with_columns(
+    made = chosen.with_columns(
         (unit - pl.col("base")).alias("rem"),
         pl.when(total > 0)
         .then(pl.col("→stays") + part_units(pl.col("→passed").sum().over("pool_key"), pl.col("w"), total))
         .otherwise(pl.col("→stays") + pl.col("→passed"))
         .alias("w_rem"),
     )
+    # What is uncertain for the whole contract is held where a change of it would go.
+    now, then = (part_units(pl.col("on_whole"), share, wide(COEFFICIENT)) for share in (pl.col("w_base") + pl.col("w_rem"), pl.col("→w")))
+    return made.with_columns((pl.col("variable") + now - then).alias("variable"))
 
 
 def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:

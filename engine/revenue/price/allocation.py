@@ -101,7 +101,8 @@ def inception(
     obligation, `shared`: of the contract; `own_variable`, `shared_variable` the parts that are variable).
     `financed`: what promises that finance are worth at transfer (`financing.Financing.prices`).
     Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
-    rem, w_rem, variable, stated, cut (what rounding took off its share), is_pooled, problem (null, or why the contract is held).
+    rem, w_rem, variable, on_whole (what of the whole contract's price is variable), stated, cut (what rounding took off its share),
+    is_pooled, problem (null, or why the contract is held).
     """
     signed = _with_pooled(_signed(lines, terms), contracts)
     pools = _with_interest(_pools(signed, contracts), financed, contracts)
@@ -115,9 +116,9 @@ def inception(
     # What is variable for the whole contract joins the pool; what is the obligation's own does not.
     rows = _weights(rows.with_columns((pl.col("pool").fill_null(0) + pl.col("shared")).alias("pool")))
     held = rows.select("group_id", "problem").filter(pl.col("problem").is_not_null()).unique("group_id", keep="first")
-    made = _allocated(rows).drop("problem").join(held, on="group_id", how="left")
-    names = ("okey", "group_id", "contract_id", "obligation_id", "ssp", "w_rem", "base", "rem", "variable", "stated", "cut", "is_pooled",
-             "problem", "method", "evidence", "weight")  # fmt: skip
+    made = _allocated(rows).drop("problem").join(held, on="group_id", how="left").with_columns(pl.col("shared_variable").alias("on_whole"))
+    names = ("okey", "group_id", "contract_id", "obligation_id", "ssp", "w_rem", "base", "rem", "variable", "on_whole", "stated", "cut",
+             "is_pooled", "problem", "method", "evidence", "weight")  # fmt: skip
     return Allocated(made.select(names).sort("okey"), _problems(rows))
 
 
