@@ -170,7 +170,7 @@ def _by_progress(lines: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settin
         / pl.when(pl.col("estimated_total_hours") != 0).then(pl.col("estimated_total_hours")).cast(_EXACT),
     )
     states = seen.select("contract_line_id", "as_of_date", "progress_id", done.alias("→done"), pl.col("evidence").alias("→seen"))
-    dated = billed.join(states.filter(pl.col("→done").is_not_null()), on="contract_line_id", how="inner")
+    dated = billed.join(states.filter(pl.col("→done") >= 0), on="contract_line_id", how="inner")
     month = pl.col("as_of_date").dt.strftime("%Y-%m").alias("→month")
     last = dated.sort("contract_line_id", "as_of_date", "progress_id").group_by("contract_line_id", month, maintain_order=True).last()
     upto = rounded(

@@ -18,6 +18,8 @@ from engine.revenue.atoms import performance, sorted_performance
 from engine.revenue.books import tell_books
 from engine.revenue.contracts.gate import contract_frame
 from engine.revenue.controls.bounds import bounded
+from engine.revenue.controls.percents import sound_percents
+from engine.revenue.controls.strays import stray_findings
 from engine.revenue.core import Core, run_core
 from engine.revenue.fired import revenue_fired, revenue_held
 from engine.revenue.ground.blocks import cut_in_blocks, used_up
@@ -56,10 +58,10 @@ def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> Stage
     if not versions:
         result.not_applicable.append(("revenue", "the policy folder holds no revenue policy"))
         return result
-    records, too_large = bounded(read_records(facts, context))
+    records, told = _held_back(read_records(facts, context))
     result.add(_book(records, versions, context))
     fingerprint = pl.lit(versions[-1][0].fingerprint).alias("policy_fingerprint")
-    result.findings = [frame.with_columns(fingerprint) for frame in (*result.findings, *([too_large] if too_large.height else []))]
+    result.findings = [frame.with_columns(fingerprint) for frame in (*result.findings, *told)]
     other = second_versions(versions)
     if other is not None:
         # What was posted was posted from the first book.
@@ -67,6 +69,13 @@ def decide_revenue(facts: Facts, policies: PolicySet, context: Context) -> Stage
         result.frames |= {f"second_book/{name}": second[name] for name in KEPT if name in second}
         result.frames["book_differences"] = book_differences(result.frames, second, _standards(records, versions, other)).lazy()
     return result
+
+
+def _held_back(records: Records) -> tuple[Records, list[pl.DataFrame]]:
+    """Return the records without what cannot be reckoned with, and what is found of them."""
+    sound, unsound = sound_percents(records)
+    kept, too_large = bounded(sound)
+    return kept, [frame for frame in (stray_findings(records), unsound, too_large) if frame.height]
 
 
 def _standards(records: Records, first: Versions, second: Versions) -> pl.DataFrame:

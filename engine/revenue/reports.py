@@ -39,6 +39,7 @@ from engine.revenue.costs.remaining import Evidence
 from engine.revenue.disclosures.notes import disclosures, joined
 from engine.revenue.ground.blocks import Block, each_block
 from engine.revenue.ground.frames import Books, empty
+from engine.revenue.ground.rates import rate_table
 from engine.revenue.price.financing import interest_entries
 from engine.revenue.recognition.adopted import earned
 from engine.stage import Context, StageResult
@@ -81,7 +82,8 @@ def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[
         moves = moved_benefits(judged, books.extra["moved_ends"], books.lines)
         if "cost_conventions" in books.extra:
             moves = pl.concat([moves, changed_conventions(judged, books.extra["cost_conventions"])])
-        costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of, moves)
+        rates = rate_table(records.frame("exchange_rate"))
+        costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of, moves, rates)
         ahead = amortization_ahead(as_moved(judged, moves, as_of), costs, as_of.dt.offset_by("12mo"), as_of)
         findings = _some(cost_findings(judged))
     provisions = loss_provisions(books.contracts, *core, books.periods, known, as_of)

@@ -47,7 +47,7 @@ def bounded(records: Records) -> tuple[Records, pl.DataFrame]:
         hit = frame.filter(large)
         kept[entity] = frame.filter(~large)
         identity = entity_spec(entity).display_key().alias("entity_id")
-        found.append(hit.select(pl.lit(entity).alias("entity"), identity, _owner(records, entity, hit), "evidence"))
+        found.append(hit.select(pl.lit(entity).alias("entity"), identity, owner_of(records, entity, hit), "evidence"))
     if not found:
         return records, pl.DataFrame()
     told = pl.concat(found)
@@ -72,7 +72,7 @@ def _too_large(entity: str) -> pl.Expr:
     return functools.reduce(lambda one, other: one | other, tests, pl.lit(value=False))
 
 
-def _owner(records: Records, entity: str, hit: pl.DataFrame) -> pl.Series:
+def owner_of(records: Records, entity: str, hit: pl.DataFrame) -> pl.Series:
     """Return the contract of each record, null where it leads to none."""
     found = hit["contract_id"] if "contract_id" in hit.columns else pl.Series("contract_id", [None] * hit.height, dtype=pl.String)
     references = entity_spec(entity).references
@@ -82,7 +82,7 @@ def _owner(records: Records, entity: str, hit: pl.DataFrame) -> pl.Series:
             named = hit.select(pl.col(name).alias(key)).join(
                 records.frame(references[name]).unique(key, keep="first"), on=key, how="left", maintain_order="left"
             )
-            found = pl.select(pl.coalesce(found, _owner(records, references[name], named).alias("contract_id"))).to_series()
+            found = pl.select(pl.coalesce(found, owner_of(records, references[name], named).alias("contract_id"))).to_series()
     return found.alias("contract_id")
 
 

@@ -9,9 +9,9 @@ from engine.canonical.schema import entity_spec
 from engine.revenue.arithmetic.exact import money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.crossing import crossed_lines
-from engine.revenue.ground.finding_columns import finding_columns, plain_text
+from engine.revenue.ground.finding_columns import amount_text, finding_columns, plain_text
 from engine.revenue.ground.records import Records
-from engine.revenue.ground.stated import STATED, with_contract_currency
+from engine.revenue.ground.stated import STATED, is_one_currency, with_contract_currency
 
 
 def review_findings(lines: pl.DataFrame) -> pl.DataFrame:
@@ -44,16 +44,22 @@ def rate_findings(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def stated_rate_findings(records: Records) -> pl.DataFrame:
-    """Return a finding for what is paid to a customer, or given by it in kind, in another currency without a rate of its day."""
+    """Return a finding for what tells a price or a cost in another currency without a rate of its day (`stated.STATED`)."""
     found = []
-    for entity, (name, _) in STATED.items():
-        rows = records.frame(entity).filter(pl.col(name).is_null() & pl.col("currency").is_not_null())
+    for entity, stated in STATED.items():
+        rows = records.frame(entity).filter(pl.col("currency").is_not_null())
+        if is_one_currency(rows, records.frame("contract")):
+            continue
+        # What a rate was found for is in its contract's currency.
         told = with_contract_currency(rows, records.frame).filter(pl.col("currency") != pl.col("→currency"))
-        key = entity_spec(entity).keys[0]
-        found.append(told.select(pl.lit(entity).alias("entity"), pl.col(key).alias("id"), "→contract", "currency", "evidence"))
+        named = (pl.lit(entity).alias("entity"), pl.col(entity_spec(entity).keys[0]).alias("id"), pl.lit(stated.left_open).alias("open"))
+        found.append(told.select(*named, "→contract", "currency", "evidence"))
+    if not found:
+        return pl.DataFrame()
     rows = pl.concat(found)
-    text = "{} is in {}, another currency than its contract's, and no rate translates it on its day; it is no part of the price."
-    message, remedy = pl.format(text, "id", "currency"), "Load the spot rate of the day into `exchange_rate`, or correct the currency."
+    text = "{} is in {}, another currency than its contract's, and no rate translates it on its day; {}."
+    message = pl.format(text, "id", "currency", "open")
+    remedy = "Load the spot rate of the day into `exchange_rate`, or correct the currency."
     return rows.select(
         *finding_columns("exchange_rate_missing", "high", pl.col("entity"), message, remedy),
         pl.col("id").alias("entity_id"), pl.col("→contract").alias("contract_id"), "currency", "evidence",
@@ -76,7 +82,7 @@ def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame
     difference = money_units(pl.col("planned"), pl.col("minor_digits")) - pl.col("lines")
     hit = made.with_columns(units_money(difference, pl.col("minor_digits")).alias("difference")).filter(pl.col("difference") != 0)
     text = "The billing plan of {} comes to {}, {} away from the price of its lines."
-    message = pl.format(text, "contract_id", "planned", "difference")
+    message = pl.format(text, "contract_id", amount_text(pl.col("planned")), amount_text(pl.col("difference").abs()))
     remedy = "Say which is the price: correct the plan, or the lines; the price is never taken from the plan."
     return hit.select(
         *finding_columns("price_differs_from_billing_plan", "medium", "contract", message, remedy),
@@ -115,10 +121,15 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
     stated = stated.filter(pl.col("amount_change").is_not_null() & (pl.col("amount_change") != 0))
     made = stated.join(own, on="amendment_id", how="left").filter(pl.col("is_priced").fill_null(value=True))
     change = money_units(pl.col("amount_change"), pl.col("minor_digits"))
-    made = made.with_columns(units_money(change - pl.col("by_lines").fill_null(none), pl.col("minor_digits")).alias("difference"))
+    made = made.with_columns(
+        units_money(pl.col("by_lines").fill_null(none) - change, pl.col("minor_digits")).alias("difference"),
+        units_money(pl.col("by_lines").fill_null(none), pl.col("minor_digits")).alias("by_lines"),
+    )
     hit = made.filter(pl.col("difference") != 0).sort("amendment_id")
-    named = pl.format("The lines of {} change the price by {} less than the {} it states", "amendment_id", "difference", "amount_change")
-    unnamed = pl.format("{} states a change of {} and names no line that it changes", "amendment_id", "amount_change")
+    away = pl.when(pl.col("difference") > 0).then(pl.lit("more")).otherwise(pl.lit("less"))
+    lines, by, said = (amount_text(each) for each in (pl.col("by_lines"), pl.col("difference").abs(), pl.col("amount_change")))
+    named = pl.format("The lines of {} change the price by {}, {} {} than the {} it states", "amendment_id", lines, by, away, said)
+    unnamed = pl.format("{} states a change of {} and names no line that it changes", "amendment_id", said)
     message = pl.when(pl.col("has_lines").fill_null(value=False)).then(named).otherwise(unnamed)
     message = pl.concat_str(message, pl.lit("; revenue follows the lines alone."))
     remedy = "Enter the lines of the amendment with their amounts after it, or correct the change it states."

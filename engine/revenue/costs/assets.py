@@ -16,6 +16,7 @@ from engine.revenue.costs.impairment import written_down
 from engine.revenue.costs.lasting import MOVES, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.periods import first_open
+from engine.revenue.ground.rates import RATE, with_rate
 
 CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
     "cost_id": pl.String(), "contract_id": pl.String(), "period": pl.String(), "end_date": pl.Date(), "kind": pl.String(),
@@ -38,17 +39,18 @@ _FLOWS: Final = ("capitalized", "expensed", "amortized", "impaired", "reversed")
 
 def contract_costs(
     costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame, periods: pl.DataFrame, recoverable: pl.DataFrame, as_of: pl.Expr,
-    moves: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None, rates: pl.DataFrame | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the output `contract_costs` from the day each cost was incurred to as_of.
 
     `costs`: golden contract_cost. `contracts`, `lines`, `periods`: frames of the books. `recoverable`:
     contract_id, end_date, recoverable, margin, currency (what a contract's asset may not exceed; null or no row:
-    not tested). `moves` (`lasting.MOVES`): changes of the benefit's end. Rows without any figure are left out.
+    not tested). `moves` (`lasting.MOVES`): changes of the benefit's end. `rates` (`rates.rate_table`): an asset in another currency is
+    tested at the rate it came in at. Rows without any figure are left out.
     """
     judged = _taken_in(classified(costs, contracts, lines), periods)
     spread = _by_period(judged, periods, as_of, pl.DataFrame(schema=MOVES) if moves is None else moves)
-    assets = written_down(spread.filter(pl.col("treatment") == "capitalize"), recoverable)
+    assets = written_down(_into_contract(spread.filter(pl.col("treatment") == "capitalize"), contracts, rates), recoverable)
     others = spread.filter(pl.col("treatment") != "capitalize").with_columns(
         ZERO.alias(name) for name in ("closing", "amortized", "impaired", "reversed")
     )
@@ -62,6 +64,18 @@ def contract_costs(
     )
     is_stated = pl.any_horizontal(pl.col(name) != 0 for name in ("opening", "closing", *_FLOWS)) | first
     return rows.filter(is_stated).select(pl.col(name).cast(dtype) for name, dtype in CONTRACT_COSTS.items()).sort("cost_id", "end_date")
+
+
+def _into_contract(assets: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFrame | None) -> pl.DataFrame:
+    """Add `into`: the rate at which each asset came into its contract's currency, as it is posted (`cost_rates.at_cost_rates`)."""
+    own = contracts.select("contract_id", pl.col("currency").cast(pl.String).alias("functional_currency"))
+    asked = assets.select("contract_id", "currency", pl.col("end_date").min().over("cost_id").alias("→since"))
+    asked = asked.join(own, on="contract_id", how="left", maintain_order="left")
+    asked = asked.with_columns(pl.coalesce("currency", "functional_currency").alias("currency"))
+    if rates is None or not asked.select((pl.col("currency") != pl.col("functional_currency")).any()).item():
+        one = pl.when((pl.col("currency") == pl.col("functional_currency")).fill_null(value=True)).then(pl.lit(1))
+        return assets.with_columns(asked.select(one.cast(RATE).alias("into")).to_series())
+    return assets.with_columns(with_rate(asked, rates, day="→since", kind="average", name="into")["into"])
 
 
 def _taken_in(judged: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,8 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
+from engine.revenue.ground.rates import translated
 
 _WRITTEN: Final = ("written_to", "written_margin", "written_recoverable")
 
@@ -17,16 +18,19 @@ _WRITTEN: Final = ("written_to", "written_margin", "written_recoverable")
 def written_down(assets: pl.DataFrame, recoverable: pl.DataFrame) -> pl.DataFrame:
     """Add closing, amortized, impaired and reversed to the assets' periods.
 
-    `assets`: cost × period with amount, unimpaired_amortized, is_terminated and the terms of amortization.
+    `assets`: cost × period with amount, unimpaired_amortized, is_terminated, `into` (the rate at which it came into its contract's
+    currency; null: not tested) and the terms of amortization.
     A contract's assets together are written down to its recoverable amount, each by its carrying amount; what
     is left is amortized over the rest of the benefit. Under IFRS it is taken back once more is expected of the contract than when
     it was made, and not because amortization alone has made room; at most to what the asset would be without it (15.104); under
     US GAAP never (35-6). On termination what is left is written off.
     """
-    tested = assets.join(recoverable, on=["contract_id", "end_date", "currency"], how="left", maintain_order="left").with_columns(
-        (pl.col("amount").cast(MONEY) - pl.col("unimpaired_amortized")).alias("unimpaired")
+    limits = recoverable.with_columns(minor_digits(pl.col("currency")).alias("limit_digits")).drop("currency")
+    tested = assets.join(limits, on=["contract_id", "end_date"], how="left", maintain_order="left").with_columns(
+        (pl.col("amount").cast(MONEY) - pl.col("unimpaired_amortized")).alias("unimpaired"),
+        pl.when(pl.col("into").is_not_null()).then("recoverable").alias("recoverable"),
     )
-    whole = pl.col("unimpaired").sum().over("contract_id", "end_date", "currency")
+    whole = _in_contract("unimpaired").sum().over("contract_id", "end_date")
     falls_short = (whole > pl.max_horizontal(pl.col("recoverable"), ZERO)) & pl.col("recoverable").is_not_null()
     hit = tested.filter(falls_short & ~pl.col("is_terminated")).select("contract_id").unique()
     plain = tested.join(hit, on="contract_id", how="anti", maintain_order="left").with_columns(
@@ -50,7 +54,7 @@ def _with_flows(rows: pl.DataFrame) -> pl.DataFrame:
         pl.when(ends).then(pl.col("impaired") + pl.col("carrying")).when(ended_before).then(ZERO)
         .otherwise(pl.col("impaired")).alias("impaired"),
         pl.when(ended_before).then(ZERO).otherwise(pl.col("reversed")).alias("reversed"),
-    ).drop("carrying", "unimpaired", "recoverable", "margin")  # fmt: skip
+    ).drop("carrying", "unimpaired", "recoverable", "margin", "into", "limit_digits")  # fmt: skip
 
 
 def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
@@ -97,29 +101,39 @@ def _tested(now: pl.DataFrame) -> pl.DataFrame:
     ).collect()
     reduced = pl.col("written_to") - pl.col("since").fill_null(ZERO)
     now = now.with_columns(pl.when(pl.col("written_on").is_null()).then(pl.col("unimpaired")).otherwise(reduced).alias("carrying"))
-    key = ["contract_id", "currency"]
+    key = "contract_id"
     limit = pl.max_horizontal(pl.col("recoverable"), ZERO)
-    carried = pl.col("carrying").sum().over(key)
-    gap = pl.col("unimpaired") - pl.col("carrying")
+    now = now.with_columns((pl.col("unimpaired") - pl.col("carrying")).alias("gap"))
+    now = now.with_columns(_in_contract("carrying").alias("→carrying"), _in_contract("gap").alias("→gap"))
+    carried = pl.col("→carrying").sum().over(key)
     is_tested = pl.col("recoverable").is_not_null() & ~pl.col("is_terminated")
     better = pl.coalesce(pl.col("margin") > pl.col("written_margin"), pl.col("recoverable") > pl.col("written_recoverable"))
     is_better = better.fill_null(value=False).any().over(key)
     now = now.with_columns(
         pl.when(is_tested & (carried > limit)).then(carried - limit).otherwise(ZERO).alias("short"),
         pl.when(is_tested & (pl.col("standard") == "ifrs") & is_better & (carried < limit))
-        .then(pl.min_horizontal(limit - carried, gap.sum().over(key))).otherwise(ZERO).alias("over"),
-        gap.alias("gap"),
+        .then(pl.min_horizontal(limit - carried, pl.col("→gap").sum().over(key))).otherwise(ZERO).alias("over"),
     )  # fmt: skip
     now = now.with_columns(_shared("short", "carrying", key).alias("impaired"), _shared("over", "gap", key).alias("reversed"))
     carried = (pl.col("carrying") - pl.col("impaired") + pl.col("reversed")).alias("carrying")
-    return now.with_columns(carried).drop("short", "over", "gap", "since")
+    return now.with_columns(carried).drop("short", "over", "gap", "since", "→carrying", "→gap")
 
 
-def _shared(total: str, weight: str, key: list[str]) -> pl.Expr:
-    """Return a contract's amount shared by weight in whole minor units; the rest goes to the last cost of the contract."""
-    weights = pl.col(weight).sum().over(key)
+def _in_contract(name: str) -> pl.Expr:
+    """Return an amount of an asset in its contract's currency, at the rate it came in at; null without one."""
+    return translated(pl.col(name), "into", pl.coalesce("limit_digits", "digits"))
+
+
+def _shared(total: str, weight: str, key: str) -> pl.Expr:
+    """Return a contract's amount shared by weight, in each asset's own currency; the rest goes to the last cost of the contract.
+
+    Shares are whole minor units of the contract's currency.
+    """
+    own = pl.col(f"→{weight}").fill_null(ZERO)
+    weights = own.sum().over(key)
     # Running shares, each rounded: their differences add up to the whole.
-    so_far = pl.col(weight).cum_sum().over(key, order_by="cost_id")
-    share = round_share(pl.col(total), units(so_far), units(weights), pl.col("digits"))
+    so_far = own.cum_sum().over(key, order_by="cost_id")
+    share = round_share(pl.col(total), units(so_far), units(weights), pl.coalesce("limit_digits", "digits"))
     before = share.shift(1).over(key, order_by="cost_id").fill_null(ZERO)
-    return pl.when(pl.col(total) == 0).then(ZERO).otherwise(share - before).cast(MONEY)
+    stated = round_share(share - before, units(pl.col(weight)), units(own), pl.col("digits"))
+    return pl.when((pl.col(total) == 0) | (own == 0)).then(ZERO).otherwise(stated).cast(MONEY)

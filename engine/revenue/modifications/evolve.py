@@ -209,8 +209,8 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
     ).drop("stated_change", "→own", "→own_variable")
     made, handed = exercised(made, added)
     if added.height:
-        whole = made.group_by("group_id").agg(pl.col("on_whole").first())
-        fresh = _begun(added, handed).join(whole, on="group_id", how="left", maintain_order="left")
+        level = made.group_by("group_id").agg(pl.col("on_whole").first())
+        fresh = _begun(added, handed).join(level, on="group_id", how="left", maintain_order="left")
         made = handed_on(made)
         made = pl.concat([made, fresh], how="diagonal")
     return pooled(made)

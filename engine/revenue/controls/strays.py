@@ -1,0 +1,46 @@
+"""Records that name a line or a contract that nobody knows: nothing follows from them, which must not go unsaid."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.schema import entity_spec
+from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.records import Records
+
+_OF_LINES: Final = (
+    "progress", "variable_estimate", "milestone", "usage", "incentive_fee", "cost_estimate", "noncash_value", "price_tier",
+    "opening_position",
+)  # fmt: skip
+_OF_CONTRACTS: Final = ("contract_line", "amendment", "variable_estimate", "consideration_payable", "contract_cost", "option")
+
+
+def stray_findings(records: Records) -> pl.DataFrame:
+    """Return a finding for every estimate, report of progress or term whose line or contract no system supplies.
+
+    Where no system supplies lines, or contracts, at all, none of them is missing; nor is any in a run as known on an earlier day.
+    """
+    if records.known_on is not None:
+        return pl.DataFrame()
+    lines = pl.concat([records.frame(name).select("contract_line_id") for name in ("contract_line", "amendment_line")])
+    contracts = records.frame("contract").select("contract_id")
+    found = [
+        *(_strays(records, name, "contract_line_id", lines) for name in _OF_LINES if lines.height),
+        *(_strays(records, name, "contract_id", contracts) for name in _OF_CONTRACTS if contracts.height),
+    ]
+    return pl.concat(found) if found else pl.DataFrame()
+
+
+def _strays(records: Records, entity: str, reference: str, known: pl.DataFrame) -> pl.DataFrame:
+    hit = records.frame(entity).filter(pl.col(reference).is_not_null()).join(known, on=reference, how="anti")
+    kind = "line" if reference == "contract_line_id" else "contract"
+    rows = hit.select(entity_spec(entity).display_key().alias("entity_id"), pl.col(reference).alias("named"), "evidence")
+    what = entity.replace("_", " ").capitalize()
+    message = pl.format(f"{what} {{}} names {kind} {{}}, which nobody knows; nothing follows from it.", "entity_id", "named")
+    remedy = f"Correct the {kind} it names, or load the {kind}."
+    contract = pl.col("named") if kind == "contract" else pl.lit(None, dtype=pl.String)
+    return rows.sort("entity_id").select(
+        *finding_columns("reference_unknown", "medium", entity, message, remedy), "entity_id", contract.alias("contract_id"), "evidence"
+    )
