@@ -18,6 +18,7 @@ from engine.billing.references import golden_frames
 from engine.billing.tax import tax_findings
 from engine.billing.unblock import unblocking_actions
 from engine.billing.why import ItemExplanation, explain_item
+from engine.policy.claimed import both_apply
 from engine.policy.kinds.billing import ITEM_ENTITY, BillingPolicy
 from engine.policy.loaded import PolicySet
 from engine.stage import Context, Facts, StageResult
@@ -53,7 +54,8 @@ def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> Stage
         if reason is not None:
             result.not_applicable += [(group[0][1].id, reason) for group in by_id]
             continue
-        rows = _decided_items(by_id, frames, context)
+        rows, overlaps = _decided_items(by_id, frames, context)
+        result.findings += overlaps
         unfunded |= dict.fromkeys(rows["item.type"].unique().to_list(), in_force(versions, context)[1].settings.unfunded)
         decided.append(rows)
     result.findings += tax_findings(frames, policies, context)
@@ -75,16 +77,30 @@ def _by_item(policies: PolicySet) -> dict[str, list[list[Version]]]:
     return dict(sorted(found.items()))
 
 
-def _decided_items(policies: list[list[Version]], frames: Mapping[str, pl.LazyFrame], context: Context) -> pl.DataFrame:
-    """Return the items of a kind with eligibility, write-downs and caps applied; the first policy that covers one counts."""
+def _decided_items(
+    policies: list[list[Version]], frames: Mapping[str, pl.LazyFrame], context: Context
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:  # fmt: skip
+    """Return the items of a kind with eligibility, write-downs and caps applied; the first policy that covers one counts.
+
+    The second are the findings of items that two policies with a condition cover.
+    """
     parts: list[pl.DataFrame] = []
+    overlaps: list[pl.DataFrame] = []
     for versions in policies:
         rows = with_eligibility(judged_items(versions, frames, context)).collect()
+        if versions[-1][1].where is not None:
+            overlaps += [_both_cover(part, before, rows, versions) for part, before in zip(parts, policies, strict=False)]
         parts.append(apply_caps(written_down(_not_in(rows, parts)), in_force(versions, context)[1]))
     if not covers_everything(policies):
         rest = with_eligibility(unjudged_items(policies[-1][-1], frames, context)).collect()
         parts.append(_not_in(rest, parts))
-    return pl.concat(parts, how="diagonal") if len(parts) > 1 else parts[0]
+    return pl.concat(parts, how="diagonal") if len(parts) > 1 else parts[0], overlaps
+
+
+def _both_cover(part: pl.DataFrame, first: list[Version], rows: pl.DataFrame, second: list[Version]) -> pl.DataFrame:
+    """Return the finding of the items that an earlier policy decides although a later one, limited too, is for them as well."""
+    ids = rows.select("item.id").join(part.select("item.id"), on="item.id", how="semi")["item.id"].unique().to_list()
+    return both_apply("billing", second[-1][1].item, first[-1][1], second[-1][1], ids)
 
 
 def _not_in(rows: pl.DataFrame, parts: list[pl.DataFrame]) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -15,6 +16,7 @@ from engine.ownership.identity import IDENTITY, Identified, identify
 from engine.ownership.limits import Limits
 from engine.ownership.presence import missing_findings
 from engine.ownership.twins import twin_findings
+from engine.policy.claimed import both_apply
 from engine.policy.kinds.ownership import OwnershipPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, Facts, StageResult
@@ -31,7 +33,8 @@ def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previo
     """
     result = StageResult()
     versions: dict[str, list[tuple[LoadedPolicy, OwnershipPolicy]]] = {}
-    for loaded, policy in policies.of_kind(OwnershipPolicy):
+    # Policies with a condition come first, since they except from the others, as in billing.
+    for loaded, policy in sorted(policies.of_kind(OwnershipPolicy), key=lambda each: each[1].where is None):
         reason = _why_not(policy, facts)
         if reason is None:
             versions.setdefault(policy.entity, []).append((loaded, policy))
@@ -45,8 +48,10 @@ def decide_ownership(facts: Facts, policies: PolicySet, context: Context, previo
     for entity in sorted(facts.records):
         spec = entity_spec(entity)
         golden: list[pl.DataFrame] = []
+        decided: list[tuple[OwnershipPolicy, pl.DataFrame]] = []
         for loaded, policy in versions.get(entity, []):
-            golden.append(_decide(loaded, policy, facts, previous, context, result))
+            golden.append(_decide(loaded, policy, facts, previous, context, result, decided))
+            decided.append((policy, golden[-1].select(spec.keys)))
         if not golden and len(facts.systems(entity)) > 1:
             result.findings += twin_findings(facts.records[entity], spec)
         result.frames[f"golden/{entity}"] = _with_the_rest(golden, spec, facts)
@@ -74,20 +79,24 @@ def _why_not(policy: OwnershipPolicy, facts: Facts) -> str | None:
 
 
 def _decide(
-    loaded: LoadedPolicy, policy: OwnershipPolicy, facts: Facts, previous: Facts | None, context: Context, result: StageResult
-) -> pl.DataFrame:
-    """Add one policy version's findings to the result; return its golden records with their identity."""
+    loaded: LoadedPolicy, policy: OwnershipPolicy, facts: Facts, previous: Facts | None, context: Context, result: StageResult,
+    before: Sequence[tuple[OwnershipPolicy, pl.DataFrame]],
+) -> pl.DataFrame:  # fmt: skip
+    """Add one policy version's findings to the result; return its golden records with their identity.
+
+    What a policy `before` decided is left to it; where both are limited, that is a finding.
+    """
     spec = entity_spec(policy.entity)
     now = _identified(policy, spec, facts)
     assert now is not None, "a policy that applies has records"
     golden = golden_records(now.records, spec, {rule.field: rule.owner for rule in policy.rules}, policy.owner_system)
     golden = golden.filter(_in_force(policy, context))
     limits = Limits(loaded, policy.entity, golden, facts, context)
-    golden = limits.kept(golden, policy.where, ("where",))
+    golden = _left_over(limits.kept(golden, policy.where, ("where",)), policy, spec, before, result)
     decided = golden.select(IDENTITY)
     records = now.records.join(decided, on=IDENTITY, how="semi", maintain_order="left")
-    before = None if previous is None else _identified(policy, spec, previous)
-    sides = Sides(records, None if before is None else before.records, facts, previous)
+    earlier = None if previous is None else _identified(policy, spec, previous)
+    sides = Sides(records, None if earlier is None else earlier.records, facts, previous)
     found: list[pl.DataFrame] = []
     for index, rule in enumerate(policy.rules):
         limited = replace(sides, now=limits.kept(records, rule.where, ("rules", index, "where")))
@@ -100,6 +109,19 @@ def _decide(
     if now.suggested.height:
         found.append(_suggestion_findings(now.suggested, policy, spec))
     result.findings += [frame.with_columns(pl.lit(loaded.fingerprint).alias("policy_fingerprint")) for frame in found]
+    return golden
+
+
+def _left_over(
+    golden: pl.DataFrame, policy: OwnershipPolicy, spec: EntitySpec, before: Sequence[tuple[OwnershipPolicy, pl.DataFrame]],
+    result: StageResult,
+) -> pl.DataFrame:  # fmt: skip
+    """Return the records that no policy before decided; tell those that a limited one did although this one is for them too."""
+    for first, keys in before:
+        if policy.where is not None and first.id != policy.id:
+            both = golden.join(keys, on=list(spec.keys), how="semi").select(pl.concat_str(spec.keys, separator="|"))
+            result.findings.append(both_apply("ownership", spec.name, first, policy, both.to_series().to_list()))
+        golden = golden.join(keys, on=list(spec.keys), how="anti", maintain_order="left")
     return golden
 
 

@@ -84,6 +84,12 @@ POLICIES_COMPETE: Final = Code(
     "Two policies decide the same thing on the same days, and nothing says which of them counts.",
     "Keep one of them, limit one by `where`, or end one before the other begins; checks of one name need ids of their own.",
 )
+POLICIES_OVERLAP: Final = Code(
+    "policies-overlap",
+    Level.WARNING,
+    "Two policies that are limited by `where` are both for some record; the one whose id comes first counts.",
+    "Narrow one of the conditions, so that each policy is for records of its own.",
+)
 UNKNOWN_ENTITY: Final = Code(
     "unknown-entity",
     Level.ERROR,
@@ -187,7 +193,7 @@ REASON_UNUSED: Final = Code(
 
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
-    MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID, POLICIES_COMPETE,
+    MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID, POLICIES_COMPETE, POLICIES_OVERLAP,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,
     QUALITY_SUITE, QUALITY_UNSUPPORTED, REASON_UNUSED,

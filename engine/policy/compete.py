@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
-from engine.diagnostics import Diagnostic
+from engine.canonical.schema import ENTITIES
+from engine.condition import Scope
+from engine.diagnostics import Code, Diagnostic, Span
 from engine.policy import codes
 from engine.policy.kinds.access import AccessPolicy
 from engine.policy.kinds.alerts import AlertsPolicy
-from engine.policy.kinds.billing import BillingPolicy
+from engine.policy.kinds.billing import BillingPolicy, billing_scope
 from engine.policy.kinds.cases import CasesPolicy
 from engine.policy.kinds.checks import CheckPolicy
 from engine.policy.kinds.close import ClosePolicy
@@ -19,7 +21,9 @@ from engine.policy.kinds.retention import RetentionPolicy
 from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.kinds.run import CalendarPolicy, RunPolicy
 from engine.policy.loaded import LoadedPolicy
+from engine.policy.meeting import both_hold
 from engine.policy.source import Location
+from engine.policy.where import policy_scope
 
 _ONE_OF_A_KIND = (AccessPolicy, AlertsPolicy, CalendarPolicy, CasesPolicy, ClosePolicy, RetentionPolicy, RevenuePolicy, RunPolicy)
 
@@ -37,9 +41,38 @@ def competing(loaded: Sequence[LoadedPolicy]) -> list[Diagnostic]:
                 continue
             since = max(one.policy.effective_from, other.policy.effective_from)
             message = f"'{one.policy.id}' and '{other.policy.id}' both {what} from {since}"
-            item = other.document.diagnostic(codes.POLICIES_COMPETE, place, message)
-            found.append(Diagnostic(item.code, item.span, item.message, item.line_text, related=(one.document.span_of(first),)))
-    return found
+            found.append(_told(codes.POLICIES_COMPETE, other, place, message, one.document.span_of(first)))
+    return [*found, *_overlapping(loaded)]
+
+
+def _overlapping(loaded: Sequence[LoadedPolicy]) -> Iterator[Diagnostic]:
+    """Tell each pair of limited policies that are both for some record, with that record; what cannot be told here a run tells."""
+    limited = [(each, *subject) for each in loaded if (subject := _limited(each)) is not None]
+    for (one, kind, where, _), (other, same, also, scope) in itertools.combinations(limited, 2):
+        if kind != same or one.policy.id == other.policy.id or not _share_days(one, other):
+            continue
+        record = both_hold(where, also, scope())
+        if record is not None:
+            since = max(one.policy.effective_from, other.policy.effective_from)
+            message = f"'{one.policy.id}' and '{other.policy.id}' are both for {record}, from {since}; '{one.policy.id}' counts"
+            yield _told(codes.POLICIES_OVERLAP, other, ("where",), message, one.document.span_of(("where",)))
+
+
+def _limited(loaded: LoadedPolicy) -> tuple[Hashable, str, Callable[[], Scope]] | None:
+    """Return what a limited policy decides, its condition, and what that may speak of; None for one that is not limited."""
+    policy = loaded.policy
+    if isinstance(policy, BillingPolicy) and policy.where is not None:
+        item = policy.item
+        return ("billing", item), policy.where, lambda: billing_scope(item)
+    if isinstance(policy, OwnershipPolicy) and policy.where is not None and policy.entity in ENTITIES:
+        entity = policy.entity
+        return ("ownership", entity), policy.where, lambda: policy_scope(entity)
+    return None
+
+
+def _told(code: Code, loaded: LoadedPolicy, place: Location, message: str, other: Span) -> Diagnostic:
+    item = loaded.document.diagnostic(code, place, message)
+    return Diagnostic(item.code, item.span, item.message, item.line_text, related=(other,))
 
 
 def _subjects(loaded: LoadedPolicy) -> Iterator[tuple[Hashable, Location, str]]:

@@ -86,3 +86,20 @@ def test_what_no_condition_covers_is_held_and_told(march: Any, make: Any) -> Non
     assert rows(facts, loaded) == [("T2", "on_hold", None, 800), ("T3", "billable", "LONG", 900)]
     findings = finish_findings(*decide_billing(facts, loaded, Context(facts.as_of)).findings)
     assert findings.filter(pl.col("kind") == "no_policy").height == 1
+
+
+def test_an_item_that_two_limited_policies_are_for_is_told_and_the_first_counts(march: Any, make: Any) -> None:
+    # Two functions: no table can prove them apart, so that the run itself must tell.
+    short, long = (
+        text(name, "1900-01-01", rule, more=f'where: "{where}"\n')
+        for name, rule, where in (("a-short", "A-1", "ABS(hours) < 9"), ("b-long", "B-1", "ABS(hours) > 5"))
+    )
+    facts = march(make.entry(1, "4"), make.entry(2, "8"), make.entry(3, "10"))
+    loaded = policies(short, long)
+    assert [row[2] for row in sorted(rows(facts, loaded))] == ["A-1", "A-1", "B-1"]
+    found = finish_findings(*decide_billing(facts, loaded, Context(facts.as_of)).findings)
+    told = found.filter(pl.col("kind") == "policies_overlap")
+    assert told.select("entity_id", "related_id", "severity", "message").rows() == [
+        ("a-short", "b-long", "medium",
+         "1 time entry record meets the conditions of both 'a-short' and 'b-long', and 'a-short' counts: T2."),
+    ]  # fmt: skip

@@ -202,3 +202,36 @@ def test_invoices_that_two_systems_hold_under_ids_of_their_own_are_told_once(sna
     # The same ids, or the same number on another paper, are nothing.
     assert run(snapshot(name="b", billing=invoices("I1"), erp=invoices("I1"))).height == 0
     assert run(snapshot(name="c", billing=invoices("I1"), erp=invoices("E1", amount="101"))).height == 0
+
+
+OWNED = (
+    "policy: ownership\nid: {id}\ntitle: t\nowner: o\neffective_from: 1900-01-01\nreference: r\nentity: contract\n"
+    "match: [contract_number]\nowner_system: {owner}\n{where}"
+    "rules:\n  - {{id: v-{id}, field: total_value, owner: {owner}, consumers: [{other}], says: s}}\n"
+)
+
+
+def test_a_policy_with_a_condition_excepts_from_one_without_and_two_with_one_are_told(snapshot: Snapshot, tmp_path: Path) -> None:
+    folder = snapshot(
+        crm=contracts("C1,N1,100,2026-12-31", "C2,N2,200,2026-12-31", "C3,N3,300,2026-12-31"),
+        psa=contracts("C1,N1,110,2026-12-31", "C2,N2,220,2026-12-31", "C3,N3,330,2026-12-31"),
+    )
+    crm, psa = {"owner": "crm", "other": "psa"}, {"owner": "psa", "other": "crm"}
+    texts = {
+        # By its id the policy for all comes first; the exceptions go before it all the same.
+        "all": OWNED.format(id="all", where="", **crm), "big": OWNED.format(id="big", where="where: ABS(total_value) > 150\n", **psa),
+        "huge": OWNED.format(id="huge", where="where: ABS(total_value) > 250\n", **crm),
+    }  # fmt: skip
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    for name, text in texts.items():
+        (policies / f"{name}.yaml").write_text(text)
+    run = run_snapshot(folder, policies=policies, out=tmp_path / "runs").run_dir
+    golden = pl.read_parquet(run / "golden/contract.parquet").sort("contract_id")
+    assert [f"{each:.0f}" for each in golden["total_value"]] == ["100", "220", "330"]
+    findings = pl.read_parquet(run / "findings.parquet").sort("kind", "entity_id")
+    assert findings.select("kind", "rule", "entity_id").rows() == [
+        ("policies_overlap", "policies_overlap", "big"), ("value_drift", "v-all", "C1"), ("value_drift", "v-big", "C2"),
+        ("value_drift", "v-big", "C3"),
+    ]  # fmt: skip
+    assert findings["message"][0].endswith("both 'big' and 'huge', and 'big' counts: C3.")

@@ -56,6 +56,35 @@ def test_one_that_ends_before_or_is_limited_competes_with_none() -> None:
     assert told(text("check", "a", CHECK), text("check", "b", CHECK.replace("c1", "c2"))) == []
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "record"),
+    [
+        ("contract.currency = 'EUR'", "contract.currency = 'USD'", None),
+        ("contract.currency = 'EUR'", "project.status = 'active'", "contract.currency EUR and project.status active"),
+        ("contract.currency IN ('EUR', 'CHF')", "contract.currency <> 'EUR'", "contract.currency CHF"),
+        ("hours > 5", "hours <= 5", None), ("hours > 5", "8 > hours", "hours 6"),
+        ("hours BETWEEN 1 AND 3", "hours BETWEEN 3 AND 5", "hours 3"), ("hours BETWEEN 1 AND 3", "hours BETWEEN 4 AND 5", None),
+        ("work_date >= '2026-01-01'", "work_date < '2026-01-01'", None),
+        ("work_date >= '2026-01-01'", "work_date <= '2026-01-01'", "work_date 2026-01-01"),
+        ("billable", "NOT billable", None), ("billable = true AND hours > 1", "billable", "billable true and hours 2"),
+        ("contract.currency IS NULL", "contract.currency IS NOT NULL", None),
+        ("contract.currency NOT IN ('EUR')", "contract.currency = 'EUR'", None),
+        ("contract.currency = 'EUR' OR hours > 3", "contract.currency = 'USD' AND hours < 2", None),
+        ("contract.currency = 'EUR' OR hours > 3", "contract.currency = 'USD' AND hours > 2", "contract.currency USD and hours 4"),
+        # What no row of cells can say is not told here; the run tells it.
+        ("UPPER(contract.currency) = 'EUR'", "billable", None), ("hours > 1 AND hours < 3", "hours = 2", None),
+    ],
+)  # fmt: skip
+def test_of_two_that_are_limited_a_record_for_both_is_shown(one: str, other: str, record: str | None) -> None:
+    both = [text("billing", name, f'where: "{where}"\n{BILLING}') for name, where in (("a", one), ("b", other))]
+    _, diagnostics = load_policies(both)
+    assert not [each for each in diagnostics if each.is_error]
+    found = [each.message for each in diagnostics if each.code.name == "policies-overlap"]
+    assert found == ([] if record is None else [f"'a' and 'b' are both for a record with {record}, from 1900-01-01; 'a' counts"])
+    apart = text("billing", "b", f'where: "{other}"\neffective_to: 1899-12-31\n{BILLING}', "1800-01-01")
+    assert not [each for each in load_policies([both[0], apart])[1] if each.code.name == "policies-overlap"]
+
+
 def test_a_calendar_gives_the_holidays_of_its_days_and_a_run_follows_the_version_of_its_day() -> None:
     old = text("calendar", "days", "effective_to: 2026-12-31\nholidays: [2026-05-01, 2027-05-03]\n")
     new = text("calendar", "days", "holidays: [2026-05-04, 2027-05-01]\n", "2027-01-01")
