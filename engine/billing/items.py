@@ -12,9 +12,10 @@ from engine.billing.currency import attach_exchange, exchange_table
 from engine.billing.fees import fee_frame
 from engine.billing.money import HOURS, PRICE, RATE, product, rounded
 from engine.billing.rates import attach_assignments, attach_card, rate_paths, with_rate
-from engine.billing.references import frame_of, only_line_of_project
+from engine.billing.references import frame_of
 from engine.billing.tiers import tiered_amounts
 from engine.condition import attach_references
+from engine.only_line import only_line_of_project
 from engine.policy.kinds.billing import ITEM_DATE, ITEM_ENTITY, BillingPolicy, rate_source
 
 CONTRACT_PATHS = (
@@ -78,7 +79,7 @@ def _records(policy: BillingPolicy, frames: Mapping[str, pl.LazyFrame], as_of: d
     if policy.item == "fee":
         return fee_frame(frames, policy.settings, as_of)
     frame = frame_of(frames, ITEM_ENTITY[policy.item])
-    only = only_line_of_project(frames)
+    only = only_line_of_project(frame_of(frames, "contract_line"))
     if not only.height:
         return frame
     filled = frame.join(only.lazy(), on="project_id", how="left", maintain_order="left")

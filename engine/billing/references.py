@@ -69,10 +69,3 @@ def _with_amended_caps(lines: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], 
         return lines
     made = lines.join(found.lazy(), on="contract_line_id", how="left", maintain_order="left")
     return made.with_columns(pl.coalesce("→cap", "cap_amount").alias("cap_amount")).drop("→cap")
-
-
-def only_line_of_project(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
-    """Return by project its contract line, where it has exactly one: project_id, the line."""
-    lines = frame_of(frames, "contract_line").filter(pl.col("project_id").is_not_null())
-    counted = lines.group_by("project_id").agg(pl.col("contract_line_id").n_unique().alias("count"), pl.col("contract_line_id").first())
-    return counted.filter(pl.col("count") == 1).select("project_id", pl.col("contract_line_id").alias("→only")).collect()

@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.policy.loaded import PolicySet
 from engine.revenue.atoms import performance, sorted_performance
-from engine.revenue.books import tell_books
+from engine.revenue.books import Earlier, tell_books
 from engine.revenue.contracts.gate import contract_frame
 from engine.revenue.controls.bounds import bounded
 from engine.revenue.controls.percents import sound_percents
@@ -29,6 +29,7 @@ from engine.revenue.ground.settings import Versions, revenue_versions
 from engine.revenue.posting.intercompany import charged_between
 from engine.revenue.posting.post import post
 from engine.revenue.posting.reporting import told_to_the_group
+from engine.revenue.progress.worked import dated_caps
 from engine.revenue.pushdown import time_revenue
 from engine.revenue.reached import decided_reach, revenue_reach
 from engine.revenue.recognition.adopted import adopted, cost_conventions, earned, taken_over_before, worlds
@@ -100,15 +101,18 @@ def _book(records: Records, versions: Versions, context: Context) -> StageResult
 
 def books_of(records: Records, versions: Versions, context: Context) -> tuple[Books, StageResult]:
     """Return the books that the rooms are handed, with what the core puts out; what they were made of takes no memory any more."""
-    core, posted, restated, versions, conventions = _adopted(records, versions, context)
-    books = tell_books(core, posted, versions, context.as_of)
+    core, posted, restated, versions, conventions, earlier = _adopted(records, versions, context)
+    books = tell_books(core, posted, versions, context.as_of, earlier)
     if conventions:
         books = books.with_extra(cost_conventions=pl.concat(conventions))
     result = StageResult(findings=[frame for frame in core.findings if frame.height])
     result.frames = {
         "obligations": obligations_output(books).lazy(),
         "modifications": books.modifications.lazy(),
-        "time_revenue": time_revenue(earned(books.performance), core.worked, core.lines, core.contracts, core.periods).lazy(),
+        "time_revenue": time_revenue(
+            earned(books.performance), core.worked, core.lines, core.contracts, core.periods,
+            dated_caps(core.terms).filter(pl.col("date") <= context.as_of),
+        ).lazy(),
     }
     if restated is not None:
         result.frames["restatements"] = restated.lazy()
@@ -117,33 +121,34 @@ def books_of(records: Records, versions: Versions, context: Context) -> tuple[Bo
 
 def _adopted(
     records: Records, versions: Versions, context: Context
-) -> tuple[Core, pl.DataFrame, pl.DataFrame | None, Versions, list[pl.DataFrame]]:
+) -> tuple[Core, pl.DataFrame, pl.DataFrame | None, Versions, list[pl.DataFrame], Earlier | None]:
     """Return the core by the policy as it stands, performance with every change of the policy adopted, what they restate.
 
-    Then the versions that decide now, and what each change does to the way costs are spread.
+    Then the versions that decide now, what each change does to the way costs are spread, and what was known when periods closed.
     """
     known = worlds(versions, context.as_of)
     core = run_core(records, known[0].versions, context.as_of)
-    posted, restated, conventions = _posted(core, records, known[0].versions, context), [], []
+    (posted, known_then), restated, conventions = _posted(core, records, known[0].versions, context), [], []
     for world in known[1:]:
         verdicts = taken_over_before(core.obligations, world)
         earlier, core = core.contracts, run_core(records, world.versions, context.as_of, verdicts)
         conventions.append(cost_conventions(earlier, core.contracts, world))
-        after = _posted(core, records, world.versions, context, verdicts)
+        after, known_then = _posted(core, records, world.versions, context, verdicts)
         posted, told = adopted(posted, after, world, core.contracts, core.periods)
         restated.append(told)
     if not restated:
-        return core, posted, None, versions, []
-    return core, sorted_performance(posted), pl.concat(restated), known[-1].versions, conventions
+        return core, posted, None, versions, [], known_then
+    return core, sorted_performance(posted), pl.concat(restated), known[-1].versions, conventions, known_then
 
 
 def _posted(
     core: Core, records: Records, versions: Versions, context: Context, verdicts: pl.DataFrame | None = None
-) -> pl.DataFrame:
-    """Return performance as it was posted: closed periods by what was known when they closed."""
+) -> tuple[pl.DataFrame, Earlier | None]:
+    """Return performance as it was posted: closed periods by what was known when they closed; and what that was."""
     final = performance(core)
     vintages = late_facts(records, core.contracts, core.lines, core.periods)
     if not vintages.steps.height:
-        return final
+        return final, None
     copies = run_core(copied_records(records, vintages, core.contracts, core.lines), versions, context.as_of, verdicts)
-    return sorted_performance(composed(final, performance(copies), vintages, core.contracts, core.periods, context.as_of))
+    posted = composed(final, performance(copies), vintages, core.contracts, core.periods, context.as_of)
+    return sorted_performance(posted), Earlier(copies, vintages)

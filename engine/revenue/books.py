@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -34,7 +35,9 @@ from engine.revenue.ground.settings import Versions, accounts_frame
 from engine.revenue.modifications.ahead import as_agreed
 from engine.revenue.moved import moved_evidence
 from engine.revenue.progress.measured import with_progress
+from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
+from engine.revenue.recognition.standing import composed_steps
 
 _RULES: Final = {
     "separate": "606-10-25-12",
@@ -54,8 +57,20 @@ _TREATMENTS: Final = {
 }
 
 
-def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.date) -> Books:
-    """Return the frames of the core in their public columns; `posted` is performance as it was posted (`late.composed`)."""
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Hold what was known when periods closed: the core of the copies (`late.copied_records`), and which facts came late."""
+
+    copies: Core
+    vintages: Vintages
+
+
+def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.date, earlier: Earlier | None = None) -> Books:
+    """Return the frames of the core in their public columns; `posted` is performance as it was posted (`late.composed`).
+
+    `earlier`: what was known when periods closed; the price stands in each as it was known then, and so do in `extra` what estimates
+    lower it by and the versions of obligations (`standing`).
+    """
     told = as_agreed(pl.concat(core.evolved.versions), core.ahead)
     modifications = _modifications(core)
     obligations, price, moved, lines, observations = together(
@@ -65,6 +80,9 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         partial(_lines, core),
         partial(_observations, core),
     )
+    lowered, standing = core.lowered, obligations
+    if earlier is not None:
+        price, lowered, standing = _as_it_stood(core, earlier, as_of, price, obligations)
     return Books(
         contracts=_contracts(core),
         lines=lines,
@@ -79,13 +97,29 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "financing_decisions": core.financing.decisions,
             "financing_parts": core.financing.parts,
             "conceded": core.conceded,
-            "lowered": core.lowered,
+            "lowered": lowered,
+            "standing": standing,
             "opened": _opened(core),
             "moved_ends": _moved_ends(core),
             "moved": moved,
             "fees": _fees(core),
         },
     )
+
+
+def _as_it_stood(
+    core: Core, earlier: Earlier, as_of: dt.date, price: pl.DataFrame, obligations: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return price, what lowers it and versions of obligations as each period stood (`standing.composed_steps`)."""
+    copies = earlier.copies
+    told = as_agreed(pl.concat(copies.evolved.versions), copies.ahead)
+    frames = (
+        (price, _price(copies, told), ["contract_id"], "date"),
+        (core.lowered, copies.lowered, ["contract_id", "obligation_id"], "date"),
+        (obligations, _obligations(copies, told, as_of), ["contract_id", "obligation_id"], "effective_date"),
+    )
+    made = [composed_steps(now, then, earlier.vintages, core.contracts, core.periods, keys, day) for now, then, keys, day in frames]
+    return made[0], made[1], made[2]
 
 
 def _fees(core: Core) -> pl.DataFrame:

@@ -42,6 +42,7 @@ from engine.revenue.ground.frames import Books, empty
 from engine.revenue.ground.rates import rate_table
 from engine.revenue.price.financing import interest_entries
 from engine.revenue.recognition.adopted import earned
+from engine.revenue.recognition.standing import as_arrived
 from engine.stage import Context, StageResult
 
 _ENTITIES: Final = (
@@ -71,8 +72,9 @@ def financed(books: Books, _: Records, context: Context) -> tuple[Books, StageRe
 def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
     """Add `contract_costs`, `cost_amortization` and `loss_provisions` to the books; put out contract_costs."""
     as_of = pl.lit(context.as_of)
-    known = _evidence(records)
-    core = (books.obligations, books.performance, books.lines)
+    known = _evidence(books, records)
+    # In periods that had closed losses and limits stand by what was known then.
+    core = (books.extra.get("standing", books.obligations), books.performance, books.lines)
     stated = with_opened_costs(records.frame("contract_cost"), records.frame("opening_position"), books.lines, context.as_of)
     findings: list[pl.DataFrame] = []
     costs, ahead = empty(CONTRACT_COSTS), empty(AMORTIZATION)
@@ -153,8 +155,22 @@ def _some(*frames: pl.DataFrame) -> list[pl.DataFrame]:
     return [frame for frame in frames if frame.height]
 
 
-def _evidence(records: Records) -> Evidence:
-    return Evidence(*(records.frame(name) for name in ("progress", "cost_estimate", "amendment", "amendment_line", "variable_estimate")))
+def _evidence(books: Books, records: Records) -> Evidence:
+    """Return what is known of costs, dated by the day it counts from: after a close, in the first open period."""
+
+    def arrived(frame: pl.DataFrame, day: str, told: tuple[str, ...] = ()) -> pl.DataFrame:
+        return as_arrived(frame, books.contracts, books.lines, books.periods, day, told)
+
+    amended = records.frame("amendment").with_columns(pl.min_horizontal("effective_date", "approved_date").alias("→day"))
+    dates = [pl.when(pl.col(name).is_not_null()).then(pl.max_horizontal(name, "→day")) for name in ("effective_date", "approved_date")]
+    amended = arrived(amended, "→day").with_columns(dates[0].alias("effective_date"), dates[1].alias("approved_date"))
+    return Evidence(
+        arrived(records.frame("progress"), "as_of_date", ("cost_to_date", "estimated_total_cost")),
+        arrived(records.frame("cost_estimate"), "as_of_date"),
+        amended.drop("→day"),
+        records.frame("amendment_line"),
+        arrived(records.frame("variable_estimate"), "as_of_date"),
+    )
 
 
 def _amendments(records: Records) -> pl.DataFrame:

@@ -19,7 +19,7 @@ def review_findings(lines: pl.DataFrame) -> pl.DataFrame:
     hit = lines.filter(pl.col("repurchase_kind").is_not_null())
     text = "{} may be bought back by a {}; nothing is recognized until somebody has judged whether control passes."
     message = pl.format(text, "contract_line_id", "repurchase_kind")
-    remedy = "Judge the agreement (606-10-55-66 to 55-78): lease, financing or sale with a right of return."
+    remedy = "Judge the agreement (606-10-55-66 to 55-78); where it is a sale, or the right has lapsed, take its terms off the line."
     return hit.select(
         *finding_columns("repurchase_review", "high", "contract_line", message, remedy),
         pl.col("contract_line_id").alias("entity_id"),

@@ -55,8 +55,9 @@ def _left_on(day: dt.date, asked: pl.DataFrame, books: Books, free: pl.DataFrame
         pl.when(pl.col("lost_date") > today).then(None).otherwise("lost_date").alias("lost_date"),
         pl.lit(None, dtype=pl.String).alias("fiscal_year_start"),
     )
-    # Work as invoiced has a price only as it is done.
-    known = books.obligations.filter((pl.col("effective_date") <= today) & ~pl.col("is_as_invoiced").fill_null(value=False))
+    # Work as invoiced has a price only as it is done; what a closed month promised is what was known of it then.
+    versions = books.extra.get("standing", books.obligations)
+    known = versions.filter((pl.col("effective_date") <= today) & ~pl.col("is_as_invoiced").fill_null(value=False))
     done = with_opened(books).with_columns((pl.col("posting_date") > today).alias("is_planned"))
     found = remaining_obligations(
         contracts, known.join(ours, on="contract_id", how="semi"), books.lines.join(ours, on="contract_id", how="semi"),

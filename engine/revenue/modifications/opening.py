@@ -149,7 +149,8 @@ def with_openings(
         pl.when(anew).then(pl.col("opened") * GUARD).otherwise(wide(0)).alias("base"),
         pl.when(anew).then(pl.col("m")).otherwise(wide(0)).alias("m0"),
         pl.when(anew).then(pl.col("u")).otherwise(wide(0)).alias("u0"),
-        pl.lit(None, dtype=pl.String).alias("problem"),
+        # What the position states settles what the price lacked, not whether control passes.
+        pl.when(pl.col("problem") == "repurchase_review").then("problem").alias("problem"),
         wide(0).alias("variable"),
         wide(0).alias("on_whole"),
         wide(0).alias("cut"),

@@ -120,7 +120,7 @@ def added_states(
         pl.col("own").fill_null(0),
         pl.col("own_variable").fill_null(0),
         wide(0).alias("w_rem"),
-        pl.lit(None, dtype=pl.String).alias("problem"),
+        pl.when("is_repurchase").then(pl.lit("repurchase_review")).alias("problem"),
     )
 
 

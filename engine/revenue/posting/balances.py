@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -17,6 +18,7 @@ from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import Translated
 from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
+from engine.revenue.recognition.standing import as_arrived
 
 _BALANCES: Final = (
     "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability", "return_asset", "customer_payment_asset",
@@ -168,30 +170,41 @@ def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.Dat
 def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.DataFrame:
     """Return cost by contract and day in its currency: as observed on a line, else its approved time at cost and direct costs of delivery.
 
-    What is stated in another currency (`stated_currency`) counts at the spot rate of its day (830-10-55-10); null without one.
+    What is stated in another currency (`stated_currency`) counts at the spot rate of its day (830-10-55-10); null without one. What came
+    after the close of its period counts in the first open one, as its revenue does.
     """
     keys = ["contract_id", "contract_line_id"]
     lines = books.lines.select(keys)
     seen = records.frame("progress").drop_nulls("cost_to_date").join(lines, on="contract_line_id", how="inner")
-    seen = seen.sort("contract_line_id", "as_of_date")
-    earlier = before(pl.col("cost_to_date"), "contract_line_id").fill_null(ZERO)
-    spent = (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost")
-    observed = seen.select("contract_id", pl.col("as_of_date").alias("date"), spent, pl.col("currency").alias("stated_currency"))
+    observed = _spent(_arrived(seen.with_columns(pl.col("as_of_date").alias("date")), books, ("cost_to_date",)).drop_nulls("cost_to_date"))
     unseen = lines.join(seen, on="contract_line_id", how="anti")
     time = records.frame("time_entry").filter(pl.col("status") == "approved").join(unseen, on="contract_line_id", how="inner")
+    time = _arrived(time.with_columns(pl.col("work_date").alias("date")), books)
     time = with_cost_rates(time, records.frame("resource")).join(
         books.contracts.select("contract_id", pl.col("currency").alias("contract_currency")), on="contract_id", how="left"
     )
     digits = minor_digits(pl.coalesce("cost_currency", "contract_currency"))
     worked = time.select(
-        "contract_id", pl.col("work_date").alias("date"), worth_of_hours(pl.col("cost_rate").cast(MONEY), digits).alias("cost"),
+        "contract_id", "date", pl.col("work_date").alias("→day"), worth_of_hours(pl.col("cost_rate").cast(MONEY), digits).alias("cost"),
         pl.col("cost_currency").alias("stated_currency"),
     )  # fmt: skip
     direct = records.frame("contract_cost").filter(pl.col("kind") == "delivery").drop("contract_id")
-    direct = direct.join(unseen, on="contract_line_id", how="inner")
+    direct = _arrived(direct.join(unseen, on="contract_line_id", how="inner").with_columns(pl.col("incurred_date").alias("date")), books)
     delivered = direct.select(
-        "contract_id", pl.col("incurred_date").alias("date"), pl.col("amount").cast(MONEY).alias("cost"),
+        "contract_id", "date", pl.col("incurred_date").alias("→day"), pl.col("amount").cast(MONEY).alias("cost"),
         pl.col("currency").alias("stated_currency"),
     )  # fmt: skip
     stated = pl.concat([observed, worked, delivered]).drop_nulls(["date", "cost"])
-    return in_contract_currency(stated, books.contracts, rates, names=("cost",), day="date", stated="stated_currency")
+    return in_contract_currency(stated, books.contracts, rates, names=("cost",), day="→day", stated="stated_currency").drop("→day")
+
+
+def _arrived(rows: pl.DataFrame, books: Books, told: Sequence[str] = ()) -> pl.DataFrame:
+    return as_arrived(rows, books.contracts, books.lines, books.periods, "date", told)
+
+
+def _spent(seen: pl.DataFrame) -> pl.DataFrame:
+    """Return what each report of progress adds to the cost of its line."""
+    seen = seen.sort("contract_line_id", "date", "as_of_date")
+    earlier = before(pl.col("cost_to_date"), "contract_line_id").fill_null(ZERO)
+    spent = (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost")
+    return seen.select("contract_id", "date", pl.col("as_of_date").alias("→day"), spent, pl.col("currency").alias("stated_currency"))

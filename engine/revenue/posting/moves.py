@@ -13,6 +13,7 @@ from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import DAY, TEXT, Books
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.taken_over import opening_steps, openings
+from engine.revenue.recognition.standing import as_arrived
 
 _STEP: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "date": DAY, "seq": pl.Int32()}
 
@@ -166,11 +167,15 @@ def _goods(books: Books, records: Agreed) -> pl.DataFrame:
     What is expected back is of all that is promised, as its price is: of a part delivered, the same part.
     """
     goods = books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id")
-    cost = records.frame("progress").drop_nulls("cost_to_date").select(
+    told = as_arrived(
+        records.frame("progress"), books.contracts, books.lines, books.periods, "as_of_date", ("cost_to_date", "units_delivered")
+    )
+    cost = told.drop_nulls("cost_to_date").select(
         "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"),
         pl.col("units_delivered").alias("delivered"),
     )  # fmt: skip
-    estimates = records.frame("variable_estimate").drop_nulls("contract_line_id").select(
+    estimated = records.frame("variable_estimate").drop_nulls("contract_line_id")
+    estimates = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date").select(
         "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("quantity").alias("coming_back")
     )
     days = pl.concat([cost.select("contract_line_id", "date"), estimates.select("contract_line_id", "date")]).unique()
