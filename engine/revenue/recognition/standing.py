@@ -19,7 +19,7 @@ def as_arrived(
 
     `told`: what reports of one line tell of it so far; what a later report told before an earlier one arrived stays as it is.
     """
-    if not rows["known_at"].count() or not periods["closed_at"].count():
+    if "known_at" not in rows.columns or not rows["known_at"].count() or not periods["closed_at"].count():
         return rows
     own = lines.select("contract_line_id", pl.col("contract_id").alias("→contract")).unique("contract_line_id", keep="first")
     named = rows.with_columns(pl.lit(None, dtype=pl.String).alias("→contract"))
