@@ -184,7 +184,7 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
     used = records.frame("usage").filter(pl.col("quantity").is_not_null()).select("contract_line_id")
     by_units = made.filter((measure == "units") & (pl.col("variable_kind") != "usage").fill_null(value=True))
     used = used.join(by_units, on="contract_line_id", how="semi")
-    counted = pl.concat([told, used]).unique()
+    counted = _with_companions(made, pl.concat([told, used]).unique(), records)
     made = made.join(counted.with_columns(pl.lit(value=True).alias("is_counted")), on="contract_line_id", how="left", maintain_order="left")
     passing = pl.when(pl.col("is_counted").fill_null(value=False)).then(pl.lit("units")).otherwise(pl.lit("milestones"))
     measure = pl.when((timing == "point_in_time") & (measure != "usage")).then(passing).otherwise(measure)
@@ -200,3 +200,13 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
         pl.coalesce("own.loss_scope", pl.lit(value=False)).alias("loss_scope"),
         pl.coalesce("rule", pl.lit("606-10-25-23")).alias("rule"),
     ).drop("conclusion", "is_counted", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")
+
+
+def _with_companions(lines: pl.DataFrame, counted: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return the lines whose units are counted with those of the same obligations: it has one measure, over all its units (25-32).
+
+    A line that shows acceptance keeps its own way, so that the difference is told.
+    """
+    beside = lines.join(lines.join(counted, on="contract_line_id", how="semi").select("okey"), on="okey", how="semi")
+    beside = beside.join(records.frame("milestone"), on="contract_line_id", how="anti").select("contract_line_id")
+    return pl.concat([counted, beside]).unique()

@@ -78,7 +78,8 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
         pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
     )
     # Nothing of a promise that ended is still to be earned: what no other promise takes is earned at once.
-    chosen = chosen.with_columns(pl.when(taken_out()).then(unit).otherwise("base").alias("base"))
+    ended = taken_out() | (pl.col("kind") == "remove").fill_null(value=False)
+    chosen = chosen.with_columns(pl.when(ended).then(unit).otherwise("base").alias("base"))
     made = chosen.with_columns(
         (unit - pl.col("base")).alias("rem"),
         pl.when(total > 0)
@@ -88,7 +89,13 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     )
     # What is uncertain for the whole contract is held where a change of it would go.
     now, then = (part_units(pl.col("on_whole"), share, wide(COEFFICIENT)) for share in (pl.col("w_base") + pl.col("w_rem"), pl.col("→w")))
-    return made.with_columns((pl.col("variable") + now - then).alias("variable"))
+    made = made.with_columns((pl.col("variable") + now - then).alias("variable"))
+    # What a later estimate then adds to what ended is earned at once too.
+    return made.with_columns(
+        *(pl.when(ended).then(pl.col(f"{name}_base") + pl.col(f"{name}_rem")).otherwise(f"{name}_base").alias(f"{name}_base")
+          for name in ("own", "w")),
+        *(pl.when(ended).then(wide(0)).otherwise(name).alias(name) for name in ("own_rem", "w_rem")),
+    )  # fmt: skip
 
 
 def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
