@@ -27,7 +27,7 @@ from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
-CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem")
+CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem", "apart")
 NUMBERS: Final = (
     "base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "on_whole", "stated", "unserved", "cut",
 )  # fmt: skip

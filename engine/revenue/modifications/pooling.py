@@ -17,6 +17,8 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     by_ssp = pl.col("reallocation") == "remaining_ssp"
     into_pool = behind & has_ahead & (pl.col("mixed") == "by_pool")
     others = ~pl.col("is_new") & pl.col("kind").is_null() & pl.col("is_pooled") & by_ssp & has_ahead & pl.col("moved").is_null()
+    rows = _of_their_contract(rows)
+    others = others & pl.col("→reached")
     by_pool = has_behind & has_ahead & (pl.col("mixed") == "by_pool")
     left = pl.col("d") - pl.col("n")
     in_pool = ahead | into_pool | (others & (left > 0))
@@ -29,6 +31,24 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     # Left to itself, an obligation that nothing touched stays as it is.
     made = made.with_columns((pl.col("in_pool") & ~(pl.col("is_alone") & pl.col("kind").is_null())).alias("in_pool"))
     return pl.concat([_shared_out(made.filter("in_pool"), left).select(made.columns), _left_apart(made.filter(~pl.col("in_pool")))])
+
+
+def _of_their_contract(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `→reached`: the amendment modifies the obligation's contract; what was added at its price is one of its own (25-12).
+
+    Modified are the contracts whose lines it changes; by one that only adds, the contract as signed as long as something of that
+    remains, else the others. What it adds becomes part of what it modifies (`apart`: the amendment that made the contract).
+    """
+    if not rows["apart"].is_not_null().any():
+        return rows.with_columns(pl.lit(value=True).alias("→reached"))
+    changes = (pl.col("kind").is_in(["prospective", "catch_up", "remove"]) & ~pl.col("is_new")).fill_null(value=False)
+    as_signed, old = pl.col("apart").is_null(), ~pl.col("is_new")
+    remains = (as_signed & old & (pl.col("d") > pl.col("n"))).any().over("group_id")
+    reached = changes.any().over("group_id", "apart") | (~changes.any().over("group_id") & (as_signed | ~remains))
+    made = rows.with_columns(reached.alias("→reached"))
+    joins = pl.col("is_new") & (pl.col("kind") == "prospective") & ~(pl.col("→reached") & as_signed & old).any().over("group_id")
+    of = pl.col("apart").filter(pl.col("→reached") & old).min().over("group_id")
+    return made.with_columns(pl.when(joins).then(of).otherwise("apart").alias("apart"))
 
 
 def _weight(left: pl.Expr) -> pl.Expr:

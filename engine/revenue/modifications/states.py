@@ -84,6 +84,7 @@ def states_as_signed(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: 
         wide(COEFFICIENT).alias("own_rem"),
         pl.col("stated").fill_null(0).alias("unserved"),
         pl.coalesce("lacks", "problem", pl.when("is_repurchase").then(pl.lit("repurchase_review"))).alias("problem"),
+        pl.lit(None, dtype=pl.String).alias("apart"),
     ).select("okey", "group_id", "contract_id", "obligation_id", "line_id", "signed_on", *CHOICES, *NUMBERS, *TERM)
 
 
@@ -109,6 +110,7 @@ def added_states(
             pl.col("group_id", "contract_id", "obligation_id", "place").first(),
             pl.col("rights").explode().drop_nulls(),
             kind.alias("kind"),
+            pl.when((pl.col("kind") == "separate").all()).then(pl.col("amendment_id").first()).alias("apart"),
             pl.col("price_change").sum(),
             pl.col("is_pooled").any(),
             pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp"),

@@ -228,6 +228,8 @@ def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
         return points
     key = ["id", "ordinal"]
     done = pl.min_horizontal(pl.max_horizontal(pl.col("m") - pl.col("m0"), wide(0)), pl.col("mt") - pl.col("m0"))
+    # A price that changes when nothing is left to do is earned at once.
+    done = pl.when(pl.col("mt") <= pl.col("m0")).then(wide(1)).otherwise(done)
     rows = others.sort("id", "ordinal", "date").with_columns(
         done.alias("→done"), pl.max_horizontal(pl.col("mt") - pl.col("m0"), wide(1)).alias("→all")
     )
