@@ -110,12 +110,16 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     # What is uncertain for the whole contract is held where a change of it would go.
     now, then = (part_units(pl.col("on_whole"), share, wide(COEFFICIENT)) for share in (pl.col("w_base") + pl.col("w_rem"), pl.col("→w")))
     made = made.with_columns((pl.col("variable") + now - then).alias("variable"))
-    # What a later estimate then adds to what ended is earned at once too.
-    return made.with_columns(
-        *(pl.when(ended).then(pl.col(f"{name}_base") + pl.col(f"{name}_rem")).otherwise(f"{name}_base").alias(f"{name}_base")
-          for name in ("own", "w")),
-        *(pl.when(ended).then(wide(0)).otherwise(name).alias(name) for name in ("own_rem", "w_rem")),
-    )  # fmt: skip
+    return _closed(made, ended)
+
+
+def _closed(rows: pl.DataFrame, ended: pl.Expr) -> pl.DataFrame:
+    """Let what a later estimate adds to promises that ended be earned at once too."""
+    parts = [(f"{name}_base", f"{name}_rem") for name in ("own", "w")]
+    return rows.with_columns(
+        *(pl.when(ended).then(pl.col(base) + pl.col(rem)).otherwise(base).alias(base) for base, rem in parts),
+        *(pl.when(ended).then(wide(0)).otherwise(rem).alias(rem) for _, rem in parts),
+    )
 
 
 def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
