@@ -116,10 +116,12 @@ def old_asset_findings(balances: pl.DataFrame, limits: pl.DataFrame, as_of: pl.E
 
 def negative_backlog_findings(balances: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return findings of contracts of which more is recognized than promised: a remaining obligation below zero."""
-    last = balances.select("contract_id", "end_date", "remaining_obligation", "currency").filter(pl.col("end_date") <= as_of)
-    last = last.sort("end_date").group_by("contract_id").agg(
+    known = balances.select("contract_id", "end_date", "remaining_obligation", "currency").filter(pl.col("end_date") <= as_of)
+    # Of the few that were ever below zero only the last balance is looked for.
+    below = known.filter(pl.col("remaining_obligation") < 0).select("contract_id").unique()
+    last = known.join(below, on="contract_id", how="semi").sort("end_date").group_by("contract_id", maintain_order=True).agg(
         pl.col("remaining_obligation", "currency").last()
-    )
+    )  # fmt: skip
     message = pl.format(
         "The remaining obligation of {} is {} {}: more is recognized than promised.", "contract_id",
         amount_text(pl.col("remaining_obligation")), pl.col("currency").fill_null(""),

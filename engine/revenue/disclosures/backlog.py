@@ -41,14 +41,7 @@ def remaining_obligations(
     left = _exempted(_of_whole_length(left, apart))
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
-    dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
-    start, end = band_of(pl.col("day"), pl.col("bands"), pl.col("fiscal_year_start"), as_of)
-    banded = (
-        dated.with_columns(start.alias("band_start"), end.alias("band_end"))
-        .group_by("contract_id", "band_start", "band_end", "currency").agg(pl.col("amount").sum())
-        .filter(pl.col("amount") != 0)
-        .with_columns(pl.lit(None, dtype=pl.String).alias("exempted_by"))
-    )  # fmt: skip
+    banded = _banded(_dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of), contracts, as_of)
     names = banded.columns
     nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
     by_royalty = left.filter("royalty_left_out").with_columns(pl.lit("sales_royalty").alias("exempted_by"))
@@ -118,9 +111,8 @@ def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     return contracts.filter(
         (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
     ).select(
-        "contract_id", "currency", "minor_digits", "fiscal_year_start", "term_end",
+        "contract_id", "currency", "minor_digits", "term_end",
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"), "signed_date",
-        pl.col("setting.disclosure.rpo_bands").alias("bands"),
         pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
         pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").fill_null(value=False).alias("is_elected"),
         # A contract from notice to notice is as short as the notice.
@@ -235,9 +227,25 @@ def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.
     rest = left.join(whole, on=key, how="left").with_columns(
         (pl.col("remaining") - pl.col("planned").fill_null(ZERO)).alias("rest")
     ).filter(pl.col("rest") != 0)  # fmt: skip
-    terms = left.select(*key, "currency", "bands", "fiscal_year_start")
-    names = ["contract_id", "day", "amount", "currency", "bands", "fiscal_year_start"]
-    return pl.concat([within.join(terms, on=key, how="left").select(names), _rest(rest, as_of).select(names)])
+    return pl.concat([each.select("contract_id", "day", "amount") for each in (within, _rest(rest, as_of))])
+
+
+def _banded(dated: pl.DataFrame, contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what is dated by contract and band of the policy."""
+    # Days of a contract stand together, and many contracts have the same: the band of each is told once.
+    place = begins("contract_id").cum_sum().cast(pl.Int64) * 2**32 + pl.col("day").to_physical().fill_null(2**30)
+    daily = dated.lazy().group_by(place.alias("place")).agg(pl.col("contract_id", "day").first(), pl.col("amount").sum()).collect()
+    told = contracts.select("contract_id", "currency", pl.col("setting.disclosure.rpo_bands").alias("bands"), "fiscal_year_start")
+    daily = daily.join(told, on="contract_id", how="left")
+    start, end = band_of(pl.col("day"), pl.col("bands"), pl.col("fiscal_year_start"), as_of)
+    asked = ["day", "bands", "fiscal_year_start"]
+    bands = daily.select(asked).unique().with_columns(start.alias("band_start"), end.alias("band_end"))
+    return (
+        daily.join(bands, on=asked, how="left", nulls_equal=True)
+        .group_by("contract_id", "band_start", "band_end", "currency").agg(pl.col("amount").sum())
+        .filter(pl.col("amount") != 0)
+        .with_columns(pl.lit(None, dtype=pl.String).alias("exempted_by"))
+    )  # fmt: skip
 
 
 def _through_notice(as_of: pl.Expr) -> pl.Expr:
@@ -282,5 +290,5 @@ def _rest(rest: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     # The months of a promise stand together, in their order.
     steps = months.with_columns(so_far.alias("so_far"), until.alias("day"))
     amount = pl.col("so_far") - before(pl.col("so_far"), *key).fill_null(ZERO)
-    names = ["contract_id", "day", "amount", "currency", "bands", "fiscal_year_start"]
+    names = ["contract_id", "day", "amount"]
     return pl.concat([single.select(names), steps.with_columns(amount.alias("amount")).select(names)])
