@@ -26,8 +26,8 @@ from engine.revenue.ground.settings import revenue_versions
 from engine.revenue.recognition.late import composed, copied_records, late_facts
 from engine.stage import Context, Facts
 
-# One run decides several contracts, as any run does: as many examples as the profile asks for, at the price of a tenth.
-TOGETHER = 10
+# One run decides several contracts, as any run does: as many examples as the profile asks for, at a small part of the price.
+TOGETHER = 20
 SOME = hypothesis.settings.default.max_examples // TOGETHER
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,7 @@ def contracts(draw: st.DrawFn, name: str, entered_late: bool = False) -> Rows:
 
 def firms(entered_late: bool = False) -> st.SearchStrategy[Rows]:
     """Draw several contracts of one firm."""
-    drawn = st.tuples(*(contracts(f"C{number}", entered_late) for number in range(TOGETHER)))
+    drawn = st.tuples(*(contracts(f"C{number:02}", entered_late) for number in range(TOGETHER)))
     return drawn.map(lambda each: {name: [row for rows in each for row in rows[name]] for name in each[0]} | {"fiscal_period": PERIODS})
 
 
