@@ -114,9 +114,6 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
         (pl.col("base") + pl.col("rem")).alias("price.before"), numerator.alias("n"), denominator.alias("d")
     )
     priced = _repriced(before, happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi"))
-    # More hours are all still to be done: what a change finds earned has no part in them.
-    apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
-    priced = with_revenue(priced, units="earned").with_columns((pl.col("earned") - apart).alias("earned")).drop("own.hours")
     changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
     added = happenings.added.join(
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
@@ -128,10 +125,12 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
 
 
 def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
-    """Add re-estimates to the price on the basis of inception; the satisfied share is earned at once (32-43, 32-45).
+    """Add re-estimates to the price on the basis of inception, and what is `earned` then; the satisfied share is at once (32-43, 32-45).
 
     A new value of what is received as it is earned concerns the rest alone: the obligation starts anew from here.
     """
+    if not deltas.height:
+        return rows.with_columns(pl.col("earned.before").alias("earned"), pl.lit(value=False).alias("moves_total"))
     own = (
         deltas.filter(pl.col("okey").is_not_null())
         .group_by("okey")
@@ -166,12 +165,16 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         pl.when(anew).then(still_served()).otherwise(pl.col("unserved")).alias("unserved"),
     )
     own_gone = pl.when(anew).then(wide(0)).otherwise(own_gone)
-    return made.with_columns(
+    made = made.with_columns(
         (pl.col("base") + gone + own_gone).alias("base"),
         (pl.col("rem") + part - gone + pl.col("own") - own_gone).alias("rem"),
         (pl.col("variable") + pl.col("own.variable") + variable).alias("variable"),
         (pl.col("on_whole") + pl.col("pool.variable")).alias("on_whole"),
-    ).drop("own", "own.variable", "pool", "pool.variable", "→w", "part", "revalues")
+    )
+    # More hours are all still to be done: what a change finds earned has no part in them.
+    apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
+    made = with_revenue(made, units="earned").with_columns((pl.col("earned") - apart).alias("earned"))
+    return made.drop("own", "own.variable", "own.hours", "pool", "pool.variable", "→w", "part", "revalues")
 
 
 def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
@@ -193,6 +196,12 @@ def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
+    if not changes.height and not added.height:
+        return rows.with_columns(
+            pl.lit(None, dtype=pl.String).alias("kind"), wide(0).alias("past"),
+            *(pl.lit(value=False).alias(name) for name in ("is_new", "in_pool")),
+            *(pl.col(name).alias(f"{name}.next") for name in ("begins", "ends")),
+        )  # fmt: skip
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
     made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted", "ssp_lifted")))
     made = _with_own_left(forfeited(_lifted(made)))
@@ -304,8 +313,9 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     made = pl.concat([same, seen.select(same.columns)])
     # An estimate that moves price and measure at once catches up in one step.
     moves = pl.col("moves_total").fill_null(value=False) & ~catches & ~pl.col("is_anew") & ~is_timed & ~pl.col("is_new")
-    made = with_revenue(made, minor="→moved", m="m.before", u="u.before")
-    made = made.with_columns(pl.when(moves).then(pl.col("→moved")).otherwise(pl.col("minor.price")).alias("minor.price")).drop("→moved")
+    if made.select(moves.any()).item():
+        made = with_revenue(made, minor="→moved", m="m.before", u="u.before")
+        made = made.with_columns(pl.when(moves).then(pl.col("→moved")).otherwise(pl.col("minor.price")).alias("minor.price")).drop("→moved")
     made = with_revenue(made, minor="→caught")
     # A price that changes when nothing is left to do is earned at once.
     is_over = pl.col("is_anew") & (pl.col("mt") - pl.col("m0") <= 0)

@@ -30,6 +30,8 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     made = made.with_columns(pl.when(alone).then(pl.col("okey")).otherwise(pl.col("group_id")).alias("pool_key"), alone.alias("is_alone"))
     # Left to itself, an obligation that nothing touched stays as it is.
     made = made.with_columns((pl.col("in_pool") & ~(pl.col("is_alone") & pl.col("kind").is_null())).alias("in_pool"))
+    if not made["in_pool"].any():
+        return _left_apart(made)
     return pl.concat([_shared_out(made.filter("in_pool"), left).select(made.columns), _left_apart(made.filter(~pl.col("in_pool")))])
 
 
