@@ -41,7 +41,8 @@ def remaining_obligations(
     left = _exempted(_of_whole_length(left, apart))
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
-    banded = _banded(_dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of), contracts, as_of)
+    dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
+    banded = _banded(dated, contracts, as_of)
     names = banded.columns
     nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
     by_royalty = left.filter("royalty_left_out").with_columns(pl.lit("sales_royalty").alias("exempted_by"))
