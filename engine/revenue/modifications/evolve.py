@@ -131,24 +131,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     """
     if not deltas.height:
         return rows.with_columns(pl.col("earned.before").alias("earned"), pl.lit(value=False).alias("moves_total"))
-    own = (
-        deltas.filter(pl.col("okey").is_not_null())
-        .group_by("okey")
-        .agg(
-            pl.col("delta").sum().alias("own"),
-            pl.col("variable_delta").sum().alias("own.variable"),
-            pl.col("moves_total", "revalues").any(),
-            pl.col("delta").filter("of_hours").sum().alias("own.hours"),
-        )
-    )
-    shared = (
-        deltas.filter(pl.col("okey").is_null())
-        .group_by("group_id")
-        .agg(pl.col("delta").sum().alias("pool"), pl.col("variable_delta").sum().alias("pool.variable"))
-    )
-    made = rows.join(own, on="okey", how="left", maintain_order="left").join(shared, on="group_id", how="left", maintain_order="left")
-    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "own.hours", "pool", "pool.variable"))
-    made = made.with_columns(pl.col("moves_total").fill_null(value=False), (pl.col("w_base") + pl.col("w_rem")).alias("→w"))
+    made = _with_deltas(rows, deltas).with_columns((pl.col("w_base") + pl.col("w_rem")).alias("→w"))
     made = _shared_change(made)
     part = pl.col("part")
     gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
@@ -175,6 +158,28 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
     made = with_revenue(made, units="earned").with_columns((pl.col("earned") - apart).alias("earned"))
     return made.drop("own", "own.variable", "own.hours", "pool", "pool.variable", "→w", "part", "revalues")
+
+
+def _with_deltas(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
+    """Add what is estimated anew of each promise (`own`, of hours `own.hours`) and of the whole contract's price (`pool`)."""
+    own = (
+        deltas.filter(pl.col("okey").is_not_null())
+        .group_by("okey")
+        .agg(
+            pl.col("delta").sum().alias("own"),
+            pl.col("variable_delta").sum().alias("own.variable"),
+            pl.col("moves_total", "revalues").any(),
+            pl.col("delta").filter("of_hours").sum().alias("own.hours"),
+        )
+    )
+    shared = (
+        deltas.filter(pl.col("okey").is_null())
+        .group_by("group_id")
+        .agg(pl.col("delta").sum().alias("pool"), pl.col("variable_delta").sum().alias("pool.variable"))
+    )
+    made = rows.join(own, on="okey", how="left", maintain_order="left").join(shared, on="group_id", how="left", maintain_order="left")
+    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "own.hours", "pool", "pool.variable"))
+    return made.with_columns(pl.col("moves_total").fill_null(value=False))
 
 
 def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
