@@ -11,6 +11,7 @@ from engine.revenue.agreed import Agreed, agree
 from engine.revenue.contracts.gate import gate_findings
 from engine.revenue.controls.agreements import combination_findings, unapplied_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
+from engine.revenue.controls.strays import unplaced_work
 from engine.revenue.controls.totals import total_findings
 from engine.revenue.controls.unjudged import (
     amendment_findings,
@@ -222,6 +223,7 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         weight_findings(records, lines, priced.worked),
         unpriced_work(records, lines, priced.worked, agreed.as_of),
         unearned_work(records, contracts, lines, priced.worked, agreed.as_of),
+        unplaced_work(records, lines, agreed.as_of),
         plan_findings(records, contracts, terms, priced.levels),
         combination_findings(records, contracts),
         unapplied_findings(records, contracts, lines),

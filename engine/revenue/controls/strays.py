@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 import polars as pl
 
 from engine.canonical.schema import entity_spec
-from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
+from engine.revenue.ground.sources import united
 
 _OF_LINES: Final = (
     "progress", "variable_estimate", "milestone", "usage", "incentive_fee", "cost_estimate", "noncash_value", "price_tier",
@@ -31,6 +33,26 @@ def stray_findings(records: Records) -> pl.DataFrame:
         *(_strays(records, name, "contract_id", contracts) for name in _OF_CONTRACTS if contracts.height),
     ]
     return pl.concat(found) if found else pl.DataFrame()
+
+
+def unplaced_work(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return a finding for every project with approved hours for the customer on none of its contract's lines, where one earns by the hour.
+
+    Hours of a project with one line are of that line (`records.Records`).
+    """
+    counts = (pl.col("status") == "approved") & pl.col("billable").fill_null(value=True) & (pl.col("work_date") <= as_of)
+    time = records.frame("time_entry").filter(counts & pl.col("contract_line_id").is_null() & (pl.col("hours") != 0))
+    by_hour = lines.filter(pl.col("measure").is_in(["hours", "as_invoiced"])).select("contract_id").unique()
+    projects = records.frame("project").select("project_id", "contract_id").unique("project_id", keep="first")
+    rows = time.group_by("project_id").agg(pl.col("hours").sum(), pl.col("work_date").min(), united("evidence"))
+    rows = rows.join(projects, on="project_id", how="inner").join(by_hour, on="contract_id", how="semi").sort("project_id")
+    text = "{} approved hours on project {} name no line of contract {}, the first on {}; nothing of them is recognized."
+    message = pl.format(text, plain_text(pl.col("hours")), "project_id", "contract_id", pl.col("work_date").cast(pl.String))
+    remedy = "Name the line on the entries, or give the project the one line that they are of."
+    return rows.select(
+        *finding_columns("work_without_line", "high", "project", message, remedy), pl.col("project_id").alias("entity_id"), "contract_id",
+        pl.col("work_date").alias("since"), "evidence",
+    )  # fmt: skip
 
 
 def _strays(records: Records, entity: str, reference: str, known: pl.DataFrame) -> pl.DataFrame:

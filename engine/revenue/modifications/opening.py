@@ -154,6 +154,8 @@ def with_openings(
         wide(0).alias("variable"),
         wide(0).alias("on_whole"),
         wide(0).alias("cut"),
+        # It was in force when it was taken over, whenever the paper says it was signed.
+        pl.min_horizontal("signed_on", "opened_on").alias("signed_on"),
     ).with_columns((pl.col("→allocated") - pl.col("base")).alias("rem"))
     left = part_units(pl.col("unserved"), pl.col("rem"), pl.col("→allocated"))
     rows = rows.with_columns(pl.when(anew & (pl.col("→allocated") > 0)).then(left).otherwise(pl.col("unserved")).alias("unserved"))
