@@ -45,7 +45,7 @@ from engine.revenue.modifications.happenings import (
 from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
-from engine.revenue.modifications.splits import split_observations
+from engine.revenue.modifications.splits import over_parts, split_observations
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
@@ -189,6 +189,7 @@ def _happenings(
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.records, agreed.as_of)
     events = ordered_events(agreed.amendments, priced.later, ends)
     touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
+    touched = over_parts(touched, agreed.splits, agreed.lines, agreed.amendments)
     own = paid_on_lines(agreed.contracts, ends, agreed.lines, agreed.records)
     ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")

@@ -86,3 +86,61 @@ def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame) -> pl.DataFrame:
     kept = pl.max_horizontal(pl.col("→held").fill_null(pl.col("total")), "to_date")
     own = pl.min_horizontal(pl.when("is_new").then("total").otherwise(kept), "cut")
     return rows.with_columns(pl.when(is_later).then(own).otherwise(pl.min_horizontal("total", "cut")).alias("own"))
+
+
+def over_parts(touched: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataFrame:
+    """Give what later changes do to a line in parts (its own term, and terms added as contracts of their own) to the part they concern.
+
+    That is the part that runs on the day of the change, or the one in which the service then ends, where its last day moves. Parts
+    that begin later than that are taken away, and all parts with the line. `touched`: of `change_rows`.
+    """
+    single = lines.filter(pl.len().over("okey") == 1).select("okey")
+    parted = splits.filter(pl.col("before.end_date") < pl.col("end_date")).join(single, on="okey", how="semi")
+    parted = parted.sort("okey", "place").unique(["okey", "place"], keep="first", maintain_order=True)
+    days = amendments.select("group_id", "place", pl.col("event_date").alias("→day"))
+    first = parted.group_by("okey").agg(pl.col("place").first().alias("→since"), pl.col("before.end_date").first().alias("→end"))
+    hit = touched.join(first, on="okey", how="inner").filter(pl.col("place") > pl.col("→since"))
+    if not hit.height:
+        return touched
+    hit = hit.join(days, on=["group_id", "place"], how="inner")
+    made = _of_its_part(_parts_of(hit, parted))
+    others = touched.join(hit.select("okey", "place"), on=["okey", "place"], how="anti")
+    return pl.concat([others, made.select(others.columns)])
+
+
+def _parts_of(hit: pl.DataFrame, parted: pl.DataFrame) -> pl.DataFrame:
+    """Return each change once for each part of its line (`→part`, with its days and what was added for it), in their order."""
+    own = hit.with_columns(pl.col("okey").alias("→part"), pl.col("begins.after").alias("→begin"), wide(0).alias("→price"))
+    added = parted.select(
+        "okey", pl.col("place").alias("→since.part"), pl.col("new_okey").alias("→part"), pl.col("end_date").alias("→end.part"),
+        pl.col("before.end_date").dt.offset_by("1d").alias("→begin"), pl.col("price_change").alias("→price"),
+    )  # fmt: skip
+    later = hit.join(added, on="okey", how="inner").filter(pl.col("→since.part") < pl.col("place"))
+    later = later.with_columns(pl.col("→end.part").alias("→end"))
+    return pl.concat([own, later.select(own.columns)]).sort("okey", "place", "→begin")
+
+
+def _of_its_part(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the change of the part it concerns, and the removal of those that never begin."""
+    key = ["okey", "place"]
+    moves = pl.col("ends.after") != pl.col("→end").last().over(key)
+    rows = rows.with_columns(moves.fill_null(value=False).alias("→moves"))
+    until = pl.when("→moves").then("ends.after").otherwise("→day")
+    rows = rows.with_columns((pl.col("→begin") <= until).alias("→begun"))
+    place = pl.int_range(pl.len()).over(key)
+    rows = rows.with_columns((place == pl.max_horizontal(pl.col("→begun").sum().over(key).cast(pl.Int64) - 1, 0)).alias("→is_it"))
+    goes = ~pl.col("→begun") & ((pl.col("kind") == "remove") | pl.col("→moves"))
+    rows = rows.filter(pl.col("→is_it") | goes)
+    off = pl.when(goes & ~pl.col("→is_it") & (pl.col("price_change") != 0)).then(pl.col("→price") * -1).otherwise(wide(0))
+    rows = rows.with_columns(off.alias("→off"))
+    rest = pl.col("price_change") - pl.col("→off").sum().over(key)
+    none = ("borne", "lifted", "ssp_lifted", "past")
+    return rows.with_columns(
+        pl.when("→is_it").then(rest).otherwise("→off").alias("price_change"),
+        pl.when("→is_it").then("kind").otherwise(pl.lit("remove")).alias("kind"),
+        *(pl.when("→is_it").then(name).otherwise(wide(0)).alias(name) for name in none),
+        *(pl.when("→is_it").then(name).alias(name) for name in ("ssp_change", "ssp_left")),
+        pl.col("→begin").alias("begins.after"),
+        pl.when(pl.col("→is_it") & pl.col("→moves")).then("ends.after").otherwise("→end").alias("ends.after"),
+        pl.col("→part").alias("okey"),
+    )
