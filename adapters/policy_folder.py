@@ -45,6 +45,8 @@ def read_policy_texts(folder: Path) -> list[SourceText]:
         except OSError as error:
             raise UsageError(f"The policy {path} cannot be read.", "Check the file's permissions.") from error
         sources.append(SourceText(path.relative_to(folder).as_posix(), text))
+    if not sources:
+        raise UsageError(f"There is no policy in {folder}.", "Give the folder that holds them; `tieout init DIR` writes one to begin with.")
     return sources
 
 

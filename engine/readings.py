@@ -57,7 +57,7 @@ def _failed(failure: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "kind": "unreadable_file", "rule": "unreadable_file", "severity": "high", "entity": "file",
         "entity_id": failure["path"], "systems": [failure["source"]], "field": failure["reason"],
-        "message": failure["message"], "remedy": failure["remedy"], "evidence": [failure["path"]],
+        "message": f"{failure['path']} was not read: {failure['message']}", "remedy": failure["remedy"], "evidence": [failure["path"]],
     }  # fmt: skip
 
 

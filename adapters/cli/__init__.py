@@ -75,6 +75,9 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        _report_system(error)
+        sys.exit(3)
     except MemoryError:
         typer.echo("There is not enough memory for this snapshot. Split it by contract and run the parts.", err=True)
         sys.exit(3)
@@ -82,6 +85,13 @@ def main() -> None:
         typer.echo(f"Tieout failed unexpectedly: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", err=True)
         typer.echo("Report this with the snapshot's manifest; nothing was published.", err=True)
         sys.exit(3)
+
+
+def _report_system(error: OSError) -> None:
+    place = "" if error.filename is None else f"{error.filename}: "
+    reason = error.strerror or str(error) or type(error).__name__
+    typer.echo(f"{place}{reason}.", err=True)
+    typer.echo("Check that the path is right, that you may write there, and that the disk has space; then do it again.", err=True)
 
 
 def _report(error: TieoutError) -> None:

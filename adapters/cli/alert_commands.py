@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli import app
-from adapters.cli.case_commands import Address, Out, opened_store
+from adapters.cli.case_commands import Address, Out, opened_store, require_one_of
 from adapters.cli.run_commands import policies_folder
 
 if TYPE_CHECKING:
@@ -33,15 +33,18 @@ def _policy(folder: Path | None, on: dt.date) -> AlertsPolicy:
 @alert_app.command("list")
 def list_command(
     state: Annotated[str | None, typer.Option(help="waiting, sending, sent or given_up; default: all.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the latest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the latest first.")] = 20,
     out: Out = _RUNS,
     store: Address = None,
 ) -> None:
     """List what was told to which channel, and what waits."""
     import sqlalchemy as sa
 
+    from adapters.alerts import GIVEN_UP, SENDING, SENT, WAITING
     from adapters.store.tables import AlertSent
 
+    if state is not None:
+        require_one_of(state, (WAITING, SENDING, SENT, GIVEN_UP), "state of an alert")
     query = sa.select(AlertSent).order_by(AlertSent.alert_id.desc()).limit(limit)
     with opened_store(out, store) as opened, opened.read() as session:
         rows = list(session.execute(query if state is None else query.where(AlertSent.state == state)).scalars())

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import getpass
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,6 +63,15 @@ def acting(name: str | None) -> Actor:
     return Actor(name or getpass.getuser(), roles=frozenset(ROLES))
 
 
+def require_one_of(word: str, known: Collection[str], what: str) -> None:
+    """Raise UsageError for a word that is none of those there are: a filter by it would find nothing and say so of everything."""
+    from engine.errors import UsageError
+    from engine.policy.names import near
+
+    if word not in known:
+        raise UsageError(f"'{word}' is no {what}{near(word, known)}".rstrip("?") + ".", f"There are {', '.join(known)}.")
+
+
 class _Worked:
     """The policies of a folder, as cases are worked by them: on the day of the latest run of a case's scope."""
 
@@ -89,7 +98,7 @@ def list_command(
     owner: Annotated[str | None, typer.Option(help="Only this owner.")] = None,
     assignee: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
     contract: Annotated[str | None, typer.Option(help="Only this contract's.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     policies: Annotated[Path | None, typer.Option(help="Policy folder, for the SLA.")] = None,
     out: Out = _RUNS,
     store: Address = None,
@@ -97,7 +106,13 @@ def list_command(
 ) -> None:
     """List cases, the gravest and the most money first, with age and SLA."""
     from adapters.store.case_work import list_cases
+    from adapters.store.tables import STATES
+    from engine.findings import SEVERITIES
 
+    for each in state or ():
+        require_one_of(each, STATES, "state of a case")
+    if severity is not None:
+        require_one_of(severity, SEVERITIES, "severity")
     worked = _Worked(policies)
     with opened_store(out, store) as opened, opened.read() as session:
         found = list_cases(

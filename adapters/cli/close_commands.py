@@ -68,11 +68,12 @@ def status(period: Period, run_name: RunName = None, policies: Policies = None, 
     """Show the readiness board of a period and its certificate; exit 1 while something blocks or the certificate is void."""
     from adapters.close.board import board
     from adapters.close.certificate import late_amounts
-    from adapters.close.period import altered_lines, latest_close, signatures
+    from adapters.close.period import altered_lines, latest_close, require_period, signatures
 
     with opened_store(out, store) as opened, opened.read() as session:
         run = _run(session, out, run_name)
         policy = _policy(policies, run.as_of)
+        require_period(out / run.run_id, period)
         close = latest_close(session, run.scope, period)
         lines = board(session, out / run.run_id, run.scope, period, policy)
         _print_board(lines)

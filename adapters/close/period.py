@@ -26,6 +26,12 @@ def latest_close(session: Session, scope: str, period: str) -> PeriodClose | Non
     return session.execute(query.order_by(PeriodClose.close_id.desc()).limit(1)).scalar_one_or_none()
 
 
+def require_period(run_dir: Path, period: str) -> None:
+    """Raise UsageError for what is neither a month nor a period of a run's fiscal calendars."""
+    if period_end(run_dir, period) is None:
+        raise UsageError(f"'{period}' is no period.", "Write it as the fiscal calendar does, or as a month: 2026-10.")
+
+
 def close_day(session: Session, close: PeriodClose) -> dt.date:
     """Return the day of the run a close rests on: the policy of that day says what it takes.
 
@@ -54,8 +60,7 @@ def start_close(session: Session, actor: Actor, run: Run, run_dir: Path, period:
     before = latest_close(session, run.scope, period)
     if before is not None and before.state == LOCKED:
         raise UsageError(f"The period {period} is locked.", "It can only be reopened, by two people and with a reason.")
-    if period_end(run_dir, period) is None:
-        raise UsageError(f"'{period}' is no period.", "Write it as the fiscal calendar does, or as a month: 2026-10.")
+    require_period(run_dir, period)
     certificate = make_certificate(session, run_dir, run.scope, period, policy)
     close = before if before is not None and before.state == STARTED else PeriodClose(scope=run.scope, period=period)
     close.state, close.run_id, close.started_by, close.started_at = STARTED, run.run_id, actor.name, now()

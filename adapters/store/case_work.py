@@ -25,6 +25,8 @@ WAITING: Final = "waiting"
 
 def find_case(session: Session, name: str) -> Case:
     """Return a case by its id, its finding's id, or the beginning of one; raises UsageError for none, or several."""
+    if not name.strip():
+        raise UsageError("No case is named.", "`tieout case list` shows the cases.")
     named = Case.case_id.startswith(name, autoescape=True) | Case.finding_id.startswith(name, autoescape=True)
     found = list(session.execute(sa.select(Case).where(named).limit(2)).scalars())
     if not found:
@@ -43,7 +45,7 @@ def history(session: Session, case: Case) -> list[CaseEvent]:
 def assign(session: Session, actor: Actor, case: Case, assignee: str | None) -> None:
     """Give a case to a person, or to nobody. Like every act, it raises UsageError for who may not do it."""
     require(actor, "assign", case)
-    _change(session, actor, case, "assigned", {"assignee": assignee})
+    _change(session, actor, case, "assigned", {"assignee": (assignee or "").strip() or None})
 
 
 def comment(session: Session, actor: Actor, case: Case, text: str) -> None:

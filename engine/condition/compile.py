@@ -23,7 +23,7 @@ from engine.condition.check import check_condition, check_value
 from engine.condition.nodes import Op
 from engine.condition.parse import parse_condition
 from engine.condition.scope import BOOL, NULL, Category, Scope, Type, decimal
-from engine.condition.typed import Typed, Value
+from engine.condition.typed import Typed, Value, whole_digits
 from engine.diagnostics import Anchor, Diagnostic, sort_diagnostics
 
 _WHOLE: Final = pl.Decimal(DECIMAL_PRECISION, 0)
@@ -150,7 +150,8 @@ class Compiler:
             return parts[0] + parts[1]
         if node.op is Op.SUB:
             return parts[0] - parts[1]
-        return parts[0] * parts[1]
+        fits = sum(whole_digits(arg) for arg in node.args) + target.scale <= DECIMAL_PRECISION
+        return parts[0] * parts[1] if fits else times(parts[0], parts[1], target.scale)
 
     def _call(self, node: Typed) -> pl.Expr:
         name = str(node.value)
@@ -208,6 +209,13 @@ def literal(value: Value, kind: Type) -> pl.Expr:
     return pl.lit(value, dtype=kind.dtype)
 
 
+def times(left: pl.Expr, right: pl.Expr, scale: int) -> pl.Expr:
+    """Return an exact product, null where it has more digits than can be kept: one damaged row leaves the others as they are."""
+    # How large it is needs no exactness: a product this side of the bound has room to spare.
+    size = (left.cast(pl.Float64) * right.cast(pl.Float64)).abs()
+    return pl.when(size < 0.99 * 10.0 ** (DECIMAL_PRECISION - scale)).then(left) * right
+
+
 def quotient(above: pl.Expr, below: pl.Expr, scale_lead: int, digits: int, *, half_even: bool) -> pl.Expr:
     """Return two whole decimals' quotient with so many digits, rounded once; null where `below` is 0.
 
@@ -215,9 +223,9 @@ def quotient(above: pl.Expr, below: pl.Expr, scale_lead: int, digits: int, *, ha
     """
     exponent = digits - scale_lead
     if exponent > 0:
-        above = above * pl.lit(Decimal(10**exponent), dtype=_WHOLE)
+        above = times(above, pl.lit(Decimal(10**exponent), dtype=_WHOLE), 0)
     elif exponent < 0:
-        below = below * pl.lit(Decimal(10**-exponent), dtype=_WHOLE)
+        below = times(below, pl.lit(Decimal(10**-exponent), dtype=_WHOLE), 0)
     dividend, divisor = above.to_physical(), pl.when(below != 0).then(below).to_physical()
     negative = (dividend < 0) != (divisor < 0)
     size, part = dividend.abs(), divisor.abs()

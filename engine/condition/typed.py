@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from engine.canonical.kinds import DECIMAL_DIGITS, DECIMAL_PRECISION
 from engine.condition.nodes import Op
 from engine.condition.scope import Type, decimal
 
 Value = str | bool | int | Decimal | dt.date | dt.datetime | None
+
+_INTEGER_DIGITS: Final = 19
 
 LITERALS: Final = frozenset({Op.TEXT, Op.NUMBER, Op.BOOL, Op.NULL})
 
@@ -63,6 +66,21 @@ def never_missing(node: Typed) -> bool:
     if node.op is Op.CALL and node.value in ("ROUND", "ROUND_EVEN") and len(node.args) == 2:
         return False
     return all(never_missing(arg) for arg in node.args)
+
+
+def whole_digits(node: Typed) -> int:
+    """Return how many digits a number can have before its point, at most."""
+    if node.op is Op.MUL:
+        return sum(whole_digits(arg) for arg in node.args)
+    if node.op in (Op.ADD, Op.SUB):
+        return max(whole_digits(arg) for arg in node.args) + 1
+    if node.op is Op.NEG:
+        return whole_digits(node.args[0])
+    if node.op is Op.NUMBER and node.value is not None:
+        return len(str(abs(int(Decimal(str(node.value))))))
+    if node.type.is_integer:
+        return _INTEGER_DIGITS
+    return DECIMAL_DIGITS.get(node.type.kind, DECIMAL_PRECISION) if node.type.kind is not None else DECIMAL_PRECISION
 
 
 def fraction(node: Typed) -> tuple[Typed, Typed | None]:

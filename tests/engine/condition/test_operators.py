@@ -124,3 +124,23 @@ def test_a_date_given_by_the_run_needs_no_column() -> None:
     compiled = compile_value("DATE_DIFF('day', begun, as_of)", scope, ANCHOR, constants={"as_of": dt.date(2026, 2, 1)})
     assert compiled.paths == ("begun",)
     assert FRAME.select(x=compiled.expression).collect().item() == 2
+
+
+def test_a_product_too_large_to_be_kept_is_not_known_and_leaves_the_other_rows_as_they_are() -> None:
+    # 10^8 x 10^12 x 10^8 = 10^28 before the point and 8 + 10 = 18 decimals: 46 digits, where 38 can be kept.
+    scope = Scope({"hours": Kind.HOURS, "price": Kind.PRICE, "pct": Kind.PCT})
+    rows = {"hours": ["99999999", "8"], "price": ["999999999999", "12.5"], "pct": ["99999999", "50"]}
+    frame = pl.LazyFrame({name: [Decimal(each) for each in values] for name, values in rows.items()},
+                         schema={name: polars_dtype(kind) for name, kind in (("hours", Kind.HOURS), ("price", Kind.PRICE), ("pct", Kind.PCT))})  # noqa: E501
+
+    def both(text: str, *, is_condition: bool = False) -> list[Any]:
+        compiled = (compile_condition if is_condition else compile_value)(text, scope, ANCHOR)
+        assert [each.message for each in compiled.diagnostics] == []
+        return frame.select(x=compiled.expression).collect()["x"].to_list()
+
+    assert both("ROUND(hours, 2) * ROUND(price, 2) * ROUND(pct, 2) * ROUND(pct, 2)") == [None, Decimal(250_000)]
+    assert both("ROUND(hours, 2) * ROUND(price, 2) * ROUND(pct, 2) * ROUND(pct, 2) < 5", is_condition=True) == [None, False]
+    assert both("ROUND(hours * price / 3, 4)") == [Decimal("33333332999966666667"), Decimal("33.3333")]
+    assert both("ROUND(ROUND(price, 0) * ROUND(hours, 0) * ROUND(price, 0) / pct, 8)") == [None, Decimal("27.04")]
+    # What surely fits is not looked at twice.
+    assert both("hours * price") == [Decimal("99999998999900000001"), Decimal(100)]
