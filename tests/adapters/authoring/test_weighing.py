@@ -37,7 +37,7 @@ def test_rules_that_never_fire_and_records_that_meet_none_are_told_with_money(to
     result = told()
     assert result.exit_code == 0
     text = result.stdout
-    assert "bill-time: BT-900 decides 1 record worth 800.00 EUR, from 2026-01-12 to 2026-01-12 (billing/bill-time.yaml:32)" in text
+    assert "bill-time: BT-900 decides 1 record worth 800.00 EUR, from 2026-01-12 to 2026-01-12 (billing/bill-time.yaml:33)" in text
     assert "bill-time: 1 record worth 200.00 EUR, from 2026-01-13 to 2026-01-13 is decided by the default: " in text
     assert "billable missing" in text and "such as T2" in text
     assert "BT-040 never fires (billing/bill-time.yaml:30)" in text and "none of 2 records from 2026-01-12 to 2026-01-13" in text
