@@ -211,9 +211,11 @@ def literal(value: Value, kind: Type) -> pl.Expr:
 
 def times(left: pl.Expr, right: pl.Expr, scale: int) -> pl.Expr:
     """Return an exact product, null where it has more digits than can be kept: one damaged row leaves the others as they are."""
-    # How large it is needs no exactness: a product this side of the bound has room to spare.
-    size = (left.cast(pl.Float64) * right.cast(pl.Float64)).abs()
-    return pl.when(size < 0.99 * 10.0 ** (DECIMAL_PRECISION - scale)).then(left) * right
+    one = pl.lit(Decimal(10**scale), dtype=_WHOLE).to_physical()
+    # Each factor rounded up to a whole number: what these come to is more than the product.
+    first, second = (each.to_physical().abs() // one + 1 for each in (left, right))
+    room = pl.lit(Decimal(10 ** (DECIMAL_PRECISION - scale) - 1), dtype=_WHOLE).to_physical()
+    return pl.when(first <= room // second).then(left) * right
 
 
 def quotient(above: pl.Expr, below: pl.Expr, scale_lead: int, digits: int, *, half_even: bool) -> pl.Expr:
