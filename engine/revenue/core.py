@@ -186,7 +186,7 @@ def _happenings(
 ) -> tuple[Happenings, pl.DataFrame]:
     """Return every event of the obligations, and which of them are known before they take effect (`ahead.AHEAD`)."""
     told = told_ends(agreed.contracts, agreed.amended, agreed.lines)
-    ends = terminations(agreed.contracts, told, agreed.lines, agreed.records, agreed.as_of)
+    ends = terminations(agreed.contracts, told, agreed.lines, agreed.terms, agreed.records, agreed.as_of)
     events = ordered_events(agreed.amendments, priced.later, ends)
     touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
     touched = over_parts(touched, agreed.splits, agreed.lines, agreed.amendments)

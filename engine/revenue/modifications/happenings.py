@@ -284,10 +284,12 @@ def told_ends(contracts: pl.DataFrame, amended: pl.DataFrame, lines: pl.DataFram
     return own.group_by("contract_id", "okey").agg(settles.any().alias("is_settled"))
 
 
-def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+def terminations(
+    contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, records: Records, as_of: dt.date
+) -> pl.DataFrame:
     """Return contracts that end before their time with promises of which no amendment says how: the end is an event of its own.
 
-    `told`: of `told_ends`.
+    `told`: of `told_ends`. Their time is over with the last day of anything they promise, extensions included.
 
     Columns: group_id, contract_id, date (the last day, still served), place, amendment_id, paid_for_good (units received that cannot be
     claimed back: every line says so), event_date, agreed_on (as_of, of an end that is known and still to come), is_part (a contract
@@ -297,8 +299,10 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
         pl.col("terminated_date").is_null().any().alias("→endless"), pl.col("terminated_date").max().alias("→latest")
     )
     contracts = contracts.join(whole_group, on="group_id", how="left", maintain_order="left")
-    ended = contracts.filter(pl.col("end_date").is_null() | (pl.col("terminated_date") < pl.col("end_date")))
-    ended = ended.filter(pl.col("terminated_date").is_not_null())
+    ended = contracts.filter(pl.col("terminated_date").is_not_null())
+    ended = ended.join(_last_days(lines, terms), on="contract_id", how="left", maintain_order="left")
+    time_is_up = pl.col("end_date").is_not_null() & (pl.col("terminated_date") >= pl.max_horizontal("end_date", "→last"))
+    ended = ended.filter(~time_is_up)
     # Where an amendment tells of every promise there is nothing more to end.
     whole = told.filter(~pl.col("is_settled"))
     some = lines.join(whole, on="okey", how="anti").select("contract_id").unique()
@@ -319,6 +323,13 @@ def terminations(contracts: pl.DataFrame, told: pl.DataFrame, lines: pl.DataFram
         pl.when(pl.col("date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
         "is_part",
     )
+
+
+def _last_days(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the last day on which anything of a contract was ever to be served, as signed or as changed: contract_id, →last."""
+    changed = terms.group_by("contract_line_id").agg(pl.col("end_date").max().alias("→changed"))
+    both = lines.select("contract_id", "contract_line_id", "ends").join(changed, on="contract_line_id", how="left")
+    return both.group_by("contract_id").agg(pl.max_horizontal("ends", "→changed").max().alias("→last"))
 
 
 def ended_by() -> pl.Expr:
