@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from adapters.close.board import BoardLine, period_end
 from adapters.close.certificate import certificate_hash, make_certificate, what_was_altered
-from adapters.store.audit import Actor, is_same_person, now, record, take_turn
+from adapters.store.audit import Actor, is_same_person, now, record, take_turn, take_turn_on
 from adapters.store.permissions import require
 from adapters.store.tables import CloseSignature, PeriodClose, Run
 from engine.errors import UsageError
@@ -76,7 +76,7 @@ def sign_close(
 ) -> CloseSignature:
     """Sign a certificate in a role. Raises UsageError when it cannot be signed, or not by this person."""
     require(actor, "sign a close")
-    _take_turn(session, close)
+    take_turn_on(session, close)
     if close.state != STARTED:
         raise UsageError(f"The period {close.period} is {close.state}; there is nothing to sign.", "Start its close first.")
     refuse_altered(altered)
@@ -94,7 +94,7 @@ def lock_close(
 ) -> None:
     """Lock a period. Raises UsageError while the board blocks it or a signature is missing."""
     require(actor, "lock a close")
-    _take_turn(session, close)
+    take_turn_on(session, close)
     if close.state != STARTED:
         raise UsageError(f"The period {close.period} is {close.state}.", "Start its close first.")
     refuse_altered(altered)
@@ -122,7 +122,7 @@ def reopen_close(session: Session, actor: Actor, close: PeriodClose, role: str, 
     Raises UsageError when the period is not locked, the reason is empty, or the person may not.
     """
     require(actor, "reopen a close")
-    _take_turn(session, close)
+    take_turn_on(session, close)
     if close.state != LOCKED:
         raise UsageError(f"The period {close.period} is {close.state}, not locked.", "")
     if not reason.strip():
@@ -140,13 +140,6 @@ def reopen_close(session: Session, actor: Actor, close: PeriodClose, role: str, 
     close.state, close.reopened_at = REOPENED, now()
     record(session, actor, "close.reopened", close.period, {"reason": close.reason})
     return True
-
-
-def _take_turn(session: Session, close: PeriodClose) -> None:
-    """Let nobody else act on a close until this is done; of two at once, the second finds what the first did."""
-    take_turn(session)
-    session.flush()
-    session.refresh(close)
 
 
 def _counts_as(signature: CloseSignature, actor: Actor) -> bool:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from adapters.sight import EVERYTHING, Sight
-from adapters.store.tables import AuditEntry, AuditHead
+from adapters.store.tables import AuditEntry, AuditHead, Base
 
 _PARTS: Final = ("sequence", "at", "actor", "identity", "action", "subject", "body", "previous_hash")
 
@@ -47,6 +47,13 @@ def now() -> dt.datetime:
 def take_turn(session: Session) -> AuditHead:
     """Let nobody else change the store until the caller's transaction ends; return the end of the log."""
     return session.execute(sa.select(AuditHead).where(AuditHead.head_id == 1).with_for_update()).scalar_one()
+
+
+def take_turn_on(session: Session, row: Base) -> None:
+    """Take the turn for an act on a row: of two at once, the second waits here and finds what the first did."""
+    take_turn(session)
+    session.flush()
+    session.refresh(row)
 
 
 def record(session: Session, actor: Actor, action: str, subject: str, body: Mapping[str, Any]) -> AuditEntry:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.store.audit import Actor, is_same_person, now, record, take_turn
+from adapters.store.audit import Actor, is_same_person, now, record, take_turn_on
 from adapters.store.case_search import write_text
 from adapters.store.permissions import require
 from adapters.store.tables import Approval, Case, CaseEvent
@@ -149,9 +149,7 @@ def _must_be_as_asked(case: Case, request: Approval) -> None:
 
 def refuse_approver(session: Session, actor: Actor, request: Approval) -> None:
     """Raise UsageError when an actor may not decide a request; of two at once, the second finds it decided."""
-    take_turn(session)
-    session.flush()
-    session.refresh(request)
+    take_turn_on(session, request)
     if request.state != WAITING:
         raise UsageError(f"The request was {request.state} already.", "")
     if actor.identity != "signed_in":

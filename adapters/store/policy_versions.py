@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from adapters.store.audit import Actor, is_same_person, now, record, take_turn
+from adapters.store.audit import Actor, is_same_person, now, record, take_turn_on
 from adapters.store.case_work import WAITING
 from adapters.store.database import open_store
 from adapters.store.permissions import require
@@ -88,9 +88,7 @@ def decide(session: Session, actor: Actor, request: Approval, *, approve: bool, 
     Raises UsageError when it is decided already, the actor proposed it, or lacks the role.
     """
     require(actor, "decide")
-    # Of two who decide at once, the second waits here and finds it decided.
-    take_turn(session)
-    session.refresh(request)
+    take_turn_on(session, request)
     if request.state != WAITING:
         raise UsageError(f"The proposal was {request.state} already.", "")
     if is_same_person(actor.name, request.requested_by):

@@ -23,6 +23,7 @@ _AT_ONCE: Final = 2
 # Frames of the books that stand in the order of contract_id.
 _SORTED: Final = (
     "contracts", "obligations", "performance", "price", "observations", "modifications", "contract_balances", "translated", "moved",
+    "standing",
 )  # fmt: skip
 
 Given = TypeVar("Given")

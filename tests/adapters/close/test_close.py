@@ -185,15 +185,20 @@ def test_the_board_blocks_on_open_cases_held_rows_and_an_early_snapshot(snapshot
     made.store.close()
 
 
-def test_a_bundle_can_be_performed_again_offline(closing: Closing, tmp_path: Path) -> None:
+@pytest.fixture
+def bundle(closing: Closing, tmp_path: Path) -> Path:
     closing.start()
     closing.lock()
     target = tmp_path / "close.zip"
     with closing.store.read() as session:
         write_bundle(session, closing.close(session), closing.out, target)
+    return target
+
+
+def test_a_bundle_can_be_performed_again_offline(closing: Closing, bundle: Path, tmp_path: Path) -> None:
     shutil.rmtree(closing.out)
     shutil.rmtree(closing.snapshot)
-    with zipfile.ZipFile(target) as archive:
+    with zipfile.ZipFile(bundle) as archive:
         archive.extractall(tmp_path / "audit")
     certificate = json.loads((tmp_path / "audit/certificate.json").read_text())
     assert [each["name"] for each in certificate["signatures"]] == ["anna", "ben"]
@@ -261,16 +266,6 @@ def test_a_fiscal_period_ends_when_its_calendar_says(snapshot: Snapshot, tmp_pat
         lines = {each.question: each for each in board(session, made.outcome.run_dir, "snapshot", PERIOD, POLICY)}
     assert (lines["snapshot"].answer, lines["snapshot"].blocks) == ("as of 2026-01-27, 3 days after the period's end", False)
     made.store.close()
-
-
-@pytest.fixture
-def bundle(closing: Closing, tmp_path: Path) -> Path:
-    closing.start()
-    closing.lock()
-    target = tmp_path / "close.zip"
-    with closing.store.read() as session:
-        write_bundle(session, closing.close(session), closing.out, target)
-    return target
 
 
 def rewritten(bundle: Path, change: Callable[[dict[str, bytes]], object]) -> Path:
