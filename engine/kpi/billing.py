@@ -20,8 +20,8 @@ def decision_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     assert decisions is not None, "the facts need billing decisions"
     made = decisions.with_columns(pl.coalesce("item_date", "earliest_bill_date").alias("date"))
     columns = [
-        "date", "project_id", "contract_id", "contract_line_id", "currency", "item_type", "decision", "quantity", "amount",
-        "amount_billed", "amount_unbilled", "earliest_bill_date", "rule",
+        "date", "project_id", "contract_id", "contract_line_id", "currency", "item_type", "decision", "quantity", "quantity_billed",
+        "amount", "amount_billed", "amount_unbilled", "earliest_bill_date", "rule", "reason",
     ]  # fmt: skip
     return aged(with_places(made.select(columns), facts), "date", context.as_of).drop("contract_line_id")
 

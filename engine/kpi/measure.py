@@ -43,8 +43,8 @@ class Material:
 def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, material: Material) -> pl.LazyFrame:
     """Return the rows of one version of a KPI: a row for each period, dimension and unit with facts.
 
-    A figure without denominator, with 0, or with an amount that no rate converts has no value and
-    the status `not_available`.
+    A figure with no denominator, one of 0 or less, or an amount that no rate converts has no value and
+    the status `not_available`: a loss on revenue below 0 would else be told as a margin above 100 %.
     """
     as_of = material.as_of
     above = _measured(loaded, policy, policy.numerator, ("numerator",), material).rename({"amount": "numerator"})
@@ -136,7 +136,7 @@ def _median(values: pl.Expr) -> pl.Expr:
 def _ratio(policy: KpiPolicy) -> pl.Expr:
     """Return numerator ÷ denominator × scale, rounded once, half away from zero."""
     above = pl.col("numerator").to_physical().cast(_WHOLE) * pl.lit(policy.scale)
-    below = pl.col("denominator").to_physical().cast(_WHOLE)
+    below = pl.when(pl.col("denominator") > 0).then(pl.col("denominator")).to_physical().cast(_WHOLE)
     return quotient(above.cast(_WHOLE), below, 0, policy.decimals, half_even=False).cast(MONEY)
 
 

@@ -11,7 +11,7 @@ from engine.policy.facts import FACTS, PLACES
 from engine.stage import Context, Facts
 
 
-def record_facts(facts: Facts, _: Context) -> pl.LazyFrame:
+def record_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     """Return every agreed record whose system tells how it was entered."""
     names = ["project_id", "contract_id", "contract_line_id", "customer_id", "legal_entity_id", "service_line"]
     parts: list[pl.LazyFrame] = []
@@ -19,11 +19,9 @@ def record_facts(facts: Facts, _: Context) -> pl.LazyFrame:
         frame = records(facts, entity)
         fields = ENTITIES[entity].fields
         kept = [pl.col(name) if name in fields else pl.lit(None, dtype=pl.String).alias(name) for name in names]
-        parts.append(
-            frame.filter(pl.col("entry_mode").is_not_null()).select(
-                pl.col("recorded_at").dt.date().alias("date"), *kept, pl.lit(entity).alias("entity"), "source_system", "entry_mode"
-            )
-        )
+        known = pl.coalesce(pl.col("recorded_at").dt.date(), pl.lit(context.as_of)).alias("date")
+        told = frame.filter(pl.col("entry_mode").is_not_null())
+        parts.append(told.select(known, *kept, pl.lit(entity).alias("entity"), "source_system", "entry_mode"))
     if not parts:
         return pl.LazyFrame(schema={name: pl.Date if name == "date" else pl.String for name in FACTS["records"].columns})
     return with_places(pl.concat(parts), facts).drop("contract_line_id")

@@ -70,8 +70,9 @@ FACTS: Final[Mapping[str, FactColumns]] = {
     ),
     "decisions": FactColumns(
         "One billing decision, dated by its item: work, expense, acceptance or due date.",
-        {**PLACES, **_AGE, "item_type": Kind.TEXT, "decision": _DECISION, "quantity": Kind.QTY, "amount": Kind.MONEY,
-         "amount_billed": Kind.MONEY, "amount_unbilled": Kind.MONEY, "earliest_bill_date": Kind.DATE, "rule": Kind.TEXT},
+        {**PLACES, **_AGE, "item_type": Kind.TEXT, "decision": _DECISION, "quantity": Kind.QTY,
+         "quantity_billed": Kind.QTY, "amount": Kind.MONEY, "amount_billed": Kind.MONEY, "amount_unbilled": Kind.MONEY,
+         "earliest_bill_date": Kind.DATE, "rule": Kind.TEXT, "reason": Kind.TEXT},
         ("billing_decisions",),
     ),
     "billed_time": FactColumns(
@@ -86,7 +87,7 @@ FACTS: Final[Mapping[str, FactColumns]] = {
         ("invoice",),
     ),
     "records": FactColumns(
-        "One agreed record whose system tells how it was entered, dated by when it was first known.",
+        "One agreed record whose system tells how it was entered, dated by when it was first known (the as-of date where it is not told).",
         {**PLACES, "entity": Kind.TEXT, "source_system": Kind.TEXT, "entry_mode": enum("system", "import", "manual")},
         (),
     ),
@@ -158,8 +159,8 @@ target: {at_least: 70, warn: 5}   # 65 to 70 is `near`, below `missed`
 
 A measure is a `sum` of an expression, a `median`, or a count of rows; `where` limits it in the condition language;
 `months: 12` makes it trailing. With `convert: true` amounts are told in the reporting currency at the spot rates of
-the as-of date; without a rate the figure is `not_available`, never a guess. A KPI whose records are not in the
-snapshot is reported as not applicable.
+the as-of date; without a rate the figure is `not_available`, never a guess, and so is a ratio to 0 or less. A KPI
+whose records are not in the snapshot is reported as not applicable.
 
 ## Facts
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -225,3 +226,85 @@ def sorted_facts() -> list[str]:
     from engine.policy.facts import FACTS
 
     return list(FACTS)
+
+
+def test_a_ratio_to_less_than_nothing_is_not_available() -> None:
+    """Revenue of -100 taken back beside a cost of 50 is no margin of (-100 - 50) / -100 = 150 %."""
+    schedule = pl.DataFrame(
+        {
+            "period": ["2026-03"], "contract_id": ["C1"], "contract_line_id": ["L1"], "currency": ["EUR"], "nature": ["catch_up"],
+            "recognized_amount": [Decimal(-100)], "planned_amount": [Decimal(0)],
+        }
+    )  # fmt: skip
+    given = facts(
+        expense=[{"expense_id": "X1", "project_id": "P1", "incurred_date": AS_OF, "amount": Decimal(50), "currency": "EUR",
+                  "status": "approved"}],
+    )  # fmt: skip
+    text = "unit: pct\nscale: 100\ntarget: {at_least: 40}\nnumerator: {facts: margin, sum: revenue - cost}\n"
+    text += "denominator: {facts: margin, sum: revenue}\n"
+    assert [row[2:] for row in measured(given.with_outputs({"revenue_schedule": schedule.lazy()}), text)] == [
+        (None, "pct", Decimal(-150), Decimal(-100), "not_available")
+    ]
+
+
+def test_a_record_whose_system_does_not_say_when_still_counts() -> None:
+    given = facts(
+        expense=[{"expense_id": "X1", "entry_mode": "manual"}, {"expense_id": "X2", "entry_mode": "system", "recorded_at": None}],
+    )
+    text = "unit: pct\nperiod: as_of\nscale: 100\nnumerator: {facts: records, where: entry_mode <> 'manual'}\n"
+    text += "denominator: {facts: records}\n"
+    assert [row[:3] for row in measured(given, text)] == [("2026-03", "total", Decimal(50))]
+
+
+def decision(number: int, day: dt.date, said: str, amount: str, billed: str, **more: Any) -> dict[str, Any]:
+    ready = day + dt.timedelta(days=10) if said in ("billed", "billable", "partially_billed") else None
+    hours = Decimal(amount) / 100
+    return {
+        "item_id": f"T{number}", "item_type": "time_entry", "item_date": day, "decision": said, "quantity": hours,
+        "quantity_billed": Decimal(billed) / 100, "amount": Decimal(amount), "amount_billed": Decimal(billed),
+        "amount_unbilled": Decimal(amount) - Decimal(billed), "currency": "EUR", "earliest_bill_date": ready, **more,
+    }  # fmt: skip
+
+
+def shipped(kpi: str, rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return month, value, numerator and denominator of a shipped KPI over decisions at 100.00 an hour."""
+    from engine.billing.decisions import DECISION_SCHEMA
+
+    columns = {name: pl.Series(name, [row.get(name) for row in rows], dtype=kind) for name, kind in DECISION_SCHEMA.items()}
+    given = facts(legal_entity=[{"legal_entity_id": "E", "reporting_currency": "EUR"}])
+    text = (Path(__file__).parents[3] / "policies" / "kpi" / f"{kpi}.yaml").read_text(encoding="utf-8")
+    loaded, _ = load_policies([SourceText(f"{kpi}.yaml", text)])
+    frame = measure_kpis(given.with_outputs({"billing_decisions": pl.DataFrame(columns).lazy()}), loaded, Context(AS_OF)).frames["kpis"]
+    total = frame.filter(pl.col("dimension") == "total").collect()
+    return total.select("period", "value", "numerator", "denominator").rows()
+
+
+DECIDED = [
+    decision(1, dt.date(2026, 1, 5), "billed", "1000", "1000"),
+    decision(2, dt.date(2026, 1, 6), "partially_billed", "400", "300"),
+    decision(3, dt.date(2026, 1, 7), "not_billable", "600", "0", reason="over the cap"),
+    decision(4, dt.date(2026, 1, 8), "not_billable", "900", "0", reason="rejected"),
+    decision(5, dt.date(2026, 1, 9), "on_hold", "200", "0", reason="not approved"),
+    decision(6, dt.date(2026, 1, 9), "billed_otherwise", "700", "0"),
+    # Below the card: ten hours at 90.00; and one month too young to be due for more than 14 days.
+    decision(7, dt.date(2026, 1, 12), "billed", "1000", "900", quantity_billed=Decimal(10)),
+    decision(8, dt.date(2026, 3, 20), "billable", "500", "0"),
+    # A milestone that is not reached is no work held back.
+    decision(9, dt.date(2026, 1, 15), "on_hold", "5000", "0", item_type="milestone"),
+]
+
+
+def test_realization_counts_what_a_cap_or_waiting_cost() -> None:
+    """Hours: 10 + 3 + 10 billed of 10 + 4 + 6 + 2 + 10; value: 1,000 + 300 + 900 of 1,000 + 400 + 600 + 200 + 1,000."""
+    assert shipped("realization_hours", DECIDED) == [("2026-01", Decimal("71.88"), Decimal(23), Decimal(32))]
+    assert shipped("realization_value", DECIDED) == [("2026-01", Decimal("68.75"), Decimal(2200), Decimal(3200))]
+
+
+def test_leakage_keeps_what_is_held_too_long_and_what_was_billed_too_low() -> None:
+    """Left: 100 of the part, 200 held, 100 below the card; of 1,000 + 400 + 200 + 1,000 and the 500 that are young."""
+    assert shipped("leakage", DECIDED) == [("2026-03", Decimal("12.9"), Decimal(400), Decimal(3100))]
+
+
+def test_what_was_billed_twice_does_not_hide_what_was_not_billed() -> None:
+    twice = decision(10, dt.date(2026, 1, 5), "billed", "700", "1400")
+    assert shipped("leakage", [*DECIDED, twice])[0][2:] == (Decimal(400), Decimal(3800))
