@@ -9,6 +9,9 @@ import polars as pl
 OVER: Final = "over the cap"
 """The reason of a billing decision on what goes beyond a cap."""
 
+UNKNOWN: Final = "cap not known"
+"""The reason of a billing decision on work whose cap is stated and cannot be told: too large to be kept, or divided by 0."""
+
 NO_FUNDING: Final = "no funding left"
 """The reason of a billing decision on what no funding source takes."""
 

@@ -155,18 +155,32 @@ def reopen(
 
 
 @close_app.command("verify")
-def verify(file: Annotated[Path, typer.Argument(help="Archive that `tieout close bundle` wrote.")]) -> None:
-    """Check an auditor's bundle: name every file that was altered, added or taken out; exit 1 when one was."""
-    from adapters.close.verify import verify_bundle
+def verify(
+    file: Annotated[Path, typer.Argument(help="Archive that `tieout close bundle` wrote.")],
+    certificate: Annotated[str | None, typer.Option("--certificate", help="The certificate that the archive must rest on.")] = None,
+    out: Out = _RUNS,
+    store: Address = None,
+) -> None:
+    """Check an auditor's bundle by itself, and against the certificate or the store at hand; exit 1 when something is wrong."""
+    from adapters.close.verify import against_certificate, against_store, verify_bundle
+    from adapters.store.database import STORE_FILE
 
     found = verify_bundle(file)
-    for each in found.wrong:
+    beside = None if certificate is None else against_certificate(found, certificate)
+    compared = "the certificate given"
+    if beside is None and (store is not None or (out / STORE_FILE).is_file()):
+        with opened_store(out, store) as opened, opened.read() as session:
+            beside = against_store(session, found)
+        compared = "the store"
+    wrong = [*found.wrong, *(beside or ())]
+    for each in wrong:
         typer.echo(f"WRONG   {each}")
     typer.echo(f"The close of {found.period} is {found.state}; certificate {found.certificate}, end of the audit log {found.log_end}.")
-    if found.wrong:
+    if wrong:
         typer.echo(f"{file} is not as it was written.")
         raise typer.Exit(1)
-    typer.echo(f"{file} is whole: {found.files:,} files. Compare the certificate with what `tieout close status` shows.")
+    rest = f"It agrees with {compared}." if beside is not None else "Compare the certificate with what `tieout close status` shows."
+    typer.echo(f"{file} is whole: {found.files:,} files. {rest}")
 
 
 @close_app.command("bundle")

@@ -45,7 +45,9 @@ def check(
         for each in diagnostics:
             typer.echo(render_diagnostic(each))
         errors = sum(each.is_error for each in diagnostics)
-        typer.echo(f"{len(policies.policies)} policies, {errors} errors, {len(diagnostics) - errors} other remarks.")
+        others = len(diagnostics) - errors
+        count = f"{len(policies.policies)} polic{'y' if len(policies.policies) == 1 else 'ies'}, {errors} error{'' if errors == 1 else 's'}"
+        typer.echo(f"{count}, {others} other remark{'' if others == 1 else 's'}.")
         if weights is not None:
             typer.echo("\n" + render_weights(weights))
     warned = strict and any(each.code.level is Level.WARNING for each in diagnostics)

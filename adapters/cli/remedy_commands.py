@@ -75,13 +75,13 @@ def release_command(
     from adapters.policy_folder import require_policies
     from adapters.publish import find_run, read_manifest
     from adapters.store.remedies import ask_release
-    from engine.policy.kinds.remedy import RemedyPolicy
+    from engine.remedies import approver_role
 
     folder = find_run(out, run)
     day = dt.date.fromisoformat(read_manifest(folder)["as_of"])
-    found = require_policies(policies_folder(policies)).in_force(RemedyPolicy, day)
-    role = found[-1][1].approver_role if found else "approver"
     remedies = pl.read_parquet(folder / "remedies.parquet")
+    drafted = remedies.filter(pl.col("batch").str.starts_with(remedy))["rule"].drop_nulls().unique().sort()
+    role = approver_role(require_policies(policies_folder(policies)), day, drafted)
     with opened_store(out, store) as opened, opened.write() as session:
         request = ask_release(session, acting(who), remedies, remedy, folder.name, role)
     typer.echo(f"Remedy {request.subject[:8]} waits for a signed-in {request.needs_role} who is not {request.requested_by}.")

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
 from adapters.close.bundle import AUDIT, AUDIT_COLUMNS, CERTIFICATE, CONTENTS
 from adapters.close.certificate import certificate_hash, is_evidence
 from adapters.store.audit import first_broken
-from adapters.store.tables import AuditEntry
+from adapters.store.tables import AuditEntry, PeriodClose
 from engine.errors import UsageError
 
 _PIECE: Final = 2**20
@@ -38,7 +41,7 @@ def verify_bundle(file: Path) -> Verified:
     """Check a bundle of a close; every file that was altered, added or taken out is named.
 
     Whoever could write all hashes anew is told apart by the two that the firm has itself: that of the certificate and that of the
-    log's end. Raises UsageError when the file is no bundle of a close.
+    log's end (`against_certificate`, `against_store`). Raises UsageError when the file is no bundle of a close.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -55,6 +58,28 @@ def verify_bundle(file: Path) -> Verified:
     own = str(certificate.get("certificate_hash"))
     end = log[-1].hash if log else ""
     return Verified(str(certificate.get("period")), str(certificate.get("state")), own, end, len(hashes), tuple(dict.fromkeys(wrong)))
+
+
+def against_certificate(found: Verified, digest: str) -> list[str]:
+    """Return what is wrong where a bundle does not rest on the certificate that somebody holds."""
+    if found.certificate.casefold() == digest.strip().casefold():
+        return []
+    return [f"{CERTIFICATE}: it is {found.certificate}, and not the one held against it, {digest.strip()}"]
+
+
+def against_store(session: Session, found: Verified) -> list[str] | None:
+    """Return how a bundle differs from the firm's own store, which whoever wrote every hash anew cannot reach.
+
+    None where the store knows no close of the period, so that there is nothing to compare.
+    """
+    known = session.scalars(sa.select(PeriodClose.certificate_hash).where(PeriodClose.period == found.period)).all()
+    if not known:
+        return None
+    if found.certificate not in known:
+        return [f"{CERTIFICATE}: the store knows a close of {found.period}, and not with the certificate {found.certificate}"]
+    if session.scalar(sa.select(AuditEntry.sequence).where(AuditEntry.hash == found.log_end)) is None:
+        return [f"{AUDIT}: its end, {found.log_end}, is no entry of the store's log"]
+    return []
 
 
 def _remedy() -> str:

@@ -13,7 +13,7 @@ from dashboard.components.shell import Here
 from dashboard.components.tables import small_table
 from dashboard.views import actions
 from dashboard.views.plain import plain
-from dashboard.views.remedies import COLUMNS, approver_role, draft_of, remedy_of
+from dashboard.views.remedies import COLUMNS, approver_of, draft_of, remedy_of
 
 _STATES: Final = {
     "draft": "A draft: nobody asked for its release yet.", "waiting": "It waits for a second, signed-in person.",
@@ -40,8 +40,12 @@ def show_remedy(here: Here, store: Store, finding_id: str) -> None:
     if found["state"] in ("draft", "failed") and ask.button(
         "Ask for its release", disabled=not actions.may(here.person, "ask for a release"), key=f"remedy:{found['batch']}:ask"
     ):  # fmt: skip
-        role = approver_role(here.workspace.policies, here.run.as_of)
-        act(lambda: actions.ask_release(store, here.person, here.run, found["batch"], role))
+        on = here.run.as_of
+        act(
+            lambda: actions.ask_release(
+                store, here.person, here.run, found["batch"], approver_of(here.workspace.policies, on, found["rows"])
+            )
+        )
     if found["request"] is not None:
         _decide(here, store, found["request"])
 

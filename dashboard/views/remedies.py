@@ -15,7 +15,7 @@ from adapters.store.tables import Approval
 from dashboard.views.policies import load_policies
 from dashboard.views.tables import Column, to_csv
 from dashboard.views.workspace import RunEntry, output
-from engine.policy.kinds.remedy import RemedyPolicy
+from engine.remedies import approver_role
 
 COLUMNS: Final = (
     Column("system", "In"), Column("action", "Act", "code"), Column("entity", "Record", "code"), Column("entity_id", "Id"),
@@ -25,10 +25,9 @@ COLUMNS: Final = (
 _UPLOAD: Final = ("remedy_key", *(each.name for each in COLUMNS), "amount", "currency")
 
 
-def approver_role(policies: Path, on: dt.date) -> str:
-    """Return the role that releases remedies by the policy that holds on a day."""
-    found = load_policies(policies).in_force(RemedyPolicy, on)
-    return found[-1][1].approver_role if found else "approver"
+def approver_of(policies: Path, on: dt.date, rows: pl.DataFrame) -> str:
+    """Return the role that releases the rows of a remedy, by the policy that drafted them; raises UsageError where policies disagree."""
+    return approver_role(load_policies(policies), on, rows["rule"].drop_nulls().unique().sort())
 
 
 def remedy_of(store: Store, run: RunEntry, finding_id: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.billing.money import HOURS, product
 from engine.canonical.kinds import MONEY
-from engine.caps import OVER, up_to_cap
+from engine.caps import OVER, UNKNOWN, up_to_cap
 from engine.policy.kinds.billing import BillingPolicy
 
 _SCOPE: Final = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id"}
@@ -25,15 +25,28 @@ def apply_caps(rows: pl.DataFrame, policy: BillingPolicy) -> pl.DataFrame:
     came last, so what is beyond the cap first (`caps.up_to_cap`).
     """
     for index in range(len(policy.cap)):
+        rows = _held_without_limit(rows, index)
         if rows[f"cap.{index}.limit"].null_count() < rows.height:
             rows = _capped(rows, policy, index)
     return rows
 
 
+def _held_without_limit(rows: pl.DataFrame, index: int) -> pl.DataFrame:
+    """Hold what is billable under a cap that is stated and cannot be told: it is no limit of any amount."""
+    if f"cap.{index}.lost" not in rows.columns:
+        return rows
+    held = pl.col(f"cap.{index}.lost") & (pl.col("eligibility") == "billable")
+    return rows.with_columns(
+        pl.when(held).then(pl.lit("on_hold")).otherwise("eligibility").alias("eligibility"),
+        pl.when(held).then(pl.col(f"cap.{index}.rule")).otherwise("table.rule").alias("table.rule"),
+        pl.when(held).then(pl.lit(UNKNOWN)).otherwise("table.reason").alias("table.reason"),
+    )
+
+
 def _capped(rows: pl.DataFrame, policy: BillingPolicy, index: int) -> pl.DataFrame:
     cap = policy.cap[index]
     measure = "item.amount" if cap.measure[0] == "amount" else "item.quantity"
-    limit = pl.col(f"cap.{index}.limit").cast(rows.schema[measure])
+    limit = pl.col(f"cap.{index}.limit").cast(rows.schema[measure], strict=False)
     scope = scope_columns(cap.scope)
     counted = (
         limit.is_not_null() & ((pl.col("eligibility") == "billable") | (pl.col("billed") != "none"))

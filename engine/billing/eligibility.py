@@ -15,6 +15,7 @@ from engine.billing.money import HOURS, product
 from engine.billing.rates import CARD, CARD_CURRENCY
 from engine.canonical.kinds import MONEY
 from engine.condition import CompiledCondition, compile_condition, compile_value
+from engine.condition.compile import Compiler
 from engine.decision import CompiledTable
 from engine.decision.versions import NO_VERSION
 from engine.policy.kinds.billing import ITEM_ENTITY, BillingPolicy, billing_scope, cap_id
@@ -235,9 +236,13 @@ def _caps(policy: BillingPolicy, values: Sequence[CompiledCondition]) -> list[pl
     found: list[pl.Expr] = []
     for index, (cap, value) in enumerate(zip(policy.cap, values, strict=True)):
         found += [
-            value.expression.cast(MONEY).alias(f"cap.{index}.limit"), pl.lit(cap.over_cap).alias(f"cap.{index}.decision"),
+            value.expression.cast(MONEY, strict=False).alias(f"cap.{index}.limit"), pl.lit(cap.over_cap).alias(f"cap.{index}.decision"),
             pl.lit(cap_id(policy, index)).alias(f"cap.{index}.rule"),
         ]  # fmt: skip
+        lost = None if value.typed is None else Compiler().is_lost(value.typed)
+        if lost is not None:
+            limit = value.expression.cast(MONEY, strict=False)
+            found.append((limit.is_null() & (lost | value.expression.is_not_null())).alias(f"cap.{index}.lost"))
     return found
 
 

@@ -15,6 +15,7 @@ from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
 from engine.billing.telling import hours_text, item_words, money_text, per_item, plain
 from engine.canonical.kinds import MONEY
+from engine.caps import UNKNOWN
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, StageResult
@@ -65,6 +66,7 @@ def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, co
             if unsure is not None and check.check == "not_billed":
                 found.append(_with_rule(_billed_in_sum(unsure), check, loaded))
         found.append(_undecided(own, policy, loaded))
+        found.append(_without_cap(own, policy, loaded))
     found.append(_uncovered(rows))
     return [each for each in found if each.height]
 
@@ -122,6 +124,28 @@ def _undecided(rows: pl.DataFrame, policy: BillingPolicy, loaded: LoadedPolicy) 
         pl.concat_str(item_words(), pl.lit(" is held: "), told, pl.lit(".")).alias("message"),
         pl.lit("Add a rule or a default to the table.").alias("remedy"), pl.lit(policy.owner).alias("owner"),
         pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
+    )  # fmt: skip
+
+
+def _without_cap(rows: pl.DataFrame, policy: BillingPolicy, loaded: LoadedPolicy) -> pl.DataFrame:
+    """Return a finding for each line and cap of which the limit is stated and cannot be told."""
+    held = rows.filter(pl.col("table.reason") == UNKNOWN)
+    grouped = held.group_by("item.line_id", "item.contract_id", "item.currency", "table.rule").agg(
+        pl.col("item.id").n_unique().alias("→count"), pl.col("item.amount").sum().alias("→amount"),
+        pl.col("evidence").sort_by("item.id").first(),
+    )  # fmt: skip
+    message = pl.concat_str(
+        pl.col("→count").cast(pl.String), pl.lit(" items of "), pl.col("item.line_id").fill_null("no line"), pl.lit(", "),
+        money_text("→amount"), pl.lit(" in all, are held: their cap is stated and cannot be told, since it has more digits than can be"),
+        pl.lit(" kept or divides by 0."),
+        ignore_nulls=True,
+    )  # fmt: skip
+    return grouped.sort("item.line_id", "table.rule").select(
+        pl.lit("contract_line").alias("entity"), pl.col("item.line_id").alias("entity_id"), pl.col("item.contract_id").alias("contract_id"),
+        pl.col("item.currency").alias("currency"), pl.col("→amount").alias("amount_at_risk"), pl.col("evidence"),
+        pl.lit("cap_unknown").alias("kind"), pl.col("table.rule").alias("rule"), pl.lit("billing").alias("stage"),
+        pl.lit("high").alias("severity"), message.alias("message"), pl.lit(policy.owner).alias("owner"),
+        pl.lit("Correct what the cap is made of.").alias("remedy"), pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
     )  # fmt: skip
 
 

@@ -90,6 +90,17 @@ class Compiler:
             return self._arithmetic(node)
         return self.compared(node.op, *node.args)
 
+    def is_lost(self, node: Typed) -> pl.Expr | None:
+        """Return whether a product or quotient in a tree cannot be told though its parts are; None where none can fail."""
+        failing = [each for each in node.walk() if (each.op is Op.MUL and not _fits(each)) or (each.op is Op.CALL and _divides(each))]
+        if not failing:
+            return None
+        lost = [
+            pl.all_horizontal([self.expression(part).is_not_null() for part in each.args]) & self.expression(each).is_null()
+            for each in failing
+        ]
+        return pl.any_horizontal(lost)
+
     def as_type(self, node: Typed, target: Type) -> pl.Expr:
         """Return the expression widened to a type of the same category; what does not fit is null."""
         if node.type.category is Category.NULL:
@@ -150,8 +161,7 @@ class Compiler:
             return parts[0] + parts[1]
         if node.op is Op.SUB:
             return parts[0] - parts[1]
-        fits = sum(whole_digits(arg) for arg in node.args) + target.scale <= DECIMAL_PRECISION
-        return parts[0] * parts[1] if fits else times(parts[0], parts[1], target.scale)
+        return parts[0] * parts[1] if _fits(node) else times(parts[0], parts[1], target.scale)
 
     def _call(self, node: Typed) -> pl.Expr:
         name = str(node.value)
@@ -200,6 +210,15 @@ class Compiler:
     def _unscaled(self, node: Typed) -> pl.Expr:
         """Return a decimal's digits as a whole number, 12.34 as 1234."""
         return self.as_type(node, decimal(node.type.scale)).to_physical().cast(_WHOLE)
+
+
+def _fits(product: Typed) -> bool:
+    """Say whether a product can have no more digits than are kept."""
+    return sum(whole_digits(arg) for arg in product.args) + product.type.scale <= DECIMAL_PRECISION
+
+
+def _divides(call: Typed) -> bool:
+    return call.value in ("ROUND", "ROUND_EVEN") and len(call.args) == 2
 
 
 def literal(value: Value, kind: Type) -> pl.Expr:

@@ -17,6 +17,7 @@ from engine.policy.kinds.cases import CasesPolicy
 from engine.policy.kinds.checks import CheckPolicy
 from engine.policy.kinds.close import ClosePolicy
 from engine.policy.kinds.ownership import OwnershipPolicy
+from engine.policy.kinds.remedy import RemedyPolicy
 from engine.policy.kinds.retention import RetentionPolicy
 from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.kinds.run import CalendarPolicy, RunPolicy
@@ -87,6 +88,13 @@ def _subjects(loaded: LoadedPolicy) -> Iterator[tuple[Hashable, Location, str]]:
     elif isinstance(policy, CheckPolicy):
         for index, check in enumerate(policy.checks):
             yield ("check", check.id), ("checks", index, "id"), f"have a check '{check.id}'"
+    elif isinstance(policy, RemedyPolicy):
+        for index, remedy in enumerate(policy.remedies):
+            yield ("remedy", remedy.id), ("remedies", index, "id"), f"have a remedy '{remedy.id}'"
+            for kind in remedy.kinds:
+                yield ("mended", kind), ("remedies", index, "kinds"), f"have a remedy for '{kind}'"
+        if policy.adjustments is not None:
+            yield ("adjustments",), ("adjustments",), "draft the entries for tolerated residuals"
 
 
 def _share_days(one: LoadedPolicy, other: LoadedPolicy) -> bool:

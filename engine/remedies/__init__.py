@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import datetime as dt
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.errors import UsageError
 from engine.hashing import ID_LENGTH, hash_columns
 from engine.policy.kinds.remedy import RemedyPolicy
 from engine.policy.loaded import PolicySet
 from engine.remedies.entries import account_codes, approved_elsewhere, legal_entities, tolerated, with_entry, without_entry
 from engine.stage import Context
 
-__all__ = ["REMEDY_SCHEMA", "propose_remedies"]
+__all__ = ["REMEDY_SCHEMA", "approver_role", "propose_remedies"]
 
 REMEDY_SCHEMA: Final[dict[str, pl.DataType]] = {
     "remedy_key": pl.String(), "batch": pl.String(), "rule": pl.String(), "action": pl.String(), "system": pl.String(),
@@ -84,6 +86,24 @@ def propose_remedies(
         found.append(_keyed(keyed, pl.col("finding_id")))
     found += [_adjusted(policy, journal, context) for _, policy in in_force if policy.adjustments is not None]
     return pl.concat(found).sort("system", "action", "entity", "entity_id", "field", "remedy_key", nulls_last=True)
+
+
+def approver_role(policies: PolicySet, on: dt.date, rules: Iterable[str]) -> str:
+    """Return the role that releases what these rules drafted: the one that the policy which states them names.
+
+    Raises UsageError when several policies state them and name different roles.
+    """
+    drafted = set(rules)
+    stated = {
+        policy.id: policy.approver_role
+        for _, policy in policies.in_force(RemedyPolicy, on)
+        if drafted & {*(each.id for each in policy.remedies), *([] if policy.adjustments is None else [policy.adjustments.id])}
+    }
+    if len(set(stated.values())) > 1:
+        told = ", ".join(f"'{name}' names {role}" for name, role in stated.items())
+        message = f"The remedy is drafted by policies that name different approvers: {told}."
+        raise UsageError(message, "Let them name the same `approver_role`.")
+    return next(iter(stated.values()), "approver")
 
 
 def _keyed(rows: pl.DataFrame, subject: pl.Expr) -> pl.DataFrame:

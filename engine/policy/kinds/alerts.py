@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -38,8 +38,8 @@ class AlertRule(Strict):
     news: tuple[News, ...] = pydantic.Field(min_length=1)
     severity_at_least: Severity = "low"
     amount_at_least: Decimal | None = None
-    owner: Words | None = None
-    channels: Words
+    owner: Annotated[Words, pydantic.Field(min_length=1)] | None = None
+    channels: Annotated[Words, pydantic.Field(min_length=1)]
 
 
 class AlertsPolicy(PolicyFile):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -16,17 +17,18 @@ from sqlalchemy.orm import Session
 
 from adapters.close.board import BoardLine, board, period_end
 from adapters.close.bundle import write_bundle
-from adapters.close.certificate import late_amounts
+from adapters.close.certificate import certificate_hash, late_amounts
 from adapters.close.period import altered_lines, latest_close, lock_close, reopen_close, sign_close, signatures, start_close
-from adapters.close.verify import verify_bundle
+from adapters.close.verify import against_certificate, against_store, verify_bundle
 from adapters.replay import replay_run
 from adapters.run import RunOutcome, run_snapshot
 from adapters.safe_cells import safe_cell
-from adapters.store.audit import Actor, verify
+from adapters.store.audit import Actor, entry_hash, verify
 from adapters.store.database import Store, open_store, store_url
-from adapters.store.tables import PeriodClose, Run
+from adapters.store.tables import AuditEntry, PeriodClose, Run
 from engine.errors import UsageError
 from engine.policy.kinds.close import ClosePolicy
+from tests.command import tieout
 
 Snapshot = Callable[..., Path]
 PERIOD = "2026-01"
@@ -322,6 +324,53 @@ def listed_anew(files: dict[str, bytes], name: str, content: bytes) -> None:
 
 def certified_anew(files: dict[str, bytes], **changes: object) -> None:
     listed_anew(files, "certificate.json", json.dumps(json.loads(files["certificate.json"]) | changes).encode())
+
+
+def forged(files: dict[str, bytes]) -> None:
+    """Alter a result and write every hash anew: its own, the certificate's, and the whole log with it."""
+    listed_anew(files, "run/findings.parquet", b"x")
+    told = json.loads(files["certificate.json"])
+    beside = {name: told.pop(name) for name in ("certificate_hash", "state", "signatures")}
+    told["results"]["findings.parquet"] = hashlib.sha256(b"x").hexdigest()
+    certified_anew(files, results=told["results"], certificate_hash=certificate_hash(told))
+    before, lines = "", []
+    for line in files["audit.json"].decode().splitlines():
+        entry = json.loads(line)
+        entry |= {"body": entry["body"].replace(beside["certificate_hash"], certificate_hash(told)), "previous_hash": before}
+        before = entry["hash"] = entry_hash(AuditEntry(**entry))
+        lines.append(json.dumps(entry) + "\n")
+    listed_anew(files, "audit.json", "".join(lines).encode())
+
+
+def test_whoever_writes_every_hash_anew_is_told_by_what_the_firm_has_itself(closing: Closing, bundle: Path) -> None:
+    whole = verify_bundle(bundle)
+    with closing.store.read() as session:
+        assert against_store(session, whole) == []
+    altered = verify_bundle(rewritten(bundle, forged))
+    assert altered.wrong == ()
+    assert against_certificate(whole, whole.certificate) == []
+    assert "not the one held against it" in against_certificate(altered, whole.certificate)[0]
+    with closing.store.read() as session:
+        told = against_store(session, altered)
+        assert told == [f"certificate.json: the store knows a close of {PERIOD}, and not with the certificate {altered.certificate}"]
+        assert against_store(session, dataclasses.replace(whole, period="2026-02")) is None
+        cut = dataclasses.replace(whole, log_end=altered.log_end)
+        assert against_store(session, cut) == [f"audit.json: its end, {altered.log_end}, is no entry of the store's log"]
+
+
+def test_the_command_compares_a_bundle_with_the_store_at_hand(closing: Closing, bundle: Path, tmp_path: Path) -> None:
+    def verified(*more: str) -> tuple[int, str]:
+        result = tieout("close", "verify", str(bundle), *more)
+        return result.returncode, result.stdout
+
+    digest = verify_bundle(bundle).certificate
+    assert verified("--out", str(closing.out))[0] == 0
+    assert "It agrees with the store." in verified("--out", str(closing.out))[1]
+    assert "It agrees with the certificate given." in verified("--certificate", digest, "--out", str(tmp_path / "none"))[1]
+    rewritten(bundle, forged)
+    assert verified("--out", str(tmp_path / "none"))[0] == 0
+    assert verified("--out", str(closing.out))[0] == 1
+    assert verified("--certificate", digest, "--out", str(tmp_path / "none"))[0] == 1
 
 
 def test_a_damaged_archive_is_told_and_what_is_no_bundle_refused(bundle: Path, tmp_path: Path) -> None:

@@ -84,3 +84,31 @@ def test_two_caps_hold_at_once(decide: Any, base: Any, make: Any) -> None:
         ("T2", 1, "billable", 8, "BT-900"), ("T3", 1, "billable", 2, "BT-900"), ("T3", 2, "not_billable", 2, "H"),
         ("T3", 3, "not_billable", 4, "bill-time-cap"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        # A thousand million three times over has 28 digits before its point; an amount over 0 hours is none.
+        "contract_line.cap_amount * contract_line.estimated_hours * contract_line.estimated_hours",
+        "ROUND(contract_line.cap_amount / (hours - hours), 2)",
+    ],
+)
+def test_a_cap_that_cannot_be_told_holds_what_it_would_limit(decide: Any, base: Any, make: Any, amount: str) -> None:
+    """A cap that is stated is a limit, whatever became of its value: nothing is billed as if there were none."""
+    base["contract_line"] = [{**make.line, "cap_amount": "1000000000", "estimated_hours": "1000000000"}]
+    cap = {"scope": "contract_line", "amount": amount, "order": ["work_date"]}
+    decided = decide(**base, time_entry=[make.entry(2), make.entry(3)], policies={"bill-time": {"cap": [cap]}})
+    assert decided.rows("item_id", "decision", "rule", "reason") == [
+        ("T2", "on_hold", "bill-time-cap", "cap not known"), ("T3", "on_hold", "bill-time-cap", "cap not known"),
+    ]  # fmt: skip
+    assert ("cap_unknown", "L1") in decided.kinds()
+    assert decided.message("cap_unknown").startswith("2 items of L1, 1600.00 EUR in all, are held")
+
+
+def test_a_line_without_what_its_cap_is_made_of_has_none(decide: Any, base: Any, make: Any) -> None:
+    amount = "contract_line.cap_amount * contract_line.estimated_hours * contract_line.estimated_hours"
+    cap = {"scope": "contract_line", "amount": amount, "order": ["work_date"]}
+    decided = decide(**base, time_entry=[make.entry(2)], policies={"bill-time": {"cap": [cap]}})
+    assert decided.rows("decision", "rule") == [("billable", "BT-900")]
+    assert decided.kinds() == []

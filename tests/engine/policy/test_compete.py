@@ -43,10 +43,28 @@ rate: [time_entry.bill_rate]
         ("ownership", OWNERSHIP, 2, "'a' and 'b' both say who owns every contract from 2026-01-01"),
         ("billing", BILLING, 2, "'a' and 'b' both decide every time entry from 2026-01-01"),
         ("check", CHECK, 9, "'a' and 'b' both have a check 'c1' from 2026-01-01"),
+        ("remedy", "adjustments: {id: A, target: erp, says: s}\nremedies: []\n", 7,
+         "'a' and 'b' both draft the entries for tolerated residuals from 2026-01-01"),
     ],
 )
 def test_two_that_decide_the_same_are_told(kind: str, rest: str, line: int, message: str) -> None:
     assert told(text(kind, "a", rest), text(kind, "b", rest, "2026-01-01")) == [("b-2026-01-01.yaml", line, message)]
+
+
+def test_one_kind_is_mended_by_one_policy_at_a_time() -> None:
+    """What the one names for a kind, and who approves it, would else pass over the other's without a word."""
+    remedy = "remedies:\n  - {id: %s, kinds: [value_drift], action: request, target: owner, says: s}\n"
+    assert [each[2] for each in told(text("remedy", "a", remedy % "R-1"), text("remedy", "b", remedy % "R-2"))] == [
+        "'a' and 'b' both have a remedy for 'value_drift' from 1900-01-01"
+    ]
+    assert told(text("remedy", "a", remedy % "R-1"), text("remedy", "b", (remedy % "R-2").replace("value_drift", "failed_event"))) == []
+
+
+@pytest.mark.parametrize("empty", ["channels: []", "channels: [log], owner: []"])
+def test_an_alert_that_would_tell_nobody_is_a_mistake(empty: str) -> None:
+    rule = f"channels:\n  - {{name: log, kind: file, to: a.log}}\nalerts:\n  - {{id: A-1, says: s, news: [new], {empty}}}\n"
+    _, diagnostics = load_policies([text("alerts", "a", rule)])
+    assert [each.code.name for each in diagnostics] == ["invalid-value"]
 
 
 def test_one_that_ends_before_or_is_limited_competes_with_none() -> None:

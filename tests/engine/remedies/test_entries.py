@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from engine.errors import UsageError
 from engine.findings import FINDING_SCHEMA, finish_findings
 from engine.policy.load import load_policies
 from engine.policy.source import SourceText
-from engine.remedies import propose_remedies
+from engine.remedies import approver_role, propose_remedies
 from engine.stage import Context
 
 AS_OF = dt.date(2026, 11, 10)
@@ -89,3 +90,14 @@ def test_an_entry_whose_batch_is_approved_is_posted_from_there_and_not_a_second_
 def test_the_same_difference_is_the_same_entry_and_another_one_is_another() -> None:
     keys = [proposed(finding("100.00", there))[0]["remedy_key"] for there in ("30.00", "30.00", "0.00")]
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_who_releases_a_remedy_is_named_by_the_policy_that_drafted_it() -> None:
+    other = REMEDY.replace("id: rem\n", "id: later\napprover_role: controller\n").replace("RM-1", "RM-2").replace("unbilled_differs", "x")
+    policies, mistakes = load_policies([SourceText("m.yaml", REMEDY), SourceText("n.yaml", other), SourceText("v.yaml", REVENUE)])
+    assert not [each for each in mistakes if each.is_error]
+    assert approver_role(policies, AS_OF, ["RM-1"]) == "approver"
+    assert approver_role(policies, AS_OF, ["RM-2"]) == "controller"
+    assert approver_role(policies, AS_OF, ["RM-9"]) == "approver"
+    with pytest.raises(UsageError, match="'later' names controller, 'rem' names approver"):
+        approver_role(policies, AS_OF, ["RM-1", "RM-2"])
