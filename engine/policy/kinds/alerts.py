@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
 import pydantic
 
@@ -38,8 +38,8 @@ class AlertRule(Strict):
     news: tuple[News, ...] = pydantic.Field(min_length=1)
     severity_at_least: Severity = "low"
     amount_at_least: Decimal | None = None
-    owner: Annotated[Words, pydantic.Field(min_length=1)] | None = None
-    channels: Annotated[Words, pydantic.Field(min_length=1)]
+    owner: Words | None = None
+    channels: Words
 
 
 class AlertsPolicy(PolicyFile):
@@ -73,6 +73,10 @@ def check_alerts(policy: AlertsPolicy, document: Document, _: Sheet | None) -> l
         if rule.id in ids:
             found.append(document.diagnostic(codes.DUPLICATE_ID, ("alerts", index, "id"), f"the alert id '{rule.id}' is given twice"))
         ids.add(rule.id)
+        for empty in ("channels", "owner"):
+            if getattr(rule, empty) == ():
+                message = f"the alert '{rule.id}' names no {empty.removesuffix('s')}, so nobody is ever told"
+                found.append(document.diagnostic(codes.INVALID_VALUE, ("alerts", index, empty), message))
         for unknown in sorted(set(rule.channels) - names):
             message = f"there is no channel '{unknown}'; the channels are {', '.join(sorted(names))}"
             found.append(document.diagnostic(codes.INVALID_VALUE, ("alerts", index, "channels"), message))
