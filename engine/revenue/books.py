@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor
+from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, with_fraction
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import before, begins, counted, running
 from engine.revenue.atoms import facts_of
@@ -235,16 +235,17 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
     whole = pl.col("ssp").sum().over(group)
     outside = pl.col("is_outside") | pl.col("problem").is_not_null()
     measured = pl.min_horizontal(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
+    made = with_fraction(made.with_columns(whole.alias("→whole")), "→part", measured, pl.max_horizontal("mt", wide(1)))
     return shaped(
         made.with_columns(
             pl.col("date").alias("effective_date"),
             minor_money(pl.col("ssp"), pl.lit(6)).alias("standalone_selling_price"),
-            pl.when(whole > 0).then(fraction(pl.col("ssp"), whole)).alias("ssp_share"),
+            pl.when(pl.col("→whole") > 0).then(fraction(pl.col("ssp"), pl.col("→whole"))).alias("ssp_share"),
             pl.when(~outside).then(units_money(pl.col("price"), digits)).alias("allocated_amount"),
             pl.when(~outside).then(units_money(pl.col("variable"), digits)).alias("allocated_variable"),
             pl.when(~outside).then(units_money(pl.coalesce("variable.own", wide(0)), digits)).alias("variable_alone"),
             pl.when(~outside).then(units_money(pl.col("price") - pl.col("variable") - pl.col("stated"), digits)).alias("carve_amount"),
-            pl.when(~outside).then(fraction(measured, pl.max_horizontal("mt", wide(1)))).alias("progress"),
+            pl.when(~outside).then("→part").alias("progress"),
             pl.col("begins").alias("start_date"),
             pl.col("ends").alias("end_date"),
             _measure(core).alias("measure"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from engine.revenue.agreed import Agreed, agree
+from engine.revenue.arithmetic.runs import without
 from engine.revenue.contracts.gate import gate_findings
 from engine.revenue.controls.agreements import combination_findings, unapplied_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
@@ -93,10 +94,9 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     agreed = agree(records, versions, as_of)
     priced = _priced(agreed)
     lines, terms, contracts = agreed.lines, agreed.terms, agreed.contracts
-    kept_terms = terms.join(agreed.splits.select("contract_line_id", "place"), on=["contract_line_id", "place"], how="anti")
+    kept_terms = without(terms, agreed.splits, "contract_line_id", "place")
     # Units added as contracts of their own count as promised; `split_observations` tells them apart.
-    apart = agreed.splits.filter(pl.col("measure") != "units").select("contract_line_id", "place")
-    by_units = terms.join(apart, on=["contract_line_id", "place"], how="anti")
+    by_units = without(terms, agreed.splits.filter(pl.col("measure") != "units"), "contract_line_id", "place")
     allocated, observed = beside(
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start), priced.financing.prices),
         lambda: split_observations(observations(agreed.records, lines, by_units, priced.worked, as_of), agreed.splits),

@@ -10,7 +10,7 @@ from engine.revenue.arithmetic.runs import begins, joined, put_in
 from engine.revenue.core import Core
 from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS
 from engine.revenue.ground.periods import with_period
-from engine.revenue.ground.sources import MOST, united
+from engine.revenue.ground.sources import MOST, united_by
 
 MOVED: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "obligation_id": TEXT, "period": CODE, "moved": TEXTS}
 """One row per obligation and period in which something but the passing of time moved its revenue; sorted by its key."""
@@ -26,9 +26,9 @@ def moved_evidence(core: Core, modifications: pl.DataFrame) -> pl.DataFrame:
     head = core.contracts.select("contract_id", "calendar", "gate_date")
     dated = rows.join(head, on="contract_id", how="inner").with_columns(pl.max_horizontal("date", "gate_date").alias("date"))
     keys = ["contract_id", "obligation_id", "period"]
-    named = with_period(dated, core.periods, "date").group_by(keys).agg(united("evidence").alias("moved"))
-    named = named.filter(pl.col("period").is_not_null() & (pl.col("moved").list.len() > 0)).sort(keys)
-    return named.with_columns(pl.col("period").cast(CODE))
+    placed = with_period(dated, core.periods, "date").select(*keys, pl.col("evidence").alias("moved"))
+    named = united_by(placed.filter(pl.col("period").is_not_null()).sort(keys), keys, "moved")
+    return named.filter(pl.col("moved").list.len() > 0).with_columns(pl.col("period").cast(CODE))
 
 
 def with_moved(rows: pl.DataFrame, moved: pl.DataFrame, period: str) -> pl.DataFrame:

@@ -118,8 +118,11 @@ def _code(rows: pl.DataFrame) -> pl.Expr:
     same = rows.select(pl.col("period").eq_missing(pl.col("relates_to_period")).all()).item()
     for name in [each for each in _KEY[3:] if not (same and each == "relates_to_period")]:
         values = rows[name].drop_nulls().unique().sort()
-        place = pl.col(name).replace_strict(values, pl.int_range(1, len(values) + 1, dtype=pl.Int64, eager=True), default=0)
-        code = code * 2 ** (values.len() + 1).bit_length() + place.fill_null(0)
+        numbers = values.to_physical()
+        # The place of each value, at its own number.
+        places = pl.zeros(int(numbers.max() or 0) + 1, pl.Int64, eager=True)  # type: ignore[arg-type]
+        places = places.scatter(numbers, pl.int_range(1, len(values) + 1, dtype=pl.Int64, eager=True))
+        code = code * 2 ** (values.len() + 1).bit_length() + pl.lit(places).gather(pl.col(name).to_physical()).fill_null(0)
     return code
 
 

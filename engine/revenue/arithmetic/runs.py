@@ -72,6 +72,21 @@ def joined(rows: pl.DataFrame, table: pl.DataFrame, key: str) -> pl.DataFrame:
     return rows.with_columns(found[run].get_columns()) if found.width else rows
 
 
+def without(rows: pl.DataFrame, others: pl.DataFrame, *on: str) -> pl.DataFrame:
+    """Return the rows whose key `others` lacks: an anti join, which copies every column even where there is nothing to take away."""
+    return rows.join(others, on=list(on), how="anti") if rows.height and others.height else rows
+
+
+def placed(rows: pl.DataFrame, *names: str) -> pl.Series:
+    """Return for each row the place of its values among all rows' values in their order, missing ones first.
+
+    Where rows of one key stand together only the first of each run is sorted.
+    """
+    run = rows.select((begins(*names).cum_sum() - 1).alias("run")).to_series()
+    heads = rows.lazy().filter(begins(*names)).select(names).collect().with_row_index("→run").sort(names)
+    return heads.with_columns(begins(*names).cum_sum().alias("→place")).sort("→run")["→place"][run]
+
+
 def put_in(values: pl.Series, places: pl.Series, others: pl.Series) -> pl.Series:
     """Return the values with others at some places; of lists too, which no series scatters."""
     size = len(values)

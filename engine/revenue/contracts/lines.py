@@ -12,6 +12,7 @@ import polars.selectors as cs
 from engine.canonical.schema import entity_spec
 from engine.revenue.arithmetic.exact import minor_money, money_units, units_to_minor
 from engine.revenue.arithmetic.numbers import whole_number, wide
+from engine.revenue.arithmetic.runs import without
 from engine.revenue.contracts.gate import conclusions
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records, original_id
@@ -65,7 +66,7 @@ def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame
     merged = both.with_columns(
         pl.coalesce(name, f"{name}.own").alias(name) for name in stated.columns if f"{name}.own" in both.columns and name != "evidence"
     ).select(pl.exclude("^.*\\.own$"))
-    lines = pl.concat([own.join(added, on="contract_line_id", how="anti"), merged], how="diagonal")
+    lines = pl.concat([without(own, added, "contract_line_id"), merged], how="diagonal")
     extra = ["group_id", "currency", "minor_digits", "signed_date", "version", "legal_entity_id", "calendar", "gate"]
     head = contracts.select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
     made = lines.join(head, on="contract_id", how="inner", suffix=".contract")

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
@@ -293,14 +294,14 @@ def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, a
     """Return promises paid by work or use of which some is on record that nobody put a price on; `worked`: the time that counts."""
     own = lines.filter(pl.col("pricing").is_in(list(OUTSIDE)))
     hourly = own.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through"))
-    bare = own.filter(pl.col("unit_price").is_null()).join(records.frame("price_tier"), on="contract_line_id", how="anti")
+    bare = without(own.filter(pl.col("unit_price").is_null()), records.frame("price_tier"), "contract_line_id")
     key, amount = "contract_line_id", pl.col("quantity").cast(pl.Decimal(38, 8))
     timed = worked.filter(pl.col("rate").is_null() & pl.col("earns")).join(hourly, on=key, how="semi").select(key, amount="hours")
     seen = records.frame("progress").filter((pl.col("hours_to_date") > 0) & (pl.col("as_of_date") <= as_of))
-    seen = seen.join(records.frame("time_entry"), on=key, how="anti").join(bare, on=key, how="semi").join(hourly, on=key, how="semi")
+    seen = without(seen.join(bare, on=key, how="semi").join(hourly, on=key, how="semi"), records.frame("time_entry"), key)
     told = seen.group_by(key).agg(pl.col("hours_to_date").max().alias("amount"))
     used = records.frame("usage").filter(pl.col("amount").is_null() & (pl.col("usage_date") <= as_of)).join(bare, on=key, how="semi")
-    used = used.filter(pl.col("quantity") != 0).join(hourly, on=key, how="anti").select(key, amount=amount)
+    used = without(used.filter(pl.col("quantity") != 0), hourly, key).select(key, amount=amount)
     found = pl.concat([each.select(key, pl.col("amount").cast(pl.Decimal(38, 8))) for each in (timed, told, used)])
     hit = lines.drop("amount").join(found.group_by(key).agg(pl.col("amount").sum().alias("→units")), on=key, how="inner")
     units = pl.col("→units").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.schema import entity_spec
+from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.ground.sources import united
@@ -56,7 +57,7 @@ def unplaced_work(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.D
 
 
 def _strays(records: Records, entity: str, reference: str, known: pl.DataFrame) -> pl.DataFrame:
-    hit = records.frame(entity).filter(pl.col(reference).is_not_null()).join(known, on=reference, how="anti")
+    hit = without(records.frame(entity).filter(pl.col(reference).is_not_null()), known, reference)
     kind = "line" if reference == "contract_line_id" else "contract"
     rows = hit.select(entity_spec(entity).display_key().alias("entity_id"), pl.col(reference).alias("named"), "evidence")
     what = entity.replace("_", " ").capitalize()

@@ -80,6 +80,7 @@ def evolve(states: pl.DataFrame, happenings: Happenings, measures: Measures) -> 
     start = states.with_columns(pl.lit(0, dtype=pl.Int32).alias("ordinal"), pl.col("signed_on").alias("date"))
     made.segments.append(_segment(start))
     made.versions.append(_version(start.with_columns(pl.lit(None, dtype=pl.String).alias("amendment_id"))))
+    states = states.join(happenings.events, on="group_id", how="semi")
     last = happenings.events["ordinal"].max() if happenings.events.height else 0
     assert isinstance(last, int)
     for ordinal in range(1, last + 1):

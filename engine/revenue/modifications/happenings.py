@@ -10,7 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import GUARD, money_units
 from engine.revenue.arithmetic.numbers import whole_number, wide
-from engine.revenue.arithmetic.runs import before, counted
+from engine.revenue.arithmetic.runs import before, counted, without
 from engine.revenue.ground.records import Records
 from engine.revenue.modifications.kept import PAID_ON_LINES, with_paid_for_good
 from engine.revenue.price.allocation import share_minor
@@ -305,7 +305,7 @@ def terminations(
     ended = ended.filter(~time_is_up)
     # Where an amendment tells of every promise there is nothing more to end.
     whole = told.filter(~pl.col("is_settled"))
-    some = lines.join(whole, on="okey", how="anti").select("contract_id").unique()
+    some = without(lines, whole, "okey").select("contract_id").unique()
     ended = ended.join(some, on="contract_id", how="semi")
     made = with_paid_for_good(ended, records)
     runs_on = pl.col("→endless") | (pl.col("→latest") > pl.col("terminated_date"))

@@ -79,7 +79,7 @@ def unopened_findings(states: pl.DataFrame, opened: pl.DataFrame, lines: pl.Data
     rows = states.filter(pl.col("opened_on").is_null() & pl.col("is_pooled") & (pl.col("base") + pl.col("rem") != 0))
     rows = rows.drop("opened_on").join(opened, on="group_id", how="inner").join(signed, on="contract_id", how="inner")
     hit = rows.filter((pl.col("signed_date") <= pl.col("opened_on")) & pl.col("problem").is_null())
-    evidence = lines.group_by("okey").agg(pl.col("evidence").explode().drop_nulls().unique().sort())
+    evidence = lines.join(hit, on="okey", how="semi").group_by("okey").agg(pl.col("evidence").explode().drop_nulls().unique().sort())
     hit = hit.join(evidence, on="okey", how="left").with_columns(
         units_money(pl.col("base") + pl.col("rem"), pl.col("minor_digits")).alias("amount_at_risk")
     )

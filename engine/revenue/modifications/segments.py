@@ -37,25 +37,17 @@ def with_revenue(
 ) -> pl.DataFrame:
     """Add cumulative revenue from the columns of a segment (and half_even) and a measure: in whole minor units, in units, or both."""
     numerator, denominator = segment_part(m, mt)
-    base, rest = pl.col("base") + pl.col("→cost"), pl.col("rem") - pl.col("→cost")
+    cost = at_cost(u)
+    base, rest = pl.col("base") + cost, pl.col("rem") - cost
     # Time never runs back: a term moved to later has not begun, and keeps what was earned before.
     timed = pl.col("measure") == "time_elapsed" if "measure" in rows.columns else pl.lit(value=False)
     # What is done in full (a right that lapsed) is not taken back, however its measure counts.
     below = ((pl.col(m) < pl.col("m0")) & (pl.col(m) < pl.col(mt)) & ~timed).fill_null(value=False)
     if rows.select(below.any()).item():
         stood = pl.col("base") + pl.when(pl.col(mt) <= pl.col("m0")).then(pl.col("rem")).otherwise(wide(0))
-        base, rest = pl.when(below).then(pl.col("→cost")).otherwise(base), pl.when(below).then(stood).otherwise(rest)
+        base, rest = pl.when(below).then(cost).otherwise(base), pl.when(below).then(stood).otherwise(rest)
         numerator = pl.when(below).then(pl.max_horizontal(pl.col(m), wide(0))).otherwise(numerator)
         denominator = pl.when(below).then(pl.col("m0")).otherwise(denominator)
-    staged = rows.with_columns(at_cost(u).alias("→cost"), numerator.alias("→part"), denominator.alias("→whole"))
-    made = with_cumulative(
-        staged,
-        base=base,
-        amount=rest,
-        numerator=pl.col("→part"),
-        denominator=pl.col("→whole"),
-        half_even=pl.col("half_even"),
-        minor=minor,
-        units=units,
-    )
-    return made.select(pl.exclude("→cost", "→part", "→whole")).collect()
+    return with_cumulative(
+        rows, base=base, amount=rest, numerator=numerator, denominator=denominator, half_even=pl.col("half_even"), minor=minor, units=units,
+    )  # fmt: skip

@@ -56,7 +56,7 @@ def share_minor(
     total = units_to_minor(pl.col("→bases") + pl.col(pool), pl.col(half_even))
     named = pl.col(owner).str.extract(r"^named\((.*)\)$").str.strip_chars()
     is_named = (pl.col(name) == named).fill_null(value=False)
-    made = told.with_columns(total.alias("→total")).drop("→whole", "→bases").collect()
+    made = told.with_columns(total.alias("→total")).drop("→whole", "→bases")
     score = pl.when(pl.col(owner) == "largest").then(pl.col("shared").abs()).when(is_named).then(wide(1)).otherwise(wide(0))
     made = made.with_columns(score.alias("→score")).with_columns(
         (pl.col(name).rank("ordinal").over(key).cast(pl.Int64) * pl.when(pl.col(owner) == "last").then(-1).otherwise(1)).alias("→place"),

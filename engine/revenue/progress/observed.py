@@ -9,6 +9,7 @@ import polars as pl
 from engine.canonical.kinds import Kind, polars_dtype
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import before, carried, running
+from engine.revenue.ground.sources import united_by
 
 OBSERVED: Final[dict[str, pl.DataType]] = {
     "okey": pl.String(),
@@ -34,10 +35,10 @@ def summed(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     key = "contract_line_id"
     filled = rows.sort(key, "date").with_columns(carried(pl.col(name), key).alias(name) for name in names)
     steps = filled.with_columns((pl.col(name).fill_null(0) - before(pl.col(name), key).fill_null(0)).alias(name) for name in names)
-    daily = steps.group_by("okey", "date").agg(
-        *(pl.col(name).sum() for name in names), pl.col("evidence").explode().drop_nulls().unique().sort()
-    )
-    return daily.sort("okey", "date").with_columns(running(pl.col(name), "okey").alias(name) for name in names)
+    together = steps.select("okey", "date", *names, "evidence").sort("okey", "date")
+    daily = together.group_by("okey", "date", maintain_order=True).agg(pl.col(names).sum())
+    daily = daily.with_columns(united_by(together, ["okey", "date"], "evidence")["evidence"])
+    return daily.with_columns(running(pl.col(name), "okey").alias(name) for name in names)
 
 
 def delivered(rows: pl.DataFrame, basis: str, *, is_reestimate: pl.Expr | None = None) -> pl.DataFrame:

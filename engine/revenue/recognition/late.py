@@ -102,6 +102,8 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
     found = []
     for told in (*(_dated_facts(records, entity, day) for entity, day in _DATED.items()), *_of_contracts(records, contracts)):
         rows = told.filter(pl.col("day").is_not_null() & pl.col("known_at").is_not_null())
+        if rows.is_empty():
+            continue
         if "contract_line_id" in rows.columns:
             rows = rows.join(by_line, on="contract_line_id", how="left", suffix=".line")
             name = "contract_id.line" if "contract_id.line" in rows.columns else "contract_id"
@@ -110,6 +112,8 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
         dated = with_period(rows, periods, "day").filter(pl.col("known_at") > pl.col("closed_at"))
         names = [name for name in ("contract_id", "contract_line_id") if name in dated.columns]
         found.append(dated.select("entity", "key", "group_id", "calendar", "day", "known_at", *names))
+    if not found:
+        return Vintages(_no_facts(), _no_steps())
     facts = _with_errors(_taken_in(pl.concat(found, how="diagonal"), periods), records)
     steps = (
         facts.select("group_id", "taken_in", "nature")
@@ -142,7 +146,9 @@ def _of_contracts(records: Records, contracts: pl.DataFrame) -> tuple[pl.DataFra
     signed = pl.coalesce("signed_date", "start_date", "criteria_met_date")
     added = records.frame("amendment_line").filter(pl.col("action") == "add")["contract_line_id"].drop_nulls()
     lines = records.frame("contract_line").filter(~pl.col("contract_line_id").is_in(added.implode()))
-    lines = lines.join(contracts.select("contract_id", "signed_date"), on="contract_id", how="inner")
+    lines = lines.select("contract_id", "contract_line_id", "known_at").join(
+        contracts.select("contract_id", "signed_date"), on="contract_id", how="inner"
+    )
     ended = contracts.filter(pl.col("terminated_date").is_not_null())
     return (
         _facts(records.frame("contract"), "contract", signed, pl.col("known_at")),

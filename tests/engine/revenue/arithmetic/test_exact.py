@@ -105,6 +105,6 @@ def test_a_column_of_figures_is_divided_as_each_of_them_is(base: int, amount: in
     data = {"b": [base] * len(of), "a": [amount] * len(of), "n": [int(whole * share) for whole in of], "d": of}
     rows = pl.DataFrame(data, schema=dict.fromkeys(data, WIDE))
     parts = {"base": pl.col("b"), "amount": pl.col("a"), "numerator": pl.col("n"), "denominator": pl.col("d")}
-    made = with_cumulative(rows, **parts, half_even=pl.lit(even), minor="minor", units="units").collect()
+    made = with_cumulative(rows, **parts, half_even=pl.lit(even), minor="minor", units="units")
     assert made["minor"].equals(rows.select(cumulative_minor(**parts, half_even=pl.lit(even)).alias("minor"))["minor"])
     assert made["units"].equals(rows.select((pl.col("b") + part_units(pl.col("a"), pl.col("n"), pl.col("d"))).alias("units"))["units"])
