@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -25,19 +26,27 @@ _WITHIN: Final = ("relates_to_period", "nature", "basis", "timing", "progress", 
 def performance(core: Core) -> pl.DataFrame:
     """Return the atoms of revenue by contract line (`frames.PERFORMANCE`); contracts go through in blocks, in the order of their ids."""
     facts = facts_of(core).select(
-        "okey", "obligation_id", "minor_digits", pl.col("timing", "role", "rule", "currency", "measure").cast(CODE), "evidence", "group_id",
+        "okey", "contract_id", "obligation_id", "minor_digits", pl.col("timing", "role", "rule", "currency", "measure").cast(CODE),
+        "evidence", "group_id",
     )  # fmt: skip
     periods = core.periods.with_columns(pl.col("period").cast(CODE))
     passed_on, kept_nothing = _passed_on(core), kept_nothing_of(core)
     idle = kept_nothing["okey"].unique()
     weights = line_weights(core.terms, core.start, core.later, core.lines)
-    outside, segments, jumps = _outside(core), pl.concat(core.evolved.segments), core.evolved.every_jump()
+    outside, lines = _outside(core), core.lines.select("contract_line_id", "contract_id", "commission_pct")
+    # What a block looks at is cut to its contracts first: asked whole, a table costs as much in every block as in all of them.
+    contract = core.obligations.select("okey", "contract_id")
+    segments, jumps, observed = (
+        rows.join(contract, on="okey", how="inner")
+        for rows in (pl.concat(core.evolved.segments), core.evolved.every_jump(), core.measures.observed)
+    )
 
     def of_block(block: Block) -> pl.DataFrame:
         obligations = block.of(core.obligations).with_columns(pl.col("okey").is_in(idle.implode()).alias("passes_all"))
-        atoms = recognized(segments, jumps, core.measures, obligations, periods, core.as_of)
+        parts, steps, seen = (block.of(rows).drop("contract_id") for rows in (segments, jumps, observed))
+        atoms = recognized(parts, steps, replace(core.measures, observed=seen), obligations, periods, core.as_of)
         shared = by_line(atoms, weights, obligations.select("okey", "line_id"), idle)
-        rows = _by_contract_line(shared, facts, core.lines, passed_on, kept_nothing)
+        rows = _by_contract_line(shared, block.of(facts).drop("contract_id"), block.of(lines), passed_on, kept_nothing)
         return sorted_performance(pl.concat([rows, block.of(outside)]))
 
     return pl.concat(in_blocks(blocks(core.contracts, core.obligations["contract_id"].sort(), PROMISES), of_block))
@@ -63,8 +72,7 @@ def _by_contract_line(
     atoms: pl.DataFrame, facts: pl.DataFrame, lines: pl.DataFrame, passed_on: pl.DataFrame, kept_nothing: pl.DataFrame
 ) -> pl.DataFrame:
     # Lines of one promise may keep different parts.
-    own = lines.select("contract_line_id", "contract_id", "commission_pct")
-    rows = joined(joined(atoms, facts, "okey"), own, "contract_line_id")
+    rows = joined(joined(atoms, facts, "okey"), lines, "contract_line_id")
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
     rows = _gross(_money_rows(rows), passed_on, kept_nothing).with_columns(pl.col("period").alias("relates_to_period"))
     rows = rows.filter((pl.col("amount") != 0) | (pl.col("gross_amount") != 0))
