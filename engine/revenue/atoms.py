@@ -57,7 +57,9 @@ def facts_of(core: Core) -> pl.DataFrame:
     first = ("offering", "role", "convention", "commission_pct", "rule", "currency")
     # A licence for a royalty alone stands in the price at nothing, until sales occur.
     outside = pl.col("pricing").is_in(["as_invoiced", "usage"]) & (pl.col("offering") != "licence").fill_null(value=True)
-    told = core.lines.select("okey", "contract_line_id", *first, "loss_scope", "is_as_invoiced", "evidence", "pricing", outside.alias("is_outside"))
+    told = core.lines.select(
+        "okey", "contract_line_id", *first, "loss_scope", "is_as_invoiced", "evidence", "pricing", outside.alias("is_outside")
+    )
     told = told.sort("okey", "is_as_invoiced", pl.col("pricing") == "usage", "contract_line_id")
     lines = told.group_by("okey", maintain_order=True).agg(
         pl.col(first).first(), pl.col("loss_scope").any(), pl.col("is_as_invoiced", "is_outside").all()

@@ -213,7 +213,8 @@ def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl
 
 def _estimate_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl.DataFrame]:
     key = ["contract_id", "obligation_id"]
-    progress = books.obligations.sort("version").group_by(key).agg(pl.col("progress").last())
+    # The versions of an obligation stand in their order.
+    progress = books.obligations.select(*key, "progress").group_by(key).agg(pl.col("progress").last())
     managers = records.frame("project").select("project_id", "manager").unique("project_id", keep="first")
     settings = books.contracts.select(
         "contract_id", "status", "currency", pl.col("setting.controls.estimate_stale_days").alias("stale_days"),

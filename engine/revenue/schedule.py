@@ -120,8 +120,8 @@ def _code(rows: pl.DataFrame) -> pl.Expr:
         values = rows[name].drop_nulls().unique().sort()
         numbers = values.to_physical()
         # The place of each value, at its own number.
-        places = pl.zeros(int(numbers.max() or 0) + 1, pl.Int64, eager=True)  # type: ignore[arg-type]
-        places = places.scatter(numbers, pl.int_range(1, len(values) + 1, dtype=pl.Int64, eager=True))
+        size = numbers.to_frame("n").select(pl.col("n").max().fill_null(0) + 1).item()
+        places = pl.repeat(0, size, dtype=pl.Int64, eager=True).scatter(numbers, pl.int_range(1, len(values) + 1, eager=True))
         code = code * 2 ** (values.len() + 1).bit_length() + pl.lit(places).gather(pl.col(name).to_physical()).fill_null(0)
     return code
 

@@ -162,7 +162,7 @@ def with_cumulative(
     given = frame.lazy().select(part.alias(name) for name, part in parts.items()).collect()
     staged = given.lazy().with_columns(col("b", "a", "n", "d").cast(_kind_of(given)))
     staged = staged.with_columns((col("a").abs() // col("d")).alias("q"), (col("a").abs() % col("d")).alias("r"))
-    if (given["n"].max() or 0) < _STEP:
+    if (given.select(col("n").max()).item() or 0) < _STEP:
         # As of days: what is left of the amount times the measure fits, and is divided in one step.
         staged = staged.with_columns((col("r") * col("n")).alias("s"))
         whole = col("q") * col("n") + col("s") // col("d")
@@ -186,7 +186,7 @@ def _kind_of(parts: pl.DataFrame) -> pl.DataType:
     col = pl.col
     sizes = parts.select(col("a", "b").abs().max(), col("n", "d").max(), (col("n") <= col("d")).all().alias("is_part"))
     amount, base, done, whole, is_part = sizes.row(0)
-    return pl.Int64() if is_part and max(amount or 0, base or 0, (done or 0) * (whole or 0)) < _FITS else WIDE
+    return pl.Int64() if is_part and max(amount or 0, base or 0, (done or 1) * (whole or 0)) < _FITS else WIDE
 
 
 def _with_minor(staged: pl.LazyFrame) -> pl.LazyFrame:

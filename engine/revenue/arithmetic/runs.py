@@ -55,6 +55,16 @@ def carried(value: pl.Expr, *names: str) -> pl.Expr:
     return pl.when(last >= first).then(value.forward_fill())
 
 
+def run_sums(rows: pl.LazyFrame, keys: list[str], *names: str) -> pl.LazyFrame:
+    """Return one row for each run of equal keys, with the sums of the named columns over it, in which nothing is missing.
+
+    What is summed up by the end of a run less what was by the end of the one before, in a fraction of the time of grouping.
+    """
+    is_last = begins(*keys).shift(-1, fill_value=True).alias("→last")
+    ends = rows.select(*keys, pl.col(names).cum_sum(), is_last).filter("→last").drop("→last")
+    return ends.with_columns(pl.col(names) - pl.col(names).shift(1, fill_value=0))
+
+
 def counted(*names: str) -> pl.Expr:
     """Return the place of the row in its run, from 1."""
     row = pl.int_range(pl.len(), dtype=pl.Int64)
@@ -75,6 +85,13 @@ def joined(rows: pl.DataFrame, table: pl.DataFrame, key: str) -> pl.DataFrame:
 def without(rows: pl.DataFrame, others: pl.DataFrame, *on: str) -> pl.DataFrame:
     """Return the rows whose key `others` lacks: an anti join, which copies every column even where there is nothing to take away."""
     return rows.join(others, on=list(on), how="anti") if rows.height and others.height else rows
+
+
+def in_order(rows: pl.DataFrame, name: str, then: str) -> pl.DataFrame:
+    """Return the rows sorted by two columns, as they are where they stand so already: a look costs a tenth of a sort of wide rows."""
+    earlier, within = pl.col(name).shift(1), pl.col(then).shift(1)
+    follows = (pl.col(name) > earlier) | ((pl.col(name) == earlier) & (pl.col(then) >= within))
+    return rows if rows.select(follows.slice(1).fill_null(value=False).all()).item() else rows.sort(name, then)
 
 
 def placed(rows: pl.DataFrame, *names: str) -> pl.Series:

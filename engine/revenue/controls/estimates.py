@@ -52,10 +52,13 @@ def _late(lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Expr, attested:
     if attested is not None and rests.observed in attested.columns:
         seen = pl.concat([seen, _standing(attested, seen, lines, as_of, rests)], how="diagonal_relaxed")
         seen = seen.sort("as_of_date", maintain_order=True)
-    last = seen.group_by(_KEY).agg(pl.col("as_of_date").max().alias("last"), pl.col("evidence").last().alias("seen_at"))
     running = lines.filter(
         (pl.col("start_date") <= as_of) & ~pl.col("is_done") & ((pl.col("end_date") >= as_of) | pl.col("end_date").is_null())
-    ).join(last, on=_KEY, how="left")
+    )
+    last = seen.select(_KEY, "as_of_date", "evidence").join(running, on=_KEY, how="semi").group_by(_KEY)
+    running = running.join(
+        last.agg(pl.col("as_of_date").max().alias("last"), pl.col("evidence").last().alias("seen_at")), on=_KEY, how="left"
+    )
     age = (as_of - pl.coalesce("last", "start_date")).dt.total_days()
     late = running.with_columns(age.alias("age")).filter(pl.col("age") > pl.col("stale_days"))
     never = pl.col("last").is_null()

@@ -12,7 +12,7 @@ from engine.revenue.arithmetic.conventions import MONTHS_IN, TermColumns, with_m
 from engine.revenue.arithmetic.months import within_months
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share
-from engine.revenue.arithmetic.runs import before, begins
+from engine.revenue.arithmetic.runs import before, begins, run_sums
 from engine.revenue.ground.frames import BESIDE
 
 FINE: Final = pl.Decimal(38, 16)
@@ -126,12 +126,10 @@ def _earned(performance: pl.DataFrame) -> pl.DataFrame:
     key = ["contract_id", "obligation_id"]
     # What is earned beside the price (work as invoiced, use, royalties) uses up nothing of it.
     outside = pl.col("timing").is_in(BESIDE).fill_null(value=False)
-    in_price = pl.when(outside).then(ZERO).otherwise(pl.col("amount")).sum().alias("in_price")
+    in_price = pl.when(outside).then(ZERO).otherwise(pl.col("amount")).alias("in_price")
     # Atoms of an obligation stand together by line: what is summed by text is what each line comes to.
-    run = begins(*key).cum_sum().alias("run")
-    earned = performance.lazy().with_columns(run).filter(~pl.col("is_planned")).group_by("run", maintain_order=True)
-    by_run = earned.agg(pl.col(key).first(), pl.col("amount").sum().alias("recognized"), in_price).drop("run")
-    return by_run.group_by(*key).agg(pl.col("recognized", "in_price").sum()).collect()
+    earned = performance.lazy().filter(~pl.col("is_planned")).select(*key, pl.col("amount").alias("recognized"), in_price)
+    return run_sums(earned, key, "recognized", "in_price").group_by(*key).agg(pl.col("recognized", "in_price").sum()).collect()
 
 
 def _exempted(promised: pl.DataFrame) -> pl.DataFrame:

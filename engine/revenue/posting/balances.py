@@ -11,7 +11,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
-from engine.revenue.arithmetic.runs import before, begins, running
+from engine.revenue.arithmetic.runs import before, begins, in_order, running
 from engine.revenue.disclosures.notice import within_notice
 from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, shaped
 from engine.revenue.ground.rates import in_contract_currency
@@ -59,7 +59,7 @@ def contract_balances(books: Books, costs: pl.DataFrame, translated: Translated,
     rows = within_notice(_with_price(rows, books, opened), books)
     rows = _without_untranslated(_with_costs(rows, books, costs), steps)
     rows = rows.with_columns(pl.lit("606-10-45-1").alias("rule"), pl.col("date").alias("end_date"))
-    return shaped(rows, CONTRACT_BALANCES, keep=["end_date"]).sort("contract_id", "period")
+    return in_order(shaped(rows, CONTRACT_BALANCES, keep=["end_date"]), "contract_id", "period")
 
 
 def _without_untranslated(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.policy_folder import check_policies
 from adapters.policy_tests import read_test_file, run_given
-from engine.revenue.moved import MOST, united
+from engine.revenue.ground.sources import MOST, united
 
 ROOT = Path(__file__).parents[3]
 

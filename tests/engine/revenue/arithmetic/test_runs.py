@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.revenue.arithmetic.runs import before, begins, begins_anew, carried, counted, joined, put_in, running
+from engine.revenue.arithmetic.runs import (
+    before,
+    begins,
+    begins_anew,
+    carried,
+    counted,
+    in_order,
+    joined,
+    placed,
+    put_in,
+    run_sums,
+    running,
+    without,
+)
 
 
 def test_a_run_begins_where_a_value_changes_and_nulls_are_a_run_of_their_own() -> None:
@@ -71,3 +84,34 @@ def test_values_put_in_stand_at_their_places_and_no_others_move(rows: list[tuple
     others = pl.Series("other", [[f"new {place}"] for place in places], dtype=pl.List(pl.String))
     expected = [[f"new {place}"] if is_other else value for place, (value, is_other) in enumerate(rows)]
     assert put_in(values, pl.Series(places, dtype=pl.UInt32), others).to_list() == expected
+
+
+_KEYS = st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from(["x", "y", None]), st.integers(-9, 9)), max_size=10)
+
+
+@given(_KEYS)
+def test_the_sums_of_runs_are_those_of_their_rows(given_rows: list[tuple[str | None, str | None, int]]) -> None:
+    rows = pl.DataFrame(given_rows, schema={"key": pl.String, "part": pl.String, "value": pl.Decimal(38, 6)}, orient="row")
+    numbered = rows.with_columns(begins("key", "part").cum_sum().alias("run"))
+    expected = numbered.group_by("run", maintain_order=True).agg(pl.col("key", "part").first(), pl.col("value").sum()).drop("run")
+    assert run_sums(rows.lazy(), ["key", "part"], "value").collect().equals(expected)
+
+
+@given(_KEYS)
+def test_rows_are_placed_and_put_in_order_as_a_sort_puts_them(given_rows: list[tuple[str | None, str | None, int]]) -> None:
+    rows = pl.DataFrame(given_rows, schema={"key": pl.String, "part": pl.String, "value": pl.Int64}, orient="row")
+    names = ["key", "part"]
+    by_place = rows.with_columns(placed(rows, *names).alias("place")).sort("place", maintain_order=True)
+    assert by_place.select(names).equals(rows.select(names).sort(names))
+    assert by_place.select(begins("place").alias("new"))["new"].equals(by_place.select(begins(*names).alias("new"))["new"])
+    assert in_order(rows.select(names), *names).equals(rows.select(names).sort(names))
+    assert in_order(rows.sort(names, maintain_order=True), *names).equals(rows.sort(names, maintain_order=True))
+
+
+@given(_KEYS, _KEYS)
+def test_what_others_have_is_left_out(
+    given_rows: list[tuple[str | None, str | None, int]], taken: list[tuple[str | None, str | None, int]]
+) -> None:
+    schema = {"key": pl.String, "part": pl.String, "value": pl.Int64}
+    rows, others = (pl.DataFrame(each, schema=schema, orient="row") for each in (given_rows, taken))
+    assert without(rows, others, "key", "part").equals(rows.join(others, on=["key", "part"], how="anti"))
