@@ -10,6 +10,8 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.nothing import of_nothing
+
 DIGITS: Final = 28
 
 RATE: Final = pl.Decimal(38, DIGITS)
@@ -42,6 +44,7 @@ def growth(rate: Decimal, months: int, compounding: str, step: int) -> Decimal:
     raise AssertionError(f"compounding '{compounding}' is not one the policy admits")
 
 
+@of_nothing
 def with_factors(frame: pl.DataFrame, months: str, name: str) -> pl.DataFrame:
     """Add the growth factor over the months in column `months`, as two columns `<name>_high` and `<name>_low`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.nothing import of_nothing
 
 
 def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
@@ -20,6 +21,7 @@ def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+@of_nothing
 def worth_by_tiers(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
     """Return what quantities of lines with tiers cost: `row`, `value` (MONEY); retrospectively all units at the tier reached."""
     priced = tiers.filter(pl.col("unit_price").is_not_null()).join(quantities, on="contract_line_id", how="semi")

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.contracts.leaving import free_to_leave, notice_end
 from engine.revenue.ground.finding_columns import finding_columns
@@ -193,6 +194,7 @@ def _with_loss(contracts: pl.DataFrame, judgements: pl.DataFrame, as_of: dt.date
     )
 
 
+@of_nothing
 def conclusions(judgements: pl.DataFrame, question: str, key: str, as_of: dt.date) -> pl.DataFrame:
     """Return the latest yes-or-no answer to a question by key: key, conclusion (Boolean, null where it is neither)."""
     said = pl.col("conclusion").str.strip_chars().str.to_lowercase()

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.rounding import round_quotient, units
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
 
@@ -46,6 +47,7 @@ def estimate_findings(
     return pl.concat([_late(asked.filter(pl.col("measure") == name), progress, as_of, attested, name) for name in MEASURES])
 
 
+@of_nothing
 def _late(lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Expr, attested: pl.DataFrame | None, measure: str) -> pl.DataFrame:
     rests = MEASURES[measure]
     seen = progress.filter(pl.col(rests.observed).is_not_null() & (pl.col("as_of_date") <= as_of))
@@ -84,6 +86,7 @@ def _standing(attested: pl.DataFrame, seen: pl.DataFrame, lines: pl.DataFrame, a
     return given.join(now, on=[_KEY, told], how="semi")
 
 
+@of_nothing
 def look_back(lines: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:
     """Return how far the estimates of finished lines were from their outcome, by line.
 

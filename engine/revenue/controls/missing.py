@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
@@ -76,6 +77,7 @@ def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr,
     return _told(hit, "contract", "total_value", kind, severity, message, remedy)
 
 
+@of_nothing
 def _told(
     hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str
 ) -> pl.DataFrame:

@@ -30,8 +30,8 @@ def stray_findings(records: Records) -> pl.DataFrame:
     lines = pl.concat([records.frame(name).select("contract_line_id") for name in ("contract_line", "amendment_line")])
     contracts = records.frame("contract").select("contract_id")
     found = [
-        *(_strays(records, name, "contract_line_id", lines) for name in _OF_LINES if lines.height),
-        *(_strays(records, name, "contract_id", contracts) for name in _OF_CONTRACTS if contracts.height),
+        *(_strays(records, name, "contract_line_id", lines) for name in _OF_LINES if lines.height and records.frame(name).height),
+        *(_strays(records, name, "contract_id", contracts) for name in _OF_CONTRACTS if contracts.height and records.frame(name).height),
     ]
     return pl.concat(found) if found else pl.DataFrame()
 

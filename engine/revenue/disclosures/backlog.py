@@ -10,6 +10,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.bands import band_of
 from engine.revenue.arithmetic.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.arithmetic.months import within_months
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins, run_sums
@@ -213,6 +214,7 @@ def _committed(as_of: pl.Expr) -> pl.Expr:
     return pl.when(is_cut).then(cut).otherwise(pl.col("hours_value"))
 
 
+@of_nothing
 def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return what remains with the day it is expected on: as planned, then the rest by its measure."""
     key = ["contract_id", "obligation_id"]
@@ -229,6 +231,7 @@ def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.
     return pl.concat([each.select("contract_id", "day", "amount") for each in (within, _rest(rest, as_of))])
 
 
+@of_nothing
 def _banded(dated: pl.DataFrame, contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return what is dated by contract and band of the policy."""
     # Days of a contract stand together, and many contracts have the same: the band of each is told once.
@@ -257,6 +260,7 @@ def _through_notice(as_of: pl.Expr) -> pl.Expr:
     return pl.when(~is_cut | (pl.col("day") <= pl.col("term_end"))).then(pl.col("amount")).otherwise(part)
 
 
+@of_nothing
 def _rest(rest: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return what no plan dates: at its expected day, or evenly over the months to the end, or without a day."""
     is_evergreen = pl.col("evergreen").is_not_null()

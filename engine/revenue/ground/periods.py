@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.ground.frames import PERIODS, shaped
 
 _HALF_A_MONTH: Final = 14
@@ -99,6 +100,7 @@ def _months(first: dt.date, last: dt.date) -> pl.DataFrame:
     )
 
 
+@of_nothing
 def with_period(frame: pl.DataFrame, periods: pl.DataFrame, day: str, prefix: str = "") -> pl.DataFrame:
     """Add the period of each row's day in its `calendar`: `<prefix>period`, `<prefix>period_end`, `<prefix>closed_at`."""
     starts = periods.select(

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO, whole_number, wide
 from engine.revenue.arithmetic.rounding import money, round_quotient, units, units_per_minor
 
@@ -37,6 +38,7 @@ def rate_table(exchange_rates: pl.DataFrame) -> pl.DataFrame:
     return both.unique([*_PAIR, "rate_type", "rate_date"], keep="first", maintain_order=True).sort("rate_date")
 
 
+@of_nothing
 def with_rate(rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, name: str) -> pl.DataFrame:
     """Add the rate of a kind on each row's day (column `day`): the last on or before it, else of the next best kind.
 
@@ -61,6 +63,7 @@ def with_rate(rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, n
     return pl.concat([own, foreign]).sort("rate.row").drop("rate.row")
 
 
+@of_nothing
 def in_contract_currency(
     rows: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFrame, *, names: Sequence[str], day: str, stated: str
 ) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -54,8 +55,7 @@ class Records:
     def _read(self, entity: str) -> pl.DataFrame:
         found = self.facts.frame(entity)
         if found is None:
-            nothing = {"evidence": TEXTS, "known_at": PROVENANCE["recorded_at"].dtype}
-            return empty_frame(entity).with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in nothing.items())
+            return _no_records(entity)
         schema, frame = entity_spec(entity).polars_schema(), found.collect()
         if "evidence" not in frame.columns:
             place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
@@ -66,6 +66,13 @@ class Records:
         if entity in _OF_PROJECTS and known_then["contract_line_id"].null_count():
             known_then = _on_only_line(known_then, self.frame("contract_line"))
         return in_currency_of_contract(known_then, entity, self.frame) if entity in STATED and known_then.height else known_then
+
+
+@cache
+def _no_records(entity: str) -> pl.DataFrame:
+    return empty_frame(entity).with_columns(
+        pl.lit(None, dtype=TEXTS).alias("evidence"), pl.lit(None, dtype=PROVENANCE["recorded_at"].dtype).alias("known_at")
+    )
 
 
 def _on_only_line(rows: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 
 FOLDED: Final[dict[str, pl.DataType]] = {
@@ -25,6 +26,8 @@ def folded_changes(records: Records, amended: pl.DataFrame, before_contract: pl.
     `records`: as they came. `amended`: the lines of those amendments (`amendments.amended_lines`). `before_contract`: those (amendment_id)
     in effect by the day the criteria of a contract were met (606-10-25-1); the others are in opening positions.
     """
+    if not amended.height:
+        return empty(FOLDED)
     signed = records.frame("contract_line").select("contract_line_id", _worth().alias("→signed"), pl.col("currency").alias("→currency"))
     known = records.frame("contract").select("contract_id", pl.col("currency").alias("→of"))
     rows = amended.join(signed.unique("contract_line_id"), on="contract_line_id", how="left", maintain_order="left")

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import Books
@@ -156,6 +157,7 @@ def _plan(books: Books, records: Agreed) -> pl.DataFrame:
     )  # fmt: skip
 
 
+@of_nothing
 def _with_basis(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return invoice lines split by the basis of their claim: matched to plan lines by milestone, then line, then contract."""
     # What an invoice was first issued at decides; a credit of it later does not change what it was.
@@ -197,6 +199,7 @@ def _with_basis(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame
     return pl.concat(rows).filter((pl.col("net") != 0) | (pl.col("tax") != 0)).sort("contract_id", "date", "claim", "basis", "invoice_id")
 
 
+@of_nothing
 def _overlaps(left: pl.DataFrame, room: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Return how much of each claim lies under each plan line: both run in order of date within the keys."""
     names = ["claim_row", "plan_line_id", "taken"]
@@ -214,6 +217,7 @@ def _running(rows: pl.DataFrame, keys: list[str], amount: str, order: list[str])
     return rows.sort(*keys, *order, nulls_last=True).with_columns(pl.col(amount).cum_sum().over(keys).cast(MONEY).alias("end"))
 
 
+@of_nothing
 def _less(rows: pl.DataFrame, pairs: pl.DataFrame, key: str, amount: str) -> pl.DataFrame:
     taken = pairs.group_by(key).agg(pl.col("taken").sum())
     joined = rows.join(taken, on=key, how="left", maintain_order="left")
@@ -261,6 +265,7 @@ def _cash(
     return rows.sort("contract_id", "date", "payment_id", "claim", "basis", nulls_last=True), unplaced
 
 
+@of_nothing
 def _spread(each: pl.DataFrame, claims: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Share the money of an invoice over its claims by their amounts with tax; the cents left over go to the first."""
     keys = ["root", "contract_id", "claim", "basis", "is_as_invoiced"]

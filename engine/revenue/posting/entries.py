@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
 from engine.revenue.arithmetic.runs import before, begins, begins_anew, joined
@@ -210,6 +211,7 @@ def _sides(amount: str, debit: str, credit: str) -> list[pl.Expr]:
     ]
 
 
+@of_nothing
 def _line(frame: pl.DataFrame) -> pl.DataFrame:
     given = [
         pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in _LINE.items()

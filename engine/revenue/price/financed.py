@@ -12,6 +12,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.compounding import FINE
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.price.financing import Financing, significant_financing
@@ -92,6 +93,7 @@ def promised_payments(
     return found
 
 
+@of_nothing
 def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Add `promised`: the line's amount, or its share of a package price by standalone selling price, or an even one."""
     package = contracts.select("contract_id", "total_value", "minor_digits")

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.compounding import FINE
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.rounding import round_quotient
 
 _PROBABILITY: Final = pl.Decimal(38, 18)
@@ -23,6 +24,7 @@ def _fine(name: str) -> pl.Expr:
     return pl.col(name).cast(FINE)
 
 
+@of_nothing
 def with_likelihood(options: pl.DataFrame) -> pl.DataFrame:
     """Add `likelihood`: the fraction with which each option is expected to be exercised.
 
@@ -148,6 +150,7 @@ def look_through(lines: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
+@of_nothing
 def _shared(steps: pl.DataFrame) -> pl.DataFrame:
     """Add `allocated`: the hypothetical price shared by weight; what rounding leaves goes to the last step."""
     whole, weights = pl.col("consideration").sum().over("contract_id"), pl.col("weight").sum().over("contract_id")

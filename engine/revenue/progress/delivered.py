@@ -10,9 +10,10 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
-from engine.revenue.ground.frames import setting
+from engine.revenue.ground.frames import empty, setting
 from engine.revenue.ground.records import Records
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.worked import priced, valued_in_contract, with_cap, with_unit_price
@@ -49,6 +50,8 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame, caps: pl.DataFrame) -> pl.D
         "contract_line_id", "okey", "cap_amount", "minor_digits"
     )
     rows = worked.filter(pl.col("earns") & pl.col("value").is_not_null()).join(chosen, on="contract_line_id", how="inner")
+    if not (rows.height or caps.height):
+        return empty(DELIVERED)
     daily = (
         rows.group_by("okey", "contract_line_id", "date", "is_accrued", "cap_amount", "minor_digits")
         .agg(pl.col("value").sum().alias("units"), pl.col("evidence").explode().drop_nulls().unique().sort())
@@ -81,6 +84,8 @@ def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, caps:
     chosen = chosen.join(timed, on="contract_line_id", how="anti")
     about = chosen.select("contract_line_id", "okey", "unit_price", "cap_amount", "minor_digits")
     rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
+    if not rows.height:
+        return empty(DELIVERED)
     if caps.height:
         moved = caps.join(rows.select("contract_line_id").unique(), on="contract_line_id", how="semi")
         moved = moved.select("contract_line_id", pl.col("date").alias("as_of_date"))
@@ -117,6 +122,8 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
     )
     rows = records.frame("expense").filter((pl.col("incurred_date") <= as_of) & pl.col("billable").fill_null(value=False))
     rows = rows.join(about, on="contract_line_id", how="inner", suffix=".line")
+    if not rows.height:
+        return empty(DELIVERED)
     approved = pl.col("status") == "approved"
     accrued = (pl.col("status") == "submitted") & (pl.col("accrual_expenses") == "submitted")
     rows = valued_in_contract(rows.filter((approved | accrued) & pl.col("amount").is_not_null()), records, "amount", "incurred_date")
@@ -151,6 +158,8 @@ def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt
         pl.col("currency").alias("contract_currency"),
     )  # fmt: skip
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
+    if not rows.height:
+        return empty(DELIVERED)
     rows = with_unit_price(rows, prices, "usage_date")
     rows = _with_tier_worth(rows, records.frame("price_tier"))
     each = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY)
@@ -219,6 +228,7 @@ def shared_royalties(
     )
 
 
+@of_nothing
 def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
     """Return what was earned by line and day in whole minor units, rounded cumulatively: `minor` beside the other columns."""
     key = ["contract_line_id", "timing"]

@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import GUARD, part_units, units_to_minor
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.finding_columns import finding_columns
@@ -113,6 +114,7 @@ def with_own_remains(changes: pl.DataFrame, leaving: pl.DataFrame) -> pl.DataFra
     ).drop("→done", "→of")
 
 
+@of_nothing
 def leaving_findings(leaving: pl.DataFrame, observed: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every line that left a promise without anybody saying how much of its estimate goes with it.
 

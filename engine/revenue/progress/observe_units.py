@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
@@ -253,6 +254,7 @@ def rights(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     )
 
 
+@of_nothing
 def _lapsing(options: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Return what of each material right has lapsed by each day on which an option of it does: of what was not exercised by then.
 

@@ -1,0 +1,29 @@
+"""What comes of no rows is remembered by the columns it is asked for, and rows are never taken for none."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.revenue.arithmetic.nothing import of_nothing
+
+calls = []
+
+
+@of_nothing
+def doubled(rows: pl.DataFrame, table: pl.DataFrame, name: str) -> pl.DataFrame:
+    calls.append(rows.height)
+    return rows.join(table, on="key", how="left").with_columns((pl.col("value") * 2).alias(name))
+
+
+def test_no_rows_are_made_once_for_the_same_columns_and_names() -> None:
+    rows, table = pl.DataFrame({"key": ["a"], "value": [1]}), pl.DataFrame({"key": ["a"], "more": ["x"]})
+    assert doubled(rows, table, "twice").rows() == [("a", 1, "x", 2)]
+    calls.clear()
+    first, again = doubled(rows.clear(), table, "twice"), doubled(rows.clear(), table.clear(), "twice")
+    assert calls == [0]
+    assert first.equals(again)
+    assert first.schema == {"key": pl.String, "value": pl.Int64, "more": pl.String, "twice": pl.Int64}
+    assert doubled(rows.clear(), table, name="other").columns == ["key", "value", "more", "other"]
+    assert doubled(rows.clear(), table.drop("more"), "twice").columns == ["key", "value", "twice"]
+    assert doubled(rows.clear().cast({"value": pl.Int32}), table, "twice").schema["value"] == pl.Int32
+    assert doubled(rows, table, "twice").height == 1
