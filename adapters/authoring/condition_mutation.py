@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from adapters.authoring.mutation import read_all_reasons, unnoticed
 from adapters.policy_folder import check_policies, require_policies
 from adapters.policy_tests import given_facts, read_test_file, run_given
@@ -160,7 +162,7 @@ class Bench:
             return False
         if isinstance(loaded.policy, BillingPolicy):
             expected = {STAGE_OF.get(name, name) for name in self.test.expect}
-            return bool(expected & {"billing", "findings"}) and (self._billed or self._whole)
+            return bool(expected & {"billing", "findings"}) and self._has_items(loaded.policy) and (self._billed or self._whole)
         if not self.test.sources:
             return False
         return self._whole if isinstance(loaded.policy, OwnershipPolicy) else self._reaches(loaded)
@@ -171,8 +173,15 @@ class Bench:
         policies = PolicySet(
             tuple(change.loaded if each is old else each for each in self.policies.policies), self.policies.fingerprint
         )
-        if isinstance(change.loaded.policy, BillingPolicy) and self._billed:
-            return self._differs(self._run((decide_billing,), policies))
+        if isinstance(change.loaded.policy, OwnershipPolicy) and _as_text(self._run((), policies)[2]) == self._agreed_text:
+            return False
+        if isinstance(change.loaded.policy, BillingPolicy):
+            made = self._run((decide_billing,), policies)
+            # What billing says the same of, every later stage does.
+            if _as_text(made[2]) == self._billed_text:
+                return False
+            if self._billed:
+                return self._differs(made)
         if isinstance(change.loaded.policy, _TYING) and self._tied is not None:
             key = (change.loaded.policy.id, change.loaded.policy.effective_from)
             if key not in self._alone:
@@ -195,6 +204,23 @@ class Bench:
             return self._whole
         return loaded.policy.id not in self._tied.unreached
 
+    def _has_items(self, policy: BillingPolicy) -> bool:
+        """Say whether the test has an item of the kind that a policy decides."""
+        kinds = self._billing[2].frames["billing_decisions"].select(pl.col("item_type").unique()).collect().to_series()
+        return bool({policy.item} & set(kinds) if policy.item != "fee" else set(kinds) - {"time_entry", "expense", "milestone"})
+
+    @cached_property
+    def _billing(self) -> tuple[Facts, Context, StageResult]:
+        return self._run((decide_billing,), self.policies)
+
+    @cached_property
+    def _billed_text(self) -> str:
+        return _as_text(self._billing[2])
+
+    @cached_property
+    def _agreed_text(self) -> str:
+        return _as_text(self._run((), self.policies)[2])
+
     @cached_property
     def _whole(self) -> bool:
         return not differences(self.test, *run_given(self.test, self.policies))
@@ -202,7 +228,7 @@ class Bench:
     @cached_property
     def _billed(self) -> bool:
         enough = {STAGE_OF.get(name, name) for name in self.test.expect} <= {"billing", "findings"}
-        return enough and not self._differs(self._run((decide_billing,), self.policies))
+        return enough and not self._differs(self._billing)
 
     @cached_property
     def _tied(self) -> _Before | None:
@@ -235,13 +261,17 @@ class Bench:
     def _told_alone(self, before: _Before, loaded: LoadedPolicy) -> str:
         """Return all that a policy writes and finds without the others, as text."""
         others = tuple(each for each in self.policies.policies if not isinstance(each.policy, _TYING))
-        made = decide_reconciliation(before.facts, PolicySet((*others, loaded), self.policies.fingerprint), before.context)
-        frames = {**{name: frame.collect() for name, frame in made.frames.items()}, "findings": finish_findings(*made.findings)}
-        return "".join(f"{name}\n{frame.write_json()}" for name, frame in sorted(frames.items()))
+        return _as_text(decide_reconciliation(before.facts, PolicySet((*others, loaded), self.policies.fingerprint), before.context))
 
     def _differs(self, made: tuple[Facts, Context, StageResult]) -> bool:
         frames, findings = made[2].frames, finish_findings(*made[2].findings)
         return bool(differences(self.test, {name: frame.collect() for name, frame in frames.items()}, findings))
+
+
+def _as_text(made: StageResult) -> str:
+    """Return all that stages wrote and found, as text."""
+    frames = {**{name: frame.collect() for name, frame in made.frames.items()}, "findings": finish_findings(*made.findings)}
+    return "".join(f"{name}\n{frame.write_json()}" for name, frame in sorted(frames.items()))
 
 
 @dataclass(frozen=True, slots=True)

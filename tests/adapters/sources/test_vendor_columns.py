@@ -222,6 +222,9 @@ def test_a_chargebee_invoice_and_the_last_day_of_its_service(shared_data: Path, 
     # The next invoice of a monthly plan begins its service on 2021-08-12.
     says(read, "invoice_line", "li_AzZlweSefvesUUyx", net_amount="600", service_start="2021-07-12", service_end="2021-08-11")
     says(read, "contract", "cbdemo_cancelled_sub", status="terminated", terminated_date="2021-07-22", start_date="2021-06-22")
+    # Its end on 2021-08-12 was entered two weeks before; the other ended on the day it was entered.
+    ends = {each["contract_id"]: each["terminated_recorded_at"] for each in read.facts.records["contract"].collect().to_dicts()}
+    assert str(ends["cbdemo_non_renewing_sub"]) == "2021-07-30 18:57:59+00:00" and ends["cbdemo_cancelled_sub"] is None
 
 
 def test_a_tempo_account_is_the_agreement(shared_data: Path, tmp_path: Path) -> None:
