@@ -19,6 +19,7 @@ from adapters.policy_tests import given_facts, read_test_file, run_given
 from engine.billing import decide_billing
 from engine.condition.neighbours import neighbours, next_value
 from engine.findings import finish_findings
+from engine.kpi import measure_kpis
 from engine.pipeline import Stage
 from engine.policy.kinds.billing import BillingPolicy
 from engine.policy.kinds.checks import CheckPolicy
@@ -32,6 +33,7 @@ from engine.policy.testing.compare import STAGE_OF
 from engine.reconcile import decide_reconciliation
 from engine.revenue import decide_revenue
 from engine.stage import Context, Facts, StageResult
+from engine.triage import decide_triage
 
 KINDS: Final = (OwnershipPolicy, ReconciliationPolicy, CheckPolicy, BillingPolicy)
 """The kinds of policies whose conditions and limits are changed."""
@@ -182,15 +184,15 @@ class Bench:
                 return False
             if self._billed:
                 return self._differs(made)
-        if isinstance(change.loaded.policy, _TYING) and self._tied is not None:
+        if isinstance(change.loaded.policy, _TYING):
             key = (change.loaded.policy.id, change.loaded.policy.effective_from)
             if key not in self._alone:
                 assert old is not None, "who is tried is among the policies"
-                self._alone[key] = self._told_alone(self._tied, old)
+                self._alone[key] = self._told_alone(self._before, old)
             # What says the same by itself says the same among the others.
-            if self._told_alone(self._tied, change.loaded) == self._alone[key]:
+            if self._told_alone(self._before, change.loaded) == self._alone[key]:
                 return False
-            return self._differs(self._tie(self._tied, policies))
+            return self._differs(self._tie(self._before, policies) if self._tied else self._end(self._before, policies))
         return bool(differences(self.test, *run_given(self.test, policies)))
 
     def _same(self, loaded: LoadedPolicy) -> LoadedPolicy | None:
@@ -200,9 +202,7 @@ class Bench:
         return next((each for each in self.policies.policies if (each.policy.id, each.policy.effective_from) == key), None)
 
     def _reaches(self, loaded: LoadedPolicy) -> bool:
-        if self._tied is None:
-            return self._whole
-        return loaded.policy.id not in self._tied.unreached
+        return loaded.policy.id not in self._before.unreached and (self._tied or self._whole)
 
     def _has_items(self, policy: BillingPolicy) -> bool:
         """Say whether the test has an item of the kind that a policy decides."""
@@ -223,7 +223,7 @@ class Bench:
 
     @cached_property
     def _whole(self) -> bool:
-        return not differences(self.test, *run_given(self.test, self.policies))
+        return not self._differs(self._end(self._before, self.policies))
 
     @cached_property
     def _billed(self) -> bool:
@@ -231,15 +231,17 @@ class Bench:
         return enough and not self._differs(self._billing)
 
     @cached_property
-    def _tied(self) -> _Before | None:
-        """Return what stands before the tie-outs; None where the test expects what comes after them, or fails."""
-        if not set(self.test.expect) <= {"findings", *STAGE_OF}:
-            return None
+    def _tied(self) -> bool:
+        """Say whether the test passes by what stands after the tie-outs, before anything gathers it."""
+        return set(self.test.expect) <= {"findings", *STAGE_OF} and not self._differs(self._tie(self._before, self.policies))
+
+    @cached_property
+    def _before(self) -> _Before:
+        """Return what stands before the tie-outs."""
         facts, context, whole = self._run((decide_billing, decide_revenue), self.policies)
         made = decide_reconciliation(facts, self.policies, context)
-        before = _Before(facts, context, whole, frozenset(name for name, _ in made.not_applicable))
         whole.not_applicable = []
-        return None if self._differs(self._tie(before, self.policies)) else before
+        return _Before(facts, context, whole, frozenset(name for name, _ in made.not_applicable))
 
     def _run(self, stages: Sequence[Stage], policies: PolicySet) -> tuple[Facts, Context, StageResult]:
         facts, context, whole = given_facts(self.test, policies)
@@ -256,6 +258,18 @@ class Bench:
         kept = tuple(each for each in policies.policies if not isinstance(each.policy, _TYING) or each.policy.id not in before.unreached)
         whole = StageResult(dict(before.made.frames), list(before.made.findings), [])
         whole.add(decide_reconciliation(before.facts, PolicySet(kept, policies.fingerprint), before.context))
+        return before.facts, before.context, whole
+
+    def _end(self, before: _Before, policies: PolicySet) -> tuple[Facts, Context, StageResult]:
+        """Tie out by all policies and go on to the end, as a run does."""
+        whole = StageResult(dict(before.made.frames), list(before.made.findings), [])
+        made = decide_reconciliation(before.facts, policies, before.context)
+        whole.add(made)
+        facts = before.facts.with_outputs({**made.frames, "findings": finish_findings(*whole.findings).lazy()})
+        if "kpis" in self.test.expect:
+            whole.add(measure_kpis(facts, policies, before.context))
+        whole.findings = []
+        whole.add(decide_triage(facts, policies, before.context))
         return before.facts, before.context, whole
 
     def _told_alone(self, before: _Before, loaded: LoadedPolicy) -> str:
