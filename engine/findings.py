@@ -47,7 +47,7 @@ finding that explains it (its own id where it stands alone or is the cause), `ca
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 
-STAGES: Final = ("read", "quality", "ownership", "billing", "revenue", "reconciliation", "triage")
+STAGES: Final = ("read", "quality", "ownership", "billing", "revenue", "reconciliation", "kpi", "triage")
 
 # What makes two findings of different runs the same finding.
 IDENTITY: Final = (

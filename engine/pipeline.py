@@ -74,6 +74,7 @@ def run_decisions(
         agreed = agreed.with_outputs({**outputs, "findings": finish_findings(*found, *whole.findings).lazy()})
     if with_kpis:
         whole.add(measure_kpis(agreed, policies, context))
+        agreed = agreed.with_outputs({"findings": finish_findings(*found, *whole.findings).lazy()})
     whole.findings = []
     whole.add(decide_triage(agreed, policies, context))
     return whole

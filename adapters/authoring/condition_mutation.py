@@ -268,6 +268,7 @@ class Bench:
         facts = before.facts.with_outputs({**made.frames, "findings": finish_findings(*whole.findings).lazy()})
         if "kpis" in self.test.expect:
             whole.add(measure_kpis(facts, policies, before.context))
+            facts = facts.with_outputs({"findings": finish_findings(*whole.findings).lazy()})
         whole.findings = []
         whole.add(decide_triage(facts, policies, before.context))
         return before.facts, before.context, whole

@@ -11,6 +11,7 @@ from engine.kpi.billing import billed_time_facts, decision_facts, invoice_facts
 from engine.kpi.books import backlog_facts, balance_facts, margin_facts, revenue_facts
 from engine.kpi.delivery import activation_facts, capacity_facts, planned_facts, time_facts
 from engine.kpi.measure import KPI_SCHEMA, Material, measure_kpi
+from engine.kpi.missed import missed_targets
 from engine.kpi.observed import finding_facts, record_facts, reported_facts
 from engine.kpi.places import records
 from engine.policy.facts import FACTS
@@ -31,7 +32,7 @@ _BUILDERS: Final[Mapping[str, Callable[[Facts, Context], pl.LazyFrame]]] = {
 def measure_kpis(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
     """Measure every KPI whose facts are there; the others are reported as not applicable.
 
-    The frame `kpis` has a row for each KPI, period, dimension and unit.
+    The frame `kpis` has a row for each KPI, period, dimension and unit; a target with a severity that is missed is a finding.
     """
     result = StageResult()
     applicable: list[tuple[LoadedPolicy, KpiPolicy]] = []
@@ -49,6 +50,7 @@ def measure_kpis(facts: Facts, policies: PolicySet, context: Context) -> StageRe
     frames = pl.collect_all(rows) if rows else []
     made = pl.concat(frames) if frames else pl.DataFrame(schema=KPI_SCHEMA)
     result.frames["kpis"] = made.sort("kpi", "period", "dimension", "unit").lazy()
+    result.findings += [missed_targets(loaded, policy, made, context.as_of) for loaded, policy in applicable]
     return result
 
 

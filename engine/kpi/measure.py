@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -15,7 +15,7 @@ from engine.condition.compile import quotient
 from engine.exchange import with_rate
 from engine.kpi.places import amount_of
 from engine.policy.facts import FACTS
-from engine.policy.kinds.kpi import CURRENCY, KpiPolicy, Measure, Target, measure_condition, measure_value
+from engine.policy.kinds.kpi import CURRENCY, KpiPolicy, Limits, Measure, Target, measure_condition, measure_value
 from engine.policy.loaded import LoadedPolicy
 
 KPI_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -63,8 +63,8 @@ def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, material: Material) -> 
     rows = joined.filter(_in_force(policy, as_of)).with_columns(rounded.alias("value"))
     return rows.select(
         pl.lit(policy.kpi).alias("kpi"), "period", "dimension", "value", "unit", "numerator", "denominator",
-        pl.lit(policy.formula).alias("formula"), pl.lit(_told(policy.target), dtype=pl.String).alias("target"),
-        _status(policy.target).alias("status"), pl.lit(policy.id).alias("rule"),
+        pl.lit(policy.formula).alias("formula"), _by_dimension(policy.target, _words).alias("target"),
+        _by_dimension(policy.target, _status).alias("status"), pl.lit(policy.id).alias("rule"),
         pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
     ).cast(dict(KPI_SCHEMA))  # type: ignore[arg-type]  # fmt: skip
 
@@ -147,14 +147,26 @@ def _in_force(policy: KpiPolicy, as_of: dt.date) -> pl.Expr:
     return begun if policy.effective_to is None else begun & (end <= pl.lit(policy.effective_to))
 
 
-def _told(target: Target | None) -> str | None:
+def _by_dimension(target: Target | None, told: Callable[[Limits | None], pl.Expr]) -> pl.Expr:
+    """Return what limits say of a row: those of its dimension, else those of all."""
+    said = told(target)
+    for name, limits in ({} if target is None else target.by).items():
+        said = pl.when(pl.col("dimension") == name).then(told(limits)).otherwise(said)
+    return said
+
+
+def _words(target: Limits | None) -> pl.Expr:
+    return pl.lit(_told(target), dtype=pl.String)
+
+
+def _told(target: Limits | None) -> str | None:
     if target is None:
         return None
     parts = [f"≥ {target.at_least}" if target.at_least is not None else "", f"≤ {target.at_most}" if target.at_most is not None else ""]
     return " and ".join(part for part in parts if part) or None
 
 
-def _status(target: Target | None) -> pl.Expr:
+def _status(target: Limits | None) -> pl.Expr:
     value = pl.col("value")
     if target is None or _told(target) is None:
         return pl.when(value.is_null()).then(pl.lit("not_available")).otherwise(pl.lit("no_target"))

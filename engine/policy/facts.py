@@ -157,6 +157,9 @@ scale: 100
 target: {at_least: 70, warn: 5}   # 65 to 70 is `near`, below `missed`
 ```
 
+A target may have limits of their own by dimension, `by: {service_line=audit: {at_least: 60}}`, and a `severity`: a figure
+that misses its target is then a finding (`kpi_missed`), by dimension, of the last month that has ended or of the as-of date.
+
 A measure is a `sum` of an expression, a `median`, or a count of rows; `where` limits it in the condition language;
 `months: 12` makes it trailing. With `convert: true` amounts are told in the reporting currency at the spot rates of
 the as-of date; without a rate the figure is `not_available`, never a guess, and so is a ratio to 0 or less. A KPI

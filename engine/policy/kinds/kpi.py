@@ -43,13 +43,22 @@ class Measure(Strict):
         return self
 
 
-class Target(Strict):
+class Limits(Strict):
     """Say what a figure should be; within `warn` of missing it, it is near."""
 
     at_least: Decimal | None = None
     at_most: Decimal | None = None
     warn: Decimal = Decimal(0)
+
+
+class Target(Limits):
+    """Say what a figure should be, with limits of their own for the dimensions in `by` (`service_line=audit`).
+
+    With `severity` a figure that misses its target is a finding.
+    """
+
     severity: Severity | None = None
+    by: dict[str, Limits] = pydantic.Field(default_factory=dict)
 
 
 class KpiPolicy(PolicyFile):
@@ -104,9 +113,23 @@ def check_kpi(policy: KpiPolicy, document: Document, _: Sheet | None) -> list[Di
             found.append(document.diagnostic(codes.UNKNOWN_FACTS, (name, "facts"), message))
             continue
         found += _check_measure(policy, measure, document, (name,))
+    found += _check_target(policy, document)
     if policy.denominator is not None and policy.denominator.median is not None:
         message = "a denominator is a sum or a count"
         found.append(document.diagnostic(codes.INVALID_VALUE, ("denominator", "median"), message))
+    return found
+
+
+def _check_target(policy: KpiPolicy, document: Document) -> list[Diagnostic]:
+    """Check that limits of their own stand for dimensions that the KPI is shown by."""
+    shown = [each.removesuffix("_id") for each in policy.by if each != "total"]
+    found: list[Diagnostic] = []
+    for dimension in policy.target.by if policy.target is not None else ():
+        name, equals, value = dimension.partition("=")
+        if not equals or not value or name not in shown:
+            told = ", ".join(f"{each}=…" for each in shown) or "the total alone"
+            message = f"the KPI has no dimension '{dimension}'{near(name, shown)}; it is shown by {told}"
+            found.append(document.diagnostic(codes.INVALID_VALUE, ("target", "by", dimension), message))
     return found
 
 

@@ -308,3 +308,39 @@ def test_leakage_keeps_what_is_held_too_long_and_what_was_billed_too_low() -> No
 def test_what_was_billed_twice_does_not_hide_what_was_not_billed() -> None:
     twice = decision(10, dt.date(2026, 1, 5), "billed", "700", "1400")
     assert shipped("leakage", [*DECIDED, twice])[0][2:] == (Decimal(400), Decimal(3800))
+
+
+def test_a_dimension_may_have_limits_of_its_own_and_a_missed_target_is_a_finding() -> None:
+    """Audit 2 of 4 hours, tax 3 of 4: 50 and 75 %; the total of 62.5 % misses 70 by more than 5."""
+    given = facts(
+        time_entry=[
+            entry(number, dt.date(2026, month, 2), "1", project_id=project, billable=billable)
+            for month in (2, 3)
+            for number, (project, billable) in enumerate([("A", True), ("A", True), ("A", False), ("A", False), ("T", True), ("T", True),
+                                                          ("T", True), ("T", False)], start=month * 10)
+        ],
+        project=[{"project_id": "A", "service_line": "audit"}, {"project_id": "T", "service_line": "tax"}],
+    )  # fmt: skip
+    own = "by: {service_line=audit: {at_least: 50}}"
+    text = SHARE + f"by: [total, service_line]\ntarget: {{at_least: 70, warn: 5, severity: medium, {own}}}\n"
+    result = measure_kpis(given, policies(text), Context(AS_OF))
+    rows = result.frames["kpis"].collect().filter(pl.col("period") == "2026-03")
+    assert rows.select("dimension", "target", "status").rows() == [
+        ("service_line=audit", "≥ 50", "met"), ("service_line=tax", "≥ 70", "met"), ("total", "≥ 70", "missed"),
+    ]  # fmt: skip
+    found = pl.concat(result.findings)
+    assert found.select("kind", "severity", "entity_id").rows() == [("kpi_missed", "medium", "x|total|pct")]
+    assert found["message"].to_list() == ["t (total) is 62.50 pct in 2026-03, and its target ≥ 70."]
+    # A month that still runs is not judged: on the 30th it is February that counts.
+    earlier = measure_kpis(given, policies(text), Context(dt.date(2026, 3, 30)))
+    assert pl.concat(earlier.findings)["message"].to_list() == ["t (total) is 62.50 pct in 2026-02, and its target ≥ 70."]
+
+
+def test_limits_for_a_dimension_that_is_not_shown_are_a_mistake() -> None:
+    text = HEAD + SHARE + "by: [total, service_line]\n"
+    text += "target: {at_least: 70, by: {servce_line=audit: {at_least: 50}, total: {at_least: 1}}}\n"
+    _, diagnostics = load_policies([SourceText("x.yaml", text)])
+    assert [each.message for each in diagnostics] == [
+        "the KPI has no dimension 'servce_line=audit', did you mean 'service_line'?; it is shown by service_line=…",
+        "the KPI has no dimension 'total'; it is shown by service_line=…",
+    ]
