@@ -137,7 +137,7 @@ def test_a_bundle_is_used_in_place_of_a_folder(signed: tuple[Path, str], tmp_pat
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "access.yaml").write_text(TRUST.format(public))
     checked = tieout("policy", "check", bundle, cwd=tmp_path)
-    assert checked.returncode == 0 and "1 policies, 0 errors" in checked.stdout and "signed by Head office" in checked.stderr
+    assert checked.returncode == 0 and "1 policy, 0 errors" in checked.stdout and "signed by Head office" in checked.stderr
     assert "cannot be changed" in tieout("policy", "fmt", bundle, cwd=tmp_path).stderr
     assert tieout("policy", "bundle", bundle, "--unpack", "there", cwd=tmp_path).returncode == 0
     assert (tmp_path / "there" / "policies" / "run.yaml").read_text() == RUN
