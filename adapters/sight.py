@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.kpi.measure import dimension_of
 from engine.policy.kinds.access import AccessPolicy
 from engine.policy.loaded import PolicySet
 
@@ -118,7 +119,7 @@ def _without_cost_rates(frame: pl.LazyFrame, entity: str | None) -> pl.LazyFrame
     if "field" in names and "entity" in names:
         frame = frame.filter(~shows_cost())
     if "dimension" in names and "kpi" in names:
-        frame = frame.filter(~(pl.col("kpi").str.contains("margin") & pl.col("dimension").str.contains(r"\b(?:resource_id|role)=")))
+        frame = frame.filter(~(pl.col("kpi").str.contains("margin") & pl.col("dimension").str.contains(r"^(?:resource|role)=")))
     return frame.drop([each for each in names if each in COST_RATES])
 
 
@@ -131,7 +132,7 @@ def _own_kpis(frame: pl.LazyFrame, sight: Sight) -> pl.LazyFrame:
     """Return the figures of the legal entities that are seen; those of the firm, or of its parts otherwise, are of others too."""
     if sight.projects is not None or sight.legal_entities is None:
         return frame.filter(pl.lit(value=False))
-    return frame.filter(pl.col("dimension").is_in([f"legal_entity_id={each}" for each in sorted(sight.legal_entities)]))
+    return frame.filter(pl.col("dimension").is_in([dimension_of("legal_entity_id", each) for each in sorted(sight.legal_entities)]))
 
 
 def _within(run_dir: Path, sight: Sight, places: Sequence[str]) -> pl.Expr:

@@ -117,8 +117,13 @@ def _trailing(base: pl.LazyFrame, measure: Measure, policy: KpiPolicy, as_of: dt
     return spread.filter(month <= as_of).with_columns(month.alias("month")).drop("later")
 
 
+def dimension_of(column: str, value: str = "") -> str:
+    """Return how a row of a dimension is named: `legal_entity=LE-EU`."""
+    return f"{column.removesuffix('_id')}={value}"
+
+
 def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
-    label = pl.lit(TOTAL) if name == TOTAL else pl.lit(name.removesuffix("_id") + "=") + pl.col(name).fill_null("none")
+    label = pl.lit(TOTAL) if name == TOTAL else pl.lit(dimension_of(name)) + pl.col(name).fill_null("none")
     statistic = pl.col("amount").sum() if measure.median is None else _median(pl.col("amount"))
     # One amount that no rate converts makes the whole figure unknown.
     told = pl.when(pl.col("known").all()).then(statistic.cast(MONEY))

@@ -98,8 +98,8 @@ def test_findings_belong_where_their_record_does(run: Path) -> None:
 
 
 def test_figures_of_the_firm_are_not_for_who_sees_a_part(run: Path) -> None:
-    rows = [{"kpi": "margin", "dimension": each} for each in ("total", "legal_entity_id=EU", "legal_entity_id=US", "role=consultant")]
-    assert [row[1] for row in shown(run, "kpis", EU, rows)] == ["legal_entity_id=EU"]
+    rows = [{"kpi": "margin", "dimension": each} for each in ("total", "legal_entity=EU", "legal_entity=US", "role=consultant")]
+    assert [row[1] for row in shown(run, "kpis", EU, rows)] == ["legal_entity=EU"]
     assert shown(run, "kpis", OWN, rows) == []
     assert len(shown(run, "kpis", NO_COST, rows)) == 3
 
