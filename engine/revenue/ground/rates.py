@@ -90,6 +90,12 @@ def translated(amount: pl.Expr, rate: str, digits: pl.Expr) -> pl.Expr:
     return pl.when(amount == 0).then(ZERO).otherwise(value)
 
 
+def mean_rate(rate: str, weight: pl.Expr) -> pl.Expr:
+    """Return the mean of a rate (column name) weighed by amounts, within a group; null where one is not known."""
+    mean = _as_rate(round_quotient((units(weight) * _physical(rate)).sum(), units(weight).sum()))
+    return pl.when(pl.col(rate).is_not_null().all()).then(mean)
+
+
 def _physical(rate: str) -> pl.Expr:
     return whole_number(rate, RATE)
 
@@ -98,4 +104,4 @@ def _as_rate(units_of_rate: pl.Expr) -> pl.Expr:
     return units_of_rate.cast(pl.Decimal(38, 0)).cast(RATE) / pl.lit(_SCALE, dtype=RATE)
 
 
-__all__ = ["MONEY", "RATE", "in_contract_currency", "rate_table", "translated", "with_rate"]
+__all__ = ["MONEY", "RATE", "in_contract_currency", "mean_rate", "rate_table", "translated", "with_rate"]

@@ -120,7 +120,7 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
     )
     changed = _changed(priced, changes, added)
-    whole = _restarted(changed, measures)
+    whole = _going_on(_restarted(changed, measures), before)
     _note(whole, before, made)
     return whole
 
@@ -326,12 +326,34 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     # A price that changes when nothing is left to do is earned at once.
     is_over = pl.col("is_anew") & (pl.col("mt") - pl.col("m0") <= 0)
     after = pl.when(catches | is_over).then(pl.col("→caught")).otherwise(pl.col("minor.price"))
-    return made.with_columns(after.alias("minor.after")).drop("→caught")
+    return made.with_columns(after.alias("minor.after"), is_over.alias("is_over")).drop("→caught")
+
+
+def _going_on(rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Let a promise of which nothing remains after a change go on as it was: its price is for what was done (25-13(a), 32-43).
+
+    Should more of it be agreed later, all of its price is measured by all of it, as with any change that is not distinct.
+    """
+    over = pl.col("is_over") & (pl.col("kind") == "prospective").fill_null(value=False)
+    if not rows.select(over.any()).item():
+        return rows.drop("is_over")
+    names = ("base", "m0", "u0", "w_base", "own_base", "own_rem", "unserved", "ssp")
+    old = before.select("okey", pl.col(names).name.prefix("→"))
+    seen = rows.join(old, on="okey", how="left", maintain_order="left")
+    price, weight = pl.col("base") + pl.col("rem"), pl.col("w_base") + pl.col("w_rem")
+    now = {
+        **{name: pl.col(f"→{name}") for name in names}, "rem": price - pl.col("→base"), "w_rem": weight - pl.col("→w_base"),
+        "unserved": pl.col("→unserved") + pl.col("price_change"), "ssp": pl.col("→ssp") + pl.col("ssp_change").fill_null(0),
+        "is_anew": pl.lit(value=False),
+    }  # fmt: skip
+    return seen.with_columns(pl.when(over).then(value).otherwise(name).alias(name) for name, value in now.items()).select(
+        pl.exclude("is_over", *(f"→{name}" for name in names))
+    )
 
 
 def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     """Record the segments, jumps, versions and modifications that an event made."""
-    old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")))
+    old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends", "stated")))
     seen = rows.join(old, on="okey", how="left", maintain_order="left")
     moved = pl.any_horizontal(pl.col(name) != pl.col(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")).fill_null(
         value=False
@@ -341,7 +363,10 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     # What goes on where a contract ends does so from the day after.
     goes_on = pl.col("is_end").fill_null(value=False) & (pl.col("kind") != TERMINATE).fill_null(value=True)
     made.segments.append(_segment(seen.with_columns(pl.when(goes_on).then(pl.col("date").dt.offset_by("1d")).otherwise("date").alias("date"))))
-    made.versions.append(_version(seen.filter(pl.col("is_new") | (pl.col("base") + pl.col("rem") != pl.col("price.before")))))
+    # What is stated of a finished promise may change though what others take of it leaves its own share as it was.
+    stated_anew = pl.col("stated").fill_null(0) != pl.col("old.stated").fill_null(0)
+    repriced = stated_anew | (pl.col("base") + pl.col("rem") != pl.col("price.before"))
+    made.versions.append(_version(seen.filter(pl.col("is_new") | repriced)))
     by_amendment = by_kind | pl.col("in_pool")
     nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
     told = seen.filter(~pl.col("is_new"))

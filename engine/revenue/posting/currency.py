@@ -23,6 +23,7 @@ from engine.revenue.ground.rates import translated, with_rate
 from engine.revenue.posting.claims import Claims
 from engine.revenue.posting.layers import with_layers
 from engine.revenue.posting.rights import POSITION, sequenced
+from engine.revenue.posting.valued import taken_back, with_own_rates, with_values
 
 MONETARY: Final = ("receivable", "contract_asset", "refund_liability", "deposit_liability", "payable")
 
@@ -69,9 +70,13 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
         return replace(_at_par(_with_opening(rows, opened), done), is_at_par=True)
     at_par = _at_par(_with_opening(rows.filter(own), opened), done.join(other, on="contract_id", how="anti", maintain_order="left"))
     foreign = _with_opening(_with_remeasurements(rows.filter(~own), contracts, books.periods, as_of), opened)
-    foreign = with_layers(_with_rates(foreign, rates, claims))
+    foreign = _with_rates(foreign, rates, claims)
     done = done.join(other, on="contract_id", how="semi", maintain_order="left")
-    atoms = _atoms(done, foreign, contracts, books.periods, rates)
+    performed = pl.col("order") == PERFORMED
+    atoms = with_own_rates(done, foreign.filter(performed), contracts, books.periods, rates)
+    back = taken_back(foreign.filter(performed), atoms).with_columns(pl.lit(PERFORMED, dtype=pl.Int32).alias("order"))
+    foreign = with_layers(foreign.join(back, on=["contract_id", "date", "order"], how="left", maintain_order="left"))
+    atoms = with_values(atoms, foreign.filter(performed)).select(*done.columns, "functional_amount", "functional_gross")
     told = _without_untranslated(_functional(foreign, atoms), atoms)
     return Translated(pl.concat([at_par.steps, told.steps.select(at_par.steps.columns)]), pl.concat([at_par.atoms, told.atoms]))
 
@@ -101,7 +106,7 @@ def _without_untranslated(steps: pl.DataFrame, atoms: pl.DataFrame) -> Translate
     """Leave contracts whose amounts have no rate on some day without functional figures; `rate_missing` tells the days."""
     # A contract liability keeps the rate it came in at, and what is earned out of it has that: neither asks for one of the day.
     asks = pl.any_horizontal(pl.col(name) != 0 for name in (*POSITION, "delta_received") if name != "contract_liability")
-    comes_in = (pl.col("delta_contract_liability") > 0) & pl.col("layer_rate").is_null()
+    comes_in = (pl.col("put_in") > 0) & pl.col("layer_rate").is_null()
     steps = steps.with_columns(((pl.col("spot").is_null() & asks) | comes_in).alias("rate_missing"))
     whole = steps.filter("rate_missing").select("contract_id").unique().with_columns(pl.lit(value=True).alias("untranslated"))
     names = [name for name in steps.columns if name.startswith(("change_", "functional_")) and steps.schema[name] == MONEY]
@@ -190,71 +195,6 @@ def _invoice_rates(rows: pl.DataFrame, claims: Claims, rates: pl.DataFrame) -> p
     paid = with_rate(paid.join(pairs, on="contract_id", how="inner"), rates, day="invoiced_on", kind="spot", name="of_day")
     chosen = pl.coalesce("stated_rate", "of_day").first().alias("invoice_rate")
     return paid.sort("claim").group_by("contract_id", "date", "seq").agg(chosen)
-
-
-def _of_their_period(atoms: pl.DataFrame, periods: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
-    """Add what posted late was worth when it qualified: `→own`, the average of its period, `→own_spot`, the rate of its day.
-
-    Both null for all else. A day that is not known is the last of its period.
-    """
-    of, posted = (pl.col(name).cast(pl.String) for name in ("relates_to_period", "period"))
-    late = atoms.filter((of != posted).fill_null(value=False))
-    if not late.height:
-        return atoms.with_columns(pl.lit(None, dtype=atoms.schema["average"]).alias(name) for name in ("→own", "→own_spot"))
-    ends = periods.select("calendar", posted.alias("→of"), pl.col("end_date").alias("→end"))
-    asked = late.select(
-        "place", "calendar", "functional_currency", "performed_on", pl.col("→currency").alias("currency"), of.alias("→of")
-    )
-    asked = asked.join(ends, on=["calendar", "→of"], how="left", maintain_order="left")
-    asked = asked.with_columns(pl.coalesce("performed_on", "→end").alias("→day"))
-    told = with_rate(with_rate(asked, rates, day="→end", kind="average", name="→own"), rates, day="→day", kind="spot", name="→own_spot")
-    return atoms.join(told.select("place", "→own", "→own_spot"), on="place", how="left", maintain_order="left")
-
-
-def _atoms(
-    done: pl.DataFrame, rows: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame, rates: pl.DataFrame
-) -> pl.DataFrame:
-    """Return the performance with functional amounts: drawn from a liability at its layers, the rest at the day's rate.
-
-    Contracts that are combined draw from each other's liability (606-10-25-9, 45-1). What is of an earlier period that was closed has
-    the rate of its own period: the day it qualified for recognition (830-20-30-1, IAS 21.22).
-    """
-    performed = rows.filter(pl.col("order") == PERFORMED)
-    day = ["→group", "→currency", "functional_currency", "posting_date"]
-    about = contracts.rename({"group_id": "→group", "currency": "→currency"})
-    change = pl.col("delta_contract_liability") * -1
-    drawn = performed.rename({"date": "posting_date", "group_id": "→group", "currency": "→currency"}).group_by(day).agg(
-        (pl.col("delta_earned_gross") + pl.col("delta_earned_as_invoiced")).sum().alias("day_gross"),
-        pl.max_horizontal(change, ZERO).sum().alias("day_drawn"), change.sum().alias("day_net"), pl.col("layers_out").sum(),
-    )  # fmt: skip
-    of_day = performed.select("contract_id", pl.col("date").alias("posting_date"), "spot", "average")
-    atoms = done.join(of_day, on=["contract_id", "posting_date"], how="left", maintain_order="left")
-    atoms = atoms.join(about, on="contract_id", how="left", maintain_order="left")
-    atoms = atoms.join(drawn, on=day, how="left", maintain_order="left")
-    by_spot = (pl.col("revenue_rate") == "spot").fill_null(value=False)
-    over_time = pl.col("timing").is_in(["over_time", "as_invoiced", "usage", "royalty"]) & ~by_spot
-    atoms = _of_their_period(atoms, periods, rates)
-    own_rate = pl.when(over_time).then(pl.coalesce("→own", "average")).otherwise(pl.coalesce("→own_spot", "spot"))
-    atoms = atoms.with_columns(own_rate.alias("own_rate"))
-    used = pl.max_horizontal(pl.min_horizontal("day_net", "day_gross"), ZERO).fill_null(ZERO)
-    atoms = atoms.with_columns(used.cast(MONEY).alias("used"), pl.coalesce("gross_amount", "amount").alias("gross"))
-    # Of the layers taken out, the part that paid for the day's performance.
-    out = round_share(pl.col("layers_out"), units(pl.col("used")), units(pl.col("day_drawn")), pl.col("functional_digits")).fill_null(ZERO)
-    atoms = atoms.with_columns(out.alias("used_value"))
-    columns = []
-    for name, target in (("amount", "functional_amount"), ("gross", "functional_gross")):
-        # Rounded on the sum of the day, so that its parts take out no more and no less than the layers held.
-        through = pl.col(name).cum_sum().over(day)
-        reached, before = (
-            round_share(pl.col("used_value"), units(upto), units(pl.col("day_gross")), pl.col("functional_digits"))
-            for upto in (through, through - pl.col(name))
-        )
-        drawn_value = reached - before
-        drawn_part = round_share(pl.col("used"), units(pl.col(name)), units(pl.col("day_gross")), pl.lit(6))
-        rest = translated(pl.col(name) - drawn_part, "own_rate", pl.col("functional_digits"))
-        straight = translated(pl.col(name), "own_rate", pl.col("functional_digits"))
-        columns.append(pl.when(pl.col("used") > 0).then(drawn_value + rest).otherwise(straight).cast(MONEY).alias(target))
-    return atoms.with_columns(columns).select(*done.columns, "functional_amount", "functional_gross")
 
 
 def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
