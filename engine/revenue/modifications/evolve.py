@@ -20,6 +20,7 @@ from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, unit
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.modifications.ended import forfeited
 from engine.revenue.modifications.exercised import exercised, handed_on
+from engine.revenue.modifications.going_on import going_on
 from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
 from engine.revenue.modifications.pooling import pooled, still_served, taken_out, with_still_to_come
 from engine.revenue.modifications.segments import segment_part, with_revenue
@@ -120,7 +121,7 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
     )
     changed = _changed(priced, changes, added)
-    whole = _going_on(_restarted(changed, measures), before)
+    whole = going_on(_restarted(changed, measures), before)
     _note(whole, before, made)
     return whole
 
@@ -327,28 +328,6 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     is_over = pl.col("is_anew") & (pl.col("mt") - pl.col("m0") <= 0)
     after = pl.when(catches | is_over).then(pl.col("→caught")).otherwise(pl.col("minor.price"))
     return made.with_columns(after.alias("minor.after"), is_over.alias("is_over")).drop("→caught")
-
-
-def _going_on(rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Let a promise of which nothing remains after a change go on as it was: its price is for what was done (25-13(a), 32-43).
-
-    Should more of it be agreed later, all of its price is measured by all of it, as with any change that is not distinct.
-    """
-    over = pl.col("is_over") & (pl.col("kind") == "prospective").fill_null(value=False)
-    if not rows.select(over.any()).item():
-        return rows.drop("is_over")
-    names = ("base", "m0", "u0", "w_base", "own_base", "own_rem", "unserved", "ssp")
-    old = before.select("okey", pl.col(names).name.prefix("→"))
-    seen = rows.join(old, on="okey", how="left", maintain_order="left")
-    price, weight = pl.col("base") + pl.col("rem"), pl.col("w_base") + pl.col("w_rem")
-    now = {
-        **{name: pl.col(f"→{name}") for name in names}, "rem": price - pl.col("→base"), "w_rem": weight - pl.col("→w_base"),
-        "unserved": pl.col("→unserved") + pl.col("price_change"), "ssp": pl.col("→ssp") + pl.col("ssp_change").fill_null(0),
-        "is_anew": pl.lit(value=False),
-    }  # fmt: skip
-    return seen.with_columns(pl.when(over).then(value).otherwise(name).alias(name) for name, value in now.items()).select(
-        pl.exclude("is_over", *(f"→{name}" for name in names))
-    )
 
 
 def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
