@@ -34,6 +34,7 @@ from engine.revenue.ground.periods import first_open
 from engine.revenue.ground.settings import Versions, accounts_frame
 from engine.revenue.modifications.ahead import as_agreed
 from engine.revenue.moved import moved_evidence
+from engine.revenue.price.allocation import variable_shares
 from engine.revenue.progress.measured import with_progress
 from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
@@ -234,6 +235,8 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
     group = pl.col("group_id").cast(pl.Categorical).to_physical().cast(pl.Int64) * 2**24 + pl.col("date").to_physical()
     whole = pl.col("ssp").sum().over(group)
     outside = pl.col("is_outside") | pl.col("problem").is_not_null()
+    made = variable_shares(made, core.contracts)
+    fixed = pl.col("price") - pl.col("variable.minor") * GUARD
     measured = pl.min_horizontal(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
     made = with_fraction(made.with_columns(whole.alias("→whole")), "→part", measured, pl.max_horizontal("mt", wide(1)))
     return shaped(
@@ -242,9 +245,9 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
             minor_money(pl.col("ssp"), pl.lit(6)).alias("standalone_selling_price"),
             pl.when(pl.col("→whole") > 0).then(fraction(pl.col("ssp"), pl.col("→whole"))).alias("ssp_share"),
             pl.when(~outside).then(units_money(pl.col("price"), digits)).alias("allocated_amount"),
-            pl.when(~outside).then(units_money(pl.col("variable"), digits)).alias("allocated_variable"),
+            pl.when(~outside).then(minor_money(pl.col("variable.minor"), digits)).alias("allocated_variable"),
             pl.when(~outside).then(units_money(pl.coalesce("variable.own", wide(0)), digits)).alias("variable_alone"),
-            pl.when(~outside).then(units_money(pl.col("price") - pl.col("variable") - pl.col("stated"), digits)).alias("carve_amount"),
+            pl.when(~outside).then(units_money(fixed - pl.col("stated"), digits)).alias("carve_amount"),
             pl.when(~outside).then("→part").alias("progress"),
             pl.col("begins").alias("start_date"),
             pl.col("ends").alias("end_date"),

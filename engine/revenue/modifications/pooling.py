@@ -132,6 +132,7 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     settled = pl.col("is_settled").fill_null(value=False)
     kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise(kept)
     return apart.with_columns(
+        pl.when(ends & ~settled).then(pl.col("variable") - _variable_to_come()).otherwise("variable").alias("variable"),
         pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
         pl.when(ends)
         .then(wide(0))
@@ -142,6 +143,13 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
         pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
         (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
     )
+
+
+def _variable_to_come() -> pl.Expr:
+    """Return what of the variable amount in a price is still to be earned: of the whole contract's and of its own."""
+    part = wide(COEFFICIENT)
+    own = pl.col("variable") - part_units(pl.col("on_whole"), pl.col("w_base") + pl.col("w_rem"), part)
+    return part_units(pl.col("on_whole"), still_served("w_rem"), part) + part_units(own, still_served("own_rem"), part)
 
 
 def taken_out() -> pl.Expr:

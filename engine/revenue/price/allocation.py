@@ -12,6 +12,7 @@ from engine.policy.kinds.revenue_settings import named_keys
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor, with_cumulative
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
+from engine.revenue.ground.frames import setting
 
 POOLED: Final = ("fixed", "periodic", "percent_of", "package")
 """Ways of pricing whose lines share in the contract's price; the others are priced by themselves (32-40)."""
@@ -68,6 +69,20 @@ def share_minor(
     return made.with_columns(
         (pl.col("shared") + pl.when(is_owner.fill_null(value=False)).then(pl.col("→rest")).otherwise(wide(0))).alias("shared")
     ).drop("→pool", "→total", "→score", "→place", "→rest")
+
+
+def variable_shares(versions: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add `variable.minor`: what of a version is variable, rounded as its price is, the shares of one day summing to their total."""
+    owner = contracts.select("contract_id", setting("allocation.residual_to").alias("→owner"))
+    rows = versions.join(owner, on="contract_id", how="left", maintain_order="left")
+    rows = rows.with_columns(pl.format("{}|{}", "group_id", "date").alias("→day"), wide(0).alias("→none"))
+    told = rows.filter(pl.col("variable") != 0)
+    if not told.height:
+        return versions.with_columns(wide(0).alias("variable.minor"))
+    shares = share_minor(told, pool_key="→day", pool="→none", base="variable", weight="→none", owner="→owner", name="obligation_id")
+    shares = shares.select("okey", "ordinal", pl.col("shared").alias("variable.minor"))
+    made = versions.join(shares, on=["okey", "ordinal"], how="left", maintain_order="left")
+    return made.with_columns(pl.col("variable.minor").fill_null(0))
 
 
 def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
