@@ -9,6 +9,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
+from engine.revenue.controls.calendars import calendar_findings
 from engine.revenue.controls.estimates import estimate_findings, look_back, look_back_findings
 from engine.revenue.controls.register import out_of_period_register, register_findings
 from engine.revenue.controls.releases import (
@@ -134,6 +135,7 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         result.findings += _some(posted_findings(differing.filter(~awaited)))
     result.findings += _some(
         price_range_findings(records.frame("contract_line")),
+        calendar_findings(books, records.frame("fiscal_period")),
         material_right_findings(records.frame("option"), records.frame("judgement")),
         *_balance_findings(books, records, as_of),
         *_estimate_findings(books, records, as_of),
