@@ -265,7 +265,7 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     # What plans and invoices do not charge is what a free advance can be for.
     elsewhere = pl.max_horizontal(pl.col("promised") - pl.col("planned") - pl.col("free_billed"), ZERO)
     apart = pl.max_horizontal(pl.min_horizontal("advance", elsewhere, "unnamed_cash"), ZERO)
-    after = _with_rights(ever.with_columns(apart.cast(MONEY).alias("advance")))
+    after = _settled_for_good(_with_rights(ever.with_columns(apart.cast(MONEY).alias("advance"))))
     settled = pl.col("unnamed_cash") - pl.col("advance")
     open_net = pl.max_horizontal(pl.col("open") - settled, ZERO)
     # Money without an invoice pays what is open before tax, then the tax.
@@ -273,6 +273,15 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     after = after.with_columns(open_net.cast(MONEY).alias("open_net"), to_tax.cast(MONEY).alias("to_tax"))
     claimed = pl.col("named_cash") + pl.col("unnamed_cash") - pl.col("to_tax") + pl.col("open_net")
     return after.with_columns(claimed.cast(MONEY).alias("claimed"), (pl.col("tax_cash") + pl.col("to_tax")).cast(MONEY).alias("tax_cash"))
+
+
+def _settled_for_good(steps: pl.DataFrame) -> pl.DataFrame:
+    """Let money that settled a claim settle it for good: a price that rises later makes no advance of it (606-10-45-2)."""
+    held, claims = pl.col("unnamed_cash") - pl.col("advance"), pl.max_horizontal("open", ZERO)
+    ever = pl.max_horizontal(pl.min_horizontal(claims, held), ZERO).cum_max().over("contract_id")
+    free = pl.max_horizontal(pl.col("unnamed_cash") - pl.min_horizontal(claims, ever), ZERO)
+    told = steps.with_columns(pl.min_horizontal("advance", free).cast(MONEY).alias("advance"))
+    return steps if told["advance"].equals(steps["advance"]) else _with_rights(told)
 
 
 def _any(steps: pl.DataFrame, *names: str) -> bool:
