@@ -234,9 +234,8 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
     # A number of the group and the day is quicker to group by than texts.
     group = pl.col("group_id").cast(pl.Categorical).to_physical().cast(pl.Int64) * 2**24 + pl.col("date").to_physical()
     whole = pl.col("ssp").sum().over(group)
-    outside = pl.col("is_outside") | pl.col("problem").is_not_null()
+    outside, fixed = pl.col("is_outside") | pl.col("problem").is_not_null(), pl.col("price") - pl.col("variable.minor") * GUARD
     made = variable_shares(made, core.contracts)
-    fixed = pl.col("price") - pl.col("variable.minor") * GUARD
     measured = pl.min_horizontal(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
     made = with_fraction(made.with_columns(whole.alias("→whole")), "→part", measured, pl.max_horizontal("mt", wide(1)))
     return shaped(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT, Books
-
-_RULE: Final = "fiscal_calendar_ends"
 
 
 def calendar_findings(books: Books, fiscal: pl.DataFrame) -> pl.DataFrame:
@@ -36,6 +32,6 @@ def calendar_findings(books: Books, fiscal: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     remedy = "Enter the fiscal periods through the day of the run, or load the next calendar (`fiscal_period`)."
     return hit.select(
-        *finding_columns(_RULE, "high", "legal_entity", message, remedy, "controller"),
+        *finding_columns("fiscal_calendar_ends", "high", "legal_entity", message, remedy, "controller"),
         pl.col("legal_entity_id").alias("entity_id"), "period", pl.lit(None, dtype=TEXT).alias("contract_id"), "evidence",
     )  # fmt: skip

@@ -330,6 +330,12 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     return made.with_columns(after.alias("minor.after"), is_over.alias("is_over")).drop("→caught")
 
 
+def _priced_anew() -> pl.Expr:
+    """Tell whether an event changed what a promise has of the price, or what is stated of it and others bear."""
+    stated = pl.col("stated").fill_null(0) != pl.col("old.stated").fill_null(0)
+    return stated | (pl.col("base") + pl.col("rem") != pl.col("price.before"))
+
+
 def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     """Record the segments, jumps, versions and modifications that an event made."""
     old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends", "stated")))
@@ -342,10 +348,7 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     # What goes on where a contract ends does so from the day after.
     goes_on = pl.col("is_end").fill_null(value=False) & (pl.col("kind") != TERMINATE).fill_null(value=True)
     made.segments.append(_segment(seen.with_columns(pl.when(goes_on).then(pl.col("date").dt.offset_by("1d")).otherwise("date").alias("date"))))
-    # What is stated of a finished promise may change though what others take of it leaves its own share as it was.
-    stated_anew = pl.col("stated").fill_null(0) != pl.col("old.stated").fill_null(0)
-    repriced = stated_anew | (pl.col("base") + pl.col("rem") != pl.col("price.before"))
-    made.versions.append(_version(seen.filter(pl.col("is_new") | repriced)))
+    made.versions.append(_version(seen.filter(pl.col("is_new") | _priced_anew())))
     by_amendment = by_kind | pl.col("in_pool")
     nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
     told = seen.filter(~pl.col("is_new"))
