@@ -27,6 +27,7 @@ from engine.revenue.ground.frames import (
     PERIODS,
     PRICE,
     Books,
+    empty,
     setting,
     shaped,
 )
@@ -136,7 +137,7 @@ def _opened(core: Core) -> pl.DataFrame:
     """Return what opening positions had recognized of each obligation, as rows of performance."""
     found = core.obligations.filter(pl.col("opened_on").is_not_null()) if "opened_on" in core.obligations.columns else None
     if found is None or not found.height:
-        return shaped(pl.DataFrame(), PERFORMANCE)
+        return empty(PERFORMANCE)
     amount = minor_money(pl.col("opened"), pl.col("minor_digits"))
     return shaped(
         found.with_columns(pl.col("opened_on").alias("posting_date"), amount.alias("amount"), pl.lit(value=False).alias("is_planned")),
@@ -149,7 +150,7 @@ def _moved_ends(core: Core) -> pl.DataFrame:
     keys = ["contract_line_id", "place"]
     steps = core.terms.filter(pl.col("place") > 0)
     if not steps.height:
-        return shaped(pl.DataFrame(), MOVED_ENDS)
+        return empty(MOVED_ENDS)
     apart = core.changes.filter(pl.col("kind").is_in(["separate", "exercise"])).select(keys).unique()
     made = steps.join(apart, on=keys, how="anti", maintain_order="left")
     made = made.join(core.ahead, on="amendment_id", how="left", maintain_order="left")
@@ -351,7 +352,7 @@ def _modifications(core: Core) -> pl.DataFrame:
 def _events(core: Core) -> pl.DataFrame:
     """Return what every modification did, by line."""
     if not core.evolved.modifications:
-        return shaped(pl.DataFrame(), MODIFICATIONS)
+        return empty(MODIFICATIONS)
     rows = _by_changed_line(core)
     kind = pl.coalesce("line_kind", "kind", pl.lit("prospective"))
     treatment = (
