@@ -5,7 +5,8 @@ current segment, its standalone price for what remains, and coefficients that sa
 an old uncertainty goes (32-45): of one unit of it, `w_base` is earned already, `w_rem` still to be earned
 here, after every pool it has passed through. `cut` is what rounding took off its exact share of the contract's price:
 a later share is rounded with it, so that shares never drift from the exact ones (32-43). `unserved` is what of the
-stated price the current segment serves. `on_whole` is the variable amount of the whole contract, of which `variable` holds the part
+stated price the current segment serves. `held` is the part that was earned when it was taken over: a change that catches up reaches it
+until the promise starts anew (25-13(b)). `on_whole` is the variable amount of the whole contract, of which `variable` holds the part
 that the coefficients give.
 """
 
@@ -31,6 +32,7 @@ IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
 CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem", "apart")
 NUMBERS: Final = (
     "base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "on_whole", "stated", "unserved", "cut",
+    "held",
 )  # fmt: skip
 
 
@@ -259,7 +261,7 @@ def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
 def _begun(added: pl.DataFrame, handed: pl.DataFrame) -> pl.DataFrame:
     """Return new obligations as they begin, with what the rights that they exercise hand on to them (`handed`: okey, got)."""
     fresh = added.with_columns(
-        *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
+        *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut", "held")),
         wide(0).alias("unserved"),
         *(wide(0).alias(name) for name in ("minor.before", "price.before", "earned.before")),
         wide(1).alias("d"),

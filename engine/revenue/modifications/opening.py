@@ -7,7 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.schema import entity_spec
-from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
+from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.amendments import TERM_FIELDS
 from engine.revenue.ground.records import Records, original_id
@@ -119,7 +119,8 @@ def with_openings(
     """Let obligations with opening positions start from them; add `opened_on`, `opened` (minor units recognized by then), `runs_on`.
 
     Where what was recognized is what the measure shows, the obligation runs on as if it had always been here
-    (a later estimate catches up from its first day); else what is left is earned from here on. `verdicts` (okey, runs_on) holds what the
+    (a later estimate catches up from its first day); else what is left is earned from here on, and of a later change of the price the
+    part that was recognized of it then is earned at once (606-10-32-43, 25-13(b)). `verdicts` (okey, runs_on) holds what the
     policy of the day of the position said, where another has been adopted since.
     """
     nothing = [pl.lit(None, dtype=pl.Date).alias("opened_on"), wide(0).alias("opened"), pl.lit(None, dtype=pl.Boolean).alias("runs_on")]
@@ -159,4 +160,17 @@ def with_openings(
     ).with_columns((pl.col("→allocated") - pl.col("base")).alias("rem"))
     left = part_units(pl.col("unserved"), pl.col("rem"), pl.col("→allocated"))
     rows = rows.with_columns(pl.when(anew & (pl.col("→allocated") > 0)).then(left).otherwise(pl.col("unserved")).alias("unserved"))
+    rows = _with_held(rows, anew & (pl.col("→allocated") > 0))
     return pl.concat([rest, rows.select(rest.columns)])
+
+
+def _with_held(rows: pl.DataFrame, anew: pl.Expr) -> pl.DataFrame:
+    """Add the part of the price that was earned when it was taken over (`held`): a later estimate has it too (606-10-32-43)."""
+    taken = pl.max_horizontal(pl.min_horizontal("base", "→allocated"), wide(0))
+    held = pl.when(anew).then(part_units(wide(COEFFICIENT), taken, pl.col("→allocated"))).otherwise(wide(0))
+    rows = rows.with_columns(held.alias("held")).with_columns(part_units(pl.col("w_rem"), pl.col("held"), wide(COEFFICIENT)).alias("w_base"))
+    return rows.with_columns(
+        pl.col("held").alias("own_base"),
+        (pl.col("own_rem") - pl.col("held")).alias("own_rem"),
+        (pl.col("w_rem") - pl.col("w_base")).alias("w_rem"),
+    )

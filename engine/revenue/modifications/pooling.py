@@ -84,8 +84,10 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     passed = still_served("w_rem")
     served = part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))
     whole_ssp = pl.coalesce(part_units(pl.col("ssp_left"), pl.col("d"), left), pl.col("ssp") + pl.col("ssp_change").fill_null(0))
+    moved = unit - pl.col("base") - pl.col("rem") - pl.col("past")
     chosen = chosen.with_columns(
-        pl.when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("kept")).alias("base"),
+        pl.when(catches).then(pl.col("base") + pl.col("past") + _of_held(moved)).otherwise(pl.col("kept")).alias("base"),
+        pl.when(catches).then(pl.col("held")).otherwise(wide(0)).alias("held"),
         pl.when(catches).then(pl.col("own_base")).otherwise(pl.col("own_base") + served).alias("own_base"),
         pl.when(catches).then(pl.col("own_rem")).otherwise(still_served("own_rem")).alias("own_rem"),
         pl.when(catches).then(pl.col("w_base")).otherwise(pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
@@ -130,14 +132,16 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     # What remains of a contract that ends is neither owed nor earned, but for what the customer owes beyond what is earned, or less.
     kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
     settled = pl.col("is_settled").fill_null(value=False)
+    moved = pl.col("price_change") - pl.col("past")
+    caught = _of_held(moved)
     kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise(kept)
     return apart.with_columns(
         pl.when(ends & ~settled).then(pl.col("variable") - _variable_to_come()).otherwise("variable").alias("variable"),
-        pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past")).otherwise(pl.col("base")).alias("base"),
+        pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past") + caught).otherwise(pl.col("base")).alias("base"),
         pl.when(ends)
         .then(wide(0))
         .when(catches)
-        .then(pl.col("rem") + pl.col("price_change") - pl.col("past"))
+        .then(pl.col("rem") + moved - caught)
         .otherwise(pl.col("rem"))
         .alias("rem"),
         pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
@@ -150,6 +154,11 @@ def _variable_to_come() -> pl.Expr:
     part = wide(COEFFICIENT)
     own = pl.col("variable") - part_units(pl.col("on_whole"), pl.col("w_base") + pl.col("w_rem"), part)
     return part_units(pl.col("on_whole"), still_served("w_rem"), part) + part_units(own, still_served("own_rem"), part)
+
+
+def _of_held(change: pl.Expr) -> pl.Expr:
+    """Return what of a change that catches up belongs to what was earned when the promise was taken over (25-13(b))."""
+    return part_units(change, pl.col("held"), wide(COEFFICIENT))
 
 
 def taken_out() -> pl.Expr:

@@ -81,6 +81,7 @@ def states_as_signed(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: 
         zero.alias("u0"),
         zero.alias("w_base"),
         zero.alias("own_base"),
+        zero.alias("held"),
         wide(COEFFICIENT).alias("own_rem"),
         pl.col("stated").fill_null(0).alias("unserved"),
         pl.coalesce("lacks", "problem", pl.when("is_repurchase").then(pl.lit("repurchase_review"))).alias("problem"),
