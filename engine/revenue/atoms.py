@@ -12,7 +12,7 @@ from engine.revenue.arithmetic.numbers import HUNDRED, ZERO, whole_number, wide
 from engine.revenue.arithmetic.runs import begins, joined, placed
 from engine.revenue.core import Core
 from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
-from engine.revenue.ground.frames import CODE, PERFORMANCE, shaped
+from engine.revenue.ground.frames import BY_PRICE, CODE, PERFORMANCE, TEXT, shaped
 from engine.revenue.ground.sources import united_by
 from engine.revenue.passed_on import kept_nothing_of, passed_by
 from engine.revenue.recognition.recognize import recognized
@@ -160,6 +160,9 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame, kept_nothing: pl.DataFra
     agents = rows.filter(pl.col("role") == "agent")
     if not agents.height:
         return rows.with_columns(pl.col("amount").alias("gross_amount"))
+    # A step between two days tells no progress of its own.
+    of_day = ~pl.col("basis").cast(TEXT).is_in(BY_PRICE).fill_null(value=False)
+    agents = agents.with_columns(pl.when(of_day).then(name).alias(name) for name in ("m", "mt"))
     of_idle = pl.col("contract_line_id").is_in(kept_nothing["contract_line_id"].unique().implode())
     idle = agents.filter(of_idle).sort("date").join_asof(
         kept_nothing.drop("okey", "opened").sort("date"), on="date", by="contract_line_id", check_sortedness=False
@@ -180,7 +183,6 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame, kept_nothing: pl.DataFra
     opened = kept_nothing.select("contract_line_id", "opened").drop_nulls().filter(pl.col("opened") != 0)
     both = both.join(opened, on="contract_line_id", how="left", maintain_order="left")
     held = units_to_minor(pl.col("opened").fill_null(0))
-    # A step between two days tells no progress of its own.
     both = both.with_columns(pl.col("→gross").forward_fill().over("contract_line_id").fill_null(held).alias("→gross"), held.alias("→held"))
     gross = pl.col("→gross") - pl.col("→gross").shift(1).over("contract_line_id").fill_null(pl.col("→held"))
     both = both.with_columns(minor_money(gross, pl.col("minor_digits")).alias("gross_amount"))

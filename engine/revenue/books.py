@@ -134,11 +134,15 @@ def _fees(core: Core) -> pl.DataFrame:
 
 
 def _opened(core: Core) -> pl.DataFrame:
-    """Return what opening positions had recognized of each obligation, as rows of performance."""
+    """Return what opening positions had recognized of each obligation, as rows of performance with the progress of their day."""
     found = core.obligations.filter(pl.col("opened_on").is_not_null()) if "opened_on" in core.obligations.columns else None
     if found is None or not found.height:
         return empty(PERFORMANCE)
     amount = minor_money(pl.col("opened"), pl.col("minor_digits"))
+    first = pl.concat(core.evolved.segments).filter(pl.col("ordinal") == 0).join(found.select("okey", "opened_on"), on="okey", how="inner")
+    seen = with_progress(first, core.measures, "opened_on").select("okey", "m", "mt")
+    found = found.join(seen, on="okey", how="left", maintain_order="left")
+    found = with_fraction(found, "progress", pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
     return shaped(
         found.with_columns(pl.col("opened_on").alias("posting_date"), amount.alias("amount"), pl.lit(value=False).alias("is_planned")),
         PERFORMANCE,

@@ -14,14 +14,14 @@ from engine.revenue.arithmetic.bands import fiscal_year_start
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
-from engine.revenue.ground.frames import AT_A_POINT, BESIDE, CODE, TEXT, in_words
+from engine.revenue.ground.frames import AT_A_POINT, BESIDE, BY_PRICE, CODE, TEXT, in_words
 
 _FRACTION_SCALE: Final = 12
 
 # What is asked of the revenue of a year.
 _ASKED: Final = (
     "contract_id", "contract_line_id", "obligation_id", "posting_date", "relates_to_period", "nature", "timing", "amount",
-    "catch_up_amount", "progress",
+    "catch_up_amount", "progress", "basis",
 )  # fmt: skip
 
 NAMES: Final = ("disclosure", "contract_id", "band_start", "band_end", "dimension", "dimension_value", "amount", "currency")
@@ -62,8 +62,9 @@ def opening_liability_recognized(
 def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Return the year's revenue for what was performed before the year began (50-12A), by nature.
 
-    A catch-up concerns all performance up to it; the part before the year is in the proportion of the
-    progress made by then. A fact that came late belongs to the period it relates to.
+    A catch-up concerns all performance up to it; the part before the year is in the proportion of the progress made by then to that on
+    the day of the change, which a change of the price tells; else to that of the month before. A fact that came late belongs to the
+    period it relates to.
     """
     key = ["contract_id", "obligation_id"]
     caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
@@ -73,11 +74,15 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
         on=["calendar", "relates_to_period"], how="left",
     )  # fmt: skip
     # What nothing caught up on tells nothing here.
-    done = performance.lazy().filter(~pl.col("is_planned")).select(*key, "posting_date", "progress", "amount").collect()
+    by_price = pl.col("basis").cast(TEXT).is_in(BY_PRICE).fill_null(value=False)
+    done = performance.lazy().filter(~pl.col("is_planned")).select(*key, "posting_date", "progress", "amount", "basis").collect()
     done = done.join(caught, on=key, how="semi", nulls_equal=True, maintain_order="left")
-    seen = done.filter(pl.col("progress").is_not_null()).group_by(*key, "posting_date").agg(pl.col("progress").last())
+    seen = done.filter(pl.col("progress").is_not_null() & ~by_price).group_by(*key, "posting_date").agg(pl.col("progress").last())
     seen = seen.with_columns(whole_number("progress", pl.Decimal(38, _FRACTION_SCALE)))
-    events = caught.with_columns((pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day")).drop("progress")
+    events = caught.with_columns(
+        (pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day"),
+        pl.when(by_price).then(whole_number("progress", pl.Decimal(38, _FRACTION_SCALE))).alias("→then"),
+    ).drop("progress", "basis")
     # Progress where it is observed, else revenue: what was earned by each day tells how much was done.
     for name, day in (("by_opening", "opening_day"), ("by_event", "before_day")):
         asked = events.with_columns(pl.col(day).alias("on"))
@@ -85,6 +90,7 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
         earned = done.select(*key, pl.col("posting_date").alias("on"), pl.col("amount").alias("earned"))
         asked = running(asked, earned, by=key, on="on", columns=["earned"])
         events = asked.rename({"progress": f"{name}_progress", "earned": f"{name}_earned"}).drop("on")
+    events = events.with_columns(pl.coalesce("→then", "by_event_progress").alias("by_event_progress"))
     known = pl.col("by_opening_progress").is_not_null() & (pl.col("by_event_progress") > 0)
     part = pl.when(known).then(pl.col("by_opening_progress")).otherwise(units(pl.col("by_opening_earned")))
     whole = pl.when(known).then(pl.col("by_event_progress")).otherwise(units(pl.col("by_event_earned")))

@@ -59,7 +59,7 @@ def disclosures(
     years = year_to_date(contracts, as_of)
     names = ("contract_id", "end_date", "contract_asset", "contract_liability", "currency")
     closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
-    prior = prior_period_performance(years, earned(books.performance), books.periods)
+    prior = prior_period_performance(years, earned(with_opened(books)), books.periods)
     parts = [
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books)

@@ -35,6 +35,9 @@ AT_A_POINT: Final = "_at_a_point"
 
 ROYALTIES: Final = ("royalty", f"royalty{AT_A_POINT}")
 OF_USE: Final = ("usage", f"usage{AT_A_POINT}")
+BY_PRICE: Final = ("price", "past_performance")
+"""Bases of what a change of the price catches up: its progress is what was done by then, on a day between two of its promise."""
+
 BESIDE: Final = ("as_invoiced", *OF_USE, *ROYALTIES)
 """Timings of what is earned beside the price: work as invoiced, use and royalties."""
 

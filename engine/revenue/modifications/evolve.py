@@ -38,7 +38,7 @@ NUMBERS: Final = (
 
 _JUMPS: Final[dict[str, pl.DataType]] = {
     "okey": pl.String(), "date": pl.Date(), "ordinal": pl.Int32(), "step": pl.Int32(), "minor": pl.Int128(), "nature": pl.String(),
-    "basis": pl.String(), "moves_total": pl.Boolean(),
+    "basis": pl.String(), "moves_total": pl.Boolean(), "m": pl.Int128(), "mt": pl.Int128(),
 }  # fmt: skip
 
 
@@ -47,8 +47,8 @@ class Evolved:
     """Hold what the events made, as lists of frames to be joined.
 
     `segments`: okey, ordinal, from_date and the segment. `jumps`: okey, date, ordinal, step, minor (cumulative
-    revenue right after the step), nature, basis. `versions`: okey, ordinal, date, price, variable, ssp,
-    amendment_id. `modifications`: one row per amendment and obligation it changed.
+    revenue right after the step), nature, basis, m and mt (what a price that changes finds done). `versions`: okey, ordinal, date,
+    price, variable, ssp, amendment_id. `modifications`: one row per amendment and obligation it changed.
     """
 
     segments: list[pl.DataFrame] = field(default_factory=list)
@@ -261,8 +261,8 @@ def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
 def _begun(added: pl.DataFrame, handed: pl.DataFrame) -> pl.DataFrame:
     """Return new obligations as they begin, with what the rights that they exercise hand on to them (`handed`: okey, got)."""
     fresh = added.with_columns(
-        *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut", "held")),
-        wide(0).alias("unserved"),
+        *(wide(0).alias(name) for name in ("base", "m0", "u0", "w_base", "w_rem", "own_base", "earned", "n", "m", "u", "past", "cut")),
+        *(wide(0).alias(name) for name in ("unserved", "held")),
         *(wide(0).alias(name) for name in ("minor.before", "price.before", "earned.before")),
         wide(1).alias("d"),
         wide(1).alias("mt"),
@@ -367,6 +367,7 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
                 (pl.lit(fixed) if fixed else nature).alias("nature"),
                 basis_expr.alias("basis"),
                 pl.col("moves_total").fill_null(value=False).alias("moves_total"),
+                *(pl.when(step == 1).then(pl.col(f"{whole}.before")).alias(whole) for whole in ("m", "mt")),
             )
         )
     made.modifications.append(

@@ -168,7 +168,8 @@ def _with_held(rows: pl.DataFrame, anew: pl.Expr) -> pl.DataFrame:
     """Add the part of the price that was earned when it was taken over (`held`): a later estimate has it too (606-10-32-43)."""
     taken = pl.max_horizontal(pl.min_horizontal("base", "→allocated"), wide(0))
     held = pl.when(anew).then(part_units(wide(COEFFICIENT), taken, pl.col("→allocated"))).otherwise(wide(0))
-    rows = rows.with_columns(held.alias("held")).with_columns(part_units(pl.col("w_rem"), pl.col("held"), wide(COEFFICIENT)).alias("w_base"))
+    rows = rows.with_columns(held.alias("held"))
+    rows = rows.with_columns(part_units(pl.col("w_rem"), pl.col("held"), wide(COEFFICIENT)).alias("w_base"))
     return rows.with_columns(
         pl.col("held").alias("own_base"),
         (pl.col("own_rem") - pl.col("held")).alias("own_rem"),

@@ -162,4 +162,4 @@ def earned(performance: pl.DataFrame) -> pl.DataFrame:
     # Nearly always there is none: one look tells, and nothing is copied.
     if not performance.select((pl.col("nature") == PRINCIPLE).any()).item():
         return performance
-    return performance.filter(pl.col("nature") != PRINCIPLE)
+    return performance.filter(pl.col("nature").ne_missing(PRINCIPLE))

@@ -65,6 +65,8 @@ def recognized(
         "basis",
         # A change that is agreed and takes effect later is planned until then.
         (pl.col("date") > as_of).alias("is_planned"),
+        "m",
+        "mt",
     )
     seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date", "lost_date"), on="okey", how="inner")
     seen = seen.filter(_in_time())
