@@ -170,8 +170,16 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
     chosen = chosen.with_columns(pl.coalesce("start_date", "begins").alias("→start"), pl.coalesce("end_date", "ends").alias("→end"))
     first = pl.max_horizontal("→start", pl.when(pl.col("action") == "change").then(pl.col("takes_effect")))
     until = pl.col("takes_effect").shift(-1).over("contract_line_id", order_by="place").dt.offset_by("-1d")
-    chosen = chosen.with_columns(first.alias("→first"), pl.min_horizontal("→end", until).alias("→until"))
-    chosen = _months_worth(_months_worth(chosen, "→end", "→open"), "→until", "→closed")
+    chosen = chosen.with_columns(
+        first.alias("→first"), pl.min_horizontal("→end", until).alias("→until"), first.dt.offset_by("-1d").alias("→earlier")
+    )
+    # Months are counted from the start of the term, not anew from a change: at one price there are as many as without it.
+    for end, name in (("→end", "→open"), ("→until", "→closed"), ("→earlier", "→gone")):
+        chosen = _months_worth(chosen, end, name)
+    none = wide(0)
+    closed = pl.when(pl.col("→until") >= pl.col("→first")).then(pl.col("→closed") - pl.col("→gone")).otherwise(none).fill_null(none)
+    left = pl.when(pl.col("→end") >= pl.col("→first")).then(pl.col("→open") - pl.col("→gone")).otherwise(none).fill_null(none)
+    chosen = chosen.with_columns(closed.alias("→closed"), left.alias("→open"))
     passed = pl.col("→closed").cum_sum().over("contract_line_id", order_by="place") - pl.col("→closed")
     whole = passed + pl.col("→open")
     priced = chosen.select(*keys, ((whole + GUARD // 2) // GUARD * GUARD).alias("periodic"))
@@ -188,13 +196,13 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
 
 
 def _months_worth(rows: pl.DataFrame, end: str, name: str) -> pl.DataFrame:
-    """Add what the months from `→first` to the day of a column cost, in units; nothing where there are none."""
-    term = TermColumns(start="→first", end=end, anchor_day="anchor_day")
+    """Add what the months from `→start` to the day of a column cost, in units; nothing where there are none."""
+    term = TermColumns(start="→start", end=end, anchor_day="anchor_day")
     made = with_months(rows.lazy(), numerator="→months", denominator="→of", terms=term).collect()
     each = (pl.coalesce("quantity", pl.lit(1)) * pl.col("unit_price")).cast(pl.Decimal(38, 6))
     months = pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128)
     worth = part_units(money_units(each, pl.col("minor_digits")), pl.col("→months"), pl.col("→of") * months)
-    served = pl.col(end) >= pl.col("→first")
+    served = pl.col(end) >= pl.col("→start")
     return made.with_columns(pl.when(served).then(worth).otherwise(wide(0)).fill_null(0).alias(name)).drop("→months", "→of")
 
 
