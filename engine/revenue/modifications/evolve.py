@@ -309,11 +309,12 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     )
     catches, ends = ((pl.col("kind") == name).fill_null(value=False) for name in ("catch_up", "terminate"))
     anew = pl.col("in_pool") & ~catches & ~pl.col("is_new")
+    whole = units_to_minor(pl.col("base"), pl.col("half_even"))
     made = made.with_columns(
         anew.alias("is_anew"),
         pl.when(anew).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
         pl.when(anew).then(pl.col("u")).otherwise(pl.col("u0")).alias("u0"),
-        pl.when(anew | pl.col("is_new") | ends).then(units_to_minor(pl.col("base"))).otherwise(pl.col("minor.price")).alias("minor.price"),
+        pl.when(anew | pl.col("is_new") | ends).then(whole).otherwise(pl.col("minor.price")).alias("minor.price"),
     )
     # A report of progress dated on the change tells the estimate after it.
     is_timed = pl.col("measure") == BY_TIME
