@@ -13,7 +13,7 @@ from engine.revenue.arithmetic.months import whole_months, within_months
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.costs.impairment import written_down
-from engine.revenue.costs.lasting import MOVES, with_amortized
+from engine.revenue.costs.lasting import MOVES, benefit_terms, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.periods import first_open
 from engine.revenue.ground.rates import RATE, with_rate
@@ -31,9 +31,6 @@ CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
 AMORTIZATION: Final[dict[str, pl.DataType]] = {"contract_id": pl.String(), "date": pl.Date(), "amount": MONEY}
 """Columns of `amortization_ahead`."""
 
-BENEFIT: Final = TermColumns(start="benefit_start", end="benefit_end")
-"""Where a classified cost says over what it is amortized."""
-
 _FLOWS: Final = ("capitalized", "expensed", "amortized", "impaired", "reversed")
 
 
@@ -50,7 +47,8 @@ def contract_costs(
     """
     judged = _taken_in(classified(costs, contracts, lines), periods)
     spread = _by_period(judged, periods, as_of, pl.DataFrame(schema=MOVES) if moves is None else moves)
-    assets = written_down(_into_contract(spread.filter(pl.col("treatment") == "capitalize"), contracts, rates), recoverable)
+    capitalized = _into_contract(spread.filter(pl.col("treatment") == "capitalize"), contracts, rates)
+    assets = written_down(capitalized, recoverable, benefit_terms(periods))
     others = spread.filter(pl.col("treatment") != "capitalize").with_columns(
         ZERO.alias(name) for name in ("closing", "amortized", "impaired", "reversed")
     )
@@ -179,7 +177,7 @@ def _by_period(judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr, move
     rows = judged.filter(pl.col("incurred_date") <= as_of).join(begun, on="calendar", how="inner").filter(
         pl.col("end_date") >= pl.col("incurred_date")
     )
-    rows = with_amortized(rows, moves, BENEFIT)
+    rows = with_amortized(rows, moves, benefit_terms(periods))
     is_terminated = (pl.col("terminated_date") <= pl.col("end_date")).fill_null(value=False)
     return rows.with_columns(
         pl.col("period").first().over("cost_id", order_by="end_date").alias("incurred_period"),
@@ -188,13 +186,15 @@ def _by_period(judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr, move
     ).sort("cost_id", "end_date")
 
 
-def amortization_ahead(judged: pl.DataFrame, costs: pl.DataFrame, cycle_end: pl.Expr, as_of: pl.Expr) -> pl.DataFrame:
+def amortization_ahead(
+    judged: pl.DataFrame, costs: pl.DataFrame, cycle_end: pl.Expr, as_of: pl.Expr, terms: TermColumns
+) -> pl.DataFrame:  # fmt: skip
     """Return the amortization to come of each contract's cost assets, within the cycle and after it: contract_id, date, amount."""
     last = costs.sort("end_date").group_by("cost_id").agg(pl.col("closing").last())
     open_assets = last.filter(pl.col("closing") != 0).join(judged, on="cost_id", how="inner")
     dated = open_assets.with_columns(cycle_end.alias("cycle_end"), as_of.alias("as_of"))
     split = with_earned(
-        dated.lazy(), "soon", amount="closing", at="cycle_end", after="as_of", digits="digits", mode=pl.col("rounding"), terms=BENEFIT
+        dated.lazy(), "soon", amount="closing", at="cycle_end", after="as_of", digits="digits", mode=pl.col("rounding"), terms=terms
     ).with_columns(pl.col("soon").fill_null(pl.lit(0)).cast(MONEY)).collect()  # fmt: skip
     within = split.select("contract_id", cycle_end.alias("date"), pl.col("soon").alias("amount"))
     later = split.select("contract_id", pl.col("benefit_end").alias("date"), (pl.col("closing") - pl.col("soon")).alias("amount"))

@@ -15,7 +15,7 @@ from engine.revenue.ground.rates import translated
 _WRITTEN: Final = ("written_to", "written_margin", "written_recoverable")
 
 
-def written_down(assets: pl.DataFrame, recoverable: pl.DataFrame) -> pl.DataFrame:
+def written_down(assets: pl.DataFrame, recoverable: pl.DataFrame, terms: TermColumns) -> pl.DataFrame:
     """Add closing, amortized, impaired and reversed to the assets' periods.
 
     `assets`: cost × period with amount, unimpaired_amortized, is_terminated, `into` (the rate at which it came into its contract's
@@ -36,7 +36,7 @@ def written_down(assets: pl.DataFrame, recoverable: pl.DataFrame) -> pl.DataFram
     plain = tested.join(hit, on="contract_id", how="anti", maintain_order="left").with_columns(
         pl.col("unimpaired").alias("carrying"), ZERO.alias("impaired"), ZERO.alias("reversed")
     )
-    impaired = _in_turn(tested.join(hit, on="contract_id", how="semi", maintain_order="left"))
+    impaired = _in_turn(tested.join(hit, on="contract_id", how="semi", maintain_order="left"), terms)
     both = pl.concat([plain, impaired.select(plain.columns)]).sort("cost_id", "end_date")
     return _with_flows(both)
 
@@ -57,7 +57,7 @@ def _with_flows(rows: pl.DataFrame) -> pl.DataFrame:
     ).drop("carrying", "unimpaired", "recoverable", "margin", "into", "limit_digits")  # fmt: skip
 
 
-def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
+def _in_turn(rows: pl.DataFrame, terms: TermColumns) -> pl.DataFrame:
     """Return the rows with carrying, impaired and reversed: one pass a period, all contracts at once.
 
     What an asset is worth in a period rests on the write-down of the period before, so the periods of the few
@@ -77,7 +77,7 @@ def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
             pl.when(moved).then("last_carrying").otherwise("written_to").alias("written_to"),
         )
         kept = now.filter(moved).select("cost_id", pl.col("last_on").alias("written_on"), pl.col("last_carrying").alias("written_to"))
-        now = _tested(now.drop("last_on", "last_end", "last_carrying"))
+        now = _tested(now.drop("last_on", "last_end", "last_carrying"), terms)
         state = state.update(kept, on="cost_id")
         changed = (pl.col("impaired") != 0) | (pl.col("reversed") != 0)
         state = state.update(
@@ -93,11 +93,10 @@ def _in_turn(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(done) if done else rows.with_columns(ZERO.alias(name) for name in ("carrying", "impaired", "reversed"))
 
 
-def _tested(now: pl.DataFrame) -> pl.DataFrame:
+def _tested(now: pl.DataFrame, terms: TermColumns) -> pl.DataFrame:
     """Return one period's assets with what each carries after the test, and what the test took or gave back."""
-    benefit = TermColumns(start="benefit_start", end="benefit_end")
     now = with_earned(
-        now.lazy(), "since", amount="written_to", at="end_date", after="written_on", digits="digits", mode=pl.col("rounding"), terms=benefit
+        now.lazy(), "since", amount="written_to", at="end_date", after="written_on", digits="digits", mode=pl.col("rounding"), terms=terms
     ).collect()
     reduced = pl.col("written_to") - pl.col("since").fill_null(ZERO)
     now = now.with_columns(pl.when(pl.col("written_on").is_null()).then(pl.col("unimpaired")).otherwise(reduced).alias("carrying"))

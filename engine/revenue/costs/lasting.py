@@ -10,6 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.progress.measured import fiscal_periods
 
 MOVES: Final[dict[str, pl.DataType]] = {
     "cost_id": pl.String(), "date": pl.Date(), "benefit_end": pl.Date(), "convention": pl.String(), "is_error": pl.Boolean(),
@@ -25,6 +26,11 @@ CONVENTIONS: Final[dict[str, pl.DataType]] = {
 """One row per contract whose costs an adopted version of the policy spreads in another way from a day on."""
 
 _EARLY: Final = dt.date(1900, 1, 1)
+
+
+def benefit_terms(periods: pl.DataFrame) -> TermColumns:
+    """Return where a classified cost says over what it is amortized; months are its company's fiscal periods (340-40-35-1)."""
+    return TermColumns(start="benefit_start", end="benefit_end", periods=fiscal_periods(periods), entity="calendar")
 
 
 def moved_benefits(judged: pl.DataFrame, moved: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
