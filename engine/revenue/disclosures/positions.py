@@ -133,16 +133,20 @@ def credit_exposures(invoices: pl.DataFrame, applied: pl.DataFrame, closing: pl.
     """Return what the allowance for credit losses is computed on: open invoices by days past due, and contract assets.
 
     `invoices`: golden; `applied`: invoice_id, date, amount (money received). `closing`: contract_id, contract_asset,
-    currency. A matrix of loss rates applied to these is impairment expense, never less revenue (606-10-45-4; CECL, IFRS 9).
+    currency. A credit note lessens what is open of the invoice it corrects, however old that is. A matrix of loss rates applied to
+    these is impairment expense, never less revenue (606-10-45-4; CECL, IFRS 9).
     """
     paid = applied.filter(pl.col("date") <= as_of).group_by("invoice_id").agg(pl.col("amount").sum().alias("paid"))
-    due = pl.coalesce("due_date", "invoice_date")
+    due = pl.coalesce("→due", "due_date", "invoice_date")
     late = (as_of - due).dt.total_days()
     age = pl.lit(">90")
     for days, name in reversed(_AGES):
         age = pl.when(late <= days).then(pl.lit(name)).otherwise(age)
     is_issued = pl.col("status").is_in(["posted", "paid"]) & (pl.col("invoice_date") <= as_of) & pl.col("contract_id").is_not_null()
-    open_items = invoices.filter(is_issued).join(paid, on="invoice_id", how="left").select(
+    issued = invoices.filter(is_issued)
+    corrected = issued.select(pl.col("invoice_id").alias("corrects_invoice_id"), pl.coalesce("due_date", "invoice_date").alias("→due"))
+    issued = issued.join(corrected.unique("corrects_invoice_id", keep="first", maintain_order=True), on="corrects_invoice_id", how="left")
+    open_items = issued.join(paid, on="invoice_id", how="left").select(
         "contract_id", "currency", age.alias("dimension_value"), (pl.col("gross_amount") - pl.col("paid").fill_null(ZERO)).alias("amount")
     )
     assets = closing.filter(pl.col("contract_asset") > 0).select(

@@ -242,6 +242,19 @@ def test_credit_exposure_is_open_money_by_age_and_contract_assets(records: Make)
     assert dict(found.select("dimension_value", "amount").rows()) == {"31-60": 60, "not_due": 70, "contract_asset": 25}
 
 
+def test_a_credit_note_lessens_the_invoice_it_corrects_at_its_age(records: Make) -> None:
+    invoice = {"contract_id": "C1", "currency": "USD", "status": "posted"}
+    invoices = records(
+        "invoice", {**invoice, "invoice_id": "I1", "invoice_date": DAY(2026, 5, 1), "due_date": DAY(2026, 5, 31), "gross_amount": 100},
+        {**invoice, "invoice_id": "N1", "corrects_invoice_id": "I1", "invoice_date": DAY(2026, 9, 20), "gross_amount": -100},
+        {**invoice, "invoice_id": "N2", "invoice_date": DAY(2026, 9, 20), "gross_amount": -5},
+    )  # fmt: skip
+    applied = pl.DataFrame(schema={"invoice_id": pl.String, "date": pl.Date, "amount": frames.MONEY})
+    closing = pl.DataFrame(schema={"contract_id": pl.String, "contract_asset": frames.MONEY, "currency": pl.String})
+    found = credit_exposures(invoices, applied, closing, AS_OF)
+    assert found["amount"].to_list() == [-5]
+
+
 def test_amounts_are_rounded_to_the_unit_of_the_policy(contracts: Make) -> None:
     rows = pl.DataFrame(
         {"contract_id": ["C1", "C1"], "amount": [Decimal(1500), Decimal("-2499.99")]}, schema_overrides={"amount": frames.MONEY}
