@@ -360,9 +360,7 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
         basis_expr = pl.when((pl.col("past") != 0) & (step == 1)).then(pl.lit("past_performance")).otherwise(pl.lit(basis))
         made.jumps.append(
             told.select(
-                "okey",
-                "date",
-                "ordinal",
+                *("okey", "date", "ordinal"),
                 pl.lit(step, dtype=pl.Int32).alias("step"),
                 pl.col(name).alias("minor"),
                 (pl.lit(fixed) if fixed else nature).alias("nature"),
