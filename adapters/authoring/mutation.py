@@ -109,10 +109,14 @@ def mutate_folder(
 
 
 def _of_conditions(policies: PolicySet) -> set[str]:
-    """Return the names of rules, and of policies, that stand outside tables."""
-    outside = [each for each in policies.policies if not isinstance(each.policy, TablePolicy)]
+    """Return the names of rules, and of policies, that stand outside tables; the checks of a policy with a table are such."""
     named = {each.policy.id for each in policies.policies}
-    return named | {place.rule for each in outside for place in KINDS[each.policy.policy].rules(each.policy, each.document, each.sheet)}
+    for each in policies.policies:
+        rules = {place.rule for place in KINDS[each.policy.policy].rules(each.policy, each.document, each.sheet)}
+        if isinstance(each.policy, TablePolicy):
+            rules -= {place.rule for place in table_rules(each.policy, each.document, each.sheet)}
+        named |= rules
+    return named
 
 
 def read_all_reasons(files: Sequence[Path]) -> tuple[dict[tuple[str, str], Reason], list[Diagnostic]]:
