@@ -39,7 +39,7 @@ from engine.revenue.price.allocation import variable_shares
 from engine.revenue.progress.measured import with_progress
 from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
-from engine.revenue.recognition.standing import composed_steps
+from engine.revenue.recognition.standing import composed_steps, force_steps
 
 _RULES: Final = {
     "separate": "606-10-25-12",
@@ -82,9 +82,9 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         partial(_lines, core),
         partial(_observations, core),
     )
-    lowered, standing = core.lowered, obligations
+    lowered, standing, force = core.lowered, obligations, {}
     if earlier is not None:
-        price, lowered, standing = _as_it_stood(core, earlier, as_of, price, obligations)
+        price, lowered, standing, force["force"] = _as_it_stood(core, earlier, as_of, price, obligations)
     return Books(
         contracts=_contracts(core),
         lines=lines,
@@ -105,23 +105,25 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "moved_ends": _moved_ends(core),
             "moved": moved,
             "fees": _fees(core),
+            **force,
         },
     )
 
 
 def _as_it_stood(
     core: Core, earlier: Earlier, as_of: dt.date, price: pl.DataFrame, obligations: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return price, what lowers it and versions of obligations as each period stood (`standing.composed_steps`)."""
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return price, what lowers it, versions of obligations and whether contracts were in force, as each period stood (`standing`)."""
     copies = earlier.copies
     told = as_agreed(pl.concat(copies.evolved.versions), copies.ahead)
     frames = (
         (price, _price(copies, told), ["contract_id"], "date"),
         (core.lowered, copies.lowered, ["contract_id", "obligation_id"], "date"),
         (obligations, _obligations(copies, told, as_of), ["contract_id", "obligation_id"], "effective_date"),
+        (force_steps(core.contracts), force_steps(copies.contracts), ["contract_id"], "date"),
     )
     made = [composed_steps(now, then, earlier.vintages, core.contracts, core.periods, keys, day) for now, then, keys, day in frames]
-    return made[0], made[1], made[2]
+    return made[0], made[1], made[2], made[3]
 
 
 def _fees(core: Core) -> pl.DataFrame:

@@ -46,7 +46,7 @@ from engine.revenue.modifications.happenings import (
 from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
-from engine.revenue.modifications.splits import over_parts, split_observations
+from engine.revenue.modifications.splits import over_parts, over_unit_parts, split_observations, unit_parts
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
@@ -99,13 +99,15 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     by_units = without(terms, agreed.splits.filter(pl.col("measure") != "units"), "contract_line_id", "place")
     allocated, observed = beside(
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start), priced.financing.prices),
-        lambda: split_observations(observations(agreed.records, lines, by_units, priced.worked, as_of), agreed.splits),
+        lambda: observations(agreed.records, lines, by_units, priced.worked, as_of),
     )
+    later_units = unit_parts(observed, priced.changes, agreed.splits, lines, agreed.amendments)
+    observed = split_observations(observed, agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures, verdicts)
     added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
-    happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms)
+    happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms, later_units)
     evolved, ((outside, conceded), findings) = beside(
         lambda: evolve(states.drop("opened_on", "opened", "runs_on"), happenings, measures),
         lambda: (_earned_outside(agreed, priced, allocated.obligations, observed), _findings(agreed, priced, allocated)),
@@ -182,14 +184,15 @@ def _priced(agreed: Agreed) -> _Priced:
 
 
 def _happenings(
-    agreed: Agreed, priced: _Priced, changes: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame, terms: pl.DataFrame
+    agreed: Agreed, priced: _Priced, changes: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame, terms: pl.DataFrame,
+    later_units: pl.DataFrame,
 ) -> tuple[Happenings, pl.DataFrame]:
     """Return every event of the obligations, and which of them are known before they take effect (`ahead.AHEAD`)."""
     told = told_ends(agreed.contracts, agreed.amended, agreed.lines)
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.terms, agreed.records, agreed.as_of)
     events = ordered_events(agreed.amendments, priced.later, ends)
     touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
-    touched = over_parts(touched, agreed.splits, agreed.lines, agreed.amendments)
+    touched = over_unit_parts(over_parts(touched, agreed.splits, agreed.lines, agreed.amendments), later_units)
     own = paid_on_lines(agreed.contracts, ends, agreed.lines, agreed.records)
     ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")

@@ -34,16 +34,72 @@ def split_changes(changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     ).drop("→whole", "→own")
 
 
-def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+def unit_parts(
+    observed: pl.DataFrame, changes: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, amendments: pl.DataFrame
+) -> pl.DataFrame:
+    """Return later changes of a line in parts by unit: okey, place, →part (whose change it is), from_units, new_units, begun (its day).
+
+    It is of the part from which units are drawn by then: the first with something left, else the last. Units that it adds are drawn
+    after all that were agreed before, and are of that part. `observed`: with all units of a line.
+    """
+    parted = _by_units(splits)
+    # Of a promise of several lines the later change of one is as before: its units are those of all of them.
+    parted = parted.join(lines.filter(pl.len().over("okey") == 1).select("okey"), on="okey", how="semi")
+    first = parted.group_by("okey").agg(pl.col("place").min().alias("→since"), pl.col("from_units").min().alias("→cut"))
+    later = changes.filter(pl.col("kind").is_in(["prospective", "catch_up"]) & (pl.col("action") == "change"))
+    later = later.join(first, on="okey", how="inner").filter(pl.col("place") > pl.col("→since"))
+    days = amendments.select("group_id", "place", pl.col("event_date").alias("begun"))
+    later = later.join(days, on=["group_id", "place"], how="inner").sort("okey", "place").unique(["okey", "place"], maintain_order=True)
+    more = whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY)
+    later = later.select(
+        "okey", "place", "begun", whole_number("before.quantity", _QTY).alias("from_units"),
+        pl.max_horizontal(more, wide(0)).alias("new_units"), pl.col("begun").dt.offset_by("-1d").alias("→before"),
+        pl.int_range(pl.len()).over("okey").alias("→turn"),
+    )  # fmt: skip
+    seen = observed.select("okey", pl.col("date").alias("→before"), pl.col("to_date").alias("→drawn")).sort("→before")
+    later = later.sort("→before").join_asof(seen, on="→before", by="okey", check_sortedness=False)
+    return _in_turn(later.with_columns(pl.col("→drawn").fill_null(0)), first, parted)
+
+
+def _in_turn(later: pl.DataFrame, first: pl.DataFrame, parted: pl.DataFrame) -> pl.DataFrame:
+    """Return each change with the part it is of, one after the other: what one adds the next may find being drawn."""
+    names = ["okey", "→part", "place", "from_units", "new_units"]
+    layers = pl.concat([
+        first.select(
+            "okey", pl.col("okey").alias("→part"), pl.lit(0, dtype=parted.schema["place"]).alias("place"), wide(0).alias("from_units"),
+            pl.col("→cut").alias("new_units"),
+        ),
+        parted.select("okey", pl.col("new_okey").alias("→part"), "place", "from_units", "new_units"),
+    ]).select(names)  # fmt: skip
+    told = []
+    for turn in later.sort("→turn").partition_by("→turn", maintain_order=True):
+        asked = turn.join(layers.rename({name: f"{name}.of" for name in names[2:]}), on="okey", how="inner")
+        asked = asked.filter(pl.col("place.of") < pl.col("place"))
+        over = pl.col("from_units.of") + pl.col("new_units.of") <= pl.col("→drawn")
+        rank = pl.when(over).then(pl.col("from_units.of") * -1 + 2**100).otherwise(pl.col("from_units.of"))
+        chosen = asked.sort("okey", "place", rank).unique(["okey", "place"], keep="first", maintain_order=True)
+        told.append(chosen.select(*names, "begun"))
+        layers = pl.concat([layers, chosen.select(names)])
+    return pl.concat(told) if told else later.with_columns(pl.col("okey").alias("→part")).select(*names, "begun")
+
+
+def _by_units(splits: pl.DataFrame) -> pl.DataFrame:
+    return splits.filter(pl.col("new_units").is_not_null() & (pl.col("measure") == "units"))
+
+
+def split_observations(observed: pl.DataFrame, splits: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
     """Give the units above the old quantity to the new obligation and leave the old one its own (606-10-25-12).
+
+    `later`: of `unit_parts`, what is added to a part when others were added after it.
 
     `observed`: with all units agreed by each day. What is expected to lapse stays with the old obligation until it is estimated anew
     (an addition is no change of it); from then on units are drawn from the oldest, so that those of the newest lapse.
     """
-    parted = splits.filter(pl.col("new_units").is_not_null() & (pl.col("measure") == "units"))
+    parted = _by_units(splits)
     if not parted.height:
         return observed
-    rows = _drawn_before(observed, parted.sort("okey", "place"))
+    layers = later.filter(pl.col("new_units") > 0)
+    rows = _drawn_before(observed, parted.sort("okey", "place"), layers)
     # What has lapsed was earned in full, in each layer.
     lapsed = (pl.col("basis") == "expiry") & (pl.col("to_date") >= pl.col("total"))
     old = rows.with_columns(
@@ -64,10 +120,30 @@ def split_observations(observed: pl.DataFrame, splits: pl.DataFrame) -> pl.DataF
         (pl.col("is_reestimate") & pl.col("is_new") & (pl.col("date") > pl.col("begun"))).alias("is_reestimate"),
     )
     rest = observed.join(parted.select("okey"), on="okey", how="anti")
-    return pl.concat([rest, old.select(rest.columns), new.select(rest.columns)]).sort("okey", "date")
+    made = _with_layers(pl.concat([old.select(rest.columns), new.select(rest.columns)]), rows.with_columns(lapsed.alias("→lapsed")), layers)
+    return pl.concat([rest, made.select(rest.columns)]).sort("okey", "date")
 
 
-def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame) -> pl.DataFrame:
+def _with_layers(made: pl.DataFrame, rows: pl.DataFrame, layers: pl.DataFrame) -> pl.DataFrame:
+    """Add to the parts of a line what later changes added to them, drawn after all that was agreed before."""
+    if not layers.height:
+        return made
+    of = rows.join(layers, on="okey", how="inner").filter(pl.col("date") >= pl.col("begun"))
+    drawn = pl.max_horizontal(pl.min_horizontal(pl.col("to_date") - pl.col("from_units"), "new_units"), wide(0))
+    left = pl.col("total") - pl.col("own") - (pl.col("from_units") - pl.col("cut"))
+    expected = pl.max_horizontal(pl.min_horizontal(left, "new_units"), drawn)
+    of = of.with_columns(
+        pl.when("→lapsed").then("new_units").otherwise(drawn).alias("→drawn"),
+        pl.when("→lapsed").then("new_units").otherwise(expected).alias("→all"),
+    )
+    summed = of.group_by(pl.col("→part").alias("okey"), "date").agg(pl.col("→drawn", "→all").sum())
+    both = made.join(summed, on=["okey", "date"], how="left", maintain_order="left")
+    return both.with_columns(
+        (pl.col("to_date") + pl.col("→drawn").fill_null(0)).alias("to_date"), (pl.col("total") + pl.col("→all").fill_null(0)).alias("total")
+    )
+
+
+def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame, layers: pl.DataFrame) -> pl.DataFrame:
     """Return the observations of obligations with additions, with what is told of the old one.
 
     Columns added: cut (its quantity), split_on (day of the first addition), own (what of it is expected to be drawn), is_new (whether
@@ -76,7 +152,9 @@ def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame) -> pl.DataFrame:
     first = parted.group_by("okey", maintain_order=True).agg(
         pl.col("from_units").first().alias("cut"), pl.col("event_date").first().alias("split_on")
     )
-    more = parted.group_by("okey", pl.col("event_date").alias("date")).agg(pl.col("new_units").sum().alias("→more"))
+    days = ((parted, "event_date"), (layers, "begun"))
+    agreed = pl.concat([frame.select("okey", pl.col(day).alias("date"), "new_units") for frame, day in days])
+    more = agreed.group_by("okey", "date").agg(pl.col("new_units").sum().alias("→more"))
     rows = observed.join(first, on="okey", how="inner").join(more, on=["okey", "date"], how="left").sort("okey", "date")
     is_later = pl.col("date") >= pl.col("split_on")
     added = pl.col("total") - before(pl.col("total"), "okey") <= pl.col("→more")
@@ -86,6 +164,13 @@ def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame) -> pl.DataFrame:
     kept = pl.max_horizontal(pl.col("→held").fill_null(pl.col("total")), "to_date")
     own = pl.min_horizontal(pl.when("is_new").then("total").otherwise(kept), "cut")
     return rows.with_columns(pl.when(is_later).then(own).otherwise(pl.min_horizontal("total", "cut")).alias("own"))
+
+
+def over_unit_parts(touched: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+    """Give what later changes do to a line in parts by unit to the part they concern (`unit_parts`)."""
+    part = later.select("okey", "place", "→part")
+    made = touched.join(part, on=["okey", "place"], how="left", maintain_order="left")
+    return made.with_columns(pl.coalesce("→part", "okey").alias("okey")).drop("→part") if later.height else touched
 
 
 def over_parts(touched: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import Translated
 from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
+from engine.revenue.posting.in_force import with_force
 from engine.revenue.recognition.standing import as_arrived
 
 _BALANCES: Final = (
@@ -138,11 +139,10 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
     found = rows
     for table in (price, earned):
         found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
-    in_force = ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False)
     ended = (pl.min_horizontal("terminated_date", "lost_date") <= pl.col("date")).fill_null(value=False)
     left = pl.col("transaction_price").fill_null(ZERO) - pl.col("pool_earned").fill_null(ZERO)
-    return found.with_columns(
-        pl.when(in_force & ~ended).then(left).otherwise(ZERO).cast(MONEY).alias("remaining_obligation"),
+    return with_force(found, books).with_columns(
+        pl.when(pl.col("in_force") & ~ended).then(left).otherwise(ZERO).cast(MONEY).alias("remaining_obligation"),
         pl.col("transaction_price").fill_null(ZERO),
     )
 

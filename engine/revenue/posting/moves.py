@@ -44,6 +44,8 @@ def _marks(books: Books, as_of: dt.date) -> pl.DataFrame:
         contracts.select("contract_id", pl.col("terminated_date").alias("date")),
         books.price.select("contract_id", "date"),
     ]
+    if "force" in books.extra:
+        days.append(books.extra["force"].filter(pl.col("date") > dt.date.min).select("contract_id", "date"))
     return pl.concat(days).drop_nulls().filter(pl.col("date") <= as_of).unique()
 
 

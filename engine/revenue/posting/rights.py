@@ -23,6 +23,7 @@ from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import before, begins, carried, joined, running
 from engine.revenue.ground.frames import Books
 from engine.revenue.posting.claims import Claims
+from engine.revenue.posting.in_force import with_force
 
 STEP: Final = ("contract_id", "date", "seq")
 
@@ -212,8 +213,7 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
     ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
     # A contract that has ended promises no more than what it came to; of several that are one, what is stated of each tells.
     kept = pl.when(ended & ~pl.col("is_combined")).then(pl.min_horizontal("promised", "transaction_price")).otherwise(pl.col("promised"))
-    return known.with_columns(
-        ((pl.col("gate") == "met") & (pl.col("date") >= pl.col("gate_date"))).fill_null(value=False).alias("in_force"),
+    return with_force(known, books).with_columns(
         ((pl.col("promised") < highest) | ended).alias("was_cut"),
         kept.cast(MONEY).alias("promised"),
     )

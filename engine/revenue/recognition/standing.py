@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 import polars as pl
@@ -47,6 +48,15 @@ def _not_overtaken(rows: pl.DataFrame, day: str, told: Sequence[str]) -> pl.Data
     made = rows.sort(line, "→arrives", day, "→row", nulls_last=True)
     last = {name: pl.when(pl.col(name).is_not_null()).then(pl.col(day)).cum_max().over(line) for name in told}
     return made.with_columns(pl.when(pl.col(day) >= last[name]).then(pl.col(name)).alias(name) for name in told)
+
+
+def force_steps(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return from which day contracts meet the criteria of a contract (25-1), in steps: contract_id, date, in_force."""
+    met = contracts.filter((pl.col("gate") == "met") & pl.col("gate_date").is_not_null())
+    return pl.concat([
+        contracts.select("contract_id", pl.lit(dt.date.min).alias("date"), pl.lit(value=False).alias("in_force")),
+        met.select("contract_id", pl.col("gate_date").alias("date"), pl.lit(value=True).alias("in_force")),
+    ])  # fmt: skip
 
 
 def composed_steps(
