@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -21,7 +21,7 @@ from engine.revenue.modifications.opening import agreed_before, as_opened, lates
 from engine.revenue.modifications.splits import split_changes
 from engine.revenue.price.options import option_prices
 from engine.revenue.price.pricing import with_pooled, with_pricing
-from engine.revenue.price.renewals import with_renewals
+from engine.revenue.price.renewals import on_one_right, with_renewals
 from engine.revenue.price.standalone import with_ssp
 
 _SETTINGS: Final = {
@@ -77,6 +77,8 @@ class Agreed:
 def agree(records: Records, versions: Versions, as_of: dt.date) -> Agreed:
     """Return what the records say is agreed as of a day."""
     contracts = contract_frame(records, versions, as_of)
+    renewals = on_one_right(records.frame("option"), records.frame("contract_line"), contracts)
+    records = replace(records, held={**records.held, "option": renewals})
     openings = latest_openings(records, as_of)
     opened = opened_groups(openings, records, contracts)
     contracts = _in_force_when_taken_over(contracts, opened)

@@ -7,6 +7,7 @@ import polars as pl
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.price.allocation import share_minor
+from engine.revenue.progress.measured import BY_TIME
 
 
 def pooled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -57,7 +58,7 @@ def _weight(left: pl.Expr) -> pl.Expr:
     """Return the standalone price of what remains of each obligation after the change; `left` of `d` is still to be served."""
     old = still_served("ssp")
     return (
-        pl.when((pl.col("kind") == "remove") | taken_out())
+        pl.when((pl.col("kind") == "remove") | taken_out() | _is_cut_off())
         .then(pl.coalesce("ssp_left", wide(0)))
         .when(pl.col("is_new"))
         .then(pl.coalesce("ssp_left", "ssp"))
@@ -65,6 +66,12 @@ def _weight(left: pl.Expr) -> pl.Expr:
             pl.coalesce("ssp_left", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0)))
         )
     )
+
+
+def _is_cut_off() -> pl.Expr:
+    """Tell whether a service has ended before the day of the change that cuts its term: it has no remaining part to take a share for."""
+    is_ended = (pl.col("ends.next") < pl.col("date")) & (pl.col("kind") == "prospective") & (pl.col("measure") == BY_TIME)
+    return (is_ended & ~pl.col("is_new")).fill_null(value=False)
 
 
 def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.asof import running as through_day
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import before, begins, carried, joined, running
@@ -208,7 +209,7 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
     for frame in (contracts, totals, own):
         known = joined(known, frame, "contract_id")
     known = known.with_columns(pl.col("transaction_price", "promised", "planned", "planned_due", "planned_lines").fill_null(ZERO))
-    known = _with_lowered(known, books)
+    known = _with_called(_with_lowered(known, books), claims.plan)
     highest = pl.col("promised").cum_max().over("contract_id")
     ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
     # A contract that has ended promises no more than what it came to; of several that are one, what is stated of each tells.
@@ -227,10 +228,15 @@ def _with_lowered(steps: pl.DataFrame, books: Books) -> pl.DataFrame:
     of = ["contract_id", "obligation_id"]
     step = pl.col("lowered") - pl.col("lowered").shift(1).over(of).fill_null(ZERO)
     changes = lowered.sort(*of, "date").with_columns(step.alias("step"))
-    daily = changes.group_by("contract_id", "date").agg(pl.col("step").sum()).sort("contract_id", "date")
-    daily = daily.select("contract_id", "date", pl.col("step").cum_sum().over("contract_id").cast(MONEY).alias("lowered"))
-    found = steps.sort("date").join_asof(daily.sort("date"), on="date", by="contract_id", check_sortedness=False)
-    return found.sort(STEP).with_columns(pl.col("lowered").fill_null(ZERO))
+    changes = changes.select("contract_id", "date", pl.col("step").alias("lowered"))
+    return through_day(steps, changes, by=["contract_id"], on="date", columns=["lowered"])
+
+
+def _with_called(steps: pl.DataFrame, plan: pl.DataFrame) -> pl.DataFrame:
+    """Add `called`: what plans have called for by the step's day without a right to it whatever is delivered."""
+    calls = plan.filter(~pl.col("is_unconditional"))
+    calls = calls.select("contract_id", pl.col("due_date").alias("date"), pl.col("amount").alias("called"))
+    return through_day(steps, calls, by=["contract_id"], on="date", columns=["called"])
 
 
 def _line_plans(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
@@ -262,8 +268,10 @@ def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     over = pl.when(is_unnamed).then(pl.col("unnamed_cash") - pl.col("open") - _open_tax(steps))
     advance = pl.max_horizontal(carried(over, "contract_id").fill_null(ZERO), ZERO)
     ever = alone.with_columns(advance.cast(MONEY).alias("advance")).with_columns(pl.col("advance").cum_max().over("contract_id"))
-    # What plans and invoices do not charge is what a free advance can be for.
-    elsewhere = pl.max_horizontal(pl.col("promised") - pl.col("planned") - pl.col("free_billed"), ZERO)
+    # What plans and invoices do not charge is what a free advance can be for, and what a plan called for by then and nobody invoiced.
+    called = carried(pl.when(is_unnamed).then("called"), "contract_id").fill_null(ZERO)
+    uninvoiced = pl.max_horizontal(called - pl.col("conditional_billed"), ZERO)
+    elsewhere = pl.max_horizontal(pl.col("promised") - pl.col("planned") + uninvoiced - pl.col("free_billed"), ZERO)
     apart = pl.max_horizontal(pl.min_horizontal("advance", elsewhere, "unnamed_cash"), ZERO)
     after = _settled_for_good(_with_rights(ever.with_columns(apart.cast(MONEY).alias("advance"))))
     settled = pl.col("unnamed_cash") - pl.col("advance")

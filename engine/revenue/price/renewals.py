@@ -16,6 +16,24 @@ _ONE: Final = pl.lit(1, dtype=FINE)
 _MICRO: Final = pl.lit(10**6, dtype=FINE)
 
 
+def on_one_right(options: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return the options with renewals that are looked through to on the right of the first, whichever lines they state (606-10-55-45).
+
+    A chain of renewals of one service is one right, also where each renewal stands on a line of its own.
+    """
+    chosen = contracts.filter(pl.col("setting.renewal.look_through")).select("contract_id")
+    own = lines.filter(pl.col("offering").ne_missing("material_right")).join(chosen, on="contract_id", how="semi")
+    alone = own.group_by("contract_id").len().filter(pl.col("len") == 1).select(pl.col("contract_id").alias("→of"))
+    in_chain = pl.col("start_date").is_not_null() & pl.col("contract_line_id").is_not_null()
+    renewals = options.filter(in_chain).join(alone, left_on="contract_id", right_on="→of", how="semi")
+    if renewals.group_by("contract_id").agg(pl.col("contract_line_id").n_unique()).filter(pl.col("contract_line_id") > 1).is_empty():
+        return options
+    first = renewals.sort("start_date", "option_id").group_by("contract_id").agg(pl.col("contract_line_id").first().alias("→right"))
+    made = options.join(first, on="contract_id", how="left", maintain_order="left")
+    of_first = pl.when(in_chain).then(pl.coalesce("→right", "contract_line_id")).otherwise("contract_line_id")
+    return made.with_columns(of_first.alias("contract_line_id")).drop("→right")
+
+
 def with_renewals(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the lines with look-through prices, where the policy looks through to renewals of like services.
 
@@ -35,6 +53,7 @@ def with_renewals(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.Data
         [
             both.select("contract_line_id", units(pl.col("allocated")).alias("looked")),
             both.select(pl.col("right_id").alias("contract_line_id"), units(pl.max_horizontal("deferred", ZERO)).alias("looked")),
+            _other_rights(lines, both),
         ]
     )  # fmt: skip
     parts = _parts(table, chain, as_of)
@@ -44,6 +63,14 @@ def with_renewals(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.Data
         pl.coalesce("looked", "ssp").alias("ssp"),
         pl.when(pl.col("looked").is_not_null()).then(pl.lit("look through")).otherwise(pl.col("ssp_source")).alias("ssp_source"),
     ).drop("looked")
+
+
+def _other_rights(lines: pl.DataFrame, chained: pl.DataFrame) -> pl.DataFrame:
+    """Return lines of rights whose renewals stand with the first right of their chain: nothing is left for them."""
+    held = chained.select("contract_id", "right_id")
+    rights = lines.filter((pl.col("offering") == "material_right") & (pl.col("added_place") == 0)).join(held, on="contract_id", how="inner")
+    others = rights.filter(pl.col("contract_line_id") != pl.col("right_id"))
+    return others.select("contract_line_id", units(ZERO).alias("looked"))
 
 
 def _table(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

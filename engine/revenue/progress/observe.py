@@ -94,6 +94,7 @@ def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> 
         whole_number("uninstalled_cost", MONEY).alias("uninstalled"),
         whole_number("wasted_cost", MONEY).alias("wasted"),
         "evidence",
+        "known_at",
     )
     rows = pl.concat([stated, seen], how="diagonal").join(about, on="contract_line_id", how="inner")
     if not rows.height:
@@ -101,8 +102,8 @@ def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> 
     for name in ("cost", "expected", "uninstalled", "wasted"):
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int128).alias(name))
-    # On one day the observation of progress has the last word over the estimate of a contract change.
-    rows = rows.sort("contract_line_id", "date", "cost", nulls_last=False)
+    # On one day the observation of progress has the last word over the estimate of a contract change, and the later known over others.
+    rows = rows.sort("contract_line_id", "date", "known_at", "cost", nulls_last=False)
     latest = rows.group_by("okey", "contract_line_id", "date", maintain_order=True).agg(
         *(pl.col(name).drop_nulls().last() for name in ("cost", "expected", "uninstalled", "wasted")),
         pl.col("evidence").explode().drop_nulls(),
@@ -142,14 +143,14 @@ def _hours_by_day(
 ) -> pl.DataFrame:
     """Return by line and day what of its hours is known: done (so far), expected, value (so far), beside what `about` says of it."""
     stated = stated_estimates(terms, about, "estimated_hours", "expected").with_columns(whole_number("expected", HOURS))
-    progress = records.frame("progress").select("contract_line_id", "as_of_date", "hours_to_date", "estimated_total_hours", "evidence")
-    seen = progress.join(about, on="contract_line_id", how="semi").select(
+    seen = records.frame("progress").join(about, on="contract_line_id", how="semi").select(
         "contract_line_id",
         pl.col("as_of_date").alias("date"),
         whole_number("hours_to_date", HOURS).alias("done"),
         # No hours at all is no estimate of work: the one before holds.
         whole_number(pl.when(pl.col("estimated_total_hours") != 0).then("estimated_total_hours"), HOURS).alias("expected"),
         "evidence",
+        "known_at",
     )
     entries = worked.join(about, on="contract_line_id", how="semi")
     timed = (
@@ -174,7 +175,7 @@ def _hours_by_day(
     rows = _with_rate_days(rows, steps).join(about, on="contract_line_id", how="inner")
     rows = rows.filter(pl.col("done").is_not_null() | pl.col("expected").is_not_null())
     return (
-        rows.sort("contract_line_id", "date", "done", nulls_last=False)
+        rows.sort("contract_line_id", "date", "known_at", "done", nulls_last=False)
         .group_by(*about.columns, "date", maintain_order=True)
         .agg(*(pl.col(name).drop_nulls().last() for name in ("done", "expected", "value")), pl.col("evidence").explode().drop_nulls())
     )

@@ -130,7 +130,8 @@ def observed_percent(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     watched = seen.select("okey", "contract_line_id").unique().group_by("okey").agg(pl.len().cast(pl.UInt32).alias("lines_of"))
     reached = (
         seen.join(watched, on="okey", how="left")
-        .sort("contract_line_id", "as_of_date")
+        .sort("contract_line_id", "as_of_date", "known_at", "percent_complete", nulls_last=False)
+        .unique(["contract_line_id", "as_of_date"], keep="last", maintain_order=True)
         .select(
             "okey",
             "contract_line_id",

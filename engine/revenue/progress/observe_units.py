@@ -75,6 +75,7 @@ def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame, wo
             whole_number("estimated_total_units", QTY).alias("expected"),
             whole_number("expected_breakage", QTY).alias("unused"),
             "evidence",
+            "known_at",
         )
     )
     told = progress.filter(pl.col("done").is_not_null()).select("contract_line_id").unique()
@@ -90,7 +91,7 @@ def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame, wo
     )
     rows = pl.concat([stated, progress, drawn, hours], how="diagonal").join(about, on="contract_line_id", how="inner")
     return (
-        rows.sort("contract_line_id", "date", "done", nulls_last=False)
+        rows.sort("contract_line_id", "date", "known_at", "done", nulls_last=False)
         .group_by("okey", "contract_line_id", "date", "breakage", "is_refundable", "offering", "ends", maintain_order=True)
         .agg(
             *(pl.col(name).drop_nulls().last() for name in ("done", "promised", "expected", "unused")),
