@@ -8,6 +8,7 @@ from engine.revenue.arithmetic.exact import GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.modifications.happenings import TERMINATE
 from engine.revenue.modifications.pooling import still_served, taken_out, with_still_to_come
+from engine.revenue.progress.measured import BY_TIME, Measures, with_progress
 
 
 def forfeited(rows: pl.DataFrame) -> pl.DataFrame:
@@ -117,3 +118,19 @@ def _with_settled(rows: pl.DataFrame) -> pl.DataFrame:
     moves = pl.col("→apart").abs() > pl.len().over(group).cast(pl.Int128)
     made = made.with_columns(pl.when(moves).then((through - before) * GUARD).otherwise(none).fill_null(0).alias("→settled"))
     return made.drop("→apart", "→all_left", "→weight", "→whole", "→through", "→units")
+
+
+def with_last_day(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+    """Add `→last_day`: of a service that a change ends with its own day, the standalone price of that day; null elsewhere (25-13(a)).
+
+    Where the change states another standalone price, that one holds.
+    """
+    ends = (pl.col("ends.next") == pl.col("date")) & (pl.col("ends") > pl.col("date")) & ~pl.col("is_end").fill_null(value=False)
+    cut = ends & (pl.col("kind") == "prospective") & (pl.col("measure") == BY_TIME) & (pl.col("ssp_change").fill_null(0) == 0)
+    chosen = rows.filter(cut.fill_null(value=False))
+    if not chosen.height:
+        return rows.with_columns(pl.lit(None, dtype=pl.Int128).alias("→last_day"))
+    through = with_progress(chosen.drop("m", "mt", "u"), measures, "date")
+    served = pl.max_horizontal(pl.col("m") - pl.col("m0") - pl.col("n"), wide(0))
+    days = through.select("okey", part_units(pl.col("ssp"), served, pl.col("d")).alias("→last_day"))
+    return rows.join(days, on="okey", how="left", maintain_order="left")

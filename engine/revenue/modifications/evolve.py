@@ -19,7 +19,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.modifications.ended import forfeited
+from engine.revenue.modifications.ended import forfeited, with_last_day
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
 from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
@@ -122,7 +122,7 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
     added = happenings.added.join(
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
     )
-    changed = _changed(priced, changes, added)
+    changed = _changed(priced, changes, added, measures)
     whole = going_on(_restarted(changed, measures), before)
     _note(whole, before, made)
     return whole
@@ -203,7 +203,7 @@ def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([others, sharing.select(others.columns)])
 
 
-def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
     if not changes.height and not added.height:
         return rows.with_columns(
@@ -225,7 +225,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame) -> 
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change") + pl.col("stated_change")).alias("stated"),
     ).drop("stated_change", "→own", "→own_variable")
-    made, handed = exercised(made, added)
+    made, handed = exercised(with_last_day(made, measures), added)
     if added.height:
         level = made.group_by("group_id").agg(pl.col("on_whole").first())
         fresh = _begun(added, handed).join(level, on="group_id", how="left", maintain_order="left")

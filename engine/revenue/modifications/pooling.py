@@ -63,7 +63,9 @@ def _weight(left: pl.Expr) -> pl.Expr:
         .when(pl.col("is_new"))
         .then(pl.coalesce("ssp_left", "ssp"))
         .otherwise(
-            pl.coalesce("ssp_left", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0)))
+            pl.coalesce(
+                "ssp_left", "→last_day", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0))
+            )
         )
     )
 
