@@ -368,7 +368,9 @@ def _events(core: Core) -> pl.DataFrame:
         .then(pl.lit("mixed"))
         .otherwise(kind.replace_strict(_TREATMENTS, default="prospective"))
     )
-    caught = kind == "catch_up"
+    # What is finished goes on in the segment it had, all of it earned.
+    over = ~pl.col("is_anew") & ~pl.col("is_new") & (pl.col("kind") == "prospective").fill_null(value=False)
+    caught = (kind == "catch_up") | over
     after = pl.when(caught).then(pl.col("price") - pl.col("minor.after") * GUARD).otherwise(pl.col("price") - pl.col("base"))
     digits = pl.col("minor_digits")
 
