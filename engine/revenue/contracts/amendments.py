@@ -146,7 +146,7 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. What changes on a line in another
     currency counts at the line's own rate, so that a change of price is none of rates. Columns: contract_line_id,
     group_id, contract_id, place, event_date, takes_effect, amendment_id, action, each field after, `before.<field>`, `stated.<field>`
-    (what the step itself says of an estimate; null: nothing), and the amendment line's own remaining_is_distinct,
+    (what the step itself says of its amount or an estimate; null: nothing), and the amendment line's own remaining_is_distinct,
     remaining_standalone_selling_price, past_performance_amount.
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
@@ -168,7 +168,7 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     known = later.join(signed.select("contract_line_id"), on="contract_line_id", how="semi")
     steps = pl.concat([first, known], how="diagonal").sort("contract_line_id", "place", "amendment_line_id", nulls_last=False)
     steps = as_approved(steps)
-    steps = steps.with_columns(pl.col(name).alias(f"stated.{name}") for name in ESTIMATED_FIELDS)
+    steps = steps.with_columns(pl.col(name).alias(f"stated.{name}") for name in ("amount", *ESTIMATED_FIELDS))
     # A line that nothing changed has but one step: nothing to carry on, nothing before it.
     changed = pl.col("contract_line_id").is_duplicated()
     filled = steps.filter(changed).with_columns(

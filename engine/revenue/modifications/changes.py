@@ -106,7 +106,7 @@ def removed_parts(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFram
     marked = unlifted.join(parts.with_columns(pl.lit(value=True).alias("→part")), on=key, how="left", maintain_order="left")
     is_part = (pl.col("action") == "remove") & pl.col("→part").fill_null(value=False)
     kind = pl.when(pl.col("is_distinct")).then(pl.lit("prospective")).otherwise(pl.lit("catch_up"))
-    unstated = is_part & (pl.col("price_change") == 0)
+    unstated = is_part & (pl.col("price_change") == 0) & pl.col("stated.amount").is_null()
     none = wide(0)
     return marked.with_columns(
         pl.when(is_part).then(kind).otherwise("kind").alias("kind"),

@@ -214,8 +214,9 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, mea
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))
     made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted", "ssp_lifted")))
     made = _with_own_left(forfeited(_lifted(made)))
-    # A removal that states no price takes what is still to be served out of it.
-    implied = ((pl.col("kind") == "remove") & (pl.col("price_change") == 0)).fill_null(value=False)
+    # A removal that states no price takes what is still to be served out of it; one that states the price of before gives no credit.
+    implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0) & ~pl.col("is_told").fill_null(value=False)
+    implied = implied.fill_null(value=False)
     gone = units_to_minor(still_served()) * GUARD * -1
     change = pl.when(taken_out()).then(pl.col("stated_change") - pl.col("→own")).when(implied).then(gone).otherwise("price_change")
     whole = pl.when(taken_out()).then("→own").otherwise("stated_change")
@@ -224,7 +225,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, mea
         pl.coalesce("ends.after", "ends").alias("ends.next"),
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change") + pl.col("stated_change")).alias("stated"),
-    ).drop("stated_change", "→own", "→own_variable")
+    ).drop("stated_change", "→own", "→own_variable", "is_told")
     made, handed = exercised(with_last_day(made, measures), added)
     if added.height:
         level = made.group_by("group_id").agg(pl.col("on_whole").first())

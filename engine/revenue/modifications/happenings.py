@@ -121,7 +121,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return touched obligations by group and place: their kind, what changes (price_change to ssp_left), and their term after.
 
-    `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
+    `is_told`: an amount after the change is stated. `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
     """
     joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
     touched = joins.filter((pl.col("kind") != "separate") | (pl.col("action") == "add"))
@@ -141,6 +141,7 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
         _past(pl.col("past_performance_amount"), pl.col("minor_digits")).sum().alias("past"),
         pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp_change"),
         pl.when(left.is_not_null().any()).then(left.sum()).alias("ssp_left"),
+        pl.col("stated.amount").is_not_null().any().alias("is_told"),
     )
     return made.join(_terms_at(made.select("okey", "place"), terms, lines), on=["okey", "place"], how="left")
 
@@ -153,7 +154,7 @@ def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFram
     """
     signed = changes.filter((pl.col("action") != "add") & ~pl.col("okey").is_in(states["okey"].implode()))
     added = changes.filter(pl.col("action") == "add")["okey"].unique()
-    is_lifted = (pl.col("action") == "remove") & (pl.col("price_change") == 0)
+    is_lifted = (pl.col("action") == "remove") & (pl.col("price_change") == 0) & pl.col("stated.amount").is_null()
     signed = signed.filter(~pl.col("okey").is_in(added.implode()) & ((pl.col("price_change") != 0) | is_lifted))
     unborne = pl.lit(value=False).alias("is_borne")
     if not signed.height:
