@@ -13,7 +13,7 @@ from engine.revenue.contracts.gate import gate_findings
 from engine.revenue.controls.agreements import combination_findings, unapplied_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
 from engine.revenue.controls.strays import unplaced_work
-from engine.revenue.controls.totals import total_findings
+from engine.revenue.controls.totals import quantity_findings, total_findings
 from engine.revenue.controls.unjudged import (
     amendment_findings,
     cap_findings,
@@ -238,5 +238,6 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         hourly_rate_findings(terms, priced.rates, contracts),
         cap_findings(terms, contracts),
         package_findings(terms, contracts),
+        quantity_findings(terms, contracts),
         input_findings(records, contracts, lines, priced.levels, allocated.obligations),
     )

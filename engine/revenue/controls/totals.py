@@ -1,4 +1,4 @@
-"""The value a contract states beside what its lines come to: both are as signed, and one of them is wrong where they differ."""
+"""What is stated of a price beside what it is made of: the value of a contract and its lines, an amount and its quantity."""
 
 from __future__ import annotations
 
@@ -70,3 +70,32 @@ def _signed(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Da
         "contract_id", "units", (known & ~pl.col("contract_line_id").is_in(to_come.implode())).alias("is_known"),
         pl.col("amount").is_null().alias("is_computed"), pl.col("of_line").alias("evidence"),
     )  # fmt: skip
+
+
+def quantity_findings(terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every change that states a quantity and no price, of a line whose amount was quantity x price per unit.
+
+    What a change does not state stays as it was (`line_terms`): the price does, and stands beside another quantity.
+    """
+    digits = pl.col("minor_digits")
+    amount = money_units(pl.col("before.amount"), digits)
+    was = money_units((pl.col("before.quantity") * pl.col("before.unit_price")).cast(pl.Decimal(38, 6)), digits)
+    bare = (pl.col("action") == "change") & pl.col("stated.amount").is_null() & (pl.col("stated.quantity") != pl.col("before.quantity"))
+    bare &= pl.col("unit_price") == pl.col("before.unit_price")
+    hit = terms.filter(bare & (pl.col("pricing") == "fixed"))
+    hit = hit.filter((was - amount).abs() <= GUARD).join(
+        contracts.select("contract_id", "currency"), on="contract_id", how="left", maintain_order="left"
+    )
+    text = "{} changes the quantity of {} from {} to {} and states no amount; the price stays {}."
+    told = [plain_text(pl.col(name)) for name in ("before.quantity", "quantity", "before.amount")]
+    message = pl.format(text, "amendment_id", "contract_line_id", *told)
+    remedy = "State the amount of the line after the change, over its whole life."
+    at_risk = (pl.col("quantity") - pl.col("before.quantity")).abs() * pl.col("unit_price")
+    return hit.sort("amendment_id", "contract_line_id").select(
+        *finding_columns("quantity_change_not_priced", "high", "amendment_line", message, remedy),
+        pl.col("amendment_line_id").alias("entity_id"),
+        "contract_id",
+        at_risk.cast(pl.Decimal(38, 6)).alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )

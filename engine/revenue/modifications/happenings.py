@@ -121,7 +121,8 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return touched obligations by group and place: their kind, what changes (price_change to ssp_left), and their term after.
 
-    `is_told`: an amount after the change is stated. `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
+    `is_told`: an amount after the change is stated.
+    `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
     """
     joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
     touched = joins.filter((pl.col("kind") != "separate") | (pl.col("action") == "add"))

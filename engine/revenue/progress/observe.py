@@ -55,6 +55,9 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
         return pl.DataFrame(schema=OBSERVED)
     choice = about.unique("okey", keep="first", maintain_order=True).select("okey", "when_unmeasurable", "minor_digits")
     daily = daily.join(choice, on="okey", how="left", maintain_order="left")
+    # What is uninstalled is part of the cost incurred: no more than that is revenue at cost (55-21(b)).
+    incurred = pl.max_horizontal(pl.col("cost") - pl.col("wasted"), wide(0))
+    daily = daily.with_columns(pl.min_horizontal("uninstalled", incurred).alias("uninstalled"))
     apart = pl.col("uninstalled") + pl.col("wasted")
     net = pl.max_horizontal(pl.col("cost") - apart, wide(0))
     total = pl.max_horizontal(pl.col("expected") - apart, net)
