@@ -71,9 +71,12 @@ def _weight(left: pl.Expr) -> pl.Expr:
 
 
 def _is_cut_off() -> pl.Expr:
-    """Tell whether a service has ended before the day of the change that cuts its term: it has no remaining part to take a share for."""
-    is_ended = (pl.col("ends.next") < pl.col("date")) & (pl.col("kind") == "prospective") & (pl.col("measure") == BY_TIME)
-    return (is_ended & ~pl.col("is_new")).fill_null(value=False)
+    """Tell whether a change cuts the term of a service to before its own day: it has no remaining part to take a share for.
+
+    To one that had ended by itself a change can only add, at the standalone price it adds.
+    """
+    is_cut = (pl.col("ends") >= pl.col("date")) & (pl.col("ends.next") < pl.col("date"))
+    return (is_cut & (pl.col("kind") == "prospective") & (pl.col("measure") == BY_TIME) & ~pl.col("is_new")).fill_null(value=False)
 
 
 def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:

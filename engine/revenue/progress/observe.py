@@ -146,7 +146,8 @@ def _hours_by_day(
 ) -> pl.DataFrame:
     """Return by line and day what of its hours is known: done (so far), expected, value (so far), beside what `about` says of it."""
     stated = stated_estimates(terms, about, "estimated_hours", "expected").with_columns(whole_number("expected", HOURS))
-    seen = records.frame("progress").join(about, on="contract_line_id", how="semi").select(
+    names = ("contract_line_id", "as_of_date", "hours_to_date", "estimated_total_hours", "evidence", "known_at")
+    seen = records.frame("progress").select(names).join(about, on="contract_line_id", how="semi").select(
         "contract_line_id",
         pl.col("as_of_date").alias("date"),
         whole_number("hours_to_date", HOURS).alias("done"),
