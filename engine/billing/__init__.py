@@ -62,7 +62,7 @@ def decide_billing(facts: Facts, policies: PolicySet, context: Context) -> Stage
     if not decided:
         result.frames["billing_decisions"] = pl.LazyFrame(schema=DECISION_SCHEMA)
         return result
-    funded = apply_funding(pl.concat(decided, how="diagonal"), frames, unfunded)
+    funded = apply_funding(pl.concat(decided, how="diagonal"), frames, unfunded, context.as_of)
     rows = with_decision(funded)
     result.frames["billing_decisions"] = published(rows, frames).lazy()
     result.findings += billing_findings(rows, policies, frames, context, result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_funding_equals_following_every_item(
             "funding_rule": [rule(number, *each) for number, each in enumerate(kept)],
         }
     )
-    rows = apply_funding(undivided(amounts), facts.records, {"expense": "on_hold"})
+    rows = apply_funding(undivided(amounts), facts.records, {"expense": "on_hold"}, date(2026, 12, 31))
     assert rows["item.amount"].sum() == sum(amounts)
     assert rows.select("item.id", "part").is_unique().all()
     funded = rows.filter(pl.col("funding_source_id").is_not_null())
@@ -119,7 +120,7 @@ def test_what_is_taken_back_item_by_item_leaves_nothing(
     )
     before = [] if not credit else [-credit]
     back = [-amount for amount in [*before, *amounts][::-1]]
-    rows = apply_funding(undivided([*before, *amounts, *back]), facts.records, {"expense": "on_hold"})
+    rows = apply_funding(undivided([*before, *amounts, *back]), facts.records, {"expense": "on_hold"}, date(2026, 12, 31))
     assert rows.select("item.id", "part").is_unique().all()
     assert not rows.filter(pl.col("item.amount") * pl.col("item.quantity") < 0).height
     count = len(back)
