@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -100,21 +100,24 @@ def run_tests(files: Sequence[Path], policies: Path, *, at_once: bool = False) -
     base, diagnostics = check_policies(policies)
     if any(each.is_error for each in diagnostics):
         raise PolicyError(f"The policies in {policies} have mistakes.", diagnostics, "Correct them and test again.")
-    found = outcomes_of(files, policies) if at_once else (_run_file(path, policies, base) for path in files)
+    found = outcomes_of(files, policies, base.fingerprint) if at_once else (_run_file(path, policies, base) for path in files)
     return [outcome for each in found for outcome in each], base
 
 
-def outcomes_of(files: Sequence[Path], policies: Path) -> list[list[TestOutcome]]:
-    """Return what came of the tests of each file against a folder without mistakes, run by several processes."""
-    return in_processes(partial(_outcomes, policies), files)
+def outcomes_of(files: Sequence[Path], policies: Path, fingerprint: str = "") -> list[list[TestOutcome]]:
+    """Return what came of the tests of each file against a folder without mistakes, run by several processes.
+
+    `fingerprint`: of the folder as it is now; without one a process that has read it does not look again.
+    """
+    return in_processes(partial(_outcomes, policies, fingerprint), files)
 
 
-def _outcomes(policies: Path, path: Path) -> list[TestOutcome]:
-    return _run_file(path, policies, _checked(policies))
+def _outcomes(policies: Path, fingerprint: str, path: Path) -> list[TestOutcome]:
+    return _run_file(path, policies, _checked(policies, fingerprint))
 
 
-@cache
-def _checked(policies: Path) -> PolicySet:
+@lru_cache(maxsize=1)
+def _checked(policies: Path, _: str) -> PolicySet:
     """Return the folder's policies, read once in each process that runs tests of it."""
     return check_policies(policies)[0]
 

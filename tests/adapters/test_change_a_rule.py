@@ -40,4 +40,6 @@ def test_the_guide_to_changing_a_rule_tells_the_truth(tmp_path: Path) -> None:
     tests.write_text(head + tail, encoding="utf-8")
     assert shown(said_of(tmp_path)) in GUIDE
     replaced(table, "after: 120 days", "after: 60 days")
-    assert shown(said_of(tmp_path)) in GUIDE
+    said = said_of(tmp_path)
+    assert "FAILED" not in said
+    assert shown(said) in GUIDE
