@@ -12,7 +12,7 @@ from engine.revenue.arithmetic.numbers import HUNDRED, ZERO, whole_number, wide
 from engine.revenue.arithmetic.runs import begins, joined, placed
 from engine.revenue.core import Core
 from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
-from engine.revenue.ground.frames import BY_PRICE, CODE, PERFORMANCE, TEXT, shaped
+from engine.revenue.ground.frames import CODE, PERFORMANCE, by_price, shaped
 from engine.revenue.ground.sources import united_by
 from engine.revenue.passed_on import kept_nothing_of, passed_by
 from engine.revenue.recognition.recognize import recognized
@@ -161,8 +161,7 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame, kept_nothing: pl.DataFra
     if not agents.height:
         return rows.with_columns(pl.col("amount").alias("gross_amount"))
     # A step between two days tells no progress of its own.
-    of_day = ~pl.col("basis").cast(TEXT).is_in(BY_PRICE).fill_null(value=False)
-    agents = agents.with_columns(pl.when(of_day).then(name).alias(name) for name in ("m", "mt"))
+    agents = agents.with_columns(pl.when(~by_price()).then(name).alias(name) for name in ("m", "mt"))
     of_idle = pl.col("contract_line_id").is_in(kept_nothing["contract_line_id"].unique().implode())
     idle = agents.filter(of_idle).sort("date").join_asof(
         kept_nothing.drop("okey", "opened").sort("date"), on="date", by="contract_line_id", check_sortedness=False

@@ -82,9 +82,9 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         partial(_lines, core),
         partial(_observations, core),
     )
-    lowered, standing, force = core.lowered, obligations, {}
+    stood = {"lowered": core.lowered, "standing": obligations}
     if earlier is not None:
-        price, lowered, standing, force["force"] = _as_it_stood(core, earlier, as_of, price, obligations)
+        price, stood = _as_it_stood(core, earlier, as_of, price, obligations)
     return Books(
         contracts=_contracts(core),
         lines=lines,
@@ -99,21 +99,19 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "financing_decisions": core.financing.decisions,
             "financing_parts": core.financing.parts,
             "conceded": core.conceded,
-            "lowered": lowered,
-            "standing": standing,
             "opened": _opened(core),
             "moved_ends": _moved_ends(core),
             "moved": moved,
             "fees": _fees(core),
-            **force,
+            **stood,
         },
     )
 
 
 def _as_it_stood(
     core: Core, earlier: Earlier, as_of: dt.date, price: pl.DataFrame, obligations: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return price, what lowers it, versions of obligations and whether contracts were in force, as each period stood (`standing`)."""
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Return the price, and in `extra` what lowers it, versions of obligations and from when contracts count, as each period stood."""
     copies = earlier.copies
     told = as_agreed(pl.concat(copies.evolved.versions), copies.ahead)
     frames = (
@@ -123,7 +121,7 @@ def _as_it_stood(
         (force_steps(core.contracts), force_steps(copies.contracts), ["contract_id"], "date"),
     )
     made = [composed_steps(now, then, earlier.vintages, core.contracts, core.periods, keys, day) for now, then, keys, day in frames]
-    return made[0], made[1], made[2], made[3]
+    return made[0], dict(zip(("lowered", "standing", "force"), made[1:], strict=True))
 
 
 def _fees(core: Core) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
-from engine.revenue.ground.frames import BY_PRICE, ROYALTIES, TEXT
+from engine.revenue.ground.frames import ROYALTIES, by_price
 
 FRACTION: Final = pl.Decimal(38, 12)
 _KINDS: Final = ("incremental", "allocated_direct")
@@ -51,8 +51,7 @@ def remaining_by_obligation(
     in_price = ~pl.col("is_planned") & ~pl.col("timing").is_in(ROYALTIES).fill_null(value=False)
     earned = performance.filter(in_price).rename({"posting_date": "end_date", "amount": "recognized"})
     found = running(found, earned, by=key, on="end_date", columns=["recognized"])
-    of_day = ~pl.col("basis").cast(TEXT).is_in(BY_PRICE).fill_null(value=False)
-    done = earned.filter(of_day & pl.col("progress").is_not_null()).select(*key, "end_date", "progress").sort("end_date")
+    done = earned.filter(~by_price() & pl.col("progress").is_not_null()).select(*key, "end_date", "progress").sort("end_date")
     found = latest(found, done, by=key, on="end_date", columns=["progress"])
     found = found.join(_costs(points, lines, evidence), on=[*key, "end_date"], how="left", maintain_order="left")
     undone = pl.lit(1, dtype=FRACTION) - pl.coalesce("progress", pl.lit(0, dtype=FRACTION)).cast(FRACTION)

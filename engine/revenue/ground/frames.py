@@ -35,9 +35,6 @@ AT_A_POINT: Final = "_at_a_point"
 
 ROYALTIES: Final = ("royalty", f"royalty{AT_A_POINT}")
 OF_USE: Final = ("usage", f"usage{AT_A_POINT}")
-BY_PRICE: Final = ("price", "past_performance")
-"""Bases of what a change of the price catches up: its progress is what was done by then, on a day between two of its promise."""
-
 BESIDE: Final = ("as_invoiced", *OF_USE, *ROYALTIES)
 """Timings of what is earned beside the price: work as invoiced, use and royalties."""
 
@@ -316,6 +313,11 @@ def in_words(frame: Rows) -> Rows:
 def empty(schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return a frame of the schema without rows."""
     return pl.DataFrame(schema=dict(schema))
+
+
+def by_price() -> pl.Expr:
+    """Tell atoms of what a change of the price catches up: their progress is what was done by then, on a day between two of its promise."""
+    return pl.col("basis").cast(TEXT).is_in(["price", "past_performance"]).fill_null(value=False)
 
 
 def setting(name: str) -> pl.Expr:

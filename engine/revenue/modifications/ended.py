@@ -120,17 +120,18 @@ def _with_settled(rows: pl.DataFrame) -> pl.DataFrame:
     return made.drop("→apart", "→all_left", "→weight", "→whole", "→through", "→units")
 
 
-def with_last_day(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
-    """Add `→last_day`: of a service that a change ends with its own day, the standalone price of that day; null elsewhere (25-13(a)).
+def with_cut(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+    """Add `→cut_ssp`: of a running service that a change ends by its own day, the standalone price of what is served after it (25-13(a)).
 
-    Where the change states another standalone price, that one holds.
+    That of the day itself where it is the last one, nothing where the service ended before; null elsewhere, and where the change states
+    another standalone price. To a service that had ended by itself a change can only add, at the standalone price it adds.
     """
-    ends = (pl.col("ends.next") == pl.col("date")) & (pl.col("ends") > pl.col("date")) & ~pl.col("is_end").fill_null(value=False)
-    cut = ends & (pl.col("kind") == "prospective") & (pl.col("measure") == BY_TIME) & (pl.col("ssp_change").fill_null(0) == 0)
-    chosen = rows.filter(cut.fill_null(value=False))
+    runs = (pl.col("ends") >= pl.col("date")) & (pl.col("ends.next") < pl.col("ends")) & ~pl.col("is_end").fill_null(value=False)
+    cut = runs & (pl.col("ends.next") <= pl.col("date")) & (pl.col("kind") == "prospective") & (pl.col("measure") == BY_TIME)
+    chosen = rows.filter((cut & ((pl.col("ssp_change").fill_null(0) == 0) | (pl.col("ends.next") < pl.col("date")))).fill_null(value=False))
     if not chosen.height:
-        return rows.with_columns(pl.lit(None, dtype=pl.Int128).alias("→last_day"))
-    through = with_progress(chosen.drop("m", "mt", "u"), measures, "date")
+        return rows.with_columns(pl.lit(None, dtype=pl.Int128).alias("→cut_ssp"))
+    through = with_progress(chosen.drop("m", "mt", "u"), measures, "ends.next")
     served = pl.max_horizontal(pl.col("m") - pl.col("m0") - pl.col("n"), wide(0))
-    days = through.select("okey", part_units(pl.col("ssp"), served, pl.col("d")).alias("→last_day"))
-    return rows.join(days, on="okey", how="left", maintain_order="left")
+    left = through.select("okey", part_units(pl.col("ssp"), served, pl.col("d")).alias("→cut_ssp"))
+    return rows.join(left, on="okey", how="left", maintain_order="left")

@@ -19,7 +19,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.modifications.ended import forfeited, with_last_day
+from engine.revenue.modifications.ended import forfeited, with_cut
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
 from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
@@ -83,6 +83,7 @@ def evolve(states: pl.DataFrame, happenings: Happenings, measures: Measures) -> 
     start = states.with_columns(pl.lit(0, dtype=pl.Int32).alias("ordinal"), pl.col("signed_on").alias("date"))
     made.segments.append(_segment(start))
     made.versions.append(_version(start.with_columns(pl.lit(None, dtype=pl.String).alias("amendment_id"))))
+    # Only contracts that something happens to go through the events.
     states = states.join(happenings.events, on="group_id", how="semi")
     last = happenings.events["ordinal"].max() if happenings.events.height else 0
     assert isinstance(last, int)
@@ -226,7 +227,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, mea
         pl.coalesce("begins.after", "begins").alias("begins.next"),
         (pl.col("stated") + pl.col("price_change") + pl.col("stated_change")).alias("stated"),
     ).drop("stated_change", "→own", "→own_variable", "is_told")
-    made, handed = exercised(with_last_day(made, measures), added)
+    made, handed = exercised(with_cut(made, measures), added)
     if added.height:
         level = made.group_by("group_id").agg(pl.col("on_whole").first())
         fresh = _begun(added, handed).join(level, on="group_id", how="left", maintain_order="left")

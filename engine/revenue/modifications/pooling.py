@@ -7,7 +7,6 @@ import polars as pl
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.price.allocation import share_minor
-from engine.revenue.progress.measured import BY_TIME
 
 
 def pooled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -58,25 +57,16 @@ def _weight(left: pl.Expr) -> pl.Expr:
     """Return the standalone price of what remains of each obligation after the change; `left` of `d` is still to be served."""
     old = still_served("ssp")
     return (
-        pl.when((pl.col("kind") == "remove") | taken_out() | _is_cut_off())
+        pl.when((pl.col("kind") == "remove") | taken_out())
         .then(pl.coalesce("ssp_left", wide(0)))
         .when(pl.col("is_new"))
         .then(pl.coalesce("ssp_left", "ssp"))
         .otherwise(
             pl.coalesce(
-                "ssp_left", "→last_day", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0))
+                "ssp_left", "→cut_ssp", old + pl.col("ssp_change").fill_null(0), pl.when(left == 0).then(pl.col("ssp_change").fill_null(0))
             )
         )
     )
-
-
-def _is_cut_off() -> pl.Expr:
-    """Tell whether a change cuts the term of a service to before its own day: it has no remaining part to take a share for.
-
-    To one that had ended by itself a change can only add, at the standalone price it adds.
-    """
-    is_cut = (pl.col("ends") >= pl.col("date")) & (pl.col("ends.next") < pl.col("date"))
-    return (is_cut & (pl.col("kind") == "prospective") & (pl.col("measure") == BY_TIME) & ~pl.col("is_new")).fill_null(value=False)
 
 
 def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
