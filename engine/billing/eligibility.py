@@ -35,10 +35,12 @@ LEDGER: Final = ("ledger.quantity", "ledger.amount", "ledger.lines", "ledger.cur
 TABLE: Final = ("table.decision", "table.reason", "table.rule", "table.status")
 
 # What checks look at beside the decision.
+_MARKS: Final = ("is_billed", "billed_invoice_id")
+
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "time_entry": ("status", "resource_id", "hours", "note", "approved_at", "recorded_at", CARD, CARD_CURRENCY),
-    "expense": ("status", "has_receipt", "approved_at"),
-    "milestone": ("status", "accepted_date"),
+    "time_entry": ("status", "resource_id", "hours", "note", "approved_at", "recorded_at", CARD, CARD_CURRENCY, *_MARKS),
+    "expense": ("status", "has_receipt", "approved_at", *_MARKS),
+    "milestone": ("status", "accepted_date", *_MARKS),
     "fee": (),
 }
 

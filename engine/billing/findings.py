@@ -11,6 +11,7 @@ from engine.billing.duplicates import duplicate_invoices, duplicate_time_entries
 from engine.billing.eligibility import in_force
 from engine.billing.invoiced import billed_too_much, not_accepted, over_cap, rates_below_card
 from engine.billing.ledger import last_invoices, names_items, not_told
+from engine.billing.marked import can_tell_marks, marked_items, tell_marked
 from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
 from engine.billing.telling import hours_text, item_words, money_text, per_item, plain
@@ -24,6 +25,7 @@ from engine.workdays import elapsed
 Frames = Mapping[str, pl.LazyFrame]
 
 _OPEN = ("billable", "partially_billed")
+_UNBILLED = ("not_billed", "stale_unbilled", "marked_billed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,19 @@ def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, co
         if not own.height:
             continue
         linked = names_items(frames, policy.item)
+        marked = _marked(own, policy, frames, linked)
         for check in policy.checks:
-            if check.check in ("not_billed", "stale_unbilled") and not linked:
+            telling = marked is not None if check.check == "marked_billed" else linked
+            if check.check in _UNBILLED and not telling:
                 result.not_applicable.append((check.id, _unlinked(policy, linked)))
                 continue
-            unsure = not_told(frames) if check.check in ("not_billed", "stale_unbilled") and policy.item == "time_entry" else None
-            mine = own if unsure is None else own.filter(~pl.col("item.id").is_in(unsure["entries"].explode(empty_as_null=False).implode()))
+            unsure = not_told(frames) if check.check in _UNBILLED and policy.item == "time_entry" else None
+            mine = marked if check.check == "marked_billed" and marked is not None else own
+            if unsure is not None:
+                mine = mine.filter(~pl.col("item.id").is_in(unsure["entries"].explode(empty_as_null=False).implode()))
+            if check.check in ("not_billed", "stale_unbilled") and marked is not None:
+                # What is marked as billed is told by that check: the mark is why nobody bills it.
+                mine = mine.filter(~pl.col("item.id").is_in(marked["item.id"].implode()))
             made = _CHECKS[check.check](Checked(mine, policy, check, frames, context))
             found.append(_with_rule(made, check, loaded))
             if unsure is not None and check.check == "not_billed":
@@ -69,6 +78,14 @@ def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, co
         found.append(_without_cap(own, policy, loaded))
     found.append(_uncovered(rows))
     return [each for each in found if each.height]
+
+
+def _marked(own: pl.DataFrame, policy: BillingPolicy, frames: Frames, linked: bool | None) -> pl.DataFrame | None:
+    """Return what is marked as billed and on no invoice, if the policy asks for it and it can be told; else None."""
+    check = next((each for each in policy.checks if each.check == "marked_billed"), None)
+    if check is None or not can_tell_marks(own, linked, frames):
+        return None
+    return marked_items(own.filter(pl.col(f"check.{check.id}").fill_null(value=True)), policy.item, frames)
 
 
 def _billed_in_sum(lines: pl.DataFrame) -> pl.DataFrame:
@@ -304,6 +321,7 @@ def _late_activation(checked: Checked) -> pl.DataFrame:
 _CHECKS: dict[str, Callable[[Checked], pl.DataFrame]] = {
     "not_billed": _not_billed,
     "stale_unbilled": _stale,
+    "marked_billed": lambda checked: tell_marked(checked.rows, _subject()),
     "billed_twice": lambda checked: billed_too_much(checked.mine, checked.policy, checked.check, checked.frames).select(
         *_subject(), "kind", "amount_at_risk", pl.lit("invoice").alias("related_entity"),
         pl.col("invoice.last").alias("related_id"), "message",

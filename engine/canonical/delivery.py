@@ -83,6 +83,8 @@ class TimeEntry(Record):
     cost_rate: Price | None = field("Cost of one hour, in the cost currency.", currency="cost_currency")
     cost_currency: Text | None = field("Currency of the cost rate, ISO 4217.")
     note: Text | None = field("What was done.")
+    is_billed: Bool | None = field("Whether its system marks it as billed, whatever invoices say.")
+    billed_invoice_id: Id | None = field("Invoice its system says it is billed on.")
 
 
 class Expense(Record):
@@ -106,6 +108,8 @@ class Expense(Record):
     approved_at: Time | None = field("When it was approved.")
     approved_by: Text | None = field("Who approved it.")
     markup_pct: Pct | None = field("Markup charged on it, percent.")
+    is_billed: Bool | None = field("Whether its system marks it as billed, whatever invoices say.")
+    billed_invoice_id: Id | None = field("Invoice its system says it is billed on.")
 
 
 class Milestone(Record):
@@ -124,6 +128,8 @@ class Milestone(Record):
     accepted_date: Date | None = field("Day the customer accepted it.")
     accepted_by: Text | None = field("Who accepted it for the customer.")
     status: Literal["planned", "completed", "accepted", "rejected"] | None = field("State of the milestone.")
+    is_billed: Bool | None = field("Whether its system marks it as billed, whatever invoices say.")
+    billed_invoice_id: Id | None = field("Invoice its system says it is billed on.")
 
 
 class Progress(Record):

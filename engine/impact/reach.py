@@ -29,9 +29,9 @@ _PROSE: Final = frozenset({"title", "says", "note", "reference", "owner", "remed
 
 # Kinds of findings that billing and ownership make: what explains a difference by these needs no revenue.
 _BEFORE_REVENUE: Final = frozenset(
-    {"not_billed", "stale_unbilled", "billed_twice", "over_billed", "billed_unapproved", "billed_not_billable", "over_cap",
-     "rate_below_card", "rate_missing", "duplicate_time_entry", "late_activation", "expense_without_receipt", "milestone_not_accepted",
-     "duplicate_invoice", "wrong_tax_code", "value_drift", "unauthorized_change", "missing_in_consumer"}
+    {"not_billed", "stale_unbilled", "marked_billed", "billed_twice", "over_billed", "billed_unapproved", "billed_not_billable",
+     "over_cap", "rate_below_card", "rate_missing", "duplicate_time_entry", "late_activation", "expense_without_receipt",
+     "milestone_not_accepted", "duplicate_invoice", "wrong_tax_code", "value_drift", "unauthorized_change", "missing_in_consumer"}
 )  # fmt: skip
 # Kinds that a policy makes without naming them.
 _UNNAMED: Final = frozenset(

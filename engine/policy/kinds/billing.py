@@ -47,6 +47,7 @@ _FEE: Final[dict[str, Kind | Type]] = {"item_type": enum("billing_plan_line", "f
 CHECKS: Final[dict[str, tuple[str, ...]]] = {
     "not_billed": ("time_entry", "expense", "milestone", "fee"),
     "stale_unbilled": ("time_entry", "expense", "milestone", "fee"),
+    "marked_billed": ("time_entry", "expense", "milestone"),
     "billed_twice": ("time_entry", "expense", "milestone", "fee"),
     "billed_unapproved": ("time_entry", "expense"),
     "billed_not_billable": ("time_entry", "expense"),
