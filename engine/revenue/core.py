@@ -11,6 +11,7 @@ from engine.revenue.agreed import Agreed, agree
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.contracts.gate import gate_findings
 from engine.revenue.controls.agreements import combination_findings, unapplied_findings
+from engine.revenue.controls.milestones import milestone_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
 from engine.revenue.controls.strays import unplaced_work
 from engine.revenue.controls.totals import quantity_findings, total_findings
@@ -239,5 +240,6 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         cap_findings(terms, contracts),
         package_findings(terms, contracts),
         quantity_findings(terms, contracts),
+        milestone_findings(records, lines),
         input_findings(records, contracts, lines, priced.levels, allocated.obligations),
     )

@@ -93,7 +93,9 @@ def _told(
 
 def _unpriced(contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
     """Return contracts whose promises state no price, singly or together, and of which nothing is estimated."""
-    priced = lines.filter(pl.col("pricing") != "package").select("contract_id").unique()
+    # The price of a licence for a royalty alone is the sales to come (606-10-55-65).
+    royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")
+    priced = lines.filter((pl.col("pricing") != "package") | royalty.fill_null(value=False)).select("contract_id").unique()
     hit = (
         contracts.filter(pl.col("total_value").is_null())
         .join(lines.select("contract_id").unique(), on="contract_id", how="semi")

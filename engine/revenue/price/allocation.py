@@ -92,7 +92,9 @@ def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
         .drop("pooled", "gross", strict=False)
         .join(terms.filter(pl.col("place") == 0).select("contract_line_id", "pooled", "gross"), on="contract_line_id", how="left")
     )
-    is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0)
+    # A promise that is said to have the residual as its price is one, whatever is left for it.
+    is_promise = (pl.col("ssp_method") == "residual").fill_null(value=False)
+    is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0) & ~is_promise
     return signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"))
 
 

@@ -45,7 +45,8 @@ def with_ssp(lines: pl.DataFrame, records: Records, option_prices: pl.DataFrame,
     in_range = pl.when((own >= low) & (own <= high)).then(own).when(own.is_null()).then(middle).otherwise(outside)
     # Under the residual method a range may only bound the residual, which then is what no other line is.
     known = pl.any_horizontal(pl.col(name).is_not_null() for name in ("standalone_selling_price", "judged", "ssp_pct_of_list", "worth"))
-    unknown = ~known & ~by_cost.fill_null(value=False)
+    # A discount is no promise and has no such price.
+    unknown = ~known & ~by_cost.fill_null(value=False) & (pl.col("amount") >= 0).fill_null(value=True)
     named = ((pl.col("ssp_method") == "residual").fill_null(value=False) | (unknown & pl.col("ssp_low").is_null())).any().over("group_id")
     bounded = unknown & (pl.col("allocation_method") == "residual") & ~named & pl.col("ssp_method").is_null()
     is_residual = (pl.col("ssp_method") == "residual").fill_null(value=False) | bounded

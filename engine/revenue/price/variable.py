@@ -19,6 +19,7 @@ from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 from engine.revenue.price.hourly import hours_levels
+from engine.revenue.price.unpriced import until_priced
 
 LEVELS: Final[dict[str, pl.DataType]] = {
     "group_id": pl.String(),
@@ -86,31 +87,11 @@ def included_estimates(records: Records, contracts: pl.DataFrame, lines: pl.Data
     )
 
 
-def _until_priced(estimates: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return an estimate of nothing on the day an order without a price gets one, where nobody estimates anew (25-11, 32-14).
-
-    The estimate stood for the price; beside it, it would count twice.
-    """
-    unpriced = pl.col("before.amount").is_null() & (pl.col("before.gross").fill_null(0) == 0)
-    gets_one = (pl.col("action") == "change") & (pl.col("pricing") == "package") & unpriced & pl.col("amount").is_not_null()
-    orders = terms.filter(pl.col("action") == "add")["contract_line_id"].unique()
-    priced = terms.filter(gets_one & pl.col("contract_line_id").is_in(orders.implode())).sort("place")
-    days = priced.group_by("contract_line_id", maintain_order=True).agg(pl.col("event_date").first(), pl.col("evidence").first())
-    last = estimates.sort("as_of_date", "estimate_id").group_by("contract_line_id", "contract_id", maintain_order=True).agg(
-        pl.col("as_of_date").last()
-    )
-    hit = last.join(days, on="contract_line_id", how="inner").filter(pl.col("as_of_date") < pl.col("event_date"))
-    return hit.select(
-        "contract_line_id", "contract_id", pl.col("event_date").alias("as_of_date"), "evidence", pl.lit(0).cast(MONEY).alias("included"),
-        pl.format("{}|priced", "contract_line_id").alias("estimate_id"),
-    )  # fmt: skip
-
-
 def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     if records.frame("variable_estimate").is_empty():
         return empty(LEVELS)
     made = included_estimates(records, contracts, lines).filter(pl.col("included").is_not_null())
-    made = pl.concat([made, _until_priced(made, terms)], how="diagonal")
+    made = pl.concat([made, until_priced(records, made, terms)], how="diagonal")
     about = lines.select(
         "contract_line_id", "variable_allocation", "variable_kind", "variable_amount", "pricing", "offering", "role", "commission_pct"
     )

@@ -12,7 +12,7 @@ from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measur
 
 
 def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return accepted milestones: their progress where they state it, else their amounts over the line's, else the whole line."""
+    """Return accepted milestones: their progress where they state it, else their amount over the line's, else the whole line."""
     chosen = of_measure(lines, "milestones")
     # A right to use passes when its period begins, however early the software was handed over (55-58C).
     at_once = (pl.col("timing") == "point_in_time") & (pl.col("offering") == "licence")
@@ -76,9 +76,11 @@ def _measured_by(accepted: pl.DataFrame, records: Records, amounts: pl.DataFrame
     # Units of the minor unit to micros of the currency, cents and all.
     factor = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
     line_amount = pl.coalesce(whole // factor, whole_number("planned", MONEY))
+    # Among percentages a milestone that states an amount alone counts as that part of the line.
+    of_line = whole_number("amount", MONEY) * HUNDRED // pl.max_horizontal(line_amount, wide(1))
     done = (
         pl.when("by_percent")
-        .then(whole_number("progress_pct", pl.Decimal(38, 8)))
+        .then(pl.coalesce(whole_number("progress_pct", pl.Decimal(38, 8)), of_line))
         .when("by_amount")
         .then(whole_number("amount", MONEY))
         .otherwise(wide(1))
