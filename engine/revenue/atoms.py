@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import GUARD, minor_money, part_units, units_to_minor, with_fraction
 from engine.revenue.arithmetic.numbers import HUNDRED, ZERO, whole_number, wide
 from engine.revenue.arithmetic.runs import begins, joined, placed
@@ -127,6 +128,11 @@ def _passed_on(core: Core) -> pl.DataFrame:
     `whole`: what the customer pays in all, where the price is the promise's own and never changed.
     """
     agents = core.lines.filter(pl.col("role") == "agent").select("contract_line_id", "okey", pl.len().over("okey").alias("lines"))
+    return _agreed_with_agents(agents, core)
+
+
+@of_nothing
+def _agreed_with_agents(agents: pl.DataFrame, core: Core) -> pl.DataFrame:
     versions = pl.concat(core.evolved.versions).join(agents.select("okey"), on="okey", how="semi")
     versions = versions.sort("okey", "ordinal").unique(["okey", "date"], keep="last", maintain_order=True)
     steps = core.terms.join(agents.filter(pl.col("lines") == 1), on="contract_line_id", how="semi")

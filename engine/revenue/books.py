@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.nothing import of_no
 from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, with_fraction
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import before, begins, counted, running
@@ -173,6 +174,7 @@ def _moved_ends(core: Core) -> pl.DataFrame:
     return shaped(made.sort("contract_line_id", "place"), MOVED_ENDS)
 
 
+@of_no("asked")
 def _taken_in(core: Core, asked: pl.DataFrame) -> pl.DataFrame:
     """Add to changes (contract_id, →day, known_at) of a period closed when they were known the first day of one open then (`→open`)."""
     calendars = core.contracts.filter(setting("late.closed_period") == "catch_up").select("contract_id", "calendar")

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.nothing import of_no
 from engine.revenue.arithmetic.runs import begins, joined, put_in
 from engine.revenue.core import Core
 from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS
@@ -56,6 +57,7 @@ def _observed(core: Core) -> pl.DataFrame:
     return core.measures.observed.select("okey", "date", "evidence").join(own, on="okey", how="inner")
 
 
+@of_no("modifications")
 def _changed(core: Core, modifications: pl.DataFrame) -> pl.DataFrame:
     """Return the lines and heads of amendments that changed an obligation; of a contract that ended without one, the contract's rows."""
     heads = core.changes.select("amendment_id", "amendment_evidence").unique("amendment_id", keep="first", maintain_order=True)

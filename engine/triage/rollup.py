@@ -21,6 +21,12 @@ Policies = Sequence[tuple[LoadedPolicy, TriagePolicy]]
 
 _FINDING: Final = "finding"
 
+_FACTS: Final[dict[str, pl.DataType]] = {
+    "finding_id": pl.List(pl.String()), "count": pl.Int64(), "cents": pl.Int64(), "currency": pl.String(), "first": pl.Date(),
+    "last": pl.Date(), "day": pl.Int64(),
+}  # fmt: skip
+"""What each fact bears beside its key and what it is split by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
@@ -133,6 +139,10 @@ class _Rolled:
 
     def rolled(self, symptom: Symptom, per: list[str], split: list[str]) -> pl.DataFrame:
         chosen = self.findings.filter(_fits(symptom)).select(ROW, "finding_id", "amount_at_risk", "currency", "since")
+        if chosen.is_empty():
+            # Most findings fit few symptoms: what comes of none of them is known.
+            parts = {name: self.dimensions[name].schema[name] for name in split}
+            return pl.DataFrame(schema={"key": pl.String, **parts, **_FACTS})
         for name in dict.fromkeys([*per, *split]):
             chosen = chosen.join(self.dimensions[name], on=ROW, how="inner")
         key = pl.concat_str([pl.col(name) for name in per], separator=SEPARATOR)

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_nothing
 
 DIGITS: Final = 28
 

@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
 
 GUARD: Final = 10**9
@@ -141,6 +142,7 @@ def with_fraction(rows: pl.DataFrame, name: str, numerator: pl.Expr, denominator
     return rows.with_columns(both.to_series())
 
 
+@of_nothing
 def with_cumulative(
     frame: pl.DataFrame,
     *,

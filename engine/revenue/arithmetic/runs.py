@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.nothing import of_nothing
+
 
 def begins(*names: str) -> pl.Expr:
     """Tell the first row of each run of equal values."""
@@ -71,6 +73,7 @@ def counted(*names: str) -> pl.Expr:
     return row - pl.when(begins(*names)).then(row).forward_fill() + 1
 
 
+@of_nothing
 def joined(rows: pl.DataFrame, table: pl.DataFrame, key: str) -> pl.DataFrame:
     """Return the rows with the columns of `table` beside them: a left join on a key that `table` has once.
 

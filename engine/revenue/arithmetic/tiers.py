@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_nothing
 
 
 def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:

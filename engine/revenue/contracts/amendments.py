@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.caps import cap_after
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.runs import before, carried, counted
 from engine.revenue.contracts.crossing import as_approved
 from engine.revenue.contracts.lines import at_line_rate
@@ -53,19 +54,25 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     """
     names = ("date", "effect_from", "ssp_tolerance", "catch_up", "prospective")
     terms = contracts.select("contract_id", "group_id", "terminated_date", *(setting(f"modification.{name}") for name in names))
-    approved = pl.col("status") == "approved"
     claimed = (pl.col("status") == "draft") & pl.col("is_enforceable").fill_null(value=False)
+    found = records.frame("amendment").filter((pl.col("status") == "approved") | claimed).join(terms, on="contract_id", how="inner")
+    none = pl.DataFrame(schema={"amendment_id": pl.String, "is_apart": pl.Boolean})
+    return _in_order(found, records, none if at_once is None else at_once, as_of)
+
+
+@of_nothing
+def _in_order(found: pl.DataFrame, records: Records, at_once: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return amendments that count with their days and places, of which anything is known as of a day."""
+    approved = pl.col("status") == "approved"
     effective = pl.coalesce("effective_date", "approved_date")
     agreed = pl.when(approved).then(pl.coalesce("approved_date", "effective_date")).otherwise(effective)
     day = pl.when(pl.col("setting.modification.date") == "effective").then(effective).otherwise(pl.max_horizontal(effective, agreed))
     from_start = pl.col("setting.modification.effect_from") == "month_start"
-    found = records.frame("amendment").filter(approved | claimed).join(terms, on="contract_id", how="inner")
     found = found.join(_signed_ahead(records, found), on="amendment_id", how="left", maintain_order="left")
     found = found.with_columns(pl.when(from_start).then(day.dt.month_start()).otherwise(day).alias("takes_effect"))
     ahead = approved & (agreed < pl.col("takes_effect")) & (pl.col("setting.modification.date") != "effective")
     found = found.with_columns(pl.when(ahead).then(agreed).alias("agreed_on"))
-    none = pl.DataFrame(schema={"amendment_id": pl.String, "is_apart": pl.Boolean})
-    found = found.join(none if at_once is None else at_once, on="amendment_id", how="left", maintain_order="left")
+    found = found.join(at_once, on="amendment_id", how="left", maintain_order="left")
     signed_ahead = pl.col("signed_ahead").fill_null(value=False)
     now = signed_ahead | pl.col("is_apart").is_not_null()
     dated = found.with_columns(
@@ -171,18 +178,20 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     steps = steps.with_columns(pl.col(name).alias(f"stated.{name}") for name in ("amount", *ESTIMATED_FIELDS))
     # A line that nothing changed has but one step: nothing to carry on, nothing before it.
     changed = pl.col("contract_line_id").is_duplicated()
-    filled = steps.filter(changed).with_columns(
-        carried(pl.col(name), "contract_line_id").alias(name) for name in TERM_FIELDS
-    )
-    after = filled.with_columns(
-        before(pl.col(name), "contract_line_id").alias(f"before.{name}") for name in TERM_FIELDS
-    )
     alone = steps.filter(~changed).with_columns(
         pl.lit(None, dtype=steps.schema[name]).alias(f"before.{name}") for name in TERM_FIELDS
     )
-    return pl.concat([alone, after])
+    return pl.concat([alone, _carried_on(steps.filter(changed))])
 
 
+@of_nothing
+def _carried_on(steps: pl.DataFrame) -> pl.DataFrame:
+    """Let each step of a line keep what it leaves as it was, and bear what stood before it."""
+    filled = steps.with_columns(carried(pl.col(name), "contract_line_id").alias(name) for name in TERM_FIELDS)
+    return filled.with_columns(before(pl.col(name), "contract_line_id").alias(f"before.{name}") for name in TERM_FIELDS)
+
+
+@of_nothing
 def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
     """Return changes of lines with their amounts and caps at the line's own rate, and the amount that a new price per unit gives."""
     if "is_foreign" in signed.columns:
@@ -198,6 +207,7 @@ def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
     return later.with_columns(cap.alias("cap_amount"), pl.coalesce("amount", priced).alias("amount"))
 
 
+@of_no("lines")
 def stated_estimates(terms: pl.DataFrame, lines: pl.DataFrame, field: str, name: str) -> pl.DataFrame:
     """Return what the steps of some lines themselves say of an estimate: contract_line_id, date, `name`, evidence.
 

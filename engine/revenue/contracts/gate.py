@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.contracts.leaving import free_to_leave, notice_end
 from engine.revenue.ground.finding_columns import finding_columns

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.nothing import of_no
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT, Books
 
 
+@of_no("fiscal")
 def calendar_findings(books: Books, fiscal: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every legal entity with revenue of days after the last of its fiscal periods.
 

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.rounding import round_quotient, units
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
 
@@ -117,6 +117,7 @@ def look_back(lines: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
+@of_nothing
 def look_back_findings(found: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
     """Return findings of finished lines whose estimate was further from the outcome than the policy's percent.
 

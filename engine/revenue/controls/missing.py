@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
@@ -69,10 +69,12 @@ def _without_commission(lines: pl.DataFrame) -> pl.DataFrame:
     return _of_lines(hit, "commission_not_stated", "high", pl.format(text, "contract_line_id"), remedy)
 
 
+@of_nothing
 def _of_lines(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
     return _told(hit, "contract_line", "amount", kind, severity, message, remedy)
 
 
+@of_nothing
 def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str) -> pl.DataFrame:
     return _told(hit, "contract", "total_value", kind, severity, message, remedy)
 
@@ -243,6 +245,7 @@ _FIELDS: Final = {
 }  # fmt: skip
 
 
+@of_no("lines")
 def _told_in_measure(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     """Return the obligations of which anything is told in their own measure: okey."""
     seen, time = records.frame("progress"), records.frame("time_entry").filter(pl.col("status") == "approved")

@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.canonical.schema import empty_frame
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
 
@@ -157,6 +158,7 @@ def unprovided_loss_findings(provisions: pl.DataFrame, posted: pl.DataFrame, as_
     )  # fmt: skip
 
 
+@of_nothing
 def material_right_findings(options: pl.DataFrame, judgements: pl.DataFrame) -> pl.DataFrame:
     """Return findings of options that give more than is available anyway and of which nobody judged the right (606-10-55-42)."""
     judged = judgements.filter(pl.col("question") == "material_right")

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.controls.shadow import MINOR
@@ -23,6 +24,7 @@ POSTED_SHADOW: Final[dict[str, pl.DataType]] = {
 """
 
 
+@of_nothing
 def posted_revenue(journals: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """Return posted revenue by contract, period and currency, of lines that name their contract: credit less debit."""
     earning = accounts.filter(pl.col("account_class") == "revenue").select("account")

@@ -6,6 +6,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.canonical.schema import entity_spec
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.exact import money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.crossing import crossed_lines
@@ -94,6 +95,7 @@ def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame
     )
 
 
+@of_nothing
 def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every amendment whose stated change of the price is not what its lines change it by.
 
@@ -143,6 +145,7 @@ def amendment_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts:
     )
 
 
+@of_no("amendments")
 def crossing_findings(amendments: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every line whose amendments state totals, cross in approval and effect, and do not tell what each changes.
 

@@ -7,10 +7,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.bands import band_of
 from engine.revenue.arithmetic.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.arithmetic.months import within_months
-from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins, run_sums
@@ -52,6 +52,7 @@ def remaining_obligations(
     return pl.concat([banded, told.select(names)]).sort("contract_id", "band_start", "exempted_by", nulls_last=True)
 
 
+@of_no("promised")
 def _evergreen(contracts: pl.DataFrame, lines: pl.DataFrame, promised: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return what promises by the month without an end are worth through the notice period: contract_id, obligation_id, evergreen.
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.canonical.schema import ENTITIES
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.bands import fiscal_year_start
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
@@ -66,8 +67,13 @@ def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, per
     the day of the change, which a change of the price tells; else to that of the month before. A fact that came late belongs to the
     period it relates to.
     """
+    return _of_earlier_performance(_of_year(performance.filter(pl.col("catch_up_amount") != 0), years), performance, periods)
+
+
+@of_nothing
+def _of_earlier_performance(caught: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """Return the part of each catch-up that is for what was performed before its year."""
     key = ["contract_id", "obligation_id"]
-    caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
     caught = caught.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("opening_day")).join(
         periods.select("calendar", pl.col("period").cast(CODE).alias("relates_to_period"), pl.col("end_date").alias("relates_to_end"),
                        pl.col("start_date").alias("relates_to_start")),
@@ -170,6 +176,7 @@ def _looked_up(rows: pl.DataFrame, records: pl.DataFrame | None, key: str, field
     return rows.join(values, on="at.key", how="left", maintain_order="left").with_columns(pl.col("at.value").alias(name)).drop("at.value")
 
 
+@of_nothing
 def _of_year(performance: pl.DataFrame, years: pl.DataFrame) -> pl.DataFrame:
     first = pl.lit(years["band_start"].min(), dtype=pl.Date)
     in_year = ~pl.col("is_planned") & (pl.col("posting_date") >= first)

@@ -7,6 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.contracts.leaving import free_to_leave, notice_end
 from engine.revenue.disclosures.backlog import remaining_obligations
@@ -35,6 +36,7 @@ def within_notice(rows: pl.DataFrame, books: Books) -> pl.DataFrame:
     return made.with_columns(pl.coalesce("→left", "remaining_obligation").alias("remaining_obligation")).drop("→left")
 
 
+@of_nothing
 def _evergreen_days(rows: pl.DataFrame, free: pl.DataFrame, promised: pl.DataFrame) -> pl.DataFrame:
     """Return the days of contracts without an end, which are promised from notice to notice."""
     priced = promised.filter(pl.col("price_period").is_not_null() & pl.col("end_date").is_null()).select("contract_id").unique()

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_nothing
 from engine.revenue.ground.frames import PERIODS, shaped
 
 _HALF_A_MONTH: Final = 14
@@ -31,6 +31,7 @@ def period_frame(fiscal: pl.DataFrame, first: dt.date, last: dt.date) -> pl.Data
     return pl.concat([shaped(each, PERIODS) for each in made]).sort("calendar", "start_date")
 
 
+@of_nothing
 def _beside(own: pl.DataFrame, months: pl.DataFrame) -> pl.DataFrame:
     """Return the months that fiscal calendars leave out: within one by their names, before and after it numbered on from its own.
 
@@ -116,6 +117,7 @@ def with_period(frame: pl.DataFrame, periods: pl.DataFrame, day: str, prefix: st
     return frame.join(found.drop("→start", strict=False), on=["calendar", day], how="left", maintain_order="left", validate="m:1")
 
 
+@of_nothing
 def first_open(rows: pl.DataFrame, periods: pl.DataFrame, day: str, known: str) -> pl.DataFrame:
     """Add the first period, from that of `day` on, that was open when `known`: its first day (`→open`) and its last (`→closes`).
 

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO, whole_number, wide
 from engine.revenue.arithmetic.rounding import money, round_quotient, units, units_per_minor
 
@@ -22,6 +22,7 @@ _AVERAGE_REACH: Final = "31d"
 _PAIR: Final = ("currency", "functional_currency")
 
 
+@of_nothing
 def rate_table(exchange_rates: pl.DataFrame) -> pl.DataFrame:
     """Return rates as currency, functional_currency, rate_type, rate_date, rate; a missing direction is the other's inverse."""
     stated = exchange_rates.drop_nulls(["from_currency", "to_currency", "rate_date", "rate"]).select(

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.exact import GUARD, money_units
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted, without
@@ -34,6 +35,7 @@ _QTY: Final = pl.Decimal(38, 10)
 _LAST: Final = 10**6
 
 
+@of_nothing
 def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split levels into what is in the price from the start and what changes it later.
 
@@ -118,6 +120,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+@of_nothing
 def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return touched obligations by group and place: their kind, what changes (price_change to ssp_left), and their term after.
 
@@ -198,6 +201,7 @@ def _past(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
     return money_units(pl.coalesce(amount, pl.lit(0)).cast(pl.Decimal(38, 6)), digits)
 
 
+@of_nothing
 def _terms_at(asked: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return the first and last day of obligations after a place: over all their lines as they then are."""
     own = lines.select("contract_line_id", "okey", "begins", "ends")
@@ -271,6 +275,7 @@ def _among_options(options: pl.DataFrame) -> pl.DataFrame:
     return held.with_columns(pl.max_horizontal("→whole", "→part", wide(1)).alias("→whole"))
 
 
+@of_no("amended")
 def told_ends(contracts: pl.DataFrame, amended: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return the promises of which an amendment says how they end with their contract: contract_id, okey, is_settled.
 
@@ -356,6 +361,7 @@ def with_own_levels(ended: pl.DataFrame, start: pl.DataFrame, later: pl.DataFram
     return made.with_columns(pl.col("own_level", "own_variable_level").fill_null(0))
 
 
+@of_nothing
 def ended_obligations(
     ends: pl.DataFrame, told: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame, own: pl.DataFrame
 ) -> pl.DataFrame:

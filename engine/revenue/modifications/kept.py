@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import money_units, part_units
 from engine.revenue.arithmetic.numbers import WIDE, ZERO, wide
 from engine.revenue.ground.records import Records
@@ -15,6 +16,7 @@ PAID_ON_LINES: Final = ("own_paid", "own_final", "own_price")
 part of its price as `own_final` of `own_price`."""
 
 
+@of_nothing
 def with_paid_for_good(ended: pl.DataFrame, records: Records) -> pl.DataFrame:
     """Add `paid_for_good`: what was received by the last day of a contract of which nothing can be claimed back (units)."""
     stated = records.frame("contract_line").group_by("contract_id").agg((~_can_be_claimed_back().any()).alias("→final"))

@@ -7,6 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.schema import entity_spec
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.amendments import TERM_FIELDS
@@ -40,6 +41,7 @@ def opened_groups(openings: pl.DataFrame, records: Records, contracts: pl.DataFr
     )
 
 
+@of_nothing
 def taken_over_changes(amendments: pl.DataFrame, openings: pl.DataFrame, records: Records) -> pl.DataFrame:
     """Return the amendments (with `opened_on` of their group) that opening positions already hold: events of before.
 
@@ -52,6 +54,7 @@ def taken_over_changes(amendments: pl.DataFrame, openings: pl.DataFrame, records
     return earlier.filter(~to_come)
 
 
+@of_nothing
 def agreed_before(amendments: pl.DataFrame, contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
     """Return the amendments that were in effect by the day an agreement met the criteria of a contract, later than its signing, and
     those dated before it was signed.

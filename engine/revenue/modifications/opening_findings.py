@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.nothing import of_no
 from engine.revenue.arithmetic.exact import GUARD, money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
 
 
+@of_no("openings", "amendments")
 def held_change_findings(
     openings: pl.DataFrame, amendments: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame, contracts: pl.DataFrame
 ) -> pl.DataFrame:
@@ -69,6 +71,7 @@ def _held(openings: pl.DataFrame, terms: pl.DataFrame, changed: pl.DataFrame, le
     return made.with_columns(pl.col("estimated").fill_null(0))
 
 
+@of_no("opened")
 def unopened_findings(states: pl.DataFrame, opened: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every promise of a contract taken over that has no opening position, though it was promised by then.
 

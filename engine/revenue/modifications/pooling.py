@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.price.allocation import share_minor
@@ -128,6 +129,7 @@ def _closed(rows: pl.DataFrame, ended: pl.Expr) -> pl.DataFrame:
     )
 
 
+@of_nothing
 def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     """Catch up what is changed outside of a pool, and end what ends with its contract."""
     catches, ends = pl.col("kind") == "catch_up", pl.col("kind") == "terminate"
@@ -135,20 +137,16 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
     settled = pl.col("is_settled").fill_null(value=False)
     moved = pl.col("price_change") - pl.col("past")
-    caught = _of_held(moved)
-    kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise(kept)
+    # Parts that are used more than once are columns: an expression that repeats them takes a long time to be planned.
+    apart = apart.with_columns(moved.alias("→moved"), _of_held(moved).alias("→caught"), kept.alias("→kept"))
+    kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise("→kept")
     return apart.with_columns(
         pl.when(ends & ~settled).then(pl.col("variable") - _variable_to_come()).otherwise("variable").alias("variable"),
-        pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past") + caught).otherwise(pl.col("base")).alias("base"),
-        pl.when(ends)
-        .then(wide(0))
-        .when(catches)
-        .then(pl.col("rem") + moved - caught)
-        .otherwise(pl.col("rem"))
-        .alias("rem"),
+        pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past") + pl.col("→caught")).otherwise("base").alias("base"),
+        pl.when(ends).then(wide(0)).when(catches).then(pl.col("rem") + pl.col("→moved") - pl.col("→caught")).otherwise("rem").alias("rem"),
         pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
         (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
-    )
+    ).drop("→moved", "→caught", "→kept")
 
 
 def _variable_to_come() -> pl.Expr:

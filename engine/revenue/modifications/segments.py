@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import with_cumulative
 from engine.revenue.arithmetic.numbers import wide
 
@@ -32,6 +33,7 @@ def at_cost(u: str = "u") -> pl.Expr:
     return pl.when(pl.col("rem") > 0).then(pl.min_horizontal(grown, pl.col("rem"))).otherwise(wide(0))
 
 
+@of_nothing
 def with_revenue(
     rows: pl.DataFrame, *, minor: str | None = None, units: str | None = None, m: str = "m", mt: str = "mt", u: str = "u"
 ) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, carried
 from engine.revenue.ground.records import original_id
@@ -13,6 +14,7 @@ from engine.revenue.ground.records import original_id
 _QTY: Final = pl.Decimal(38, 10)
 
 
+@of_nothing
 def split_changes(changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure.
 
@@ -34,6 +36,7 @@ def split_changes(changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     ).drop("→whole", "→own")
 
 
+@of_no("changes", "splits", "amendments")
 def unit_parts(
     observed: pl.DataFrame, changes: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, amendments: pl.DataFrame
 ) -> pl.DataFrame:

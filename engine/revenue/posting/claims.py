@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import Books
@@ -104,6 +104,7 @@ def _invoices(records: Agreed, as_of: dt.date) -> pl.DataFrame:
     return invoices.drop("root").join(links, on="invoice_id", how="left", maintain_order="left")
 
 
+@of_no("invoices")
 def _invoice_lines(books: Books, records: Agreed, invoices: pl.DataFrame) -> pl.DataFrame:
     """Return invoice lines with contract, root, net and tax; an invoice without lines counts by its header."""
     head = invoices.select(
@@ -142,13 +143,18 @@ def _plan(books: Books, records: Agreed) -> pl.DataFrame:
     stated = records.frame("billing_plan_line")
     accepted = records.frame("milestone").select("milestone_id", "accepted_date").unique("milestone_id", keep="first")
     of_line = books.lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"))
+    return _planned(stated, of_line, accepted, books.contracts)
+
+
+@of_nothing
+def _planned(stated: pl.DataFrame, of_line: pl.DataFrame, accepted: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     found = stated.join(of_line, on="contract_line_id", how="left", maintain_order="left").join(
         accepted, on="milestone_id", how="left", maintain_order="left"
     )
     found = found.with_columns(pl.coalesce("contract_id", "line_contract").alias("contract_id"))
     return (
         found.filter(pl.col("amount").is_not_null())
-        .join(books.contracts.select("contract_id"), on="contract_id", how="semi")
+        .join(contracts.select("contract_id"), on="contract_id", how="semi")
         .select(
             "plan_line_id", "contract_id", "contract_line_id", "milestone_id", pl.coalesce("due_date", "accepted_date").alias("due_date"),
             "amount", pl.col("is_unconditional").fill_null(value=False), "evidence",
@@ -236,6 +242,13 @@ def _cash(
     own = pl.col("currency").alias("stated_currency")
     paid = paid.select("payment_id", "invoice_id", "contract_id", "paid_date", "amount", "evidence", own)
     stated = records.frame("payment_application").select("payment_id", "invoice_id", pl.col("amount").alias("applied"))
+    return _applied(paid, stated, invoices, claims, books.contracts)
+
+
+@of_nothing
+def _applied(
+    paid: pl.DataFrame, stated: pl.DataFrame, invoices: pl.DataFrame, claims: pl.DataFrame, contracts: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     named = stated.join(paid.drop("invoice_id"), on="payment_id", how="inner")
     named = named.with_columns(pl.col("applied").alias("amount")).drop("applied")
     over = stated.group_by("payment_id").agg(pl.col("applied").sum())
@@ -246,10 +259,10 @@ def _cash(
     each = pl.concat([named, whole.select(named.columns)]).filter(pl.col("amount") != 0)
     known = invoices.select("invoice_id", "root", pl.col("contract_id").alias("head_contract"))
     each = each.join(known, on="invoice_id", how="left", maintain_order="left")
-    spread = _spread(each.filter(pl.col("root").is_not_null()), claims, books.contracts)
+    spread = _spread(each.filter(pl.col("root").is_not_null()), claims, contracts)
     settled = spread.select("payment_id").unique()
     alone = each.join(settled, on="payment_id", how="anti").with_columns(pl.coalesce("contract_id", "head_contract").alias("contract_id"))
-    ours = alone.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
+    ours = alone.join(contracts.select("contract_id"), on="contract_id", how="semi")
     names = ["contract_id", "claim", "basis", "is_as_invoiced", "date", "payment_id", "amount", "evidence", "stated_currency"]
     rows = pl.concat(
         [
@@ -261,7 +274,7 @@ def _cash(
             ),
         ]
     )  # fmt: skip
-    unplaced = alone.join(books.contracts.select("contract_id"), on="contract_id", how="anti").filter(pl.col("root").is_null())
+    unplaced = alone.join(contracts.select("contract_id"), on="contract_id", how="anti").filter(pl.col("root").is_null())
     return rows.sort("contract_id", "date", "payment_id", "claim", "basis", nulls_last=True), unplaced
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT
@@ -55,6 +56,7 @@ def _rated(rows: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
+@of_nothing
 def unrated_costs(costs: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every cost asset without a rate into its contract's currency or its entity's.
 

@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
 from engine.revenue.arithmetic.runs import before, begins, begins_anew, joined
@@ -372,6 +372,7 @@ def _with_own_values(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.with_columns(pl.coalesce("functional", pl.when(own).then("amount")).alias("functional"))
 
 
+@of_nothing
 def _pair(rows: pl.DataFrame, contracts: pl.DataFrame, amount: str, debit: str, credit: str) -> pl.DataFrame:
     """Return a debit and a credit line of each row's amount; a negative amount turns them round."""
     rows = rows.join(contracts.select("contract_id", "contract"), on="contract_id", how="left", maintain_order="left")

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import DAY, TEXT, Books
@@ -168,7 +169,11 @@ def _goods(books: Books, records: Agreed) -> pl.DataFrame:
 
     What is expected back is of all that is promised, as its price is: of a part delivered, the same part.
     """
-    goods = books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id")
+    return _delivered_goods(books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id"), books, records)
+
+
+@of_nothing
+def _delivered_goods(goods: pl.DataFrame, books: Books, records: Agreed) -> pl.DataFrame:
     told = as_arrived(
         records.frame("progress"), books.contracts, books.lines, books.periods, "as_of_date", ("cost_to_date", "units_delivered")
     )

@@ -18,6 +18,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.asof import running as through_day
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
@@ -108,8 +109,13 @@ def _claim_steps(claims: Claims, contracts: pl.DataFrame) -> pl.DataFrame:
     cash = sequenced(claims.cash).filter(pl.col("claim").is_not_null())
     paid = cash.select(*keys, "date", "seq", ZERO.alias("net"), ZERO.alias("tax"), "amount")
     rows = pl.concat([billed, paid.select(billed.columns)]).with_columns(_given_back("amount"))
+    return _steps_of_claims(rows, contracts.select("contract_id", "minor_digits"))
+
+
+@of_nothing
+def _steps_of_claims(rows: pl.DataFrame, digits: pl.DataFrame) -> pl.DataFrame:
+    keys = ["contract_id", "claim", "basis", "is_as_invoiced"]
     rows = rows.group_by(*keys, "date", "seq").agg(pl.col("net", "tax", "amount", "refunded").sum())
-    digits = contracts.select("contract_id", "minor_digits")
     rows = rows.sort(*keys, "date", "seq").join(digits, on="contract_id", how="left", maintain_order="left")
     rows = rows.with_columns(pl.col("net", "tax", "amount").cum_sum().over(keys).cast(MONEY).name.prefix("so_far_"))
     gross = pl.col("so_far_net") + pl.col("so_far_tax")
@@ -159,6 +165,7 @@ def _given_back(name: str) -> pl.Expr:
     return pl.max_horizontal(pl.col(name) * -1, ZERO).cast(MONEY).alias("refunded")
 
 
+@of_no("plan")
 def _plan_steps(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
     """Return what plans give by themselves: amounts that fell due, and per line the performed part of what is due anyway."""
     due = _due_lines(books, plan)

@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.contracts.amendments import stated_estimates
@@ -36,6 +37,7 @@ LOWERED: Final[dict[str, pl.DataType]] = {
 """How much of what the customer promised for an obligation (null: for the contract) is expected not to be kept, from a day on."""
 
 
+@of_nothing
 def levels_of_work(levels: pl.DataFrame, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split levels (`variable.LEVELS`) into those of the pooled price and those of work as invoiced or use.
 

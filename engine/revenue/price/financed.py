@@ -9,10 +9,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.compounding import FINE
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
-from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.price.financing import Financing, significant_financing
@@ -108,6 +108,7 @@ def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(pl.when(is_package).then(part).otherwise(pl.col("amount")).cast(MONEY).alias("promised"))
 
 
+@of_nothing
 def _held_back(lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
     """Return the day from which a line costs anything, where an estimate held back all of it before."""
     own = levels.filter(pl.col("component") == "variable").select("contract_line_id", "date", "level")

@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.compounding import FINE, RATE, grown, implied_rate, period_rate, with_factors
 from engine.revenue.arithmetic.months import next_day, whole_months
 from engine.revenue.price.pairing import paired
@@ -89,6 +90,7 @@ def significant_financing(
     )
 
 
+@of_nothing
 def _decisions(stated: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     apart = pairs.group_by("contract_id").agg(pl.col("months").max().alias("longest"))
     rated = stated.join(_rates(stated, pairs), on="contract_id", how="left").join(apart, on="contract_id", how="left")
@@ -177,6 +179,7 @@ def _held_back(parts: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     ).select(parts.columns)
 
 
+@of_nothing
 def interest_entries(parts: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Return the interest by contract, day and direction: positive both ways, rounded cumulatively.
 

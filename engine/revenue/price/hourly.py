@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
+from engine.nothing import of_no
 from engine.revenue.arithmetic.exact import money_units
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.contracts.amendments import stated_estimates
@@ -27,6 +28,7 @@ The first step of a line (place of its own, no day) is what it was signed at.
 """
 
 
+@of_no("chosen")
 def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     """Return the hours that lines are expected to take from a day on: contract_line_id, date, →hours, evidence.
 

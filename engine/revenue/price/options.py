@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.compounding import FINE
-from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.rounding import round_quotient
 
 _PROBABILITY: Final = pl.Decimal(38, 18)
@@ -59,6 +59,7 @@ def list_value(options: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+@of_nothing
 def option_prices(options: pl.DataFrame) -> pl.DataFrame:
     """Return by contract line the standalone selling price of its material rights.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 
 
+@of_nothing
 def paired(transfers: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
     """Return parts of a contract's promise with the day each is paid and the day it is transferred.
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.compounding import FINE
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_quotient, units
@@ -16,6 +17,7 @@ _ONE: Final = pl.lit(1, dtype=FINE)
 _MICRO: Final = pl.lit(10**6, dtype=FINE)
 
 
+@of_nothing
 def on_one_right(options: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return the options with renewals that are looked through to on the right of the first, whichever lines they state (606-10-55-45).
 
@@ -73,6 +75,7 @@ def _other_rights(lines: pl.DataFrame, chained: pl.DataFrame) -> pl.DataFrame:
     return others.select("contract_line_id", units(ZERO).alias("looked"))
 
 
+@of_no("options")
 def _table(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the look-through allocation at inception and the chain of renewals it rests on."""
     chosen = contracts.filter(pl.col("setting.renewal.look_through")).select(

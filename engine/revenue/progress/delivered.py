@@ -9,8 +9,8 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
-from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import empty, setting
@@ -266,6 +266,11 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
         )
     )
     failed = contracts.filter(pl.col("gate") == "not_met").join(final, on="contract_id", how="inner").filter("→final")
+    return _kept_of_failed(failed, records, lines, as_of)
+
+
+@of_nothing
+def _kept_of_failed(failed: pl.DataFrame, records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
     paid = (
         records.frame("payment")
@@ -296,6 +301,7 @@ def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as
     ).filter(pl.col("date") <= as_of)
 
 
+@of_no("contracts")
 def _delivered_on(records: Records, lines: pl.DataFrame, contracts: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the day by which every line of a contract was delivered in full: contract_id, →delivered_on (null: not yet)."""
     priced = lines.join(contracts.select("contract_id"), on="contract_id", how="semi").filter(pl.coalesce("amount", pl.lit(1)) != 0)

@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import GUARD, part_units, units_to_minor
-from engine.revenue.arithmetic.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.finding_columns import finding_columns

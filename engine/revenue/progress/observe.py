@@ -10,6 +10,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_no
 from engine.revenue.arithmetic.exact import money_units
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, carried, running
@@ -141,6 +142,7 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     )
 
 
+@of_no("about")
 def _hours_by_day(
     records: Records, about: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, steps: pl.DataFrame
 ) -> pl.DataFrame:

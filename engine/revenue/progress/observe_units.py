@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
@@ -59,6 +59,7 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl
     return _expired(made.drop("lapses"), chosen, as_of)
 
 
+@of_no("about")
 def _units_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     """Return by line and day what is known of its units: done (so far), promised, expected, unused (expected to lapse)."""
     hours = _hours_drawn(records, about, terms, worked)

@@ -6,6 +6,7 @@ import datetime as dt
 
 import polars as pl
 
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import percent
 from engine.revenue.ground.frames import AT_A_POINT
 from engine.revenue.ground.periods import with_period
@@ -71,6 +72,7 @@ def _posted_on(rows: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     ).drop("→at_once")
 
 
+@of_nothing
 def _in_force(rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date", "terminated_date"), on="contract_id", how="inner")
     last = pl.min_horizontal("lost_date", pl.when(pl.col("basis").is_in(["as_invoiced", "accrual", "usage"])).then("terminated_date"))

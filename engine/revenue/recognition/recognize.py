@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_no
 from engine.revenue.arithmetic.conventions import with_earned
 from engine.revenue.arithmetic.exact import GUARD, cumulative_minor, minor_money, split, units_to_minor
 from engine.revenue.arithmetic.numbers import whole_number, wide
@@ -261,6 +262,7 @@ def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([points.filter(pl.col("schedule") == "cumulative"), rows.select(points.columns)])
 
 
+@of_no("seen")
 def _seen(parts: pl.DataFrame, seen: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the days on which observed measures have earned more: each at a point in time, over time the last of a period."""
     # What happened before the criteria were met is recognized on the day they are.
@@ -293,6 +295,7 @@ def _in_segment(points: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     return joined.filter(pl.col("base").is_not_null())
 
 
+@of_no("seen")
 def _reestimates(parts: pl.DataFrame, seen: pl.DataFrame, changed: pl.DataFrame) -> list[pl.DataFrame]:
     """Return what a changed estimate of the whole does to what was done before it: a change in estimate, apart from the day's own work.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.revenue.arithmetic.nothing import of_nothing
+from engine.nothing import of_no, of_nothing
 
 calls = []
 
@@ -27,3 +27,23 @@ def test_no_rows_are_made_once_for_the_same_columns_and_names() -> None:
     assert doubled(rows.clear(), table.drop("more"), "twice").columns == ["key", "value", "twice"]
     assert doubled(rows.clear().cast({"value": pl.Int32}), table, "twice").schema["value"] == pl.Int32
     assert doubled(rows, table, "twice").height == 1
+
+
+@of_no("table", "more")
+def parted(rows: pl.DataFrame, table: pl.DataFrame, more: pl.DataFrame | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    calls.append(rows.height)
+    met = rows.join(table if more is None else more, on="key", how="semi")
+    return met.head(1), met.slice(1)
+
+
+def test_frames_that_are_named_decide_wherever_they_stand() -> None:
+    rows, none = pl.DataFrame({"key": ["a", "a"]}), pl.DataFrame(schema={"key": pl.String})
+    calls.clear()
+    assert [part.height for part in parted(rows, rows)] == [1, 1]
+    assert [part.height for part in parted(none, rows)] == [0, 0]
+    assert calls == [2, 0]
+    calls.clear()
+    for _ in range(2):
+        assert [part.height for part in parted(rows, none)] == [0, 0]
+        assert [part.height for part in parted(rows, rows, more=none)] == [0, 0]
+    assert calls == [2, 2]
