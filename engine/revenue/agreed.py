@@ -19,6 +19,7 @@ from engine.revenue.modifications.changes import classified, removed_parts
 from engine.revenue.modifications.folded import folded_changes
 from engine.revenue.modifications.opening import agreed_before, as_opened, latest_openings, opened_groups, taken_over_changes
 from engine.revenue.modifications.splits import split_changes
+from engine.revenue.price.one_measure import with_one_measure
 from engine.revenue.price.options import option_prices
 from engine.revenue.price.pricing import with_pooled, with_pricing
 from engine.revenue.price.renewals import on_one_right, with_renewals
@@ -117,7 +118,8 @@ def _promises(
     lines = lines.join(
         contracts.select("contract_id", *(pl.col(name).alias(alias) for name, alias in _SETTINGS.items())), on="contract_id", how="left"
     )
-    lines = with_ssp(with_pricing(_open_ended(lines, as_of), records), records, option_prices(records.frame("option")), as_of)
+    lines = with_one_measure(with_pricing(_open_ended(lines, as_of), records))
+    lines = with_ssp(lines, records, option_prices(records.frame("option")), as_of)
     lines = with_renewals(lines, contracts, records.frame("option"), as_of)
     terms = with_pooled(line_terms(lines, amended), lines)
     return lines, terms, removed_parts(classified(terms, lines, contracts, records, as_of), terms, lines)

@@ -199,6 +199,7 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
         pl.when(by_time).then(pl.coalesce(last_moment, "ends")).otherwise(pl.col("ends")).alias("ends"),
         pl.when(is_principal).then(pl.lit("principal")).otherwise(pl.lit("agent")).alias("role"),
         pl.coalesce("own.loss_scope", pl.lit(value=False)).alias("loss_scope"),
+        pl.any_horizontal(pl.col("own.timing", "own.measure", "own.convention").is_not_null()).alias("is_assigned"),
         pl.coalesce("rule", pl.lit("606-10-25-23")).alias("rule"),
     ).drop("conclusion", "is_counted", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")
 

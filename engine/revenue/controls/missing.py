@@ -238,10 +238,12 @@ def _unobserved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 
 
 _TOLD_BY: Final = {
-    "cost_to_cost": "cost to date", "hours": "hours", "units": "units delivered", "observed": "a percentage", "milestones": "milestones",
+    "cost_to_cost": "cost to date", "cost_recovery": "cost to date", "hours": "hours", "units": "units delivered",
+    "observed": "a percentage", "milestones": "milestones",
 }  # fmt: skip
 _FIELDS: Final = {
-    "cost_to_cost": "cost_to_date", "hours": "hours_to_date", "units": "units_delivered", "observed": "percent_complete"
+    "cost_to_cost": "cost_to_date", "cost_recovery": "cost_to_date", "hours": "hours_to_date", "units": "units_delivered",
+    "observed": "percent_complete",
 }  # fmt: skip
 
 
@@ -279,7 +281,7 @@ def _told_otherwise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     seen = records.frame("progress").filter(fields).select("contract_line_id")
     spent = records.frame("contract_cost").filter((pl.col("kind") == "delivery") & (pl.col("amount") != 0)).select("contract_line_id")
     worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
-    by_cost = lines.filter(pl.col("measure") == "cost_to_cost").select("contract_line_id")
+    by_cost = lines.filter(pl.col("measure").is_in(["cost_to_cost", "cost_recovery"])).select("contract_line_id")
     by_cost = by_cost.join(pl.concat([spent, worked]), on="contract_line_id", how="semi")
     drawn = lines.filter((pl.col("measure") == "units") & (pl.col("offering") == "retainer")).select("contract_line_id")
     return pl.concat([seen, by_cost, drawn.join(worked, on="contract_line_id", how="semi")]).unique()
@@ -383,11 +385,13 @@ def _beyond_promise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return lines of one obligation that are to be measured otherwise than its first (606-10-25-32)."""
+    """Return lines of one obligation that are to be measured otherwise than it is (606-10-25-32)."""
     measured = lines.filter(~pl.col("pricing").is_in(list(OUTSIDE)) & (pl.coalesce("amount", pl.lit(1)) != 0))
-    measured = measured.filter(pl.len().over("okey") > 1).sort("okey", "contract_line_id")
-    first = pl.concat_str("timing", "measure", separator=" ").first().over("okey", order_by="contract_line_id")
-    hit = measured.with_columns(first.alias("→first")).filter(pl.concat_str("timing", "measure", separator=" ") != pl.col("→first"))
-    said = pl.format("{} is to be earned {} by {}, but its obligation {} has one measure, that of its first line: {}.", "contract_line_id",
-                     "timing", "measure", "obligation_id", "→first")  # fmt: skip
-    return _of_lines(hit, "measures_differ", "medium", said, "Assign one timing and measure to all lines of the obligation.")
+    hit = measured.filter((pl.col("own.timing") != pl.col("timing")) | (pl.col("own.measure") != pl.col("measure")))
+    text = (
+        "{} is to be earned {} by {}, but its obligation {} is earned as a whole, {} by {}; what is reported of the line otherwise "
+        "counts for nothing."
+    )
+    said = pl.format(text, "contract_line_id", "own.timing", "own.measure", "obligation_id", "timing", "measure")
+    return _of_lines(hit.sort("okey", "contract_line_id"), "measures_differ", "medium", said,
+                     "Assign one timing and measure to all lines of the obligation.")  # fmt: skip

@@ -28,7 +28,7 @@ MINOR: Final = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decim
 """The smallest amount of a currency by the digits of its minor unit."""
 
 _BY_TIME: Final = "time_elapsed"
-_BY_EVIDENCE: Final = ("as_invoiced", "hours", "units", "milestones", "usage", "cost_to_cost", "observed")
+_BY_EVIDENCE: Final = ("as_invoiced", "hours", "units", "milestones", "usage", "cost_to_cost", "cost_recovery", "observed")
 _BY_INPUT: Final = ("cost_to_cost", "hours")
 
 

@@ -72,7 +72,7 @@ def _worth_judging(obligations: pl.DataFrame, lines: pl.DataFrame, evidence: Evi
     """
     costs = total_cost_history(lines, evidence).group_by("contract_line_id").agg(pl.col("estimated_total_cost").max())
     dated = evidence.cost_estimate.select("contract_line_id").unique().with_columns(pl.lit(value=True).alias("is_estimated"))
-    by_cost = pl.col("measure") == "cost_to_cost"
+    by_cost = pl.col("measure").is_in(["cost_to_cost", "cost_recovery"])
     of_obligation = lines.join(costs, on="contract_line_id", how="left").join(dated, on="contract_line_id", how="left").group_by(
         "contract_id", "obligation_id"
     ).agg(

@@ -16,9 +16,9 @@ from engine.revenue.progress.measured import TERM
 
 
 def obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return by obligation how it is treated: of its lines the first that is measured and priced decides."""
+    """Return by obligation how it is treated: of its lines that are measured and priced the one of the first `rank` decides."""
     first = (
-        lines.sort("okey", "is_as_invoiced", pl.col("pricing") == "usage", "contract_line_id")
+        lines.sort("okey", "is_as_invoiced", pl.col("pricing") == "usage", "rank", "contract_line_id")
         .group_by("okey", maintain_order=True)
         .agg(
             pl.col(
@@ -36,7 +36,6 @@ def obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
                 "minor_digits",
                 "rounding_mode",
                 "offering",
-                "loss_scope",
                 "rule",
                 "schedule",
                 "role",
@@ -45,6 +44,7 @@ def obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
             pl.col("begins").min(),
             pl.col("ends").max(),
             pl.col("is_as_invoiced").all(),
+            pl.col("loss_scope").any(),
             pl.col("contract_line_id").first().alias("line_id"),
             pl.col("repurchase_kind").is_not_null().any().alias("is_repurchase"),
             pl.col("pricing").eq("usage").any().alias("has_usage"),

@@ -48,13 +48,20 @@ def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
 
 
 def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return cost to date over cost expected, both without uninstalled materials and wasted cost (55-21)."""
-    chosen = of_measure(lines, "cost_to_cost")
-    about = chosen.select("contract_line_id", "okey", "minor_digits", "signed_date", "when_unmeasurable")
+    """Return cost to date over cost expected, both without uninstalled materials and wasted cost (55-21).
+
+    Under `cost_recovery` the outcome is not measurable whatever is estimated, until no more cost than is incurred is expected (25-37).
+    """
+    chosen = pl.concat([of_measure(lines, "cost_to_cost"), of_measure(lines, "cost_recovery")])
+    unmeasured = pl.col("measure") == "cost_recovery"
+    then = pl.when(unmeasured).then(pl.lit("cost_recovery")).otherwise("when_unmeasurable")
+    about = chosen.select(
+        "contract_line_id", "okey", "minor_digits", "signed_date", then.alias("when_unmeasurable"), unmeasured.alias("→unmeasured")
+    )
     daily = _cost_by_day(records, about, terms)
     if not daily.height:
         return pl.DataFrame(schema=OBSERVED)
-    choice = about.unique("okey", keep="first", maintain_order=True).select("okey", "when_unmeasurable", "minor_digits")
+    choice = about.unique("okey", keep="first", maintain_order=True).select("okey", "when_unmeasurable", "minor_digits", "→unmeasured")
     daily = daily.join(choice, on="okey", how="left", maintain_order="left")
     # What is uninstalled is part of the cost incurred: no more than that is revenue at cost (55-21(b)).
     incurred = pl.max_horizontal(pl.col("cost") - pl.col("wasted"), wide(0))
@@ -62,7 +69,7 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     apart = pl.col("uninstalled") + pl.col("wasted")
     net = pl.max_horizontal(pl.col("cost") - apart, wide(0))
     total = pl.max_horizontal(pl.col("expected") - apart, net)
-    cannot = (pl.col("unknown") > 0) | (pl.col("expected") <= 0)
+    cannot = (pl.col("unknown") > 0) | (pl.col("expected") <= 0) | (pl.col("→unmeasured") & (pl.col("cost") < pl.col("expected")))
     recovers = cannot & (pl.col("when_unmeasurable") == "cost_recovery")
     at_cost = pl.when(recovers).then(pl.col("cost") - pl.col("wasted")).when(cannot).then(wide(0)).otherwise(pl.col("uninstalled"))
     told = daily.with_columns(
