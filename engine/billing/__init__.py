@@ -90,7 +90,7 @@ def _decided_items(
         rows = with_eligibility(judged_items(versions, frames, context)).collect()
         if versions[-1][1].where is not None:
             overlaps += [_both_cover(part, before, rows, versions) for part, before in zip(parts, policies, strict=False)]
-        parts.append(apply_caps(written_down(_not_in(rows, parts)), in_force(versions, context)[1]))
+        parts.append(apply_caps(written_down(_not_in(rows, parts)), in_force(versions, context)[1], context.as_of))
     if not covers_everything(policies):
         rest = with_eligibility(unjudged_items(policies[-1][-1], frames, context)).collect()
         parts.append(_not_in(rest, parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -18,16 +19,26 @@ _STEP: Final = 10_000_000
 WRITE_DOWN_STEP: Final = 10 * _STEP
 
 
-def apply_caps(rows: pl.DataFrame, policy: BillingPolicy) -> pl.DataFrame:
+def keeps_place(rows: pl.DataFrame, as_of: date) -> pl.Expr:
+    """Return whether an item has a place under caps and in funding: it may be billed, or is approved work that is only held back."""
+    billable = pl.col("eligibility") == "billable"
+    if "field.status" not in rows.columns:
+        return billable
+    # Else work that grew stale would leave its place to later work, and be earned beyond what the customer pays (606-10-25-1(e)).
+    done = (pl.col("field.status") == "approved") & (pl.col("item.date") <= as_of)
+    return billable | ((pl.col("eligibility") == "on_hold") & done & pl.col("item.type").is_in(["time_entry", "expense"]))
+
+
+def apply_caps(rows: pl.DataFrame, policy: BillingPolicy, as_of: date) -> pl.DataFrame:
     """Return the rows with every cap of the policy applied in turn; an item at the cap becomes two rows.
 
-    What may be billed or is billed uses the cap up: billed items first, then in the cap's order. An item below 0 gives back what
-    came last, so what is beyond the cap first (`caps.up_to_cap`).
+    What is billed, may be billed or is only held back uses the cap up: billed items first, then in the cap's order. An item below 0
+    gives back what came last, so what is beyond the cap first (`caps.up_to_cap`).
     """
     for index in range(len(policy.cap)):
         rows = _held_without_limit(rows, index)
         if rows[f"cap.{index}.limit"].null_count() < rows.height:
-            rows = _capped(rows, policy, index)
+            rows = _capped(rows, policy, index, as_of)
     return rows
 
 
@@ -43,13 +54,13 @@ def _held_without_limit(rows: pl.DataFrame, index: int) -> pl.DataFrame:
     )
 
 
-def _capped(rows: pl.DataFrame, policy: BillingPolicy, index: int) -> pl.DataFrame:
+def _capped(rows: pl.DataFrame, policy: BillingPolicy, index: int, as_of: date) -> pl.DataFrame:
     cap = policy.cap[index]
     measure = "item.amount" if cap.measure[0] == "amount" else "item.quantity"
     limit = pl.col(f"cap.{index}.limit").cast(rows.schema[measure], strict=False)
     scope = scope_columns(cap.scope)
     counted = (
-        limit.is_not_null() & ((pl.col("eligibility") == "billable") | (pl.col("billed") != "none"))
+        limit.is_not_null() & (keeps_place(rows, as_of) | (pl.col("billed") != "none"))
         & pl.col(measure).is_not_null() & pl.all_horizontal([each.is_not_null() for each in scope])
     ).fill_null(value=False)  # fmt: skip
     pool = rows.filter(counted)

@@ -17,6 +17,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.billing.caps import keeps_place
 from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
@@ -31,7 +32,7 @@ _UNLIMITED: Final = Decimal(10) ** 15
 def apply_funding(
     rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], unfunded: Mapping[str, str], as_of: date
 ) -> pl.DataFrame:
-    """Add `funding_source_id`; an item to bill of a contract with funding rules has one row a source.
+    """Add `funding_source_id`; an item to bill of a contract with funding rules, or one only held back, has one row a source.
 
     A rule takes its share of what the rules of lower priority number left, up to its source's limit.
     What no rule takes is a row without source whose eligibility is that of `unfunded` (by item type). An item below 0
@@ -44,7 +45,7 @@ def apply_funding(
     rows = rows.with_columns(pl.col("part") * 1000)
     own = rules.select(pl.col("contract_id").alias("item.contract_id")).unique()
     concerned = (
-        _charged(rows, as_of) & (pl.col("item.amount") != 0) & pl.col("item.contract_id").is_in(own.to_series().implode())
+        keeps_place(rows, as_of) & (pl.col("item.amount") != 0) & pl.col("item.contract_id").is_in(own.to_series().implode())
     ).fill_null(value=False)  # fmt: skip
     funded = rows.filter(concerned).sort("item.date", "item.type", "item.id", "part", nulls_last=True).with_row_index("→row")
     if not funded.height:
@@ -52,16 +53,6 @@ def apply_funding(
     items = funded.select("→row", pl.col("item.contract_id").alias("contract_id"), pl.col("item.amount").alias("→due"))
     shares = _shared_in_turn(items, rules)
     return pl.concat([rows.filter(~concerned), _split(funded, shares, unfunded).select(rows.columns)])
-
-
-def _charged(rows: pl.DataFrame, as_of: date) -> pl.Expr:
-    """Return whether an item is charged to sources: what may be billed, and approved work that is only held back."""
-    billable = pl.col("eligibility") == "billable"
-    if "field.status" not in rows.columns:
-        return billable
-    # Else work that grew stale would leave its source to later work and be earned beyond what is funded (606-10-25-1(e)).
-    done = (pl.col("field.status") == "approved") & (pl.col("item.date") <= as_of)
-    return billable | ((pl.col("eligibility") == "on_hold") & done & pl.col("item.type").is_in(["time_entry", "expense"]))
 
 
 def _rules(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from engine.billing.rates import attach_assignments, attach_card, rate_paths, wi
 from engine.billing.references import frame_of
 from engine.billing.tiers import tiered_amounts
 from engine.condition import attach_references
-from engine.only_line import only_line_of_project
+from engine.only_line import line_of_expenses, only_line_of_project
 from engine.policy.kinds.billing import ITEM_DATE, ITEM_ENTITY, BillingPolicy, rate_source
 
 CONTRACT_PATHS = (
@@ -79,7 +79,8 @@ def _records(policy: BillingPolicy, frames: Mapping[str, pl.LazyFrame], as_of: d
     if policy.item == "fee":
         return fee_frame(frames, policy.settings, as_of)
     frame = frame_of(frames, ITEM_ENTITY[policy.item])
-    only = only_line_of_project(frame_of(frames, "contract_line"))
+    lines = frame_of(frames, "contract_line")
+    only = line_of_expenses(lines) if policy.item == "expense" else only_line_of_project(lines)
     if not only.height:
         return frame
     filled = frame.join(only.lazy(), on="project_id", how="left", maintain_order="left")

@@ -13,7 +13,7 @@ from engine.revenue.contracts.gate import gate_findings
 from engine.revenue.controls.agreements import combination_findings, unapplied_findings
 from engine.revenue.controls.milestones import milestone_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
-from engine.revenue.controls.strays import unplaced_work
+from engine.revenue.controls.strays import unplaced_expenses, unplaced_work
 from engine.revenue.controls.totals import quantity_findings, total_findings
 from engine.revenue.controls.unjudged import (
     amendment_findings,
@@ -229,6 +229,7 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         unpriced_work(records, lines, priced.worked, agreed.as_of),
         unearned_work(records, contracts, lines, priced.worked, agreed.as_of),
         unplaced_work(records, lines, agreed.as_of),
+        unplaced_expenses(records, lines, agreed.as_of),
         plan_findings(records, contracts, terms, priced.levels),
         combination_findings(records, contracts),
         unapplied_findings(records, contracts, lines),

@@ -56,6 +56,26 @@ def unplaced_work(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.D
     )  # fmt: skip
 
 
+def unplaced_expenses(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return a finding for every project with approved expenses that the customer pays and that are of none of its contract's lines.
+
+    Expenses of a project with one line, or one that passes costs on, are of that line (`records.Records`).
+    """
+    counts = (pl.col("status") == "approved") & pl.col("billable").fill_null(value=False) & (pl.col("incurred_date") <= as_of)
+    spent = records.frame("expense").filter(counts & pl.col("contract_line_id").is_null() & (pl.col("amount") != 0))
+    projects = records.frame("project").filter(pl.col("contract_id").is_not_null()).select("project_id", "contract_id")
+    rows = spent.group_by("project_id").agg(pl.len().alias("→count"), pl.col("incurred_date").min(), united("evidence"))
+    rows = rows.join(projects.unique("project_id", keep="first"), on="project_id", how="inner")
+    rows = rows.join(lines.select("contract_id").unique(), on="contract_id", how="semi").sort("project_id")
+    text = "Approved expenses on project {} name no line of contract {} ({} of them, the first of {}); nothing of them is recognized."
+    message = pl.format(text, "project_id", "contract_id", "→count", pl.col("incurred_date").cast(pl.String))
+    remedy = "Name the line on the expenses, or give the project one line that passes costs on."
+    return rows.select(
+        *finding_columns("expense_without_line", "high", "project", message, remedy), pl.col("project_id").alias("entity_id"),
+        "contract_id", pl.col("incurred_date").alias("since"), "evidence",
+    )  # fmt: skip
+
+
 def _strays(records: Records, entity: str, reference: str, known: pl.DataFrame) -> pl.DataFrame:
     hit = without(records.frame(entity).filter(pl.col(reference).is_not_null()), known, reference)
     kind = "line" if reference == "contract_line_id" else "contract"

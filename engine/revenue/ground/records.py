@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec
-from engine.only_line import only_line_of_project
+from engine.only_line import line_of_expenses, only_line_of_project
 from engine.revenue.ground.frames import TEXTS
 from engine.revenue.ground.stated import STATED, in_currency_of_contract
 from engine.stage import Context, Facts
@@ -64,7 +64,7 @@ class Records:
         frame = frame.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), "evidence", known.alias("known_at"))
         known_then = frame if self.known_on is None else _as_known(frame, entity, self.known_on)
         if entity in _OF_PROJECTS and known_then["contract_line_id"].null_count():
-            known_then = _on_only_line(known_then, self.frame("contract_line"))
+            known_then = _on_only_line(known_then, entity, self.frame("contract_line"))
         return in_currency_of_contract(known_then, entity, self.frame) if entity in STATED and known_then.height else known_then
 
 
@@ -75,9 +75,10 @@ def _no_records(entity: str) -> pl.DataFrame:
     )
 
 
-def _on_only_line(rows: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return work with the line it is of: that of a project with one line, where it names the project alone, as in billing."""
-    found = rows.join(only_line_of_project(lines.lazy()), on="project_id", how="left", maintain_order="left")
+def _on_only_line(rows: pl.DataFrame, entity: str, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return work with the line it is of, where it names the project alone, as in billing (`engine.only_line`)."""
+    only = line_of_expenses(lines.lazy()) if entity == "expense" else only_line_of_project(lines.lazy())
+    found = rows.join(only, on="project_id", how="left", maintain_order="left")
     return found.with_columns(pl.coalesce("contract_line_id", "→only").alias("contract_line_id")).drop("→only")
 
 

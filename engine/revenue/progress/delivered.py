@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.caps import up_to_cap
+from engine.caps import OVER, up_to_cap
 from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
@@ -115,18 +115,23 @@ def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, caps:
 
 
 def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return billable expenses with their markup, for the pass-through line of their contract (or the line they name)."""
+    """Return billable expenses with their markup, for the line that they are of (606-10-55-18, 55-36).
+
+    Beside the price of a line that has one they are what it is for use: paid as they are made, in the position of the promise.
+    """
     limit = pl.when(pl.col("offering") == "pass_through").then(money_units(pl.col("cap_amount"), pl.col("minor_digits"))).alias("limit")
-    about = lines.filter(pl.col("is_as_invoiced")).select(
-        "contract_line_id", "okey", "minor_digits", "accrual_expenses", pl.col("currency").alias("contract_currency"), limit
-    )
+    about = lines.filter(pl.col("pricing").is_not_null()).select(
+        "contract_line_id", "okey", "minor_digits", "accrual_expenses", pl.col("currency").alias("contract_currency"), limit,
+        "is_as_invoiced",
+    )  # fmt: skip
     rows = records.frame("expense").filter((pl.col("incurred_date") <= as_of) & pl.col("billable").fill_null(value=False))
     rows = rows.join(about, on="contract_line_id", how="inner", suffix=".line")
     if not rows.height:
         return empty(DELIVERED)
     approved = pl.col("status") == "approved"
     accrued = (pl.col("status") == "submitted") & (pl.col("accrual_expenses") == "submitted")
-    rows = valued_in_contract(rows.filter((approved | accrued) & pl.col("amount").is_not_null()), records, "amount", "incurred_date")
+    rows = _recharged(rows.filter((approved | accrued) & pl.col("amount").is_not_null()), records)
+    rows = valued_in_contract(rows, records, "amount", "incurred_date")
     rows = rows.filter(pl.col("amount").is_not_null())
     units = money_units(pl.col("amount"), pl.col("minor_digits"))
     markup = percent("markup_pct")
@@ -142,10 +147,21 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
         pl.col("incurred_date").alias("date"),
         whole.alias("units"),
         pl.when(approved).then(pl.lit("as_invoiced")).otherwise(pl.lit("accrual")).alias("basis"),
-        pl.lit("as_invoiced").alias("timing"),
+        pl.when("is_as_invoiced").then(pl.lit("as_invoiced")).otherwise(pl.lit("usage")).alias("timing"),
         (~approved).alias("is_accrued"),
         "evidence",
     )
+
+
+def _recharged(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return expenses without those of which billing says that the customer does not pay them; what is beyond a cap has its place."""
+    decided = records.output("billing_decisions")
+    if decided is None or not {"reason", "decision"} <= set(decided.columns):
+        return rows
+    kept = ~pl.col("decision").is_in(["not_billable", "billed_otherwise"]) | (pl.col("reason") == OVER).fill_null(value=False)
+    paid = decided.filter(pl.col("item_type") == "expense").group_by(pl.col("item_id").alias("expense_id")).agg(kept.any().alias("→paid"))
+    made = rows.join(paid, on="expense_id", how="left", maintain_order="left")
+    return made.filter(pl.col("→paid").fill_null(value=True)).drop("→paid")
 
 
 def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
