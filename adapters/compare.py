@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from adapters.publish import read_manifest
+from adapters.publish import INPUTS, read_manifest
+from engine.canonical.kinds import MONEY
 from engine.errors import StoreError
+from engine.kpi.measure import TOTAL
+from engine.kpi.moved import beyond, limit_of
+from engine.policy.kinds.kpi import KpiPolicy
+from engine.policy.load import load_policies
+from engine.policy.source import SourceText
 
 _FINDING: Final = ("finding_id", "rule", "severity", "entity", "entity_id", "amount_at_risk", "currency", "message")
 
@@ -67,15 +75,46 @@ def _without(these: pl.LazyFrame, those: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _kpis(earlier: Path, later: Path) -> list[dict[str, Any]]:
-    """Return the KPIs of the whole firm whose value moved, each period compared with itself."""
+    """Return the KPIs of the whole firm whose value moved, and those of its parts that moved beyond their policy's limit.
+
+    Months are compared with themselves, figures as of a day with those of the other day. `beyond` is the limit in percent that was
+    left, else None.
+    """
     paths = [each / "kpis.parquet" for each in (earlier, later)]
     if not all(path.is_file() for path in paths):
         return []
-    on = ["kpi", "period", "unit"]
-    before, after = (_read(path).filter(pl.col("dimension") == "total").select(*on, "value") for path in paths)
-    both = before.join(after, on=on, how="full", coalesce=True, suffix="_later")
-    moved = both.filter(~pl.col("value").eq_missing(pl.col("value_later"))).sort(on)
-    return moved.rename({"value": "earlier", "value_later": "later"}).to_dicts()
+    policies = _kpi_policies(later)
+    of_a_day = [name for name, policy in policies.items() if policy.period == "as_of"]
+    month = pl.when(pl.col("rule").is_in(of_a_day)).then(None).otherwise("period").alias("month")
+    on = ["kpi", "dimension", "unit", "month"]
+    before, after = (_read(path).with_columns(month).select(*on, "rule", "period", "value") for path in paths)
+    both = before.join(after, on=on, how="full", coalesce=True, suffix="_later", nulls_equal=True)
+    moved = both.filter(~pl.col("value").eq_missing(pl.col("value_later"))).with_columns(_limit_left(policies).alias("beyond"))
+    shown = moved.filter((pl.col("dimension") == TOTAL) | pl.col("beyond").is_not_null())
+    told = shown.select(
+        "kpi", pl.coalesce("period_later", "period").alias("period"), "dimension", "unit", pl.col("value").alias("earlier"),
+        pl.col("value_later").alias("later"), "beyond",
+    )  # fmt: skip
+    return told.sort("kpi", "period", pl.col("dimension") != TOTAL, "dimension", "unit").to_dicts()
+
+
+def _kpi_policies(run: Path) -> dict[str, KpiPolicy]:
+    """Return the KPI policies that a run kept and that held on its day, by rule."""
+    manifest, folder = read_manifest(run), run / INPUTS / "policies"
+    files = [folder / each["file"] for each in manifest["policies"] if each["kind"] == "kpi"]
+    texts = [SourceText(path.name, path.read_text(encoding="utf-8")) for path in files if path.is_file()]
+    loaded, _ = load_policies(texts)
+    return {policy.id: policy for _, policy in loaded.in_force(KpiPolicy, dt.date.fromisoformat(manifest["as_of"]))}
+
+
+def _limit_left(policies: Mapping[str, KpiPolicy]) -> pl.Expr:
+    """Return the limit that a figure's move leaves behind, in percent; null where there is none or it is kept."""
+    found = pl.lit(None, dtype=MONEY)
+    for name, policy in policies.items():
+        if policy.change is not None:
+            left = (pl.col("rule_later") == name) & beyond(policy.change, pl.col("value"), pl.col("value_later"))
+            found = pl.when(left).then(limit_of(policy.change)).otherwise(found)
+    return found
 
 
 def _rows(before: dict[str, int], after: dict[str, int]) -> dict[str, list[int]]:
@@ -98,6 +137,8 @@ def render_comparison(found: dict[str, Any]) -> str:
             lines.append(f"  {name}  {each['severity']}, {each['rule']}{amount}: {each['message']}")
     for each in found["kpis"]:
         shown = ["none" if each[side] is None else f"{each[side].normalize():,f}" for side in ("earlier", "later")]
-        lines.append(f"KPI {each['kpi']} of {each['period']}: {shown[0]} → {shown[1]} {each['unit']}")
+        part = "" if each["dimension"] == TOTAL else f" ({each['dimension']})"
+        left = "" if each["beyond"] is None else f", beyond the {each['beyond'].normalize():f} % that is usual"
+        lines.append(f"KPI {each['kpi']}{part} of {each['period']}: {shown[0]} → {shown[1]} {each['unit']}{left}")
     lines += [f"Rows of {name}: {before:,} → {after:,}" for name, (before, after) in found["rows"].items()]
     return "\n".join(lines)

@@ -96,7 +96,7 @@ def seen(run_dir: Path, name: str, frame: pl.LazyFrame, sight: Sight) -> pl.Lazy
         frame = _without_cost_rates(frame, entity)
     if sight.is_whole or entity in _COMMON:
         return frame
-    if name == "kpis":
+    if name in ("kpis", "kpi_anomalies"):
         return _own_kpis(frame, sight)
     names = frame.collect_schema().names()
     key = {"customer": "customer_id", "resource": "resource_id"}.get(entity or "")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.components.shell import empty
 from dashboard.views.formats import measure, money, number
+from dashboard.views.kpis import TOTAL
 from dashboard.views.tables import Column, shown
 from engine.findings import severity_rank
 
@@ -33,7 +34,7 @@ def show_changes(found: dict[str, Any], *, brief: bool = False) -> None:
     closed.metric(
         "Gone exceptions", number(len(found["closed"])), _total(found["closed"]), delta_color="off", delta_arrow="off", border=True
     )
-    moved.metric("KPIs that moved", number(len(found["kpis"])), border=True)
+    moved.metric("KPIs that moved", number(sum(each["dimension"] == TOTAL for each in found["kpis"])), border=True)
     for name, title in (("opened", "New exceptions"), ("closed", "Gone exceptions")):
         if found[name]:
             st.markdown(f"**{title}**")
@@ -74,11 +75,13 @@ def _kpis(rows: list[dict[str, Any]]) -> None:
         return
     st.markdown("**KPIs that moved**")
     told = [
-        {"kpi": each["kpi"].replace("_", " "), "period": each["period"], "before": measure(each["earlier"], each["unit"]),
-         "after": measure(each["later"], each["unit"])}
+        {"kpi": each["kpi"].replace("_", " "), "part": each["dimension"], "period": each["period"],
+         "before": measure(each["earlier"], each["unit"]), "after": measure(each["later"], each["unit"]),
+         "beyond": "" if each["beyond"] is None else f"more than {each['beyond'].normalize():f} %"}
         for each in rows
     ]  # fmt: skip
-    st.dataframe(told, hide_index=True, column_config=_labels(kpi="KPI", period="Period", before="Before", after="After"))
+    labels = _labels(kpi="KPI", part="Of", period="Period", before="Before", after="After", beyond="Beyond its limit")
+    st.dataframe(told, hide_index=True, column_config=labels)
 
 
 def _causes(found: dict[str, Any]) -> None:

@@ -7,11 +7,13 @@ from typing import Final
 
 import polars as pl
 
+from engine.kpi.anomalies import anomaly_findings, judged_figures, ranked
 from engine.kpi.billing import billed_time_facts, decision_facts, invoice_facts
 from engine.kpi.books import backlog_facts, balance_facts, margin_facts, revenue_facts
 from engine.kpi.delivery import activation_facts, capacity_facts, planned_facts, time_facts
 from engine.kpi.measure import KPI_SCHEMA, Material, measure_kpi
 from engine.kpi.missed import missed_targets
+from engine.kpi.moved import moved_figures
 from engine.kpi.observed import finding_facts, record_facts, reported_facts
 from engine.kpi.places import records
 from engine.policy.facts import FACTS
@@ -32,7 +34,8 @@ _BUILDERS: Final[Mapping[str, Callable[[Facts, Context], pl.LazyFrame]]] = {
 def measure_kpis(facts: Facts, policies: PolicySet, context: Context) -> StageResult:
     """Measure every KPI whose facts are there; the others are reported as not applicable.
 
-    The frame `kpis` has a row for each KPI, period, dimension and unit; a target with a severity that is missed is a finding.
+    The frame `kpis` has a row for each KPI, period, dimension and unit; a target that is missed, a move beyond its limit and a
+    month that stands out is a finding where the policy gives it a severity. `kpi_anomalies` ranks what policies look for.
     """
     result = StageResult()
     applicable: list[tuple[LoadedPolicy, KpiPolicy]] = []
@@ -51,6 +54,11 @@ def measure_kpis(facts: Facts, policies: PolicySet, context: Context) -> StageRe
     made = pl.concat(frames) if frames else pl.DataFrame(schema=KPI_SCHEMA)
     result.frames["kpis"] = made.sort("kpi", "period", "dimension", "unit").lazy()
     result.findings += [missed_targets(loaded, policy, made, context.as_of) for loaded, policy in applicable]
+    result.findings += [moved_figures(loaded, policy, made, context.as_of) for loaded, policy in applicable if policy.change]
+    judged = [(loaded, policy, judged_figures(loaded, policy, made, material)) for loaded, policy in applicable if policy.anomaly]
+    if judged:
+        result.frames["kpi_anomalies"] = ranked([figures for *_, figures in judged]).lazy()
+        result.findings += [anomaly_findings(*each) for each in judged]
     return result
 
 

@@ -124,14 +124,14 @@ def dimension_of(column: str, value: str = "") -> str:
 
 def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
     label = pl.lit(TOTAL) if name == TOTAL else pl.lit(dimension_of(name)) + pl.col(name).fill_null("none")
-    statistic = pl.col("amount").sum() if measure.median is None else _median(pl.col("amount"))
+    statistic = pl.col("amount").sum() if measure.median is None else exact_median(pl.col("amount"))
     # One amount that no rate converts makes the whole figure unknown.
     told = pl.when(pl.col("known").all()).then(statistic.cast(MONEY))
     grouped = base.group_by("month", "unit", label.alias("dimension")).agg(told.alias("amount"))
     return grouped.select(pl.col("month").dt.strftime("%Y-%m").alias("period"), "dimension", "unit", "amount")
 
 
-def _median(values: pl.Expr) -> pl.Expr:
+def exact_median(values: pl.Expr) -> pl.Expr:
     """Return the exact median of decimals: the middle one, or half the sum of the middle two."""
     known = values.drop_nulls().sort()
     low, high = known.get((known.len() - 1) // 2, null_on_oob=True), known.get(known.len() // 2, null_on_oob=True)

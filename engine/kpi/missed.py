@@ -6,7 +6,8 @@ import datetime as dt
 
 import polars as pl
 
-from engine.policy.kinds.kpi import CURRENCY, KpiPolicy
+from engine.kpi.told import figure_findings, judged_period, told
+from engine.policy.kinds.kpi import KpiPolicy
 from engine.policy.loaded import LoadedPolicy
 
 
@@ -18,26 +19,12 @@ def missed_targets(loaded: LoadedPolicy, policy: KpiPolicy, made: pl.DataFrame, 
     severity = None if policy.target is None else policy.target.severity
     mine = made.filter(
         (pl.col("rule") == policy.id) & (pl.col("policy_fingerprint") == loaded.fingerprint) & (pl.col("status") == "missed")
-        & (pl.col("period") == _judged(policy, as_of)) & pl.lit(severity is not None)
+        & (pl.col("period") == judged_period(policy, as_of)) & pl.lit(severity is not None)
     )  # fmt: skip
-    value = pl.col("value").cast(pl.Decimal(38, policy.decimals)).cast(pl.String)
     message = pl.concat_str(
-        pl.lit(f"{policy.title} ("), pl.col("dimension"), pl.lit(") is "), value, pl.lit(" "), pl.col("unit"), pl.lit(" in "),
-        pl.col("period"), pl.lit(", and its target "), pl.col("target"), pl.lit("."),
+        pl.lit(f"{policy.title} ("), pl.col("dimension"), pl.lit(") is "), told("value", policy), pl.lit(" "), pl.col("unit"),
+        pl.lit(" in "), pl.col("period"), pl.lit(", and its target "), pl.col("target"), pl.lit("."),
     )  # fmt: skip
-    return mine.select(
-        pl.lit("kpi").alias("entity"), pl.concat_str("kpi", "dimension", "unit", separator="|").alias("entity_id"),
-        pl.lit("kpi_missed").alias("kind"), pl.lit(policy.id).alias("rule"), pl.lit("kpi").alias("stage"),
-        pl.lit(severity, dtype=pl.String).alias("severity"),
-        pl.col("dimension").str.extract(r"^legal_entity=(.*)$").alias("legal_entity_id"),
-        pl.col("target").alias("owner_value"), value.alias("consumer_value"),
-        (pl.col("unit") if policy.unit == CURRENCY else pl.lit(None, dtype=pl.String)).alias("currency"), message.alias("message"),
-        pl.lit("Look at what the figure is made of, or have the target changed.").alias("remedy"), pl.lit(policy.owner).alias("owner"),
-        pl.lit([], dtype=pl.List(pl.String)).alias("evidence"), pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
-    )  # fmt: skip
-
-
-def _judged(policy: KpiPolicy, as_of: dt.date) -> str:
-    if policy.period == "month" and (as_of + dt.timedelta(days=1)).day != 1:
-        as_of = as_of.replace(day=1) - dt.timedelta(days=1)
-    return as_of.strftime("%Y-%m")
+    valued = mine.with_columns(pl.col("target").alias("owner_value"), told("value", policy).alias("consumer_value"))
+    remedy = "Look at what the figure is made of, or have the target changed."
+    return figure_findings(valued, loaded, policy, "kpi_missed", severity or "low", message, remedy)

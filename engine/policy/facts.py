@@ -160,6 +160,24 @@ target: {at_least: 70, warn: 5}   # 65 to 70 is `near`, below `missed`
 A target may have limits of their own by dimension, `by: {service_line=audit: {at_least: 60}}`, and a `severity`: a figure
 that misses its target is then a finding (`kpi_missed`), by dimension, of the last month that has ended or of the as-of date.
 
+`change` says how far a figure may move, and `anomaly` when a month stands out from the months before it:
+
+```yaml
+change: {at_most: 25, amount_at_least: 10000, severity: medium, by: {legal_entity=LE-US: {at_most: 40}}}
+anomaly: {months: 12, months_at_least: 6, distance: 3.5, amount_at_least: 10000, severity: medium}
+```
+
+- `change`: more than `at_most` percent of what was, up or down, and at least `amount_at_least` in the figure's unit (0 unless said);
+  exactly the limit is within it. With a `severity` the last month that has ended, beside the month before, is a finding
+  (`kpi_moved`), each month anew; a sum or a count without rows is nothing, and from nothing every move is beyond any percent.
+  `tieout compare` holds two runs to the same limits, figures as of a day too, with or without a severity.
+- `anomaly`, of months: the distance is how far the last month that has ended is from the median of the months before it (at least
+  `months_at_least` of the last `months`), counted in spreads: the median distance of those months from their median times 1.4826, and
+  at least 1 % of the median; 100 at most. What the difference is worth is the difference itself, or of a ratio of converted amounts
+  its part of the denominator. `kpi_anomalies.parquet` ranks all judged figures by distance times worth in the reporting currency;
+  what reaches both `distance` and `amount_at_least` stands out, and with a `severity` is a finding (`kpi_anomaly`). A figure that
+  grows steadily, or has seasons, stands out by that too.
+
 A measure is a `sum` of an expression, a `median`, or a count of rows; `where` limits it in the condition language;
 `months: 12` makes it trailing. With `convert: true` amounts are told in the reporting currency at the spot rates of
 the as-of date; without a rate the figure is `not_available`, never a guess, and so is a ratio to 0 or less. A KPI

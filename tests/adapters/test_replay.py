@@ -101,3 +101,20 @@ def test_two_runs_of_the_same_data_say_that_a_policy_changed(snapshot: Snapshot,
     assert found["why"] == ["policy"]
     assert found["policies"] == {"own-contract (ownership/contract.yaml)": "changed"}
     assert [each["entity_id"] for each in found["closed"]] == ["C1"]
+
+
+def test_two_runs_say_which_figures_moved_beyond_the_limit_of_their_policy(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Backlog of 300,000 becomes 320,000, up by 6.7 %: beyond 5 %, within 10 %."""
+    policies, runs = tmp_path / "policies", tmp_path / "runs"
+    shutil.copytree(SHIPPED, policies)
+    path = policies / "kpi" / "backlog.yaml"
+    path.write_text(path.read_text().replace("at_most: 10,", "at_most: 5,"))
+    low = {"contract": "contract_id,contract_number,currency,signed_date,status,total_value\nC1,N1,EUR,2026-01-05,active,300000\n"}
+    high = {"contract": low["contract"].replace("300000", "320000")}
+    line = {"contract_line": "contract_line_id,contract_id,offering,amount\nL1,C1,fixed_fee,300000\n"}
+    one = run_snapshot(snapshot(name="a", crm={**low, **line}), policies=policies, out=runs)
+    two = run_snapshot(snapshot(name="b", crm={**high, **line}), policies=policies, out=runs)
+    text = render_comparison(compare_runs(one.run_dir, two.run_dir))
+    assert "KPI backlog of 2026-01: 300,000 → 320,000 EUR, beyond the 5 % that is usual" in text
+    shipped = [run_snapshot(tmp_path / name, policies=SHIPPED, out=runs).run_dir for name in ("a", "b")]
+    assert "KPI backlog of 2026-01: 300,000 → 320,000 EUR\n" in render_comparison(compare_runs(*shipped)) + "\n"

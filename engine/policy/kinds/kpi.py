@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
@@ -61,6 +62,47 @@ class Target(Limits):
     by: dict[str, Limits] = pydantic.Field(default_factory=dict)
 
 
+class ChangeLimits(Strict):
+    """Say how far a figure may move, in percent of what it was; a move of less than `amount_at_least` is none."""
+
+    at_most: Decimal = pydantic.Field(gt=0)
+    amount_at_least: Decimal = pydantic.Field(default=Decimal(0), ge=0)
+
+
+class Change(ChangeLimits):
+    """Say how far a figure may move from month to month and from run to run, with limits of their own in `by`.
+
+    With `severity` a month that moves further than the month before permits is a finding.
+    """
+
+    severity: Severity | None = None
+    by: dict[str, ChangeLimits] = pydantic.Field(default_factory=dict)
+
+    def limits(self, dimension: str) -> ChangeLimits:
+        """Return the limits of a dimension: its own, else those of all."""
+        return self.by.get(dimension, self)
+
+
+class Anomaly(Strict):
+    """Say when a month stands out from the months before it, and what that is worth.
+
+    `distance` is how far from their median, in spreads; `amount_at_least` what the difference is worth in money. Only
+    both together tell. With `severity` it is a finding; the ranking stands in `kpi_anomalies` in any case.
+    """
+
+    months: int = pydantic.Field(default=12, ge=3, le=60)
+    months_at_least: int = pydantic.Field(default=6, ge=3)
+    distance: Decimal = pydantic.Field(default=Decimal("3.5"), gt=0, le=100)
+    amount_at_least: Decimal = pydantic.Field(ge=0)
+    severity: Severity | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _enough(self) -> Anomaly:
+        if self.months_at_least > self.months:
+            raise ValueError("`months_at_least` is no more than `months`")
+        return self
+
+
 class KpiPolicy(PolicyFile):
     """One KPI: value = numerator ÷ denominator × scale, by period and dimension.
 
@@ -82,6 +124,8 @@ class KpiPolicy(PolicyFile):
     scale: int = pydantic.Field(default=1, ge=1, le=100_000)
     decimals: int = pydantic.Field(default=2, ge=0, le=6)
     target: Target | None = None
+    change: Change | None = None
+    anomaly: Anomaly | None = None
 
     def measures(self) -> list[tuple[str, Measure]]:
         """Return the measures with the name of their setting."""
@@ -113,24 +157,38 @@ def check_kpi(policy: KpiPolicy, document: Document, _: Sheet | None) -> list[Di
             found.append(document.diagnostic(codes.UNKNOWN_FACTS, (name, "facts"), message))
             continue
         found += _check_measure(policy, measure, document, (name,))
-    found += _check_target(policy, document)
+    found += _check_dimensions(policy, document, "target", () if policy.target is None else policy.target.by)
+    found += _check_dimensions(policy, document, "change", () if policy.change is None else policy.change.by)
+    found += _check_anomaly(policy, document)
     if policy.denominator is not None and policy.denominator.median is not None:
         message = "a denominator is a sum or a count"
         found.append(document.diagnostic(codes.INVALID_VALUE, ("denominator", "median"), message))
     return found
 
 
-def _check_target(policy: KpiPolicy, document: Document) -> list[Diagnostic]:
+def _check_dimensions(policy: KpiPolicy, document: Document, setting: str, named: Iterable[str]) -> list[Diagnostic]:
     """Check that limits of their own stand for dimensions that the KPI is shown by."""
     shown = [each.removesuffix("_id") for each in policy.by if each != "total"]
     found: list[Diagnostic] = []
-    for dimension in policy.target.by if policy.target is not None else ():
+    for dimension in named:
         name, equals, value = dimension.partition("=")
         if not equals or not value or name not in shown:
             told = ", ".join(f"{each}=…" for each in shown) or "the total alone"
             message = f"the KPI has no dimension '{dimension}'{near(name, shown)}; it is shown by {told}"
-            found.append(document.diagnostic(codes.INVALID_VALUE, ("target", "by", dimension), message))
+            found.append(document.diagnostic(codes.INVALID_VALUE, (setting, "by", dimension), message))
     return found
+
+
+def _check_anomaly(policy: KpiPolicy, document: Document) -> list[Diagnostic]:
+    """Check that there are months to compare, and an amount by which to rank."""
+    if policy.anomaly is None:
+        return []
+    if policy.period != "month":
+        return [document.diagnostic(codes.INVALID_VALUE, ("anomaly",), "a month is held against the months before it: `period: month`")]
+    if policy.unit != CURRENCY and not (policy.convert and policy.denominator is not None):
+        message = "what stands out is ranked by money: the unit is `currency`, or the ratio one of converted amounts (`convert: true`)"
+        return [document.diagnostic(codes.INVALID_VALUE, ("anomaly",), message)]
+    return []
 
 
 def _check_measure(policy: KpiPolicy, measure: Measure, document: Document, place: Location) -> list[Diagnostic]:

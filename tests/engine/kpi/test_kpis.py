@@ -344,3 +344,87 @@ def test_limits_for_a_dimension_that_is_not_shown_are_a_mistake() -> None:
         "the KPI has no dimension 'servce_line=audit', did you mean 'service_line'?; it is shown by service_line=…",
         "the KPI has no dimension 'total'; it is shown by service_line=…",
     ]
+
+
+BILLED = "unit: currency\nby: [total, legal_entity_id]\nnumerator: {facts: invoices, sum: net_amount}\n"
+
+
+def invoiced(*amounts: tuple[str, str], entity: str = "LE-1", currency: str = "EUR") -> list[dict[str, Any]]:
+    """Return a posted invoice of each month's amount."""
+    return [
+        {"invoice_id": f"{entity}-{month}", "kind": "invoice", "status": "posted", "currency": currency, "legal_entity_id": entity,
+         "invoice_date": dt.date.fromisoformat(f"{month}-15"), "net_amount": Decimal(amount), "gross_amount": Decimal(amount)}
+        for month, amount in amounts
+    ]  # fmt: skip
+
+
+def told(given: Facts, text: str, as_of: dt.date = AS_OF) -> list[tuple[Any, ...]]:
+    found = pl.concat(measure_kpis(given, policies(text), Context(as_of)).findings)
+    return found.filter(pl.col("kind") != "kpi_missed").select("kind", "entity_id", "period", "amount_at_risk", "message").rows()
+
+
+def test_a_figure_that_moves_further_than_its_limit_is_told_and_exactly_the_limit_is_within_it() -> None:
+    """100 → 125 is 25 %; LE-2 has limits of its own; LE-3 moves by 60 %, worth 6, and 10 is what matters; LE-4 falls to nothing."""
+    given = facts(
+        invoice=[
+            *invoiced(("2026-02", "100"), ("2026-03", "125")),
+            *invoiced(("2026-02", "100"), ("2026-03", "115"), entity="LE-2"),
+            *invoiced(("2026-02", "10"), ("2026-03", "16"), entity="LE-3"),
+            *invoiced(("2026-02", "80"), entity="LE-4"),
+        ],
+    )
+    text = BILLED + "change: {at_most: 25, amount_at_least: 10, severity: medium, by: {legal_entity=LE-2: {at_most: 10}}}\n"
+    assert told(given, text) == [
+        ("kpi_moved", "x|legal_entity=LE-2|EUR", "2026-03", Decimal(15),
+         "t (legal_entity=LE-2) went from 100.00 to 115.00 EUR in 2026-03, up 15.0 %; at most 10 % is usual."),
+        ("kpi_moved", "x|legal_entity=LE-4|EUR", "2026-03", Decimal(80),
+         "t (legal_entity=LE-4) went from 80.00 to 0.00 EUR in 2026-03, down 100.0 %; at most 25 % is usual."),
+    ]  # fmt: skip
+    # A month that still runs is not judged, and without a severity nothing is told.
+    assert told(given, text, dt.date(2026, 3, 30)) != told(given, text)
+    assert not measure_kpis(given, policies(BILLED + "change: {at_most: 1}\n"), Context(AS_OF)).findings[-1].height
+
+
+def test_a_month_stands_out_by_distance_and_by_money_together() -> None:
+    """LE-1: months of 100 … 106, median 103, deviation 2 × 1.4826 = 2.9652; 150 is 47 away, 15.85 spreads.
+
+    LE-2: months all of 10; the spread is 1 % of them, 0.10, and 12 is 20 spreads away, but the 2 are too little.
+    LE-3: median 10,000, deviation 2,000 × 1.4826 = 2,965.20; 15,000 is 1.69 spreads away, though 5,000 weigh most.
+    LE-4 has five months, too few to tell.
+    """
+    months = [f"2025-{month:02d}" for month in range(8, 13)] + ["2026-01", "2026-02"]
+    spread = zip(months, ["8000", "12000", "10000", "7000", "13000", "10000", "8000"], strict=True)
+    given = facts(
+        invoice=[
+            *invoiced(*zip(months, ["100", "101", "102", "103", "104", "105", "106"], strict=True), ("2026-03", "150")),
+            *invoiced(*((month, "10") for month in months), ("2026-03", "12"), entity="LE-2"),
+            *invoiced(*spread, ("2026-03", "15000"), entity="LE-3"),
+            *invoiced(*((month, "1") for month in months[2:]), ("2026-03", "900"), entity="LE-4"),
+        ],
+    )
+    text = BILLED.replace("total, ", "") + "anomaly: {amount_at_least: 40, severity: high}\n"
+    result = measure_kpis(given, policies(text), Context(AS_OF))
+    ranking = result.frames["kpi_anomalies"].collect()
+    assert ranking.select("rank", "dimension", "expected", "spread", "distance", "amount", "weight", "stands_out").rows() == [
+        (1, "legal_entity=LE-3", Decimal(10000), Decimal("2965.2"), Decimal("1.69"), Decimal(5000), Decimal(8450), False),
+        (2, "legal_entity=LE-1", Decimal(103), Decimal("2.9652"), Decimal("15.85"), Decimal(47), Decimal("744.95"), True),
+        (3, "legal_entity=LE-2", Decimal(10), Decimal("0.1"), Decimal(20), Decimal(2), Decimal(40), False),
+    ]
+    assert told(given, text) == [
+        ("kpi_anomaly", "x|legal_entity=LE-1|EUR", "2026-03", Decimal(47),
+         "t (legal_entity=LE-1) is 150.00 EUR in 2026-03; the median of the 7 months before is 103.00, 15.85 spreads away: 47.00 EUR."),
+    ]  # fmt: skip
+
+
+def test_what_stands_out_is_a_month_and_is_ranked_by_money() -> None:
+    wrong = [
+        HEAD + SHARE + "anomaly: {amount_at_least: 1}\n",
+        HEAD + BILLED + "period: as_of\nanomaly: {amount_at_least: 1}\n",
+        HEAD + BILLED + "change: {at_most: 5, by: {service_line=audit: {at_most: 1}}}\n",
+    ]
+    messages = [each.message for text in wrong for each in load_policies([SourceText("x.yaml", text)])[1]]
+    assert messages == [
+        "what stands out is ranked by money: the unit is `currency`, or the ratio one of converted amounts (`convert: true`)",
+        "a month is held against the months before it: `period: month`",
+        "the KPI has no dimension 'service_line=audit'; it is shown by legal_entity=…",
+    ]
