@@ -44,6 +44,7 @@ from engine.revenue.recognition.standing import composed_steps, force_steps
 
 _RULES: Final = {
     "separate": "606-10-25-12",
+    "widen": "606-10-25-12",
     "exercise": "606-10-55-42",
     "prospective": "606-10-25-13(a)",
     "remove": "606-10-25-13(a)",
@@ -52,6 +53,7 @@ _RULES: Final = {
 }
 _TREATMENTS: Final = {
     "separate": "separate_contract",
+    "widen": "separate_contract",
     "exercise": "separate_contract",
     "prospective": "prospective",
     "remove": "prospective",

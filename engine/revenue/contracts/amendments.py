@@ -114,6 +114,7 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of counted amendments with amendment, day and place; an added line without id bears the amendment line's."""
     lines = records.frame("amendment_line").with_columns(pl.coalesce("contract_line_id", "amendment_line_id").alias("contract_line_id"))
     lines = pl.concat([lines, _fees_moved(records, lines)], how="diagonal")
+    lines = _without_claimed(lines, records, amendments)
     head = amendments.select(
         "amendment_id",
         "contract_id",
@@ -127,6 +128,20 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
         pl.col("known_at").alias("amendment_known_at"),
     )
     return lines.join(head, on="amendment_id", how="inner").sort("group_id", "place", "contract_line_id", "amendment_line_id")
+
+
+def _without_claimed(lines: pl.DataFrame, records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
+    """Take the price out of changes that nobody approved yet where an estimate began with them: it says what of it counts (25-11)."""
+    claimed = amendments.filter(pl.col("status") == "draft").select("amendment_id", pl.col("effective_date").alias("→claimed"))
+    estimates = records.frame("variable_estimate")
+    if not claimed.height or not estimates.height:
+        return lines
+    began = estimates.group_by("contract_line_id").agg(pl.col("as_of_date").min().alias("→began"))
+    asked = lines.join(claimed, on="amendment_id", how="left", maintain_order="left")
+    asked = asked.join(began, on="contract_line_id", how="left", maintain_order="left")
+    estimated = (pl.col("→began") == pl.col("→claimed")).fill_null(value=False)
+    kept = (pl.when(~estimated).then(name).alias(name) for name in ("amount", "unit_price", "past_performance_amount"))
+    return asked.with_columns(*kept).drop("→claimed", "→began")
 
 
 def _fees_moved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:

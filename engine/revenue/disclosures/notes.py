@@ -78,8 +78,10 @@ def disclosures(
 
 
 def _apart(books: Books) -> pl.DataFrame:
-    """Return the promises that are contracts of their own (606-10-25-12)."""
-    return books.modifications.filter(pl.col("treatment") == "separate_contract").select("contract_id", "obligation_id").drop_nulls()
+    """Return the promises that are contracts of their own (606-10-25-12), but those that only grew with what was added to them."""
+    begun = pl.coalesce("pool_before", pl.lit(0)) == 0
+    apart = books.modifications.filter((pl.col("treatment") == "separate_contract") & begun)
+    return apart.select("contract_id", "obligation_id").drop_nulls()
 
 
 def _order(rows: pl.DataFrame) -> pl.Expr:

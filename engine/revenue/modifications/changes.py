@@ -20,7 +20,8 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     tolerance, or lies in the line's range. An amendment is a contract of its own only when every line of it
     adds at that price; a change may be when it only adds distinct term or quantity. What nobody judged is
     taken as distinct for added lines and promises served by time or unit, else as not distinct, and
-    `is_presumed` says so. Columns added: kind, is_presumed, price_change, ssp_change (millionths).
+    `is_presumed` says so. Of kind `widen` is a contract of its own that is served in the very days of the line it adds to: more of it
+    a day, earned with it, apart from all other promises. Columns added: kind, is_presumed, price_change, ssp_change (millionths).
     """
     rows = _judged(terms, lines, contracts, records, as_of)
     is_add = pl.col("action") == "add"
@@ -35,7 +36,7 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
         ssp_change.alias("ssp_change"),
         said.is_null().alias("is_presumed"),
     )
-    rows = rows.with_columns(_is_at_ssp().alias("at_ssp"), _only_adds().alias("only_adds"))
+    rows = rows.with_columns(_is_at_ssp().alias("at_ssp"), _only_adds().alias("only_adds"), _widens().alias("widens"))
     alone = (is_add | pl.col("only_adds")) & pl.col("is_distinct") & pl.col("at_ssp")
     continues = is_add & pl.col("is_exercise").fill_null(value=False) & (pl.col("setting.material_right.exercise") == "continuation")
     rows = rows.with_columns((alone | continues).alias("may_stand_alone"), continues.alias("continues"))
@@ -68,6 +69,8 @@ def _kind(joins: pl.Expr, ends: pl.Expr) -> pl.Expr:
     return (
         pl.when(pl.col("continues"))
         .then(pl.lit("exercise"))
+        .when(all_alone & ~is_add & pl.col("widens"))
+        .then(pl.lit("widen"))
         .when(all_alone)
         .then(pl.lit("separate"))
         .when(pl.col("action") == "remove")
@@ -133,13 +136,21 @@ def _only_adds() -> pl.Expr:
     same_start = (pl.col("start_date") == pl.col("before.start_date")).fill_null(value=True)
     same_rate = (pl.col("unit_price") == pl.col("before.unit_price")).fill_null(value=True)
     extends = (pl.col("measure") == "time_elapsed") & later & ~more
-    increases = (pl.col("measure") == "units") & more & ~later
+    increases = (pl.col("measure") == "units") & more & ~later | _widens()
     return (pl.col("action") == "change") & (extends | increases) & same_start & same_rate & pl.col("past_performance_amount").is_null()
+
+
+def _widens() -> pl.Expr:
+    """Say whether a change adds quantity to a service of some time and leaves its last day as it was."""
+    more = (pl.col("quantity") > pl.col("before.quantity")).fill_null(value=False)
+    same_end = (pl.col("end_date") == pl.col("before.end_date")).fill_null(value=True)
+    return (pl.col("measure") == "time_elapsed") & more & same_end
 
 
 def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every change whose distinctness was presumed and decides its treatment."""
-    hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & (pl.col("kind") != "separate") & ~pl.col("ends_contract"))
+    decides = ~pl.col("kind").is_in(["separate", "widen"]) & ~pl.col("ends_contract")
+    hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & decides)
     how = (
         pl.when(pl.col("is_distinct"))
         .then(pl.lit("distinct, so the change is prospective"))

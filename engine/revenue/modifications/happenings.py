@@ -124,7 +124,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return touched obligations by group and place: their kind, what changes (price_change to ssp_left), and their term after.
 
-    `is_told`: an amount after the change is stated.
+    `is_told`: an amount after the change is stated; `is_apart`: it is a contract of its own beside what it adds to.
     `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
     """
     joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
@@ -146,6 +146,7 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
         pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp_change"),
         pl.when(left.is_not_null().any()).then(left.sum()).alias("ssp_left"),
         pl.col("stated.amount").is_not_null().any().alias("is_told"),
+        (pl.col("kind") == "widen").all().alias("is_apart"),
     )
     return made.join(_terms_at(made.select("okey", "place"), terms, lines), on=["okey", "place"], how="left")
 

@@ -14,7 +14,8 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     """Share what is not yet earned, with what changes, over the obligations that remain (25-13(a)); catch up the others (25-13(b))."""
     ahead = pl.col("kind").is_in(["prospective", "remove"]).fill_null(value=False) | taken_out()
     behind = (pl.col("kind") == "catch_up").fill_null(value=False)
-    has_ahead, has_behind = ahead.any().over("group_id"), behind.any().over("group_id")
+    apart = pl.col("is_apart").fill_null(value=False) if "is_apart" in rows.columns else pl.lit(value=False)
+    has_ahead, has_behind = (ahead & ~apart).any().over("group_id"), behind.any().over("group_id")
     by_ssp = pl.col("reallocation") == "remaining_ssp"
     into_pool = behind & has_ahead & (pl.col("mixed") == "by_pool")
     others = ~pl.col("is_new") & pl.col("kind").is_null() & pl.col("is_pooled") & by_ssp & has_ahead & pl.col("moved").is_null()
@@ -24,7 +25,7 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     left = pl.col("d") - pl.col("n")
     in_pool = ahead | into_pool | (others & (left > 0))
     made = rows.with_columns(in_pool.alias("in_pool"), _weight(left).alias("weight"), by_pool.alias("by_pool"))
-    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool")
+    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool") & ~apart
     lacks = (together & pl.col("weight").is_null()).any().over("group_id") & (together.sum().over("group_id") > 1)
     none = pl.when(together).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") <= 0
     alone = ~together | lacks | none
