@@ -21,6 +21,7 @@ from engine.revenue.controls.releases import (
     release_findings,
     unprovided_loss_findings,
 )
+from engine.revenue.controls.returns import return_findings
 from engine.revenue.controls.shadow import MINOR, compared, explained, shadow_rows
 from engine.revenue.controls.shadow_findings import shadow_findings
 from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue
@@ -136,6 +137,7 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     result.findings += _some(
         price_range_findings(records.frame("contract_line")),
         calendar_findings(books, records.frame("fiscal_period")),
+        return_findings(books, records, as_of),
         material_right_findings(records.frame("option"), records.frame("judgement")),
         *_balance_findings(books, records, as_of),
         *_estimate_findings(books, records, as_of),

@@ -116,21 +116,28 @@ def old_asset_findings(balances: pl.DataFrame, limits: pl.DataFrame, as_of: pl.E
 
 
 def negative_backlog_findings(balances: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Return findings of contracts of which more is recognized than promised: a remaining obligation below zero."""
-    known = balances.select("contract_id", "end_date", "remaining_obligation", "currency").filter(pl.col("end_date") <= as_of)
-    # Of the few that were ever below zero only the last balance is looked for.
-    below = known.filter(pl.col("remaining_obligation") < 0).select("contract_id").unique()
-    last = known.join(below, on="contract_id", how="semi").sort("end_date").group_by("contract_id", maintain_order=True).agg(
-        pl.col("remaining_obligation", "currency").last()
+    """Return findings of contracts of which more is recognized than promised: what remains lies on the other side of 0 than the price.
+
+    A contract to give the customer credit has a price below 0, and so has what remains of it.
+    """
+    known = balances.select("contract_id", "end_date", "remaining_obligation", "transaction_price", "currency")
+    known = known.filter(pl.col("end_date") <= as_of)
+    is_credit = (pl.col("transaction_price") < 0).fill_null(value=False)
+    beyond = pl.when(is_credit).then(pl.col("remaining_obligation") > 0).otherwise(pl.col("remaining_obligation") < 0)
+    # Of the few that were ever beyond it only the last balance is looked for.
+    ever = known.filter(beyond).select("contract_id").unique()
+    last = known.join(ever, on="contract_id", how="semi").sort("end_date").group_by("contract_id", maintain_order=True).agg(
+        pl.col("remaining_obligation", "transaction_price", "currency").last()
     )  # fmt: skip
     message = pl.format(
-        "The remaining obligation of {} is {} {}: more is recognized than promised.", "contract_id",
+        "The remaining obligation of {} is {} {}: more is {} than promised.", "contract_id",
         amount_text(pl.col("remaining_obligation")), pl.col("currency").fill_null(""),
+        pl.when(is_credit).then(pl.lit("credited")).otherwise(pl.lit("recognized")),
     )  # fmt: skip
     remedy = "Look for an amendment that is not entered, or for performance booked to the wrong contract."
-    return last.filter(pl.col("remaining_obligation") < 0).select(
+    return last.filter(beyond).select(
         *finding_columns("negative_backlog", "high", "contract", message, remedy), pl.col("contract_id").alias("entity_id"), "contract_id",
-        (pl.col("remaining_obligation") * -1).cast(MONEY).alias("amount_at_risk"), "currency",
+        pl.col("remaining_obligation").abs().cast(MONEY).alias("amount_at_risk"), "currency",
     )  # fmt: skip
 
 

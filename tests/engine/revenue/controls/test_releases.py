@@ -77,16 +77,16 @@ def test_a_standalone_price_outside_its_range(records: Make) -> None:
     assert told(found) == [("ssp_out_of_range", "above", 10), ("ssp_out_of_range", "below", 5)]
 
 
-def balance(contract: str, day: dt.date, asset: int, remaining: int = 0, recognized: int = 0) -> dict[str, Any]:
+def balance(contract: str, day: dt.date, asset: int, remaining: int = 0, recognized: int = 0, price: int = 10) -> dict[str, Any]:
     return {
         "contract_id": contract, "end_date": day, "contract_asset": Decimal(asset), "currency": "USD",
-        "remaining_obligation": Decimal(remaining),
-        "recognized": Decimal(recognized),
+        "remaining_obligation": Decimal(remaining), "recognized": Decimal(recognized), "transaction_price": Decimal(price),
     }  # fmt: skip
 
 
 def balances(*rows: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema_overrides=dict.fromkeys(("contract_asset", "remaining_obligation", "recognized"), MONEY))
+    money = ("contract_asset", "remaining_obligation", "recognized", "transaction_price")
+    return pl.DataFrame(list(rows), schema_overrides=dict.fromkeys(money, MONEY))
 
 
 def test_what_is_left_of_a_contract_asset_beyond_the_revenue_since_has_stood_too_long() -> None:
@@ -105,6 +105,14 @@ def test_what_is_left_of_a_contract_asset_beyond_the_revenue_since_has_stood_too
 def test_more_recognized_than_promised() -> None:
     held = balances(balance("C1", DAY(2026, 8, 31), 0, -9), balance("C1", DAY(2026, 9, 30), 0, 5), balance("C2", DAY(2026, 9, 30), 0, -4))
     assert told(negative_backlog_findings(held, AS_OF)) == [("negative_backlog", "C2", 4)]
+
+
+def test_what_remains_of_a_credit_is_below_zero_and_more_credited_than_promised_is_told() -> None:
+    day = DAY(2026, 9, 30)
+    held = balances(balance("C1", day, 0, -6, price=-12), balance("C2", day, 0, 3, price=-12), balance("C3", day, 0, 0, price=-12))
+    found = negative_backlog_findings(held, AS_OF)
+    assert told(found) == [("negative_backlog", "C2", 3)]
+    assert found["message"].to_list() == ["The remaining obligation of C2 is 3.00 USD: more is credited than promised."]
 
 
 def test_an_expected_loss_that_the_ledger_does_not_hold() -> None:
