@@ -8,17 +8,17 @@ from engine.nothing import of_no
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.frames import Books
-from engine.revenue.ground.records import Records
+from engine.revenue.posting.claims import Agreed
 
 
-def return_findings(books: Books, records: Records, as_of: pl.Expr) -> pl.DataFrame:
+def return_findings(books: Books, records: Agreed, as_of: pl.Expr) -> pl.DataFrame:
     """Return a finding for every line of goods that were delivered, are expected back in part and have no cost to date."""
     goods = books.lines.filter((pl.col("offering") == "goods") & (pl.col("variable_kind") == "refund"))
     return _without_cost(goods, books, records, as_of)
 
 
 @of_no("goods")
-def _without_cost(goods: pl.DataFrame, books: Books, records: Records, as_of: pl.Expr) -> pl.DataFrame:
+def _without_cost(goods: pl.DataFrame, books: Books, records: Agreed, as_of: pl.Expr) -> pl.DataFrame:
     key = "contract_line_id"
     reports = records.frame("progress").filter(pl.col("as_of_date") <= as_of)
     estimates = records.frame("variable_estimate").filter((pl.col("as_of_date") <= as_of) & pl.col(key).is_not_null())
