@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.nothing import of_nothing
-from engine.revenue.arithmetic.exact import GUARD, minor_money, part_units, units_to_minor, with_fraction
+from engine.revenue.arithmetic.exact import GUARD, minor_money, part_units, units_to_minor, with_fraction, with_parts
 from engine.revenue.arithmetic.numbers import HUNDRED, ZERO, whole_number, wide
 from engine.revenue.arithmetic.runs import begins, joined, placed
 from engine.revenue.core import Core
@@ -175,14 +175,20 @@ def _gross(rows: pl.DataFrame, passed_on: pl.DataFrame, kept_nothing: pl.DataFra
     idle = idle.with_columns(passed_by().alias("→gross")).select(*agents.columns, "→gross")
     agents = agents.filter(~of_idle).sort("date").join_asof(passed_on, on="date", by="okey", check_sortedness=False)
     agents = agents.sort("contract_line_id", "is_planned", "date", maintain_order=True)
-    share, hundred = whole_number("commission_pct", pl.Decimal(38, 8)), wide(HUNDRED)
-    so_far = pl.col("minor").cum_sum().over("contract_line_id") * GUARD
+    hundred = wide(HUNDRED)
+    agents = agents.with_columns(
+        whole_number("commission_pct", pl.Decimal(38, 8)).alias("→share"),
+        pl.min_horizontal(pl.max_horizontal("m", wide(0)), "mt").alias("→done"),
+        (pl.col("minor").cum_sum().over("contract_line_id") * GUARD).alias("→so_far"),
+    )
+    share, so_far = pl.col("→share"), pl.col("→so_far")
+    agents = with_parts(
+        agents, **{"→exact": (pl.col("whole"), pl.col("→done"), pl.col("mt")), "→others": (pl.col("agreed"), hundred - share, share)}
+    )
+    agents = with_parts(agents, **{"→passed": (pl.col("→others"), so_far.abs(), pl.col("price").abs())})
     grossed = units_to_minor(so_far * hundred // pl.when(share > 0).then(share))
-    done = pl.min_horizontal(pl.max_horizontal("m", wide(0)), "mt")
-    exact = units_to_minor(part_units(pl.col("whole"), done, pl.when(pl.col("mt") > 0).then(pl.col("mt"))))
-    others = part_units(pl.col("agreed"), hundred - share, pl.when(share > 0).then(share))
-    passed = part_units(others, so_far.abs(), pl.when(pl.col("price") != 0).then(pl.col("price").abs()))
-    agreed = units_to_minor(so_far + passed * so_far.sign() * pl.col("price").sign())
+    exact = units_to_minor(pl.col("→exact"))
+    agreed = units_to_minor(so_far + pl.col("→passed") * so_far.sign() * pl.col("price").sign())
     agents = agents.with_columns(pl.coalesce(exact, agreed, grossed).alias("→gross"))
     both = pl.concat([agents.select(idle.columns), idle]).sort("contract_line_id", "is_planned", "date", maintain_order=True)
     opened = kept_nothing.select("contract_line_id", "opened").drop_nulls().filter(pl.col("opened") != 0)

@@ -180,10 +180,13 @@ class _Rolled:
             if name in self.groups:
                 frame = self.groups[name]
                 beside = self.groups.get(other)
-                self.keep(name, frame if beside is None else frame.join(beside.select("key").unique(), on="key", how="semi"))
+                if beside is not None and frame.height:
+                    frame = frame.join(beside.select("key").unique(), on="key", how="semi")
+                self.keep(name, frame)
 
     def keep(self, name: str, frame: pl.DataFrame) -> None:
-        self.kept.setdefault(name, []).append(frame)
+        if frame.height:
+            self.kept.setdefault(name, []).append(frame)
 
     def finished(self) -> Gathered:
         number = 0

@@ -182,7 +182,6 @@ def _elapsed(at: pl.Expr) -> pl.Expr:
 
 def _with_through(frame: pl.LazyFrame, day: str, terms: TermColumns) -> pl.LazyFrame:
     """Add `through`: the measure through a day, moved to the term's nearest end where it lies outside."""
-    convention = pl.col(terms.convention)
     inside = pl.min_horizontal(pl.max_horizontal(pl.col(day), column("start")), column("end"))
     days = with_month(frame.with_columns(named(day=inside)), "day", terms)
     none = pl.lit(0, dtype=pl.Int64())
@@ -200,21 +199,27 @@ def _with_through(frame: pl.LazyFrame, day: str, terms: TermColumns) -> pl.LazyF
             & ((column("day.index") < column("end.index")) | column("ends_full")) & (column("full_months") > 0),
         )
     )  # fmt: skip
-    counted = _with_counted(_with_anchored(spans))
-    return counted.with_columns(named(through=_choose(convention)))
+    if terms.only in (None, "anchored_months"):
+        spans = _with_anchored(spans)
+    if terms.only is None or terms.only in _COUNTED:
+        spans = _with_counted(spans)
+    return spans.with_columns(named(through=_choose(terms)))
 
 
-def _choose(convention: pl.Expr) -> pl.Expr:
+def _choose(terms: TermColumns) -> pl.Expr:
     by_days = column("elapsed").cast(WIDE)
-    return (
-        pl.when((convention == "actual_days") | ((convention == "mid_month") & column("nothing_counts"))).then(by_days)
-        .when(convention == "actual_365").then((column("elapsed") - column("leap")).cast(WIDE))
-        .when(convention == "thirty_360").then(column("thirty").cast(WIDE))
-        .when(convention == "actual_seconds").then(column("passed").cast(WIDE))
-        .when(convention == "anchored_months").then(column("anchored"))
-        .when(convention == "prorated_ends").then(_prorated())
-        .when(convention.is_in(list(_COUNTED))).then(column("counted"))
-    )  # fmt: skip
+    in_middle = pl.when(column("nothing_counts")).then(by_days).otherwise(column("counted"))
+    ways = {
+        "actual_days": by_days, "actual_365": (column("elapsed") - column("leap")).cast(WIDE), "thirty_360": column("thirty").cast(WIDE),
+        "actual_seconds": column("passed").cast(WIDE), "anchored_months": column("anchored"), "prorated_ends": _prorated(),
+        **dict.fromkeys(_COUNTED, column("counted")), "mid_month": in_middle,
+    }  # fmt: skip
+    if terms.only is not None:
+        return ways[terms.only]
+    counted = [name for name in _COUNTED if name != "mid_month"]
+    convention = pl.col(terms.convention)
+    others = (pl.when(convention == name).then(ways[name]) for name in sorted(set(ways) - set(counted)))
+    return pl.coalesce(pl.when(convention.is_in(counted)).then(column("counted")), *others)
 
 
 def _leap_days(day: pl.Expr) -> pl.Expr:

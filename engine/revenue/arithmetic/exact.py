@@ -93,6 +93,18 @@ def part_units(amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr) -> pl.
     return (whole + (left * 2 + below) // (below * 2)) * amount.sign()
 
 
+def with_parts(frame: pl.DataFrame, **parts: tuple[pl.Expr, pl.Expr, pl.Expr]) -> pl.DataFrame:
+    """Add amount × numerator ÷ denominator in units under each name, as `part_units` gives it.
+
+    Step by step: an expression repeats what it is made of, so that a part of a part takes longer to plan than to compute.
+    """
+    given = frame.select(
+        value.alias(f"{name}.{place}") for name, values in parts.items() for place, value in zip("and", values, strict=True)
+    )
+    made = given.select(part_units(*(pl.col(f"{name}.{place}") for place in "and")).alias(name) for name in parts)
+    return frame.with_columns(made.get_columns())
+
+
 def cumulative_minor(base: pl.Expr, amount: pl.Expr, numerator: pl.Expr, denominator: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
     """Return base + amount × numerator ÷ denominator rounded once, to whole minor units.
 

@@ -30,7 +30,8 @@ class TermColumns:
 
     The optional ones may be missing or null. `anchor_day` (1–31) replaces the start's day for
     anchored months. With `periods` (entity, start_date, end_date, without gaps) a month is the
-    fiscal period of the row's entity; outside them it is the calendar month.
+    fiscal period of the row's entity; outside them it is the calendar month. `only`: the convention of
+    every row, where they have one: what others count is not made.
     """
 
     convention: str = "convention"
@@ -41,6 +42,7 @@ class TermColumns:
     service_end_at: str | None = None
     periods: pl.LazyFrame | None = None
     entity: str = "legal_entity_id"
+    only: str | None = None
 
 
 def column(name: str) -> pl.Expr:

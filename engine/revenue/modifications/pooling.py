@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from engine.nothing import of_nothing
-from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
+from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor, with_parts
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.price.allocation import share_minor
 
@@ -85,23 +85,23 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     exact = pl.col("kept") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
     # What catches up does not start anew: its price, its shares and its standalone price stay those of its whole measure.
     catches = (pl.col("kind") == "catch_up").fill_null(value=False)
-    passed = still_served("w_rem")
-    served = part_units(pl.col("own_rem"), pl.col("n"), pl.col("d"))
-    whole_ssp = pl.coalesce(part_units(pl.col("ssp_left"), pl.col("d"), left), pl.col("ssp") + pl.col("ssp_change").fill_null(0))
     moved = unit - pl.col("base") - pl.col("rem") - pl.col("past")
+    chosen = with_parts(
+        chosen,
+        **{"→passed": (pl.col("w_rem"), left, pl.col("d")), "→served": (pl.col("own_rem"), pl.col("n"), pl.col("d")),
+           "→ssp": (pl.col("ssp_left"), pl.col("d"), left), "→caught": (moved, pl.col("held"), wide(COEFFICIENT))},
+    )  # fmt: skip
+    passed, served = pl.col("→passed"), pl.col("→served")
+    whole_ssp = pl.coalesce("→ssp", pl.col("ssp") + pl.col("ssp_change").fill_null(0))
     chosen = chosen.with_columns(
-        pl.when(catches).then(pl.col("base") + pl.col("past") + _of_held(moved)).otherwise(pl.col("kept")).alias("base"),
+        pl.when(catches).then(pl.col("base") + pl.col("past") + pl.col("→caught")).otherwise(pl.col("kept")).alias("base"),
         pl.when(catches).then(pl.col("held")).otherwise(wide(0)).alias("held"),
         pl.when(catches).then(pl.col("own_base")).otherwise(pl.col("own_base") + served).alias("own_base"),
         pl.when(catches).then(pl.col("own_rem")).otherwise(still_served("own_rem")).alias("own_rem"),
         pl.when(catches).then(pl.col("w_base")).otherwise(pl.col("w_base") + pl.col("w_rem") - passed).alias("w_base"),
         pl.when(catches).then(pl.col("w_rem") - passed).otherwise(wide(0)).alias("→stays"),
-        passed.alias("→passed"),
         (pl.col("w_base") + pl.col("w_rem")).alias("→w"),
-        pl.when(catches)
-        .then(pl.col("unserved") + pl.col("price_change"))
-        .otherwise(still_served() + pl.col("price_change") - pl.col("past"))
-        .alias("unserved"),
+        (pl.col("price_change") + pl.when(catches).then("unserved").otherwise(still_served() - pl.col("past"))).alias("unserved"),
         pl.when(catches).then(whole_ssp).otherwise("weight").alias("ssp"),
         pl.when(total > 0).then(exact - unit).otherwise(wide(0)).alias("cut"),
     )
@@ -138,28 +138,24 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     kept = (units_to_minor(pl.col("earned")) + units_to_minor(pl.col("forfeited").fill_null(0))) * GUARD
     settled = pl.col("is_settled").fill_null(value=False)
     moved = pl.col("price_change") - pl.col("past")
-    # Parts that are used more than once are columns: an expression that repeats them takes a long time to be planned.
-    apart = apart.with_columns(moved.alias("→moved"), _of_held(moved).alias("→caught"), kept.alias("→kept"))
+    left, whole = pl.col("d") - pl.col("n"), wide(COEFFICIENT)
+    apart = apart.with_columns(moved.alias("→moved"), kept.alias("→kept"))
+    apart = with_parts(
+        apart,
+        **{"→caught": (pl.col("→moved"), pl.col("held"), whole), "→w": (pl.col("w_rem"), left, pl.col("d")),
+           "→own": (pl.col("own_rem"), left, pl.col("d")), "→of_whole": (pl.col("on_whole"), pl.col("w_base") + pl.col("w_rem"), whole)},
+    )  # fmt: skip
+    # What of the variable amount is still to be earned: of the whole contract's and of its own.
+    own = pl.col("variable") - pl.col("→of_whole")
+    apart = with_parts(apart, **{"→w": (pl.col("on_whole"), pl.col("→w"), whole), "→own": (own, pl.col("→own"), whole)})
     kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise("→kept")
     return apart.with_columns(
-        pl.when(ends & ~settled).then(pl.col("variable") - _variable_to_come()).otherwise("variable").alias("variable"),
+        pl.when(ends & ~settled).then(pl.col("variable") - pl.col("→w") - pl.col("→own")).otherwise("variable").alias("variable"),
         pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past") + pl.col("→caught")).otherwise("base").alias("base"),
         pl.when(ends).then(wide(0)).when(catches).then(pl.col("rem") + pl.col("→moved") - pl.col("→caught")).otherwise("rem").alias("rem"),
         pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
         (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
-    ).drop("→moved", "→caught", "→kept")
-
-
-def _variable_to_come() -> pl.Expr:
-    """Return what of the variable amount in a price is still to be earned: of the whole contract's and of its own."""
-    part = wide(COEFFICIENT)
-    own = pl.col("variable") - part_units(pl.col("on_whole"), pl.col("w_base") + pl.col("w_rem"), part)
-    return part_units(pl.col("on_whole"), still_served("w_rem"), part) + part_units(own, still_served("own_rem"), part)
-
-
-def _of_held(change: pl.Expr) -> pl.Expr:
-    """Return what of a change that catches up belongs to what was earned when the promise was taken over (25-13(b))."""
-    return part_units(change, pl.col("held"), wide(COEFFICIENT))
+    ).drop("→moved", "→caught", "→kept", "→w", "→own", "→of_whole")
 
 
 def taken_out() -> pl.Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -83,7 +83,8 @@ def _elapsed(rows: pl.DataFrame, measures: Measures, day: str, before: bool) -> 
 
 def _by_convention(name: str, rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     if name != "actual_days":
-        return with_measures(rows.lazy(), {"m": "→at"}, whole="mt", terms=measures.terms()).with_columns(wide(0).alias("u")).collect()
+        terms = replace(measures.terms(), only=name)
+        return with_measures(rows.lazy(), {"m": "→at"}, whole="mt", terms=terms).with_columns(wide(0).alias("u")).collect()
     # The most common convention, and the cheapest told plainly.
     days = (pl.col("ends") - pl.col("begins")).dt.total_days() + 1
     gone = (pl.min_horizontal("→at", "ends") - pl.col("begins")).dt.total_days() + 1

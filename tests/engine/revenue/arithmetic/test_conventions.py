@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -34,8 +35,8 @@ def earned_through(rows: pl.DataFrame, terms: TermColumns = TERMS, after: str | 
     return earned.collect()["earned"].to_list()
 
 
-def elapsed(rows: pl.DataFrame) -> tuple[list[int | None], list[int | None]]:
-    measured = with_measures(rows.lazy(), {"elapsed": "at"}, whole="whole", terms=TERMS).collect()
+def elapsed(rows: pl.DataFrame, terms: TermColumns = TERMS) -> tuple[list[int | None], list[int | None]]:
+    measured = with_measures(rows.lazy(), {"elapsed": "at"}, whole="whole", terms=terms).collect()
     return measured["elapsed"].to_list(), measured["whole"].to_list()
 
 
@@ -262,6 +263,15 @@ def test_the_negative_of_an_amount_is_earned_as_its_negative(rows: list[dict[str
     table = frame(rows).with_columns(at=pl.col("start") + pl.duration(days=length * share // 1000))
     both = earned_through(pl.concat([table, table.with_columns((pl.col("amount") * -1).cast(MONEY))]))
     assert both[: table.height] == [-amount for amount in both[table.height :]]
+
+
+@few_examples
+@given(many_terms, st.integers(-100, 1100))
+def test_rows_of_one_convention_alone_measure_as_they_do_among_others(rows: list[dict[str, Any]], share: int) -> None:
+    length = (pl.col("end") - pl.col("start")).dt.total_days()
+    table = frame(rows).with_columns(at=pl.col("start") + pl.duration(days=length * share // 1000)).sort("convention")
+    parts = [elapsed(part, replace(TERMS, only=str(name))) for (name,), part in table.partition_by("convention", as_dict=True).items()]
+    assert tuple([each for part in parts for each in part[side]] for side in (0, 1)) == elapsed(table)
 
 
 def test_thousands_of_rows_with_their_own_conventions_go_in_one_pass() -> None:

@@ -20,6 +20,7 @@ from engine.revenue.arithmetic.exact import (
     units_to_minor,
     with_cumulative,
     with_fraction,
+    with_parts,
 )
 from engine.revenue.arithmetic.numbers import WIDE
 
@@ -109,3 +110,11 @@ def test_a_column_of_figures_is_divided_as_each_of_them_is(base: int, amount: in
     made = with_cumulative(rows, **parts, half_even=pl.lit(even), minor="minor", units="units")
     assert made["minor"].equals(rows.select(cumulative_minor(**parts, half_even=pl.lit(even)).alias("minor"))["minor"])
     assert made["units"].equals(rows.select((pl.col("b") + part_units(pl.col("a"), pl.col("n"), pl.col("d"))).alias("units"))["units"])
+
+
+def test_parts_made_step_by_step_are_those_of_one_expression() -> None:
+    rows = pl.DataFrame({"a": [10, -10, 7, 7, None], "n": [1, 1, 2, 2, 1], "d": [3, 3, 0, -1, 3]}, schema=dict.fromkeys("and", WIDE))
+    made = with_parts(rows, x=(pl.col("a"), pl.col("n"), pl.col("d")), y=(pl.col("a"), pl.col("n"), pl.lit(4, dtype=WIDE)))
+    assert made["x"].to_list() == rows.select(part_units(pl.col("a"), pl.col("n"), pl.col("d"))).to_series().to_list()
+    assert made.select("x", "y").rows() == [(3, 3), (-3, -3), (None, 4), (None, 4), (None, None)]
+    assert with_parts(rows.clear(), x=(pl.col("a"), pl.col("n"), pl.col("d"))).columns == ["a", "n", "d", "x"]
