@@ -368,7 +368,7 @@ def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
                 (pl.lit(fixed) if fixed else nature).alias("nature"),
                 basis_expr.alias("basis"),
                 pl.col("moves_total").fill_null(value=False).alias("moves_total"),
-                *(pl.when(step == 1).then(pl.col(f"{whole}.before")).alias(whole) for whole in ("m", "mt")),
+                *(pl.col(whole if step == 2 else f"{whole}.before").alias(whole) for whole in ("m", "mt")),
             )
         )
     made.modifications.append(
