@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.billing.amended import amended_parts, amended_prices, fee_steps
 from engine.billing.money import product, rounded
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
@@ -29,8 +30,8 @@ _EXACT: Final = pl.Decimal(38, 18)
 def fee_frame(frames: Mapping[str, pl.LazyFrame], settings: BillingSettings, as_of: dt.date) -> pl.LazyFrame:
     """Return every fee as a plan line, with `item_type` saying whether a plan holds it or it is made here."""
     plan = frame_of(frames, "billing_plan_line").with_columns(pl.lit("billing_plan_line").alias("item_type"))
-    lines = _lines(frames, as_of)
-    made = [_by_period(lines, settings), _spread(lines, settings), _by_progress(lines, frames, settings, as_of)]
+    lines, steps = _lines(frames, as_of), fee_steps(frames, as_of)
+    made = [_by_period(lines, steps, settings), _spread(lines, steps, settings), _by_progress(lines, frames, settings, as_of)]
     fees = pl.concat(made).filter(pl.col("due_date") <= as_of)
     return pl.concat([plan, _as_plan_lines(fees, plan.collect_schema()).lazy()])
 
@@ -43,7 +44,7 @@ def _as_plan_lines(fees: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _lines(frames: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.DataFrame:
-    """Return the contract lines that no plan bills, with their contract's terms and approved amendments."""
+    """Return the contract lines that no plan bills, with their contract's terms, `agreed_end`, and `→amount`, theirs after amendments."""
     contracts = frame_of(frames, "contract").select(
         "contract_id", "billing_frequency", "terminated_date", pl.col("currency").alias("→currency")
     )
@@ -54,7 +55,7 @@ def _lines(frames: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.DataFrame:
     )
     return joined.with_columns(
         pl.coalesce("currency", "→currency").alias("currency"), pl.min_horizontal("end_date", "terminated_date").alias("end_date"),
-        pl.coalesce("→amount", "amount").alias("amount"),
+        pl.col("end_date").alias("agreed_end"),
     ).collect()  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def _changes(frames: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.LazyFrame
     return last.select("contract_line_id", pl.col("amount").alias("→amount"))
 
 
-def _by_period(lines: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
+def _by_period(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
     """Return the fees of lines that have a price by the month, quarter or year, or once."""
     method = pl.col("billing_method").is_null() | (pl.col("billing_method") == "schedule")
     priced = lines.filter(
@@ -76,17 +77,21 @@ def _by_period(lines: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
     price = product(pl.coalesce(pl.col("quantity"), pl.lit(1)), pl.col("unit_price")).alias("→price")
     once = priced.filter(pl.col("price_period") == "once").with_columns(price)
     single = once.with_columns(pl.col("start_date").alias("→from"), pl.col("start_date").alias("→to"), pl.col("→price").alias("→fee"))
-    running = priced.filter((pl.col("price_period") != "once") & pl.col("end_date").is_not_null()).with_columns(price)
+    running = amended_prices(priced.filter((pl.col("price_period") != "once") & pl.col("agreed_end").is_not_null()), steps)
     parts = _segments(running, pl.col("price_period").replace_strict(_MONTHS, default=1, return_dtype=pl.Int64))
     portions = parts.with_columns((pl.col("→price") * _portion(settings.proration)).alias("→fee"))
-    whole = pl.concat([_fees(single, settings), _fees(portions, settings)])
+    summed = portions.group_by("contract_line_id", "→first", maintain_order=True).agg(
+        pl.col("→from").min(), pl.col("→to").max(), pl.col("→fee").sum(), pl.col("contract_id", "currency", "evidence").first()
+    )
+    whole = pl.concat([_fees(single, settings), _fees(summed, settings)])
     return whole.filter(pl.col("amount") != 0)
 
 
 def _segments(lines: pl.DataFrame, months: pl.Expr) -> pl.DataFrame:
     """Cut each line's term into its price periods: calendar months, or quarters and years from its start."""
     monthly = months == 1
-    anchor = pl.when(monthly).then(pl.col("start_date").dt.month_start()).otherwise(pl.col("start_date"))
+    begin = pl.col("→begin" if "→begin" in lines.columns else "start_date")
+    anchor = pl.when(monthly).then(begin.dt.month_start()).otherwise(begin)
     ordered = lines.filter(pl.col("start_date") <= pl.col("end_date")).with_columns(months.alias("→months"), anchor.alias("→anchor"))
     count = (
         (pl.col("end_date").dt.year() - pl.col("→anchor").dt.year()) * 12 + pl.col("end_date").dt.month() - pl.col("→anchor").dt.month()
@@ -127,23 +132,28 @@ def _ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:
     return above.cast(pl.Int64).cast(_EXACT) / below.cast(pl.Int64).cast(_EXACT)
 
 
-def _spread(lines: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
+def _spread(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
     """Return the fees of retainers and the like whose amount is billed in equal parts over their term."""
     every = pl.col("billing_frequency").str.to_lowercase().replace_strict(_EVERY, default=None, return_dtype=pl.Int64)
     method = pl.col("billing_method").is_null() | (pl.col("billing_method") == "schedule")
     terms = lines.filter(
         pl.col("offering").is_in(_SPREAD) & pl.col("amount").is_not_null() & pl.col("price_period").is_null() & method
-        & pl.col("start_date").is_not_null() & pl.col("end_date").is_not_null()
-    ).with_columns(every.alias("→every")).filter(pl.col("→every").is_not_null())  # fmt: skip
-    parts = _segments(terms, pl.lit(1, dtype=pl.Int64)).with_columns(_portion(settings.proration).alias("→weight"))
+        & pl.col("start_date").is_not_null() & pl.col("agreed_end").is_not_null()
+    ).with_columns(every.alias("→every"), pl.col("start_date").alias("→begin")).filter(pl.col("→every").is_not_null())  # fmt: skip
+
+    def parts_of(state: pl.DataFrame, before: pl.Expr | None) -> pl.DataFrame:
+        cut = _segments(state, pl.lit(1, dtype=pl.Int64))
+        if before is not None:
+            cut = cut.filter(pl.col("→from") < before).with_columns(pl.min_horizontal("→to", before - pl.duration(days=1)).alias("→to"))
+        return cut.with_columns(_portion(settings.proration).alias("→weight"))
+
     key = "contract_line_id"
-    running = pl.col("→weight").cum_sum().over(key, order_by="→step") / pl.col("→weight").sum().over(key)
-    upto = rounded(
-        product(pl.col("amount"), pl.when(pl.col("→step") == pl.col("→step").max().over(key)).then(1).otherwise(running)),
-        pl.col("currency"),
-    )
+    parts = amended_parts(terms, steps, parts_of).group_by(key, "→step").agg(
+        pl.col("→fee").sum(), pl.col("→from").min(), pl.col("→to").max(), pl.col("→every", "contract_id", "currency", "evidence").first()
+    ).sort(key, "→step")  # fmt: skip
+    upto = rounded(pl.col("→fee").cum_sum().over(key, order_by="→step").round(12), pl.col("currency"))
     stepped = parts.with_columns(upto.alias("→upto"), (pl.col("→step") // pl.col("→every")).alias("→group"))
-    grouped = stepped.sort(key, "→step").group_by(key, "→group", maintain_order=True).agg(
+    grouped = stepped.group_by(key, "→group", maintain_order=True).agg(
         pl.col("→from").first(), pl.col("→to").last(), pl.col("→upto").last(),
         pl.col("contract_id", "currency", "evidence").first(),
     )  # fmt: skip
@@ -156,7 +166,8 @@ def _by_progress(lines: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settin
 
     A report that estimates nothing anew is read by the estimate before it, else by the line's own.
     """
-    billed = lines.filter((pl.col("billing_method") == "percent_complete") & pl.col("amount").is_not_null())
+    billed = lines.with_columns(pl.coalesce("→amount", "amount").alias("amount"))
+    billed = billed.filter((pl.col("billing_method") == "percent_complete") & pl.col("amount").is_not_null())
     seen = frame_of(frames, "progress").filter(pl.col("as_of_date") <= as_of).collect()
     key, own = "contract_line_id", {"estimated_total_cost": "estimated_cost", "estimated_total_hours": "estimated_hours"}
     seen = seen.join(billed.select(key, *own.values()), on=key, how="inner").sort(key, "as_of_date", "progress_id")

@@ -111,6 +111,61 @@ def test_a_retainer_is_spread_over_its_term_to_the_cent(decide: Any) -> None:
     assert fees == [("L1|2026-01", Decimal("333.33")), ("L1|2026-02", Decimal("333.34")), ("L1|2026-03", Decimal("333.33"))]
 
 
+def amended(decide: Any, line: dict[str, Any], *changes: dict[str, Any], contract: dict[str, Any] | None = None) -> dict[str, Decimal]:
+    """Return the fees by month of a line of 2026, by 30-day months, with each change in force on its `day`."""
+    term = {"contract_line_id": "L1", "contract_id": "C1", "start_date": "2026-01-01", "end_date": "2026-12-31", **line}
+    amendments = [
+        {"amendment_id": f"A{at}", "contract_id": "C1", "effective_date": each["day"], "approved_date": each["day"], "status": "approved"}
+        for at, each in enumerate(changes)
+    ]
+    lines = [
+        {"amendment_line_id": f"A{at}-1", "amendment_id": f"A{at}", "contract_line_id": "L1", "action": "change", **each}
+        for at, each in enumerate(changes)
+    ]
+    decided = decide(
+        as_of=dt.date(2027, 12, 31), contract=[{**CONTRACT, **(contract or {})}], contract_line=[term], amendment=amendments,
+        amendment_line=[{name: value for name, value in each.items() if name != "day"} for each in lines],
+        policies={"bill-fee": {"settings": {"proration": "thirty_day"}}},
+    )  # fmt: skip
+    return {str(item).removeprefix("L1|"): amount for item, amount in decided.rows("item_id", "amount")}
+
+
+SEATS = {"offering": "subscription", "price_period": "month", "quantity": 10, "unit_price": 5}
+
+
+def test_a_price_by_the_month_changes_from_the_day_of_its_amendment(decide: Any) -> None:
+    # 7 seats more from 18 August: 14 of 30 days at 35; from November 6 a seat.
+    fees = amended(decide, SEATS, {"day": "2026-08-18", "quantity": 17}, {"day": "2026-11-01", "unit_price": 6})
+    assert [fees[f"2026-{month}"] for month in ("07", "08", "09", "11")] == [50, Decimal("66.33"), 85, 102]
+    fees = amended(decide, SEATS, {"day": "2026-08-18", "quantity": 3})
+    assert [fees[f"2026-{month}"] for month in ("08", "09")] == [Decimal("33.67"), 15]
+
+
+def test_fees_run_to_the_last_day_amendments_leave(decide: Any) -> None:
+    fees = amended(decide, SEATS, {"day": "2026-08-18", "end_date": "2027-12-31"}, {"day": "2027-05-16", "action": "remove"})
+    assert (fees["2026-12"], fees["2027-04"], fees["2027-05"], "2027-06" in fees) == (50, 50, 25, False)
+
+
+def test_an_amount_that_changes_is_spread_over_what_is_left(decide: Any) -> None:
+    retainer = {"offering": "retainer", "amount": 12000}
+    fees = amended(decide, retainer, {"day": "2026-07-01", "amount": 15000})
+    assert (fees["2026-06"], fees["2026-07"], sum(fees.values())) == (1000, 1500, 15000)
+    fees = amended(decide, retainer, {"day": "2026-11-01", "amount": 25200, "end_date": "2027-12-31"})
+    assert (fees["2026-12"], fees["2027-01"], sum(fees.values())) == (1000, 1100, 25200)
+    fees = amended(decide, retainer, {"day": "2026-06-16", "action": "remove"})
+    assert (fees["2026-05"], fees["2026-06"], len(fees)) == (1000, 500, 6)
+
+
+def test_the_end_of_a_contract_leaves_the_fees_before_it(decide: Any) -> None:
+    ended = {"terminated_date": "2026-06-30", "status": "terminated"}
+    fees = amended(decide, {"offering": "retainer", "amount": 12000}, contract=ended)
+    assert (fees["2026-01"], fees["2026-06"], len(fees)) == (1000, 1000, 6)
+    fees = amended(
+        decide, {"offering": "retainer", "amount": 12000}, {"day": "2026-06-30", "amount": 6500, "end_date": "2026-06-30"}, contract=ended
+    )
+    assert (fees["2026-05"], fees["2026-06"], len(fees)) == (1000, 1500, 6)
+
+
 def test_progress_entitles_to_what_it_added(decide: Any) -> None:
     def seen(number: int, day: str, percent: str) -> dict[str, Any]:
         return {"progress_id": f"G{number}", "contract_line_id": "L1", "as_of_date": day, "percent_complete": percent}
