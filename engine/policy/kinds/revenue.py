@@ -13,7 +13,7 @@ from engine.condition import Scope, Type, entity_scope, enum
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.kinds.base import RulePlace, Strict, refuse_where
-from engine.policy.kinds.revenue_settings import Convention, Measure, RevenueSettings, Timing
+from engine.policy.kinds.revenue_settings import Convention, Licence, Measure, RevenueSettings, Timing
 from engine.policy.kinds.table import TablePolicy, compile_policy_table, table_rules
 from engine.policy.names import near
 from engine.policy.sheets import Sheet
@@ -38,6 +38,7 @@ class Assignment(Strict):
     principal: bool | None = None
     loss_scope: bool | None = None
     nature: Literal["right_to_access", "right_to_use"] | None = None
+    licence: Licence | None = None
 
 
 class PolicyChange(Strict):

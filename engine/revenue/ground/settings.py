@@ -80,7 +80,8 @@ def assignments(versions: Versions) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for index, (_, policy) in enumerate(versions):
         for name, each in policy.assign.items():
-            nature = each.nature or (policy.settings_of(name).licence.nature if each.settings else None)
+            licence = each.licence or (policy.settings_of(name).licence if each.settings else None)
+            nature = each.nature or (licence.nature if licence else None)
             rows.append({"version": index, "contract_line_id": name, **{own: getattr(each, own) for own in _OWN}, "nature": nature})
     boolean = ("principal", "loss_scope")
     schema = {
