@@ -10,7 +10,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.controls.calendars import calendar_findings
-from engine.revenue.controls.estimates import estimate_findings, look_back, look_back_findings
+from engine.revenue.controls.estimates import estimate_findings, estimated_lines, look_back, look_back_findings
 from engine.revenue.controls.register import out_of_period_register, register_findings
 from engine.revenue.controls.releases import (
     allocation_findings,
@@ -231,4 +231,5 @@ def _estimate_findings(books: Books, records: Records, as_of: pl.Expr) -> list[p
     ).with_columns(((pl.col("progress") >= 1).fill_null(value=False) | ended).alias("is_done"))  # fmt: skip
     seen = records.frame("progress")
     limits = settings.select("contract_id", "deviation_pct", "currency")
-    return [estimate_findings(lines, seen, as_of, records.output("attested_estimates")), look_back_findings(look_back(lines, seen), limits)]
+    asked = estimated_lines(lines, seen)
+    return [estimate_findings(asked, seen, as_of, records.output("attested_estimates")), look_back_findings(look_back(lines, seen), limits)]

@@ -33,6 +33,24 @@ MEASURES: Final = {
 }
 
 
+def estimated_lines(lines: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines whose estimates measure their promise: of several with one measure those with an estimate, else the first.
+
+    A promise of several lines is measured by the sum of what they state (606-10-25-32): a bonus or a licence beside the work has no
+    cost of its own to estimate. Columns needed: group_id, obligation_id, contract_line_id, measure and the signed estimates.
+    """
+    told = progress.group_by(_KEY).agg(pl.col(rests.observed).is_not_null().any() for rests in MEASURES.values())
+    made = lines.join(told, on=_KEY, how="left", maintain_order="left")
+    states = pl.any_horizontal(
+        (pl.col("measure") == name) & (pl.col(rests.signed).is_not_null() | pl.col(rests.observed).fill_null(value=False))
+        for name, rests in MEASURES.items()
+    ).fill_null(value=False)
+    made = made.with_columns(states.alias("→states"))
+    is_first = pl.col(_KEY) == pl.col(_KEY).min().over("group_id", "obligation_id", "measure")
+    kept = made.filter(pl.col("→states") | (is_first & ~pl.col("→states").any().over("group_id", "obligation_id", "measure")))
+    return kept.select(lines.columns)
+
+
 def estimate_findings(
     lines: pl.DataFrame, progress: pl.DataFrame, as_of: pl.Expr, attested: pl.DataFrame | None = None
 ) -> pl.DataFrame:  # fmt: skip
