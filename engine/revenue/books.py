@@ -46,6 +46,7 @@ _RULES: Final = {
     "separate": "606-10-25-12",
     "widen": "606-10-25-12",
     "exercise": "606-10-55-42",
+    "renewal": "606-10-55-58C",
     "prospective": "606-10-25-13(a)",
     "remove": "606-10-25-13(a)",
     "catch_up": "606-10-25-13(b)",
@@ -405,7 +406,7 @@ def _by_changed_line(core: Core) -> pl.DataFrame:
         core.obligations.select("okey", "contract_id", "obligation_id", "minor_digits", "line_id"), on="okey", how="inner"
     )
     touched = core.changes.with_columns(
-        pl.when((pl.col("kind") == "separate") & (pl.col("action") == "change"))
+        pl.when(pl.col("kind").is_in(["separate", "renewal"]) & (pl.col("action") == "change"))
         .then(pl.format("{}@{}", "okey", "amendment_id"))
         .otherwise(pl.col("okey"))
         .alias("okey")
@@ -420,7 +421,7 @@ def _by_changed_line(core: Core) -> pl.DataFrame:
     )
     kinds = touched.group_by("amendment_id").agg(
         (pl.col("line_kind") == "catch_up").any().alias("→behind"),
-        pl.col("line_kind").is_in(["prospective", "remove"]).any().alias("→ahead"),
+        pl.col("line_kind").is_in(["prospective", "remove", "renewal"]).any().alias("→ahead"),
         pl.col("ends_contract").any().alias("→ends"),
         pl.col("amendment_evidence").first(),
     )

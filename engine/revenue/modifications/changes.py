@@ -14,7 +14,7 @@ from engine.revenue.ground.records import Records
 
 
 def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
-    """Return every changed line with `kind` (separate, exercise, prospective, catch_up, remove) and what changes.
+    """Return every changed line with `kind` (separate, exercise, renewal, prospective, catch_up, remove) and what changes.
 
     Priced at its standalone selling price = the added amount equals the added price within the policy's
     tolerance, or lies in the line's range. An amendment is a contract of its own only when every line of it
@@ -25,7 +25,7 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     """
     rows = _judged(terms, lines, contracts, records, as_of)
     is_add = pl.col("action") == "add"
-    presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"])
+    presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"]) | _renews()
     said = pl.coalesce("remaining_is_distinct", "judged.change", "judged.line")
     change = pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)
     ssp_after = pl.coalesce(whole_number("standalone_selling_price", MONEY), pl.when(is_add).then(pl.col("ssp")))
@@ -37,6 +37,7 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
         said.is_null().alias("is_presumed"),
     )
     rows = rows.with_columns(_is_at_ssp().alias("at_ssp"), _only_adds().alias("only_adds"), _widens().alias("widens"))
+    rows = rows.with_columns((pl.col("only_adds") & _renews() & pl.col("is_distinct")).alias("renews"))
     alone = (is_add | pl.col("only_adds")) & pl.col("is_distinct") & pl.col("at_ssp")
     continues = is_add & pl.col("is_exercise").fill_null(value=False) & (pl.col("setting.material_right.exercise") == "continuation")
     rows = rows.with_columns((alone | continues).alias("may_stand_alone"), continues.alias("continues"))
@@ -50,7 +51,7 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
 def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
     """Return the steps after signature with their line, their contract's settings, what was judged of them, and whether they exercise."""
     settings = contracts.select("contract_id", "setting.modification.ssp_tolerance", "setting.material_right.exercise", "terminated_date")
-    about = lines.select("contract_line_id", "measure", "ssp_low", "ssp_high", "ssp", "offering", "is_as_invoiced")
+    about = lines.select("contract_line_id", "measure", "timing", "ssp_low", "ssp_high", "ssp", "offering", "is_as_invoiced")
     rows = terms.filter(pl.col("place") > 0).join(about, on="contract_line_id", how="left", maintain_order="left")
     rows = rows.join(settings, on="contract_id", how="left", maintain_order="left")
     by_line = conclusions(records.frame("judgement"), "distinct", "contract_line_id", as_of).rename({"conclusion": "judged.line"})
@@ -80,6 +81,9 @@ def _kind(joins: pl.Expr, ends: pl.Expr) -> pl.Expr:
         .then(pl.lit("catch_up"))
         .when(joins)
         .then(pl.lit("catch_up"))
+        # The period that a right to use is renewed for is the customer's to use from its first day, whatever it costs (55-58C).
+        .when(pl.col("renews"))
+        .then(pl.lit("renewal"))
         .when(is_add | pl.col("is_distinct"))
         .then(pl.lit("prospective"))
         .otherwise(pl.lit("catch_up"))
@@ -135,7 +139,7 @@ def _only_adds() -> pl.Expr:
     more = (pl.col("quantity") > pl.col("before.quantity")).fill_null(value=False)
     same_start = (pl.col("start_date") == pl.col("before.start_date")).fill_null(value=True)
     same_rate = (pl.col("unit_price") == pl.col("before.unit_price")).fill_null(value=True)
-    extends = (pl.col("measure") == "time_elapsed") & later & ~more
+    extends = ((pl.col("measure") == "time_elapsed") | _renews()) & later & ~more
     increases = (pl.col("measure") == "units") & more & ~later | _widens()
     return (pl.col("action") == "change") & (extends | increases) & same_start & same_rate & pl.col("past_performance_amount").is_null()
 
@@ -145,6 +149,12 @@ def _widens() -> pl.Expr:
     more = (pl.col("quantity") > pl.col("before.quantity")).fill_null(value=False)
     same_end = (pl.col("end_date") == pl.col("before.end_date")).fill_null(value=True)
     return (pl.col("measure") == "time_elapsed") & more & same_end
+
+
+def _renews() -> pl.Expr:
+    """Say whether a change gives a right to use, which passes at a point in time, a later last day."""
+    is_right = (pl.col("offering") == "licence") & (pl.col("timing") == "point_in_time")
+    return ((pl.col("action") == "change") & is_right & (pl.col("end_date") > pl.col("before.end_date"))).fill_null(value=False)
 
 
 def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:

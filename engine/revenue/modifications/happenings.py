@@ -128,7 +128,7 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
     `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
     """
     joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
-    touched = joins.filter((pl.col("kind") != "separate") | (pl.col("action") == "add"))
+    touched = joins.filter(~pl.col("kind").is_in(["separate", "renewal"]) | (pl.col("action") == "add"))
     kind = (
         pl.when((pl.col("kind") == "catch_up").any())
         .then(pl.lit("catch_up"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 import polars as pl
@@ -10,17 +11,20 @@ from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, carried
 from engine.revenue.ground.records import original_id
+from engine.revenue.progress.observed import OBSERVED
 
 _QTY: Final = pl.Decimal(38, 10)
 
 
 @of_nothing
 def split_changes(changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return changes that are contracts of their own on a line that runs on: the new obligation's key and its span of the measure.
+    """Return changes that add a promise of its own to a line that runs on: the new obligation's key and its span of the measure.
+
+    Contracts of their own, and renewals of rights to use at another price (`renewal`).
 
     Of a promise of several lines what is added is drawn after the units of all of them.
     """
-    found = changes.filter((pl.col("kind") == "separate") & (pl.col("action") == "change"))
+    found = changes.filter(pl.col("kind").is_in(["separate", "renewal"]) & (pl.col("action") == "change"))
     whole = lines.join(found.select("okey").unique(), on="okey", how="semi").group_by("okey").agg(
         pl.col("quantity").fill_null(0).sum().alias("→whole")
     )  # fmt: skip
@@ -167,6 +171,17 @@ def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame, layers: pl.DataF
     kept = pl.max_horizontal(pl.col("→held").fill_null(pl.col("total")), "to_date")
     own = pl.min_horizontal(pl.when("is_new").then("total").otherwise(kept), "cut")
     return rows.with_columns(pl.when(is_later).then(own).otherwise(pl.min_horizontal("total", "cut")).alias("own"))
+
+
+def renewed_rights(splits: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the first days of periods that rights to use are renewed for, on which the renewals pass (`OBSERVED`; 606-10-55-58C)."""
+    chosen = splits.filter((pl.col("offering") == "licence") & (pl.col("timing") == "point_in_time"))
+    day = pl.max_horizontal(pl.col("before.end_date").dt.offset_by("1d"), "event_date")
+    made = chosen.with_columns(
+        pl.col("new_okey").alias("okey"), day.alias("date"), wide(1).alias("to_date"), wide(1).alias("total"), wide(0).alias("at_cost"),
+        pl.lit(value=False).alias("is_reestimate"), pl.lit("acceptance").alias("basis"),
+    )  # fmt: skip
+    return made.filter(pl.col("date") <= as_of).select(pl.col(name).cast(kind) for name, kind in OBSERVED.items())
 
 
 def over_unit_parts(touched: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:

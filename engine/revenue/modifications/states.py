@@ -137,12 +137,14 @@ def _split_off(splits: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
             "contract_id",
             pl.col("new_obligation").alias("obligation_id"),
             "place",
-            "kind",
+            pl.lit("separate").alias("kind"),
             "price_change",
             pl.col("ssp_change").alias("ssp"),
             pl.col("price_change").alias("stated"),
             pl.lit(value=True).alias("is_pooled"),
-            pl.when(pl.col("measure") == "time_elapsed").then(pl.col("before.end_date").dt.offset_by("1d")).alias("begins.own"),
+            pl.when((pl.col("measure") == "time_elapsed") | (pl.col("offering") == "licence"))
+            .then(pl.col("before.end_date").dt.offset_by("1d"))
+            .alias("begins.own"),
             pl.col("end_date").alias("ends.own"),
         )
         .join(terms, left_on="from_okey", right_on="okey", how="left")
