@@ -47,7 +47,7 @@ from engine.revenue.modifications.happenings import (
 from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
-from engine.revenue.modifications.splits import over_parts, over_unit_parts, renewed_rights, split_observations, unit_parts
+from engine.revenue.modifications.splits import over_parts, over_unit_parts, split_observations, unit_parts, with_renewed_rights
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
@@ -103,9 +103,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         lambda: observations(agreed.records, lines, by_units, priced.worked, as_of),
     )
     later_units = unit_parts(observed, priced.changes, agreed.splits, lines, agreed.amendments)
-    observed = split_observations(observed, agreed.splits, later_units)
-    if agreed.splits.height:
-        observed = pl.concat([observed, renewed_rights(agreed.splits, as_of)]).sort("okey", "date")
+    observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures, verdicts)
     added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)

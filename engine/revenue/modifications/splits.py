@@ -173,15 +173,18 @@ def _drawn_before(observed: pl.DataFrame, parted: pl.DataFrame, layers: pl.DataF
     return rows.with_columns(pl.when(is_later).then(own).otherwise(pl.min_horizontal("total", "cut")).alias("own"))
 
 
-def renewed_rights(splits: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the first days of periods that rights to use are renewed for, on which the renewals pass (`OBSERVED`; 606-10-55-58C)."""
+def with_renewed_rights(observed: pl.DataFrame, splits: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the observations with the first days of periods that rights to use are renewed for: then the renewals pass (55-58C)."""
     chosen = splits.filter((pl.col("offering") == "licence") & (pl.col("timing") == "point_in_time"))
+    if not chosen.height:
+        return observed
     day = pl.max_horizontal(pl.col("before.end_date").dt.offset_by("1d"), "event_date")
     made = chosen.with_columns(
         pl.col("new_okey").alias("okey"), day.alias("date"), wide(1).alias("to_date"), wide(1).alias("total"), wide(0).alias("at_cost"),
         pl.lit(value=False).alias("is_reestimate"), pl.lit("acceptance").alias("basis"),
     )  # fmt: skip
-    return made.filter(pl.col("date") <= as_of).select(pl.col(name).cast(kind) for name, kind in OBSERVED.items())
+    renewed = made.filter(pl.col("date") <= as_of).select(pl.col(name).cast(kind) for name, kind in OBSERVED.items())
+    return pl.concat([observed, renewed]).sort("okey", "date")
 
 
 def over_unit_parts(touched: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
