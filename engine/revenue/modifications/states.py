@@ -137,7 +137,7 @@ def _split_off(splits: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
             "contract_id",
             pl.col("new_obligation").alias("obligation_id"),
             "place",
-            pl.lit("separate").alias("kind"),
+            pl.col("kind").replace("renewal", "separate"),
             "price_change",
             pl.col("ssp_change").alias("ssp"),
             pl.col("price_change").alias("stated"),
