@@ -41,9 +41,10 @@ FINDING_SCHEMA: Final[dict[str, pl.DataType]] = {
     "cause_id": pl.String(),
     "cause_rule": pl.String(),
 }
-"""Columns of `findings.parquet`, in order. `field`, `owner_value`, `consumer_value`, `since` are
-filled where a finding is about one field of a record, `legal_entity_id` where a break is in its books. `cause_id` is the
-finding that explains it (its own id where it stands alone or is the cause), `cause_rule` the triage rule that said so."""
+"""Columns of `findings.parquet`, in order. `field`, `owner_value` and `consumer_value` are filled where a finding is about
+one field of a record, `since` where the records tell the day from which the rule is broken, `legal_entity_id` where a break
+is in its books. `cause_id` is the finding that explains it (its own id where it stands alone or is the cause), `cause_rule`
+the triage rule that said so."""
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 

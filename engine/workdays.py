@@ -14,6 +14,13 @@ def elapsed_workdays(start: pl.Expr, end: pl.Expr, holidays: Sequence[dt.date] =
     return pl.when(end > start).then(count).when(end.is_not_null() & start.is_not_null()).then(pl.lit(0))
 
 
+def first_beyond(start: pl.Expr, count: int, unit: str, holidays: Sequence[dt.date] = ()) -> pl.Expr:
+    """Return the first day on which more than so many workdays or calendar days have elapsed from `start`."""
+    if unit == "workdays":
+        return start.dt.add_business_days(count + 1, roll="backward", holidays=tuple(holidays))
+    return start + pl.duration(days=count + 1)
+
+
 def elapsed(start: pl.Expr, end: pl.Expr, unit: str, holidays: Sequence[dt.date] = ()) -> pl.Expr:
     """Return the workdays or calendar days from `start` to `end`."""
     if unit == "workdays":

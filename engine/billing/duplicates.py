@@ -50,7 +50,7 @@ def duplicate_time_entries(rows: pl.DataFrame, check: BillingCheck) -> pl.DataFr
         pl.lit("time_entry").alias("entity"), pl.col("item.id").alias("entity_id"), pl.lit("time_entry").alias("related_entity"),
         pl.col("→other").alias("related_id"), pl.col("item.contract_id").alias("contract_id"),
         pl.col("item.date").dt.strftime("%Y-%m").alias("period"), pl.col("item.amount").alias("amount_at_risk"),
-        pl.col("item.currency").alias("currency"), message.alias("message"), "evidence",
+        pl.col("item.currency").alias("currency"), message.alias("message"), "evidence", pl.col("item.date").alias("since"),
     )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def duplicate_invoices(frames: Mapping[str, pl.LazyFrame], check: BillingCheck) 
     return best.select(
         pl.lit("invoice").alias("entity"), pl.col("invoice_id").alias("entity_id"), pl.lit("invoice").alias("related_entity"),
         pl.col("→other").alias("related_id"), "contract_id", pl.col("gross_amount").alias("amount_at_risk"), "currency",
-        message.alias("message"), "evidence",
+        message.alias("message"), "evidence", pl.col("invoice_date").alias("since"),
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _content() -> pl.Expr:
     )
 
 
-_INVOICE: Final = ("invoice_id", "contract_id", "gross_amount", "currency", "evidence")
+_INVOICE: Final = ("invoice_id", "contract_id", "gross_amount", "currency", "evidence", "invoice_date")
 
 
 def _by_number(invoices: pl.DataFrame) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from engine.caps import UNKNOWN
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.stage import Context, StageResult
-from engine.workdays import elapsed
+from engine.workdays import elapsed, first_beyond
 
 Frames = Mapping[str, pl.LazyFrame]
 
@@ -103,7 +103,7 @@ def _billed_in_sum(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.select(
         pl.lit("billed_in_sum").alias("kind"), pl.lit("invoice_line").alias("entity"), "entity_id",
         pl.lit("invoice").alias("related_entity"), pl.col("invoice_id").alias("related_id"), "contract_id",
-        pl.col("to").dt.strftime("%Y-%m").alias("period"), "currency", "evidence",
+        pl.col("to").dt.strftime("%Y-%m").alias("period"), "currency", "evidence", pl.col("to").alias("since"),
         product(apart, price).round(2, mode="half_away_from_zero").cast(MONEY).alias("amount_at_risk"), message.alias("message"),
         pl.lit("Say on the line which entries it bills, or correct its hours or its period.").alias("remedy"),
     )  # fmt: skip
@@ -184,13 +184,14 @@ def _uncovered(rows: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _subject() -> list[pl.Expr]:
-    """Return what every finding about an item has: entity, contract, period, amount, evidence."""
+def _subject(since: pl.Expr | None = None) -> list[pl.Expr]:
+    """Return what every finding about an item has: entity, contract, period, evidence, and since when it stands (its day unless said)."""
     entity = pl.when(pl.col("item.type") == "fee").then(pl.lit("contract_line")).otherwise(pl.col("item.type"))
     identity = pl.when(pl.col("item.type") == "fee").then("item.line_id").otherwise("item.id")
     return [
         entity.alias("entity"), identity.alias("entity_id"), pl.col("item.contract_id").alias("contract_id"),
         pl.col("item.date").dt.strftime("%Y-%m").alias("period"), pl.col("item.currency").alias("currency"), pl.col("evidence"),
+        (pl.col("item.date") if since is None else since).alias("since"),
     ]  # fmt: skip
 
 
@@ -198,6 +199,14 @@ def _age(checked: Checked, since: str) -> pl.Expr:
     after = checked.check.after
     assert after is not None
     return elapsed(pl.col(since), pl.lit(checked.context.as_of), after.unit, checked.context.holidays) > after.count
+
+
+def _late_from(checked: Checked, since: str) -> pl.Expr:
+    """Return the first day after the delay that the check permits."""
+    after = checked.check.after
+    if after is None:
+        return pl.col(since)
+    return first_beyond(pl.col(since), after.count, after.unit, checked.context.holidays)
 
 
 def _too_old(checked: Checked) -> pl.Expr:
@@ -216,7 +225,7 @@ def _not_billed(checked: Checked) -> pl.DataFrame:
         pl.col("decision").is_in(_OPEN) & (_age(checked, "item.ready") if checked.check.after else pl.lit(value=True)) & ~_too_old(checked)
     )
     return per_item(late, unbilled.alias("→open")).select(
-        *_subject(), pl.col("→open").alias("amount_at_risk"),
+        *_subject(_late_from(checked, "item.ready")), pl.col("→open").alias("amount_at_risk"),
         pl.concat_str(
             item_words(), pl.lit(" could be billed from "), pl.col("item.ready").cast(pl.String), pl.lit(" and is on no invoice: "),
             money_text("→open"), pl.lit(" open."),
@@ -230,7 +239,7 @@ def _stale(checked: Checked) -> pl.DataFrame:
     old = checked.mine_where((pl.col("decision").is_in(_OPEN) | held) & (unbilled.fill_null(1) > 0) & _age(checked, "item.date"))
     days = (pl.lit(checked.context.as_of) - pl.col("item.date")).dt.total_days()
     return per_item(old, unbilled.alias("→open")).select(
-        *_subject(), pl.col("→open").alias("amount_at_risk"),
+        *_subject(_late_from(checked, "item.date")), pl.col("→open").alias("amount_at_risk"),
         pl.concat_str(
             item_words(), pl.lit(" is unbilled after "), days.cast(pl.String), pl.lit(" days: "), money_text("→open"),
             pl.lit(" open ("), pl.col("table.reason"), pl.lit(")."),
@@ -241,7 +250,7 @@ def _stale(checked: Checked) -> pl.DataFrame:
 def _billed_against(checked: Checked, wrong: pl.Expr, words: pl.Expr) -> pl.DataFrame:
     rows = per_item(checked.mine_where((pl.col("billed") != "none") & wrong))
     return last_invoices(rows, checked.frames, checked.policy.item).select(
-        *_subject(), pl.col("ledger.amount").alias("amount_at_risk"), pl.lit("invoice").alias("related_entity"),
+        *_subject(pl.col("invoice.last_date")), pl.col("ledger.amount").alias("amount_at_risk"), pl.lit("invoice").alias("related_entity"),
         pl.col("invoice.last").alias("related_id"),
         pl.concat_str(item_words(), pl.lit(" is billed on "), pl.col("invoice.last"), pl.lit(" and "), words, pl.lit("."))
         .alias("message"),
@@ -272,7 +281,7 @@ def _rate_missing(checked: Checked) -> pl.DataFrame:
     )  # fmt: skip
     grouped = unpriced.group_by("item.project_id", "field.resource_id").agg(
         pl.len().alias("→count"), pl.col("item.quantity").sum(), pl.col("item.contract_id").drop_nulls().sort().first(),
-        pl.col("item.date").min(), pl.col("evidence").sort_by("item.id").first(),
+        pl.col("item.date").min().alias("since"), pl.col("evidence").sort_by("item.id").first(),
     )  # fmt: skip
     message = pl.concat_str(
         pl.col("→count").cast(pl.String), pl.lit(" approved entries of "), pl.col("field.resource_id"), pl.lit(" on project "),
@@ -282,7 +291,7 @@ def _rate_missing(checked: Checked) -> pl.DataFrame:
     )  # fmt: skip
     return grouped.select(
         pl.lit("project").alias("entity"), pl.col("item.project_id").alias("entity_id"), pl.lit("resource").alias("related_entity"),
-        pl.col("field.resource_id").alias("related_id"), pl.col("item.contract_id").alias("contract_id"), "evidence",
+        pl.col("field.resource_id").alias("related_id"), pl.col("item.contract_id").alias("contract_id"), "evidence", "since",
         message.alias("message"),
     )  # fmt: skip
 
@@ -313,6 +322,7 @@ def _late_activation(checked: Checked) -> pl.DataFrame:
         pl.lit("project").alias("entity"),
         pl.col("project_id").alias("entity_id"),
         "contract_id",
+        _late_from(checked, "→since").alias("since"),
         message.alias("message"),
         "evidence",
     )
@@ -321,9 +331,9 @@ def _late_activation(checked: Checked) -> pl.DataFrame:
 _CHECKS: dict[str, Callable[[Checked], pl.DataFrame]] = {
     "not_billed": _not_billed,
     "stale_unbilled": _stale,
-    "marked_billed": lambda checked: tell_marked(checked.rows, _subject()),
+    "marked_billed": lambda checked: tell_marked(checked.rows, _subject(pl.coalesce("item.ready", "item.date"))),
     "billed_twice": lambda checked: billed_too_much(checked.mine, checked.policy, checked.check, checked.frames).select(
-        *_subject(), "kind", "amount_at_risk", pl.lit("invoice").alias("related_entity"),
+        *_subject(pl.col("invoice.last_date")), "kind", "amount_at_risk", pl.lit("invoice").alias("related_entity"),
         pl.col("invoice.last").alias("related_id"), "message",
     ),
     "billed_unapproved": _unapproved,

@@ -74,7 +74,7 @@ def over_cap(rows: pl.DataFrame, policy: BillingPolicy, check: BillingCheck, fra
             pl.lit(entity).alias("entity"), pl.col("→scope.0").alias("entity_id"), pl.lit("invoice").alias("related_entity"),
             pl.col("invoice.last").alias("related_id"), pl.col("item.contract_id").alias("contract_id"),
             (pl.col("→over").cast(MONEY) if measure == "ledger.amount" else pl.lit(None, dtype=MONEY)).alias("amount_at_risk"),
-            pl.col("item.currency").alias("currency"), message.alias("message"), "evidence",
+            pl.col("item.currency").alias("currency"), message.alias("message"), "evidence", pl.col("invoice.last_date").alias("since"),
             (pl.col(names[-1]) if "period" in cap.scope else pl.lit(None, dtype=pl.String)).alias("period"),
         )  # fmt: skip
         found.append(made)
@@ -109,7 +109,7 @@ def rates_below_card(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], che
         pl.col("item.contract_id").alias("contract_id"),
         pl.lit("invoice").alias("related_entity"), pl.col("invoice_id").alias("related_id"),
         pl.col("invoice_date").dt.strftime("%Y-%m").alias("period"), pl.col("→short").alias("amount_at_risk"), "currency",
-        message.alias("message"), "evidence",
+        message.alias("message"), "evidence", pl.col("invoice_date").alias("since"),
     )  # fmt: skip
     return pl.concat([invoiced, _agreed_below(priced, check, invoiced.columns)])
 
@@ -139,6 +139,7 @@ def _agreed_below(priced: pl.DataFrame, check: BillingCheck, columns: list[str])
         pl.lit("time_entry").alias("entity"), pl.col("item.id").alias("entity_id"), pl.col("item.contract_id").alias("contract_id"),
         none.alias("related_entity"), none.alias("related_id"), pl.col("item.date").dt.strftime("%Y-%m").alias("period"),
         short.alias("amount_at_risk"), pl.col("item.currency").alias("currency"), message.alias("message"), "evidence",
+        pl.col("item.date").alias("since"),
     ).select(columns)  # fmt: skip
 
 

@@ -196,9 +196,10 @@ def _filled(owed: pl.LazyFrame, group: list[str]) -> pl.LazyFrame:
 
 
 def last_invoices(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], item: str) -> pl.DataFrame:
-    """Add to a few items `invoice.last`, the last invoice that bills each, and the lines' source rows to `evidence`."""
+    """Add to a few items the last invoice that bills each, `invoice.last` of `invoice.last_date`, and its lines' rows to `evidence`."""
     if not rows.height:
-        return rows.with_columns(pl.lit(None, dtype=pl.String).alias("invoice.last"))
+        nobody, never = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.Date)
+        return rows.with_columns(nobody.alias("invoice.last"), never.alias("invoice.last_date"))
     if item == "fee":
         lines = counted_lines(frames).select(pl.coalesce("contract_line_id", "invoice.contract_id").alias("item.id"), *_TOLD)
         key = pl.coalesce("item.line_id", "item.contract_id")
@@ -207,7 +208,7 @@ def last_invoices(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], item: 
     keyed = rows.with_columns(key.alias("→key"))
     own = lines.join(keyed.lazy().select(pl.col("→key").alias("item.id")).unique(), on="item.id", how="semi")
     told = own.sort("item.id", "invoice_date", "invoice_line_id").group_by("item.id", maintain_order=True).agg(
-        pl.col("invoice_id").last().alias("invoice.last"),
+        pl.col("invoice_id").last().alias("invoice.last"), pl.col("invoice_date").last().alias("invoice.last_date"),
         (pl.col("evidence").last() if item == "fee" else pl.col("evidence").explode().drop_nulls()).alias("→lines"),
     ).collect()  # fmt: skip
     joined = keyed.join(told, left_on="→key", right_on="item.id", how="left", maintain_order="left")

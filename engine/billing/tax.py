@@ -69,4 +69,5 @@ def _judged(versions: Sequence[tuple[LoadedPolicy, TaxPolicy]], frames: Mapping[
         pl.lit(policy.remedy, dtype=pl.String).alias("remedy"),
         pl.lit(policy.owner).alias("owner"), "evidence", pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
         pl.col("tax_code").alias("consumer_value"), pl.col("table.tax_code").alias("owner_value"), pl.lit("tax_code").alias("field"),
+        pl.col("invoice_date").alias("since"),
     )  # fmt: skip

@@ -31,7 +31,8 @@ def finding_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     """Return every finding of the run so far."""
     findings = facts.frame("findings")
     assert findings is not None, "the facts need findings"
-    began = pl.coalesce(pl.col("since"), pl.lit(context.as_of))
+    # What is about a day to come is found all the same, and is new.
+    began = pl.min_horizontal(pl.coalesce(pl.col("since"), pl.lit(context.as_of)), pl.lit(context.as_of))
     made = findings.select(
         began.alias("date"), "contract_id", "currency", "stage", "kind", "rule", "severity", pl.col("amount_at_risk").alias("amount")
     )

@@ -57,7 +57,7 @@ def _missed_amendments(rows: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataF
         *finding_columns("missed_amendment", "high", "amendment", message, remedy),
         pl.col("amendment_id").alias("entity_id"), "contract_id",
         pl.lit(["revrec"]).alias("systems"), pl.col("gap").abs().alias("amount_at_risk"), "currency",
-        pl.concat_list("of_amendment", "their_evidence").alias("evidence"),
+        pl.concat_list("of_amendment", "their_evidence").alias("evidence"), pl.col("date").cast(pl.Date).alias("since"),
     )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def _without_evidence(rows: pl.DataFrame) -> pl.DataFrame:
         *finding_columns("recognition_without_evidence", "high", "revenue_schedule_line", message, remedy),
         pl.col("schedule_line_id").alias("entity_id"), pl.lit("contract_line").alias("related_entity"),
         pl.col("contract_line_id").alias("related_id"), "contract_id", "period", pl.lit(["revrec"]).alias("systems"),
-        pl.col("theirs").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"),
+        pl.col("theirs").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"), _last_day("period"),
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def _without_recognition(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         *finding_columns("evidence_without_recognition", "high", "contract_line", message, remedy),
         pl.col("contract_line_id").alias("entity_id"), "contract_id", "period", pl.lit(["revrec"]).alias("systems"),
-        pl.col("ours").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"),
+        pl.col("ours").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"), _last_day("period"),
     )  # fmt: skip
 
 
@@ -104,5 +104,10 @@ def _differing(rows: pl.DataFrame) -> pl.DataFrame:
     return found.select(
         *finding_columns("schedule_differs", severity, "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"),
         "contract_id", pl.col("cause").alias("field"), pl.lit(["revrec"]).alias("systems"), pl.col("largest").alias("amount_at_risk"),
-        "currency", pl.col("their_evidence").alias("evidence"),
+        "currency", pl.col("their_evidence").alias("evidence"), _last_day("first"),
     )  # fmt: skip
+
+
+def _last_day(period: str) -> pl.Expr:
+    """Return the last day of a calendar month's label, from when its difference stands; other labels do not tell it."""
+    return (pl.col(period) + "-01").str.to_date("%Y-%m-%d", strict=False).dt.month_end().alias("since")
