@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -20,8 +21,9 @@ HUNDRED: Final[int] = 100 * 10 ** DECIMAL_SCALE[Kind.PCT]
 """A hundred percent, as `percent` tells it."""
 
 
+@cache
 def wide(value: int) -> pl.Expr:
-    """Return a whole number as an Int128 literal."""
+    """Return a whole number as an Int128 literal; few are asked for, and often: each is made once."""
     return pl.lit(value, dtype=WIDE)
 
 
