@@ -231,10 +231,15 @@ def _unobserved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     text = "{} is earned by {}, and what is on record of its work does not tell them; nothing of it is recognized."
     said = pl.format(text, "contract_line_id", pl.col("measure").replace_strict(_TOLD_BY, return_dtype=pl.String))
     found = _of_lines(hit, "progress_not_observed", "medium", said, "Report its progress in its measure, or choose another one for it.")
-    endless = _without_estimate(records, about.filter((pl.col("measure") == "hours") & (pl.col("pricing") != "hours")))
+    endless = _without_estimate(records, about.filter((pl.col("measure") == "hours") & (pl.col("pricing") != "hours")), "hours")
     text = "{} is earned by hours over hours expected, and nobody said how many are expected; nothing of it is recognized."
     said = pl.format(text, "contract_line_id")
-    return pl.concat([found, _of_lines(endless, "progress_not_observed", "medium", said, "Enter the hours expected of the line.")])
+    found = pl.concat([found, _of_lines(endless, "progress_not_observed", "medium", said, "Enter the hours expected of the line.")])
+    told = about.filter((pl.col("measure") == "cost_to_cost") & (pl.col("when_unmeasurable") == "finding"))
+    endless = _without_estimate(records, told, "cost")
+    text = "{} is earned by cost over cost expected, and nobody said what is expected; by policy nothing of it is recognized."
+    said = pl.format(text, "contract_line_id")
+    return pl.concat([found, _of_lines(endless, "progress_not_observed", "medium", said, "Enter the cost expected of the line.")])
 
 
 _TOLD_BY: Final = {
@@ -287,16 +292,17 @@ def _told_otherwise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([seen, by_cost, drawn.join(worked, on="contract_line_id", how="semi")]).unique()
 
 
-def _without_estimate(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return lines with hours worked whose obligation has no expected hours from any source."""
-    told = records.frame("progress").filter(pl.col("estimated_total_hours") > 0).select("contract_line_id")
-    changed = records.frame("amendment_line").filter(pl.col("estimated_hours") > 0).select("contract_line_id")
-    estimated = lines.filter(pl.col("estimated_hours") > 0).select("okey")
+def _without_estimate(records: Records, lines: pl.DataFrame, of: str) -> pl.DataFrame:
+    """Return lines with work done whose obligation has no expected whole from any source; `of`: hours or cost."""
+    told = records.frame("progress").filter(pl.col(f"estimated_total_{of}") > 0).select("contract_line_id")
+    changed = records.frame("amendment_line").filter(pl.col(f"estimated_{of}") > 0).select("contract_line_id")
+    estimated = lines.filter(pl.col(f"estimated_{of}") > 0).select("okey")
     later = lines.join(pl.concat([told, changed]), on="contract_line_id", how="semi").select("okey")
     open_lines = lines.join(pl.concat([estimated, later]), on="okey", how="anti")
-    reported = records.frame("progress").filter(pl.col("hours_to_date") > 0).select("contract_line_id")
-    worked = records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id")
-    return open_lines.join(pl.concat([reported, worked]), on="contract_line_id", how="semi")
+    done = [records.frame("progress").filter(pl.col(f"{of}_to_date") > 0).select("contract_line_id")]
+    if of == "hours":
+        done.append(records.frame("time_entry").filter(pl.col("status") == "approved").select("contract_line_id"))
+    return open_lines.join(pl.concat(done), on="contract_line_id", how="semi")
 
 
 def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
