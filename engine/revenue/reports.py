@@ -42,6 +42,7 @@ from engine.revenue.disclosures.notes import disclosures, joined
 from engine.revenue.ground.blocks import Block, each_block
 from engine.revenue.ground.frames import Books, empty
 from engine.revenue.ground.rates import rate_table
+from engine.revenue.price.ended_financing import until_ended
 from engine.revenue.price.financing import interest_entries
 from engine.revenue.recognition.adopted import earned
 from engine.revenue.recognition.standing import as_arrived
@@ -68,6 +69,7 @@ def financed(books: Books, _: Records, context: Context) -> tuple[Books, StageRe
     """Add `interest` to the books (through as_of); put out financing."""
     parts = books.extra["financing_parts"]
     accrued = interest_entries(parts, books.periods).filter(pl.col("posting_date") <= context.as_of)
+    accrued = until_ended(accrued, parts, books, context.as_of)
     return books.with_extra(interest=accrued), StageResult(frames={"financing": books.extra["financing_decisions"].lazy()})
 
 

@@ -223,6 +223,7 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
     kept = pl.when(ended & ~pl.col("is_combined")).then(pl.min_horizontal("promised", "transaction_price")).otherwise(pl.col("promised"))
     return with_force(known, books).with_columns(
         ((pl.col("promised") < highest) | ended).alias("was_cut"),
+        ended.alias("is_over"),
         kept.cast(MONEY).alias("promised"),
     )
 
@@ -373,7 +374,9 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
 
 def _beyond_price() -> pl.Expr:
     """Return what was claimed beyond the price, as far as the price was cut or is expected not to be kept."""
-    no_interest = (pl.col("income") == 0) & (pl.col("expense") == 0) & (pl.col("as_invoiced_billed") == 0)
+    # Interest on money in advance ends with the contract.
+    borne = (pl.col("expense") != 0) & ~pl.col("is_over")
+    no_interest = (pl.col("income") == 0) & ~borne & (pl.col("as_invoiced_billed") == 0)
     excess = pl.col("claimed") - pl.col("promised")
     of_price = pl.when(pl.col("was_cut")).then(excess).otherwise(pl.min_horizontal(excess, "lowered"))
     return pl.when(no_interest).then(of_price).otherwise(ZERO)
