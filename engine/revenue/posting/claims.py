@@ -17,6 +17,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_no, of_nothing
+from engine.only_line import only_line_of_project
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import Books
@@ -112,7 +113,7 @@ def _invoice_lines(books: Books, records: Agreed, invoices: pl.DataFrame) -> pl.
         pl.col("net_amount").alias("head_net"), pl.coalesce("tax_amount", ZERO).alias("head_tax"),
         pl.col("evidence").alias("head_evidence"), pl.col("currency").alias("head_currency"),
     )  # fmt: skip
-    stated = records.frame("invoice_line").select(
+    stated = _with_lines(records.frame("invoice_line"), records).select(
         "invoice_line_id", "invoice_id", "contract_line_id", "project_id", "milestone_id", "net_amount", "tax_amount", "currency"
     )
     lines = head.join(stated, on="invoice_id", how="left", maintain_order="left")
@@ -136,6 +137,33 @@ def _invoice_lines(books: Books, records: Agreed, invoices: pl.DataFrame) -> pl.
         pl.coalesce("is_as_invoiced", "all_as_invoiced").alias("is_as_invoiced"), "date", "net", "tax", "exchange_rate",
         pl.col("head_evidence").alias("evidence"), pl.coalesce("currency", "head_currency").alias("stated_currency"),
     )  # fmt: skip
+
+
+def _with_lines(stated: pl.DataFrame, records: Agreed) -> pl.DataFrame:
+    """Return invoice lines with the contract line of what they bill, where they name that alone: work, expenses, a project of one line."""
+    silent = stated.filter(pl.col("contract_line_id").is_null()).drop("contract_line_id")
+    return pl.concat([stated.filter(pl.col("contract_line_id").is_not_null()), _placed(silent, records).select(stated.columns)])
+
+
+@of_no("silent")
+def _placed(silent: pl.DataFrame, records: Agreed) -> pl.DataFrame:
+    line, key = "contract_line_id", "invoice_line_id"
+    pairs = records.frame("invoice_line_time").join(silent.select(key), on=key, how="semi").select(key, "time_entry_id")
+    billed = [
+        named.join(records.frame(entity).select(item, line).unique(item, keep="first"), on=item, how="inner").select(key, line)
+        for entity, item, named in (
+            ("time_entry", "time_entry_id", pl.concat([silent.drop_nulls("time_entry_id").select(key, "time_entry_id"), pairs])),
+            ("expense", "expense_id", silent.drop_nulls("expense_id").select(key, "expense_id")),
+        )
+        if named.height
+    ]
+    only = only_line_of_project(records.frame("contract_line").lazy())
+    made = silent.join(only, on="project_id", how="left", maintain_order="left")
+    if not billed:
+        return made.with_columns(pl.col("→only").alias(line))
+    # Work of several lines on one line of an invoice is of none of them alone.
+    one = pl.concat(billed).group_by(key).agg(pl.when(pl.col(line).n_unique() == 1).then(pl.col(line).first()).alias("→line"))
+    return made.join(one, on=key, how="left", maintain_order="left").with_columns(pl.coalesce("→line", "→only").alias(line))
 
 
 def _plan(books: Books, records: Agreed) -> pl.DataFrame:
