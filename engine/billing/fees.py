@@ -30,8 +30,8 @@ _EXACT: Final = pl.Decimal(38, 18)
 def fee_frame(frames: Mapping[str, pl.LazyFrame], settings: BillingSettings, as_of: dt.date) -> pl.LazyFrame:
     """Return every fee as a plan line, with `item_type` saying whether a plan holds it or it is made here."""
     plan = frame_of(frames, "billing_plan_line").with_columns(pl.lit("billing_plan_line").alias("item_type"))
-    lines, steps = _lines(frames, as_of), fee_steps(frames, as_of)
-    made = [_by_period(lines, steps, settings), _spread(lines, steps, settings), _by_progress(lines, frames, settings, as_of)]
+    lines, steps = _lines(frames), fee_steps(frames, as_of)
+    made = [_by_period(lines, steps, settings), _spread(lines, steps, settings), _by_progress(lines, steps, frames, settings, as_of)]
     fees = pl.concat(made).filter(pl.col("due_date") <= as_of)
     return pl.concat([plan, _as_plan_lines(fees, plan.collect_schema()).lazy()])
 
@@ -43,29 +43,18 @@ def _as_plan_lines(fees: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     )
 
 
-def _lines(frames: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.DataFrame:
-    """Return the contract lines that no plan bills, with their contract's terms, `agreed_end`, and `→amount`, theirs after amendments."""
+def _lines(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    """Return the contract lines that no plan bills, with their contract's terms and their own last day (`agreed_end`)."""
     contracts = frame_of(frames, "contract").select(
         "contract_id", "billing_frequency", "terminated_date", pl.col("currency").alias("→currency")
     )
     planned = frame_of(frames, "billing_plan_line").select("contract_line_id").drop_nulls()
     kept = frame_of(frames, "contract_line").join(planned, on="contract_line_id", how="anti", maintain_order="left")
-    joined = kept.join(contracts, on="contract_id", how="left", maintain_order="left").join(
-        _changes(frames, as_of), on="contract_line_id", how="left", maintain_order="left"
-    )
+    joined = kept.join(contracts, on="contract_id", how="left", maintain_order="left")
     return joined.with_columns(
         pl.coalesce("currency", "→currency").alias("currency"), pl.min_horizontal("end_date", "terminated_date").alias("end_date"),
         pl.col("end_date").alias("agreed_end"),
     ).collect()  # fmt: skip
-
-
-def _changes(frames: Mapping[str, pl.LazyFrame], as_of: dt.date) -> pl.LazyFrame:
-    """Return by contract line the amount that the last approved amendment in force gave it."""
-    approved = frame_of(frames, "amendment").filter(pl.col("status") == "approved", pl.col("effective_date") <= as_of)
-    lines = frame_of(frames, "amendment_line").filter(pl.col("action") == "change", pl.col("amount").is_not_null())
-    dated = lines.join(approved.select("amendment_id", "effective_date"), on="amendment_id", how="inner")
-    last = dated.sort("effective_date", "amendment_line_id").group_by("contract_line_id", maintain_order=True).last()
-    return last.select("contract_line_id", pl.col("amount").alias("→amount"))
 
 
 def _by_period(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
@@ -161,13 +150,14 @@ def _spread(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings)
     return _fees(grouped.with_columns(own.cast(_EXACT).alias("→fee")), settings)
 
 
-def _by_progress(lines: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settings: BillingSettings, as_of: dt.date) -> pl.DataFrame:
-    """Return what progress entitles to: each period the part of the line's amount that it added.
+def _by_progress(
+    lines: pl.DataFrame, steps: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settings: BillingSettings, as_of: dt.date
+) -> pl.DataFrame:  # fmt: skip
+    """Return what progress entitles to: each period the part of the line's amount, as it then was, that it added.
 
     A report that estimates nothing anew is read by the estimate before it, else by the line's own.
     """
-    billed = lines.with_columns(pl.coalesce("→amount", "amount").alias("amount"))
-    billed = billed.filter((pl.col("billing_method") == "percent_complete") & pl.col("amount").is_not_null())
+    billed = lines.filter((pl.col("billing_method") == "percent_complete") & pl.col("amount").is_not_null())
     seen = frame_of(frames, "progress").filter(pl.col("as_of_date") <= as_of).collect()
     key, own = "contract_line_id", {"estimated_total_cost": "estimated_cost", "estimated_total_hours": "estimated_hours"}
     seen = seen.join(billed.select(key, *own.values()), on=key, how="inner").sort(key, "as_of_date", "progress_id")
@@ -184,6 +174,9 @@ def _by_progress(lines: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settin
     dated = billed.join(states.filter(pl.col("→done") >= 0), on="contract_line_id", how="inner")
     month = pl.col("as_of_date").dt.strftime("%Y-%m").alias("→month")
     last = dated.sort("contract_line_id", "as_of_date", "progress_id").group_by("contract_line_id", month, maintain_order=True).last()
+    moved = steps.filter(pl.col("→to.amount").is_not_null()).select("contract_line_id", pl.col("→day").alias("as_of_date"), "→to.amount")
+    last = last.sort("as_of_date").join_asof(moved.sort("as_of_date"), on="as_of_date", by="contract_line_id", check_sortedness=False)
+    last = last.with_columns(pl.coalesce("→to.amount", "amount").alias("amount")).sort("contract_line_id", "as_of_date")
     upto = rounded(
         product(pl.col("amount"), pl.min_horizontal(pl.col("→done"), pl.lit(Decimal(1), dtype=_EXACT))),
         pl.col("currency"),

@@ -180,6 +180,24 @@ def test_progress_entitles_to_what_it_added(decide: Any) -> None:
     ]  # fmt: skip
 
 
+def test_progress_entitles_to_the_amount_of_its_day(decide: Any) -> None:
+    # 1,000 until 10 March, 1,500 then: 100 and 150 of the first, 40 % of the second less 250.
+    seen = [("2026-01-31", "10"), ("2026-02-28", "25"), ("2026-03-31", "40")]
+    decided = decide(
+        contract=[CONTRACT],
+        progress=[
+            {"progress_id": f"G{at}", "contract_line_id": "L1", "as_of_date": day, "percent_complete": done}
+            for at, (day, done) in enumerate(seen)
+        ],
+        contract_line=[{"contract_line_id": "L1", "contract_id": "C1", "amount": 1000, "billing_method": "percent_complete"}],
+        amendment=[
+            {"amendment_id": "A1", "contract_id": "C1", "effective_date": "2026-03-10", "approved_date": "2026-03-10", "status": "approved"}
+        ],
+        amendment_line=[{"amendment_line_id": "A1-1", "amendment_id": "A1", "contract_line_id": "L1", "action": "change", "amount": 1500}],
+    )  # fmt: skip
+    assert decided.rows("item_id", "amount") == [("L1|2026-01", 100), ("L1|2026-02", 150), ("L1|2026-03", 350)]
+
+
 def test_a_line_with_a_plan_makes_no_fees_of_its_own(decide: Any) -> None:
     line = {
         "contract_line_id": "L1",
