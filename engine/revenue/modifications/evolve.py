@@ -17,7 +17,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
+from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor, with_parts
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.modifications.ended import forfeited, with_cut
 from engine.revenue.modifications.exercised import exercised, handed_on
@@ -137,7 +137,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     if not deltas.height:
         return rows.with_columns(pl.col("earned.before").alias("earned"), pl.lit(value=False).alias("moves_total"))
     made = _with_deltas(rows, deltas).with_columns((pl.col("w_base") + pl.col("w_rem")).alias("→w"))
-    made = _shared_change(made)
+    made = _as_served(_shared_change(made))
     part = pl.col("part")
     gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
     # More hours are more to do: nothing of them belongs to what was earned before a change.
@@ -163,6 +163,22 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
     made = with_revenue(made, units="earned").with_columns((pl.col("earned") - apart).alias("earned"))
     return made.drop("own", "own.variable", "own.hours", "pool", "pool.variable", "→w", "part", "revalues")
+
+
+def _as_served(rows: pl.DataFrame) -> pl.DataFrame:
+    """Let what is estimated anew of promises that ended count as far as they were served, and be earned at once (25-10, 32-43)."""
+    kept = pl.col("own_base") + pl.col("own_rem")
+    lapsed = ((pl.col("own_rem") == 0) & (kept < COEFFICIENT)).fill_null(value=False)
+    if not rows.select(lapsed.any()).item():
+        return rows
+    names = ("part", "own", "own.variable", "own.hours", "pool.variable")
+    ended = with_parts(rows.filter(lapsed), **{name: (pl.col(name), kept, wide(COEFFICIENT)) for name in names})
+    at_once = pl.col("base") + pl.col("part") + pl.col("own")
+    ended = ended.with_columns(
+        at_once.alias("base"), (pl.col("variable") + pl.col("own.variable")).alias("variable"),
+        *(wide(0).alias(name) for name in ("part", "own", "own.variable", "own.hours")),
+    )  # fmt: skip
+    return pl.concat([rows.filter(~lapsed), ended.select(rows.columns)])
 
 
 def _with_deltas(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:

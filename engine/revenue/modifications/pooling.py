@@ -143,19 +143,22 @@ def _left_apart(apart: pl.DataFrame) -> pl.DataFrame:
     apart = with_parts(
         apart,
         **{"→caught": (pl.col("→moved"), pl.col("held"), whole), "→w": (pl.col("w_rem"), left, pl.col("d")),
-           "→own": (pl.col("own_rem"), left, pl.col("d")), "→of_whole": (pl.col("on_whole"), pl.col("w_base") + pl.col("w_rem"), whole)},
+           "→lapses": (pl.col("own_rem"), left, pl.col("d")), "→of_whole": (pl.col("on_whole"), pl.col("w_base") + pl.col("w_rem"), whole)},
     )  # fmt: skip
     # What of the variable amount is still to be earned: of the whole contract's and of its own.
     own = pl.col("variable") - pl.col("→of_whole")
-    apart = with_parts(apart, **{"→w": (pl.col("on_whole"), pl.col("→w"), whole), "→own": (own, pl.col("→own"), whole)})
+    apart = with_parts(apart, **{"→w": (pl.col("on_whole"), pl.col("→w"), whole), "→own": (own, pl.col("→lapses"), whole)})
     kept = pl.when(settled).then(units_to_minor(pl.col("base") + pl.col("rem")) * GUARD).otherwise("→kept")
     return apart.with_columns(
+        # What is estimated anew later counts as far as the promise was served.
+        pl.when(ends & ~settled).then(pl.col("own_base") + pl.col("own_rem") - pl.col("→lapses")).otherwise("own_base").alias("own_base"),
+        pl.when(ends & ~settled).then(wide(0)).otherwise("own_rem").alias("own_rem"),
         pl.when(ends & ~settled).then(pl.col("variable") - pl.col("→w") - pl.col("→own")).otherwise("variable").alias("variable"),
         pl.when(ends).then(kept).when(catches).then(pl.col("base") + pl.col("past") + pl.col("→caught")).otherwise("base").alias("base"),
         pl.when(ends).then(wide(0)).when(catches).then(pl.col("rem") + pl.col("→moved") - pl.col("→caught")).otherwise("rem").alias("rem"),
         pl.when(catches).then(pl.col("ssp") + pl.col("ssp_change").fill_null(0)).otherwise(pl.col("ssp")).alias("ssp"),
         (pl.col("unserved") + pl.col("price_change")).alias("unserved"),
-    ).drop("→moved", "→caught", "→kept", "→w", "→own", "→of_whole")
+    ).drop("→moved", "→caught", "→kept", "→w", "→own", "→lapses", "→of_whole")
 
 
 def taken_out() -> pl.Expr:
