@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapters.authoring.mutation import mutate_folder
 from adapters.policy_folder import SHIPPED
 from adapters.policy_tests import find_test_files, run_tests
+from tests.command import tieout
 
 
 def test_every_test_beside_a_shipped_policy_passes() -> None:
@@ -19,3 +20,8 @@ def test_no_small_change_of_a_shipped_table_passes_unseen_without_a_written_reas
     assert [each.sentence() for each in mutation.survivors] == []
     assert [each.message for each in mutation.diagnostics] == []
     assert all(each.reason for each in mutation.reasoned)
+
+
+def test_the_tables_of_shipped_policies_stand_aligned() -> None:
+    checked = tieout("policy", "fmt", "--check", str(SHIPPED))
+    assert (checked.returncode, checked.stdout.count("not aligned")) == (0, 0)
