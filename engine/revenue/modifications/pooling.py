@@ -47,7 +47,8 @@ def _of_their_contract(rows: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(pl.lit(value=True).alias("→reached"))
     changes = (pl.col("kind").is_in(["prospective", "catch_up", "remove"]) & ~pl.col("is_new")).fill_null(value=False)
     as_signed, old = pl.col("apart").is_null(), ~pl.col("is_new")
-    remains = (as_signed & old & (pl.col("d") > pl.col("n"))).any().over("group_id")
+    # Of a promise that was taken away, or ended, nothing remains, however far it had come.
+    remains = (as_signed & old & (pl.col("d") > pl.col("n")) & (pl.col("own_rem") != 0)).any().over("group_id")
     reached = changes.any().over("group_id", "apart") | (~changes.any().over("group_id") & (as_signed | ~remains))
     made = rows.with_columns(reached.alias("→reached"))
     joins = pl.col("is_new") & (pl.col("kind") == "prospective") & ~(pl.col("→reached") & as_signed & old).any().over("group_id")
