@@ -78,10 +78,6 @@ class Change(ChangeLimits):
     severity: Severity | None = None
     by: dict[str, ChangeLimits] = pydantic.Field(default_factory=dict)
 
-    def limits(self, dimension: str) -> ChangeLimits:
-        """Return the limits of a dimension: its own, else those of all."""
-        return self.by.get(dimension, self)
-
 
 class Anomaly(Strict):
     """Say when a month stands out from the months before it, and what that is worth.

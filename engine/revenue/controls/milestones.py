@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.ground.finding_columns import finding_columns, plain_text
+from engine.revenue.ground.finding_columns import findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.progress.observed import of_measure
 
@@ -48,11 +48,4 @@ def milestone_findings(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         .then(nothing)
     )
     hit = hit.with_columns(said.alias("→said")).filter(pl.col("→said").is_not_null())
-    return hit.select(
-        *finding_columns("milestones_unclear", "medium", "contract_line", pl.col("→said"), _REMEDY),
-        pl.col("contract_line_id").alias("entity_id"),
-        "contract_id",
-        pl.col("amount").abs().alias("amount_at_risk"),
-        "currency",
-        "evidence",
-    )
+    return findings_of(hit, "contract_line", "amount", "milestones_unclear", "medium", pl.col("→said"), _REMEDY)

@@ -7,9 +7,9 @@ from typing import Final
 
 import polars as pl
 
-from engine.nothing import of_no, of_nothing
+from engine.nothing import of_no
 from engine.revenue.arithmetic.runs import without
-from engine.revenue.ground.finding_columns import finding_columns, plain_text
+from engine.revenue.ground.finding_columns import finding_columns, findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
 
@@ -69,28 +69,12 @@ def _without_commission(lines: pl.DataFrame) -> pl.DataFrame:
     return _of_lines(hit, "commission_not_stated", "high", pl.format(text, "contract_line_id"), remedy)
 
 
-@of_nothing
 def _of_lines(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: str) -> pl.DataFrame:
-    return _told(hit, "contract_line", "amount", kind, severity, message, remedy)
+    return findings_of(hit, "contract_line", "amount", kind, severity, message, remedy)
 
 
-@of_nothing
 def _of_contracts(hit: pl.DataFrame, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str) -> pl.DataFrame:
-    return _told(hit, "contract", "total_value", kind, severity, message, remedy)
-
-
-@of_nothing
-def _told(
-    hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str
-) -> pl.DataFrame:
-    return hit.select(
-        *finding_columns(kind, severity, entity, message, remedy),
-        pl.col(f"{entity}_id").alias("entity_id"),
-        "contract_id",
-        pl.col(amount).abs().alias("amount_at_risk"),
-        "currency",
-        "evidence",
-    )
+    return findings_of(hit, "contract", "total_value", kind, severity, message, remedy)
 
 
 def _unpriced(contracts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.exact import money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.crossing import crossed_lines
-from engine.revenue.ground.finding_columns import amount_text, finding_columns, plain_text
+from engine.revenue.ground.finding_columns import amount_text, finding_columns, findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.ground.stated import STATED, is_one_currency, with_contract_currency
 
@@ -85,14 +85,7 @@ def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame
     text = "The billing plan of {} comes to {}, {} away from the price of its lines."
     message = pl.format(text, "contract_id", amount_text(pl.col("planned")), amount_text(pl.col("difference").abs()))
     remedy = "Say which is the price: correct the plan, or the lines; the price is never taken from the plan."
-    return hit.select(
-        *finding_columns("price_differs_from_billing_plan", "medium", "contract", message, remedy),
-        pl.col("contract_id").alias("entity_id"),
-        "contract_id",
-        pl.col("difference").abs().alias("amount_at_risk"),
-        "currency",
-        "evidence",
-    )
+    return findings_of(hit, "contract", "difference", "price_differs_from_billing_plan", "medium", message, remedy)
 
 
 @of_nothing

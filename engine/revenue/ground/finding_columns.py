@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 
 OWNER: Final = "revenue accounting"
 
@@ -20,6 +21,21 @@ def finding_columns(
         pl.lit("revenue").alias("stage"), code.alias("kind"), code.alias("rule"), _text(severity).alias("severity"),
         _text(entity).alias("entity"), message.alias("message"), _text(remedy).alias("remedy"), pl.lit(owner).alias("owner"),
     ]  # fmt: skip
+
+
+@of_nothing
+def findings_of(
+    hit: pl.DataFrame, entity: str, amount: str, kind: str, severity: str, message: pl.Expr, remedy: pl.Expr | str
+) -> pl.DataFrame:
+    """Return a finding for each row that a check hit: of its `entity`, with the size of its `amount` at risk."""
+    return hit.select(
+        *finding_columns(kind, severity, entity, message, remedy),
+        pl.col(f"{entity}_id").alias("entity_id"),
+        "contract_id",
+        pl.col(amount).abs().alias("amount_at_risk"),
+        "currency",
+        "evidence",
+    )
 
 
 def amount_text(value: pl.Expr) -> pl.Expr:
