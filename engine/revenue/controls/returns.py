@@ -14,17 +14,19 @@ from engine.revenue.posting.claims import Agreed
 def return_findings(books: Books, records: Agreed, as_of: pl.Expr) -> pl.DataFrame:
     """Return a finding for every line of goods that were delivered, are expected back in part and have no cost to date."""
     goods = books.lines.filter((pl.col("offering") == "goods") & (pl.col("variable_kind") == "refund"))
-    return _without_cost(goods, books, records, as_of)
+    return _without_cost(goods, books.performance, records, as_of)
 
 
 @of_no("goods")
-def _without_cost(goods: pl.DataFrame, books: Books, records: Agreed, as_of: pl.Expr) -> pl.DataFrame:
+def _without_cost(goods: pl.DataFrame, performance: pl.DataFrame, records: Agreed, as_of: pl.Expr) -> pl.DataFrame:
     key = "contract_line_id"
     reports = records.frame("progress").filter(pl.col("as_of_date") <= as_of)
     estimates = records.frame("variable_estimate").filter((pl.col("as_of_date") <= as_of) & pl.col(key).is_not_null())
     back = estimates.sort("as_of_date", "estimate_id").group_by(key, maintain_order=True).agg(pl.col("quantity").last().alias("→back"))
-    earned = books.performance.filter(~pl.col("is_planned") & (pl.col("amount") != 0)).select("contract_id", "obligation_id").unique()
-    rows = goods.join(back.filter(pl.col("→back") > 0), on=key, how="inner").join(earned, on=["contract_id", "obligation_id"], how="semi")
+    of = ["contract_id", "obligation_id"]
+    rows = goods.join(back.filter(pl.col("→back") > 0), on=key, how="inner")
+    served = performance.lazy().join(rows.lazy(), on=of, how="semi").filter(~pl.col("is_planned") & (pl.col("amount") != 0))
+    rows = rows.join(served.select(of).collect(), on=of, how="semi")
     hit = without(rows, reports.filter(pl.col("cost_to_date").is_not_null()), key).sort(key)
     said = pl.format("{} units of {} are expected back and nobody reported what the goods delivered cost: there is no return asset.",
                      plain_text(pl.col("→back")), key)  # fmt: skip
