@@ -25,8 +25,8 @@ def _without_cost(goods: pl.DataFrame, performance: pl.DataFrame, records: Agree
     back = estimates.sort("as_of_date", "estimate_id").group_by(key, maintain_order=True).agg(pl.col("quantity").last().alias("→back"))
     of = ["contract_id", "obligation_id"]
     rows = goods.join(back.filter(pl.col("→back") > 0), on=key, how="inner")
-    served = performance.lazy().join(rows.lazy(), on=of, how="semi").filter(~pl.col("is_planned") & (pl.col("amount") != 0))
-    rows = rows.join(served.select(of).collect(), on=of, how="semi")
+    served = performance.filter(pl.col("contract_id").is_in(rows["contract_id"].implode()))
+    rows = rows.join(served.filter(~pl.col("is_planned") & (pl.col("amount") != 0)), on=of, how="semi")
     hit = without(rows, reports.filter(pl.col("cost_to_date").is_not_null()), key).sort(key)
     said = pl.format("{} units of {} are expected back and nobody reported what the goods delivered cost: there is no return asset.",
                      plain_text(pl.col("→back")), key)  # fmt: skip
