@@ -13,10 +13,12 @@ def going_on(rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     """Return rows after a change, promises of which nothing remains (`is_over`) in the segment they had, with their new price.
 
     Should more of one be agreed later, all of its price is measured by all of it, as with any change that is not distinct.
+    A change that adds to its standalone price adds service: something remains, though its measure does not know it yet.
     """
     over = pl.col("is_over") & (pl.col("kind") == "prospective").fill_null(value=False)
     if not rows.select(over.any()).item():
         return rows.drop("is_over")
+    over &= ~(pl.col("ssp_change") > 0).fill_null(value=False)
     seen = rows.join(before.select("okey", pl.col(_NAMES).name.prefix("→")), on="okey", how="left", maintain_order="left")
     base, weight = pl.col("→base") + pl.col("past"), pl.col("w_base") + pl.col("w_rem")
     now = {
