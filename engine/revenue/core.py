@@ -99,7 +99,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     # Units added as contracts of their own count as promised; `split_observations` tells them apart.
     by_units = without(terms, agreed.splits.filter(pl.col("measure") != "units"), "contract_line_id", "place")
     allocated, observed = beside(
-        lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start), priced.financing.prices),
+        lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start, priced.later), priced.financing.prices),
         lambda: observations(agreed.records, lines, by_units, priced.worked, as_of),
     )
     later_units = unit_parts(observed, priced.changes, agreed.splits, lines, agreed.amendments)

@@ -126,6 +126,7 @@ OBLIGATIONS: Final[dict[str, pl.DataType]] = {
     "allocated_amount": MONEY,
     "allocated_variable": MONEY,
     "variable_alone": MONEY,
+    "is_pooled": pl.Boolean(),
     "carve_amount": MONEY,
     "method": TEXT,
     "timing": TEXT,
@@ -144,6 +145,7 @@ OBLIGATIONS: Final[dict[str, pl.DataType]] = {
 """One row per obligation and version; the last version is the one in force at as_of.
 
 `allocated_amount` = fixed + included variable, recognized part + remaining part, after financing.
+`is_pooled`: the contract's price is shared over it.
 `variable_alone`: of the included variable part what belongs to this promise alone, as known at as_of (32-40).
 `progress`: after the event of the version; of the last version: at as_of. As-invoiced obligations
 stand outside the pool: their `allocated_amount` is null.

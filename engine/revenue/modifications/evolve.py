@@ -104,8 +104,10 @@ def _segment(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _version(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
-        "okey", "ordinal", "date", (pl.col("base") + pl.col("rem")).alias("price"), "variable", "ssp", "stated", "amendment_id"
-    )
+        "okey", "ordinal", "date", (pl.col("base") + pl.col("rem")).alias("price"), "variable", "ssp", "stated", "amendment_id",
+        # A contract of its own has no part in what concerns the contract beside it.
+        (pl.col("is_pooled") & pl.col("apart").is_null()).alias("is_pooled"),
+    )  # fmt: skip
 
 
 def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, measures: Measures, made: Evolved) -> pl.DataFrame:

@@ -58,11 +58,16 @@ def obligation_terms(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def initial_levels(lines: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
-    """Return by obligation as signed what variable amounts put into the price from the start (`inception`)."""
+def initial_levels(lines: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+    """Return by obligation as signed what variable amounts put into the price from the start (`inception`).
+
+    `has_whole`: an amount of the whole contract is in its price, now or later.
+    """
     keys = lines.filter(pl.col("added_place") == 0).select("okey", "group_id").unique()
     made = keys.join(starting_levels(start, 0), on=["okey", "group_id"], how="left").join(shared_levels(start), on="group_id", how="left")
-    return made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own_variable", "shared", "shared_variable"))
+    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own_variable", "shared", "shared_variable"))
+    whole = pl.concat([frame.filter(pl.col("okey").is_null()).select("group_id") for frame in (start, later)])["group_id"].unique()
+    return made.with_columns(pl.col("group_id").is_in(whole.implode()).alias("has_whole"))
 
 
 def states_as_signed(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:

@@ -8,24 +8,25 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.nothing import of_nothing
+from engine.nothing import of_no, of_nothing
+from engine.revenue.arithmetic.asof import running as through_day
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
-from engine.revenue.ground.frames import DAY, TEXT, Books
-from engine.revenue.posting.claims import Agreed
+from engine.revenue.ground.frames import BESIDE, DAY, TEXT, Books
+from engine.revenue.posting.claims import Agreed, Claims
 from engine.revenue.posting.taken_over import opening_steps, openings
 from engine.revenue.recognition.standing import as_arrived
 
 _STEP: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "date": DAY, "seq": pl.Int32()}
 
 
-def moves(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
+def moves(books: Books, records: Agreed, claims: Claims, as_of: dt.date) -> pl.DataFrame:
     """Return further steps of positions (`rights.FLOWS`), and a step on every day a contract's terms change.
 
     Interest comes from `books.extra["interest"]` (contract_id, posting_date, direction, interest).
     """
     frames = [
-        _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records), _goods(books, records),
+        _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records, claims), _goods(books, records),
         opening_steps(openings(books, records, as_of)),
     ]  # fmt: skip
     whole = pl.concat([pl.DataFrame(schema=_STEP), *(_stepped(frame) for frame in frames if frame.height)], how="diagonal_relaxed")
@@ -68,7 +69,27 @@ def _to_customer(books: Books, records: Agreed) -> pl.DataFrame:
     known = lowering.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
     agreed = known.select("contract_id", pl.min_horizontal("agreed_date", "paid_date").alias("date"), pl.col("amount").alias("agreed"))
     paid = known.select("contract_id", pl.col("paid_date").alias("date"), pl.col("amount").alias("paid_out"))
-    return pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
+    steps = pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
+    return steps if steps.is_empty() else pl.concat([steps, *_bearing_nothing(books, steps)], how="diagonal_relaxed")
+
+
+def _bearing_nothing(books: Books, asked: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what contracts earn beside their price, and what promises cost that have no part in it, as steps.
+
+    Work as invoiced, use and royalties, and promises with a price of their own alone bear nothing of what concerns the contract.
+    """
+    keys = ["contract_id", "obligation_id"]
+    versions = books.obligations.join(asked, on="contract_id", how="semi").filter(~pl.col("is_pooled").fill_null(value=True))
+    done = books.performance.filter(~pl.col("is_planned")).join(asked, on="contract_id", how="semi")
+    done = done.with_columns(pl.col("obligation_id", "timing").cast(TEXT))
+    own = versions.select(*keys, pl.lit(value=True).alias("→own")).unique()
+    beside = done.join(own, on=keys, how="left").filter(pl.col("→own").fill_null(value=False) | pl.col("timing").is_in(list(BESIDE)))
+    earned = beside.select("contract_id", pl.col("posting_date").alias("date"), pl.col("amount").alias("unborne"))
+    earlier = pl.col("allocated_amount").shift(1).over(keys, order_by="version").fill_null(ZERO)
+    prices = versions.select(
+        "contract_id", pl.col("effective_date").alias("date"), (pl.col("allocated_amount") - earlier).cast(MONEY).alias("unborne_price")
+    )
+    return earned, prices.drop_nulls("unborne_price")
 
 
 def _earned(books: Books, keys: list[str], asked: pl.DataFrame, on: list[str]) -> pl.DataFrame:
@@ -78,7 +99,7 @@ def _earned(books: Books, keys: list[str], asked: pl.DataFrame, on: list[str]) -
     return daily.with_columns(pl.col("amount").cum_sum().over(keys).cast(MONEY).alias("earned")).drop("amount")
 
 
-def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
+def _rebates(books: Books, records: Agreed, claims: Claims) -> pl.DataFrame:
     """Return what of the invoiced price is expected to go back for what was earned so far, as steps (606-10-32-10).
 
     For a line with retrospective tiers: units delivered at the list price less their revenue. Of what estimates
@@ -87,11 +108,34 @@ def _rebates(books: Books, records: Agreed) -> pl.DataFrame:
     tiered = _tiered(books, records)
     owed = pl.concat([tiered.rename({"contract_line_id": "of"}), _estimated(books)]).sort("contract_id", "of", "date")
     before = pl.col("owed").shift(1).over("contract_id", "of").fill_null(ZERO)
-    steps = [owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate"))]
+    steps = [owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("rebate")), _of_billed(owed, books, claims)]
     if "conceded" in books.extra:
         steps.append(books.extra["conceded"].select("contract_id", "date", pl.col("amount").alias("rebate"), "to_customer"))
-    steps_of_work = pl.concat(steps, how="diagonal").with_columns(pl.col("to_customer").fill_null(ZERO)) if len(steps) > 1 else steps[0]
+    steps_of_work = pl.concat(steps, how="diagonal").with_columns(pl.exclude("contract_id", "date").fill_null(ZERO))
     return steps_of_work.filter(pl.any_horizontal(pl.exclude("contract_id", "date") != 0))
+
+
+@of_no("owed")
+def _of_billed(owed: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame:
+    """Return what of the rebates of single promises was invoiced for these, as steps: no other promise's asset is set off against it."""
+    keys = ["contract_id", "of"]
+    names = books.lines.select("contract_id", "contract_line_id", "obligation_id")
+    several = names.filter(pl.col("obligation_id").n_unique().over("contract_id") > 1)
+    named = [names.select("contract_line_id", pl.col(column).alias("of")) for column in ("obligation_id", "contract_line_id")]
+    mine = owed.join(several, on="contract_id", how="semi").drop_nulls("of")
+    of = pl.concat(named).unique().join(mine, on="of", how="semi")
+    billed = claims.billed.filter(pl.col("basis") != "conditional").join(of, on="contract_line_id", how="inner")
+    billed = billed.select(*keys, "date", "net")
+    done = books.performance.filter(~pl.col("is_planned")).with_columns(pl.col("contract_line_id").cast(TEXT))
+    done = done.join(of, on="contract_line_id", how="inner").select(*keys, pl.col("posting_date").alias("date"), "amount")
+    days = pl.concat([each.select(*keys, "date") for each in (mine, billed, done)]).unique().join(billed, on=keys, how="semi").sort("date")
+    for flow, name in ((billed, "net"), (done, "amount")):
+        days = through_day(days, flow, by=keys, on="date", columns=[name])
+    days = days.join_asof(mine.select(*keys, "date", "owed").sort("date"), on="date", by=keys, check_sortedness=False).sort(*keys, "date")
+    back = pl.max_horizontal(pl.min_horizontal(pl.col("owed").fill_null(ZERO), pl.col("net") - pl.col("amount")), ZERO)
+    earlier = pl.col("back").shift(1).over(keys).fill_null(ZERO)
+    days = days.with_columns(back.alias("back"))
+    return days.select("contract_id", "date", (pl.col("back") - earlier).cast(MONEY).alias("rebate_billed"))
 
 
 def _tiered(books: Books, records: Agreed) -> pl.DataFrame:
@@ -155,6 +199,7 @@ def _estimated(books: Books) -> pl.DataFrame:
         days = pl.concat([earned.select(*keys, "date"), rows.select(*keys, "date")]).unique().sort("date")
         for table in (earned, price, rows):
             days = days.join_asof(table.sort("date"), on="date", by=keys, check_sortedness=False)
+        days = _of_price(days, books, keys)
         days = days.join(digits, on="contract_id", how="left")
         part = pl.min_horizontal(units(pl.col("earned")), units(pl.col("price")))
         share = round_share(pl.col("lowered"), part, units(pl.col("price")), pl.col("minor_digits"))
@@ -162,6 +207,20 @@ def _estimated(books: Books) -> pl.DataFrame:
         of = pl.col("obligation_id") if "obligation_id" in keys else pl.lit(None, dtype=TEXT)
         found.append(days.select("contract_id", of.alias("of"), "date", owed.cast(MONEY).alias("owed")))
     return pl.concat(found)
+
+
+def _of_price(days: pl.DataFrame, books: Books, keys: list[str]) -> pl.DataFrame:
+    """Take off `earned` and `price` what was earned beside the price, and of contracts what promises cost that bear nothing of it."""
+    if "obligation_id" in keys:
+        named = books.performance.filter(pl.col("timing").is_in(list(BESIDE)) & ~pl.col("is_planned")).join(days, on=keys, how="semi")
+        flows = {"earned": named.select(*keys, pl.col("posting_date").alias("date"), pl.col("amount").alias("unborne"))}
+    else:
+        flows = dict(zip(("earned", "price"), _bearing_nothing(books, days), strict=True))
+    for name, flow in flows.items():
+        off = flow.columns[-1]
+        days = through_day(days, flow, by=keys, on="date", columns=[off])
+        days = days.with_columns((pl.col(name) - pl.col(off)).alias(name)).drop(off)
+    return days
 
 
 def _goods(books: Books, records: Agreed) -> pl.DataFrame:

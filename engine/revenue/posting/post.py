@@ -39,7 +39,7 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     provisions = books.extra.get("loss_provisions")
     if provisions is not None:
         books = books.with_extra(loss_provisions=with_functional(provisions, books.contracts, rates))
-    further, costs = moves(books, records, as_of), costs_of_delivery(books, records, rates)
+    further, costs = moves(books, records, claims, as_of), costs_of_delivery(books, records, rates)
 
     def of_block(block: Block) -> _Posted:
         own, owed, begun = block.books(books), claims.of(block.of), block.of(opened)

@@ -39,7 +39,7 @@ FLOWS: Final = (
     "earned_gross", "earned_as_invoiced", "recognized", "payable", "income", "expense", "agreed", "paid_out", "rebate", "free_right",
     "free_billed", "named_cash", "as_invoiced_billed", "as_invoiced_cash", "due_cash", "conditional_billed", "conditional_cash",
     "conditional_tax", "tax", "tax_cash", "unnamed_cash", "received", "billed", "due", "line_due", "line_right", "goods_cost",
-    "return_asset", "refunded", "to_customer",
+    "return_asset", "refunded", "to_customer", "unborne", "unborne_price", "rebate_billed",
 )  # fmt: skip
 """What adds up over the steps of a contract."""
 
@@ -254,10 +254,10 @@ def _line_plans(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
 
 def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
     """Add the rights in force after each step, first as if no cash were in advance, then with it."""
-    lowered = round_share(pl.col("agreed"), units(pl.col("recognized")), units(pl.col("transaction_price")), pl.col("minor_digits"))
+    price, earned = pl.col("transaction_price") - pl.col("unborne_price"), pl.col("recognized") - pl.col("unborne")
+    lowered = round_share(pl.col("agreed"), units(earned), units(price), pl.col("minor_digits"))
     # Where nothing has a price of its own, the work as invoiced bears it, and gives the right to invoice all of it.
     # More may be paid to the customer than its promises cost: a price below nothing is earned like any.
-    price = pl.col("transaction_price")
     has_price = (price > 0) | ((price < 0) & (pl.col("earned_as_invoiced") == 0))
     reduction = pl.when(has_price).then(pl.min_horizontal(lowered, "agreed")).otherwise(pl.col("to_customer"))
     of_work = ~has_price & (pl.col("earned_as_invoiced") != 0)
@@ -325,7 +325,9 @@ def _with_rights(steps: pl.DataFrame) -> pl.DataFrame:
     shared_plan = pl.col("planned_due") - pl.col("planned_lines")
     steps = steps.with_columns(rest.cast(MONEY).alias("rest"), fallen.cast(MONEY).alias("fallen"))
     shared_right = pl.max_horizontal(pl.min_horizontal(pl.col("rest") - pl.col("line_right"), shared_plan) - pl.col("due"), ZERO)
-    performed = pl.col("line_right") - pl.col("line_due") + shared_right
+    # What accrues on a promise of which a plan line is due in any case is due with it.
+    accrued = pl.max_horizontal(pl.min_horizontal("income", pl.col("planned_lines") - pl.col("line_right")), ZERO)
+    performed = pl.col("line_right") - pl.col("line_due") + accrued + shared_right
     uncovered = pl.max_horizontal(pl.col("rest") - pl.col("fallen"), ZERO)
     steps = steps.with_columns((pl.col("fallen") + pl.min_horizontal(performed, uncovered)).cast(MONEY).alias("plan_right"))
     plan_right = pl.max_horizontal("plan_right", "due_cash")
@@ -351,10 +353,13 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     )
     owed_back = pl.max_horizontal(pl.col("rebate") - pl.col("refunded"), _beyond_price(), ZERO)
     credit = pl.max_horizontal(pl.col("net") * -1, ZERO)
-    refund = pl.when(in_force).then(pl.min_horizontal(owed_back, credit)).otherwise(ZERO)
+    # What was invoiced for one promise and goes back is owed, whatever waits for a right on another (55-23).
+    refund = pl.when(in_force).then(pl.min_horizontal(owed_back, pl.max_horizontal(credit, "rebate_billed"))).otherwise(ZERO)
     payment_asset = pl.col("paid_out") - pl.col("reduction")
+    steps = steps.with_columns(refund.cast(MONEY).alias("refund_part"))
+    rest = pl.col("net") + pl.col("refund_part")
     steps = steps.with_columns(
-        pl.max_horizontal("net", ZERO).cast(MONEY).alias("contract_asset"), refund.cast(MONEY).alias("refund_part"),
+        pl.max_horizontal(rest, ZERO).cast(MONEY).alias("contract_asset"), pl.max_horizontal(rest * -1, ZERO).cast(MONEY).alias("credit"),
         pl.max_horizontal(payment_asset, ZERO).cast(MONEY).alias("customer_payment_asset"),
         pl.max_horizontal(payment_asset * -1, ZERO).cast(MONEY).alias("owed_to_customer"),
     )
@@ -366,7 +371,7 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         (pl.col("owed_to_customer") + pl.max_horizontal(owed * -1, ZERO)).cast(MONEY).alias("owed_to_customer"),
     )
     steps = steps.with_columns(
-        (credit - pl.col("refund_part")).cast(MONEY).alias("contract_liability"),
+        pl.col("credit").alias("contract_liability"),
         (pl.col("refund_part") + pl.col("owed_to_customer")).cast(MONEY).alias("refund_liability"),
     )
     return _within_groups(steps, contracts)

@@ -115,14 +115,15 @@ def inception(
     """Return the obligations of contracts as signed with their allocated price, in units.
 
     `initial`: okey and group_id with what variable amounts put into the price from the start (`own`: of the
-    obligation, `shared`: of the contract; `own_variable`, `shared_variable` the parts that are variable).
+    obligation, `shared`: of the contract; `own_variable`, `shared_variable` the parts that are variable; `has_whole`).
     `financed`: what promises that finance are worth at transfer (`financing.Financing.prices`).
     Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
     rem, w_rem, variable, on_whole (what of the whole contract's price is variable), stated, cut (what rounding took off its share),
     is_pooled, problem (null, or why the contract is held).
     """
-    signed = _with_pooled(_signed(lines, terms), contracts)
-    pools = _with_interest(_pools(signed, contracts), financed, contracts)
+    signed = _with_pooled(_signed(lines, terms), contracts, initial.filter("has_whole")["group_id"].unique())
+    signed, shared = _with_own_interest(signed, financed)
+    pools = _with_interest(_pools(signed, contracts), shared, contracts)
     rows = _promises(signed).join(pools, on="group_id", how="left").join(_choices(contracts), on="group_id", how="left")
     rows = rows.join(initial, on=["okey", "group_id"], how="left").with_columns(
         pl.col(name).fill_null(0) for name in ("own", "shared", "own_variable", "shared_variable")
@@ -139,17 +140,24 @@ def inception(
     return Allocated(made.select(names).sort("okey"), _problems(rows))
 
 
-def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Add `is_pooled`: the line's price is shared over the contract's promises."""
-    # What is passed on at its own price needs no standalone price and takes no part in a discount.
-    is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
-    is_apart = is_apart & (pl.len().over("group_id") > 1)
+def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame, whole: pl.Series) -> pl.DataFrame:
+    """Add `is_pooled`: the line's price is shared over the contract's promises. `whole`: groups with an amount of the whole contract."""
     # What is paid in kind at its value of inception is part of that price, measured at receipt it has a price of its own.
     measured = contracts.select("contract_id", (pl.col("setting.noncash.measured_at") != "receipt").alias("→fixed_in_kind"))
     signed = signed.join(measured, on="contract_id", how="left", maintain_order="left")
     in_kind = (pl.col("pricing") == "noncash") & pl.col("→fixed_in_kind").fill_null(value=True)
-    is_pooled = (pl.col("pricing").is_in(list(POOLED)) | in_kind) & ~is_apart.fill_null(value=False)
-    return signed.with_columns(is_pooled.alias("is_pooled"))
+    shares = pl.col("pricing").is_in(list(POOLED)) | in_kind
+    # What is passed on at its own price needs no standalone price and takes no part in a discount.
+    is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
+    signed = signed.with_columns((is_apart & (pl.len().over("group_id") > 1)).fill_null(value=False).alias("→apart"))
+    # Where nothing else is promised, amounts of the whole contract are shared by these prices.
+    alone = ~(shares & ~pl.col("→apart")).any().over("group_id") & pl.col("group_id").is_in(whole.implode())
+    signed = signed.with_columns((pl.col("→apart") & alone & (pl.col("pooled") > 0)).fill_null(value=False).alias("→bears"))
+    unit = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    return signed.with_columns(
+        (shares & (~pl.col("→apart") | pl.col("→bears"))).alias("is_pooled"),
+        pl.when("→bears").then(pl.col("pooled") // unit).otherwise(pl.col("ssp")).alias("ssp"),
+    ).drop("→apart", "→bears")
 
 
 def _promises(signed: pl.DataFrame) -> pl.DataFrame:
@@ -162,7 +170,7 @@ def _promises(signed: pl.DataFrame) -> pl.DataFrame:
             pl.col("group_id", "contract_id", "obligation_id").first(),
             pl.col("is_pooled").any(),
             _is_variable_alone().all().alias("is_variable_alone"),
-            pl.when(~pl.col("is_pooled")).then(pl.col("pooled")).otherwise(wide(0)).sum().alias("apart"),
+            pl.when(~pl.col("is_pooled")).then(pl.col("pooled") + pl.col("→interest")).otherwise(wide(0)).sum().alias("apart"),
             pl.when(pl.col("ssp").is_not_null().any()).then(pl.col("ssp").sum()).alias("ssp"),
             pl.col("ssp_method").eq("residual").any().fill_null(value=False).alias("is_residual"),
             pl.col("ssp_low", "ssp_high").sum(),
@@ -237,6 +245,18 @@ def _pools(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         pl.when("has_lines").then(pl.col("lines")).otherwise(money_units(pl.col("total_value"), pl.col("minor_digits"))).alias("pool")
     )
     return made.group_by("group_id").agg(pl.col("pool").sum())
+
+
+def _with_own_interest(signed: pl.DataFrame, financed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Add `→interest`: what financing does to lines with a price of their own; return them and what finances in the shared price."""
+    own = financed.join(signed.filter(~pl.col("is_pooled") & pl.col("pooled").is_not_null()), on="contract_line_id", how="semi")
+    if not own.height:
+        return signed.with_columns(wide(0).alias("→interest")), financed
+    apart = (pl.col("price") - pl.col("promised")).round(6, mode="half_away_from_zero").cast(MONEY).alias("→apart")
+    made = signed.join(own.select("contract_line_id", apart), on="contract_line_id", how="left", maintain_order="left")
+    interest = units_to_minor(money_units(pl.col("→apart").fill_null(0), pl.col("minor_digits"))) * GUARD
+    made = made.with_columns(interest.alias("→interest")).drop("→apart")
+    return made, financed.join(own, on="contract_line_id", how="anti")
 
 
 def _with_interest(pools: pl.DataFrame, financed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:

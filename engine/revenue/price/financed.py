@@ -32,7 +32,7 @@ def contract_financing(
     """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
 
     `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
-    financing. `lines`: promises as signed, with timing, amount, standalone_selling_price, cash_selling_price, begins
+    financing. `lines`: promises as signed, with timing, role, commission_pct, amount, standalone_selling_price, cash_selling_price, begins
     and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`).
     """
     cash = lines.group_by("contract_id").agg(
@@ -47,11 +47,12 @@ def contract_financing(
     asked = stated.filter(pl.any_horizontal(pl.col("financing_rate", "cash_price", "financing_exclusion").is_not_null()))
     own = lines.join(asked, on="contract_id", how="semi")
     valued = _valued(own, contracts)
-    held = None if levels is None else _held_back(valued, levels)
-    found = significant_financing(stated, _transfers(valued, milestones, as_of), payments, held)
+    kept = _kept(valued)
+    held = None if levels is None else _held_back(kept, levels)
+    found = _of_firm(significant_financing(stated, _transfers(valued, milestones, as_of), payments, held), valued)
     if levels is None or held is None or found.parts.is_empty():
         return found
-    return replace(found, parts=pl.concat([found.parts, _not_owed(found.parts, valued, levels, held)]))
+    return replace(found, parts=pl.concat([found.parts, _not_owed(found.parts, kept, levels, held)]))
 
 
 def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
@@ -106,6 +107,32 @@ def _valued(lines: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     made = made.with_columns(share.alias("so_far"))
     part = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_id", order_by="contract_line_id").fill_null(0)
     return made.with_columns(pl.when(is_package).then(part).otherwise(pl.col("amount")).cast(MONEY).alias("promised"))
+
+
+def _commission() -> pl.Expr:
+    return pl.coalesce("commission_pct", pl.lit(0)).cast(FINE) / pl.lit(100, dtype=FINE)
+
+
+@of_nothing
+def _kept(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines promising of an agent's price its commission alone: what is passed on is no consideration of the firm."""
+    part = pl.when(pl.col("role") == "agent").then(_commission()).otherwise(pl.lit(1, dtype=FINE))
+    return lines.with_columns((pl.col("promised").cast(FINE) * part).round(6, mode="half_away_from_zero").cast(MONEY).alias("promised"))
+
+
+def _of_firm(found: Financing, lines: pl.DataFrame) -> Financing:
+    """Leave of an agent's price and interest the part of its commission (606-10-55-38): the rest is owed to others as agreed."""
+    agents = lines.filter(pl.col("role") == "agent").select("contract_line_id", _commission().alias("→part"))
+    if not agents.height:
+        return found
+
+    def kept(frame: pl.DataFrame, *names: str) -> pl.DataFrame:
+        part = pl.col("→part").fill_null(pl.lit(1, dtype=FINE))
+        made = frame.join(agents, on="contract_line_id", how="left", maintain_order="left")
+        return made.with_columns((pl.col(name).cast(FINE) * part).cast(frame.schema[name]).alias(name) for name in names).drop("→part")
+
+    prices, parts = kept(found.prices, "promised", "price"), kept(found.parts, "start_value", "end_value")
+    return replace(found, prices=prices, parts=parts)
 
 
 @of_nothing
