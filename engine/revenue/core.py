@@ -59,6 +59,7 @@ from engine.revenue.progress.grades import weight_findings
 from engine.revenue.progress.leaving import estimates_of_leaving, leaving_findings, with_own_remains
 from engine.revenue.progress.measured import Measures, fiscal_periods
 from engine.revenue.progress.observe import observations
+from engine.revenue.progress.opened import with_taken_over
 from engine.revenue.progress.outside import earned_outside, rounded
 from engine.revenue.progress.worked import counted_time, dated_caps, unit_prices, unvalued_work
 
@@ -102,6 +103,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start, priced.later), priced.financing.prices),
         lambda: observations(agreed.records, lines, by_units, priced.worked, as_of),
     )
+    observed = with_taken_over(observed, agreed.openings, lines, agreed.records, priced.worked)
     later_units = unit_parts(observed, priced.changes, agreed.splits, lines, agreed.amendments)
     observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))

@@ -20,7 +20,7 @@ from engine.revenue.posting.entries import JOURNAL, batch_totals, batches, entry
 from engine.revenue.posting.moves import moves
 from engine.revenue.posting.provisions import with_functional
 from engine.revenue.posting.rights import positions
-from engine.revenue.posting.taken_over import after_opening, openings
+from engine.revenue.posting.taken_over import after_opening, openings, since_opening
 from engine.stage import Context, StageResult
 
 
@@ -39,7 +39,7 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     provisions = books.extra.get("loss_provisions")
     if provisions is not None:
         books = books.with_extra(loss_provisions=with_functional(provisions, books.contracts, rates))
-    further, costs = moves(books, records, claims, as_of), costs_of_delivery(books, records, rates)
+    further, costs = moves(books, records, claims, as_of), since_opening(costs_of_delivery(books, records, rates), opened)
 
     def of_block(block: Block) -> _Posted:
         own, owed, begun = block.books(books), claims.of(block.of), block.of(opened)

@@ -37,18 +37,21 @@ def openings(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
     return known.select(pl.col(name).cast(dtype) for name, dtype in OPENED.items()).sort("contract_id")
 
 
+def since_opening(rows: pl.DataFrame, opened: pl.DataFrame, day: str = "date") -> pl.DataFrame:
+    """Return the rows of contracts (contract_id, `day`) that come after their opening positions, where they have any."""
+    if not opened.height:
+        return rows
+    dated = rows.join(opened.select("contract_id", "opened_on"), on="contract_id", how="left", maintain_order="left")
+    return dated.filter((pl.col(day) > pl.col("opened_on")).fill_null(value=True)).drop("opened_on")
+
+
 def after_opening(claims: Claims, opened: pl.DataFrame) -> Claims:
     """Return the claims without what an opening position already holds."""
     if not opened.height:
         return claims
     days = opened.select("contract_id", "opened_on")
-
-    def later(frame: pl.DataFrame, day: str) -> pl.DataFrame:
-        dated = frame.join(days, on="contract_id", how="left", maintain_order="left")
-        return dated.filter((pl.col(day) > pl.col("opened_on")).fill_null(value=True)).drop("opened_on")
-
-    billed, plan = later(claims.billed, "date"), later(claims.plan, "due_date")
-    cash = later(claims.cash, "date")
+    billed, plan = since_opening(claims.billed, opened), since_opening(claims.plan, opened, "due_date")
+    cash = since_opening(claims.cash, opened)
     # Money for an invoice of before settles what the opening position holds open: its claim is not there any more.
     known = billed.select("contract_id", "claim").unique().with_columns(pl.lit(value=True).alias("known"))
     named = cash.join(known, on=["contract_id", "claim"], how="left", maintain_order="left")
