@@ -13,6 +13,7 @@ from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec
 from engine.only_line import line_of_expenses, only_line_of_project
 from engine.revenue.ground.frames import TEXTS
 from engine.revenue.ground.stated import STATED, in_currency_of_contract
+from engine.revenue.ground.told_ends import with_told_ends
 from engine.stage import Context, Facts
 
 COPY: Final = "\x1e"
@@ -63,6 +64,8 @@ class Records:
         known = pl.coalesce("approved_at", "recorded_at") if entity in _APPROVED_ITEMS else pl.col("recorded_at")
         frame = frame.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), "evidence", known.alias("known_at"))
         known_then = frame if self.known_on is None else _as_known(frame, entity, self.known_on)
+        if entity == "contract" and known_then.height:
+            return with_told_ends(known_then, self.frame)
         if entity in _OF_PROJECTS and known_then["contract_line_id"].null_count():
             known_then = _on_only_line(known_then, entity, self.frame("contract_line"))
         return in_currency_of_contract(known_then, entity, self.frame) if entity in STATED and known_then.height else known_then

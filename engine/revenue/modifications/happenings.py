@@ -311,7 +311,9 @@ def terminations(
     ended = contracts.filter(pl.col("terminated_date").is_not_null())
     ended = ended.join(_last_days(lines, terms), on="contract_id", how="left", maintain_order="left")
     time_is_up = pl.col("end_date").is_not_null() & (pl.col("terminated_date") >= pl.max_horizontal("end_date", "→last"))
-    ended = ended.filter(~time_is_up)
+    # A promise that is settled on the last day has more left than time, also where that day stands as the contract's own end.
+    is_settled = pl.col("contract_id").is_in(told.filter("is_settled")["contract_id"].unique().implode())
+    ended = ended.filter(~time_is_up | is_settled)
     # Where an amendment tells of every promise there is nothing more to end.
     whole = told.filter(~pl.col("is_settled"))
     some = without(lines, whole, "okey").select("contract_id").unique()
