@@ -20,7 +20,8 @@ def with_told_ends(contracts: pl.DataFrame, frame: Callable[[str], pl.DataFrame]
     lines = frame("contract_line").select("contract_line_id", "contract_id", pl.col("end_date").alias("→own"))
     lines = lines.join(asked.select("contract_id"), on="contract_id", how="semi")
     rows = changed.join(lines, on=["contract_id", "contract_line_id"], how="full", coalesce=True)
-    rows = rows.filter(~pl.col("→gone").fill_null(value=False)).join(asked, on="contract_id", how="inner").with_columns(pl.coalesce("→changed", "→own").alias("→last"))
+    rows = rows.filter(~pl.col("→gone").fill_null(value=False)).join(asked, on="contract_id", how="inner")
+    rows = rows.with_columns(pl.coalesce("→changed", "→own").alias("→last"))
     within = (pl.col("→changed") <= pl.coalesce("→own", "→agreed")).fill_null(value=True)
     last = pl.col("→last").max()
     told = rows.group_by("contract_id").agg(
