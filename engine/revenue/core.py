@@ -103,7 +103,6 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start, priced.later), priced.financing.prices),
         lambda: observations(agreed.records, lines, by_units, priced.worked, as_of),
     )
-    observed = with_taken_over(observed, agreed.openings, lines, agreed.records, priced.worked)
     later_units = unit_parts(observed, priced.changes, agreed.splits, lines, agreed.amendments)
     observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))
@@ -184,6 +183,12 @@ def _priced(agreed: Agreed) -> _Priced:
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     )
     return _Priced(prices, worked, rates, with_rate_changes(agreed.changes, rates), levels, of_work, financing, start, later)
+
+
+def _observed(agreed: Agreed, priced: _Priced, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return what every promise had done by its reports, and by its opening position where nothing else tells it."""
+    seen = observations(agreed.records, agreed.lines, terms, priced.worked, agreed.as_of)
+    return with_taken_over(seen, agreed.openings, agreed.lines, agreed.records, priced.worked)
 
 
 def _happenings(
