@@ -76,7 +76,7 @@ def _with_owed(rows: pl.DataFrame) -> pl.DataFrame:
     amendment of the day settles a promise: not of a package without prices of its parts, nor where time value is in the price.
     """
     price = pl.col("base") + pl.col("rem")
-    names = ("own_level", "own_variable_level")
+    names = ("own_level", "own_variable_level", "paid_level")
     known = rows.with_columns(
         (pl.col(name).fill_null(0) if name in rows.columns else wide(0)).alias(f"→{name}") for name in names
     ).with_columns((pl.col("→own_level") - pl.col("→own_variable_level")).alias("→own"))
@@ -85,11 +85,13 @@ def _with_owed(rows: pl.DataFrame) -> pl.DataFrame:
     served = part_units(pl.col("variable"), pl.col("earned"), pl.when(price != 0).then(price)).fill_null(0)
     owed = pl.col("stated").fill_null(0) + pl.col("stated_change") + served + pl.col("→own") - pl.col("→own_left").fill_null(0)
     count = pl.len().over("group_id").cast(pl.Int128)
-    is_whole = (agreed - price).sum().over("group_id").abs() <= count * GUARD
+    # What was paid to the customer is not paid back because the contract ends: all of it is taken off what is owed.
+    paid = pl.col("→paid_level").min().over("group_id")
+    is_whole = ((agreed - price).sum().over("group_id") + paid).abs() <= count * GUARD
     # All of a contract ends, or it ended before.
     is_over = pl.col("→cut") | (~pl.col("→cut").any().over("contract_id") & (price == pl.col("earned")))
     is_told = is_whole & is_over.all().over("group_id") & ~taken_out().any().over("group_id")
-    made = known.with_columns(owed.alias("→owed"), is_told.alias("→told"))
+    made = known.with_columns(owed.alias("→owed"), is_told.alias("→told"), paid.alias("→paid"))
     return made.drop("→own", "→own_left", *(f"→{name}" for name in names))
 
 
@@ -100,9 +102,10 @@ def _with_settled(rows: pl.DataFrame) -> pl.DataFrame:
     """
     none, group = wide(0), "group_id"
     if not rows["→told"].any():
-        return rows.with_columns(none.alias("→settled"))
+        return rows.with_columns(none.alias("→settled")).drop("→paid")
+    owed = units_to_minor(pl.col("→owed").sum().over(group) + pl.col("→paid"))
     made = rows.with_columns(
-        (units_to_minor(pl.col("→owed").sum().over(group)) - units_to_minor(pl.col("earned")).sum().over(group)).alias("→apart"),
+        (owed - units_to_minor(pl.col("earned")).sum().over(group)).alias("→apart"),
         pl.col("→left").sum().over(group).alias("→all_left"),
     )
     of_left = (pl.col("→apart") > 0) & (pl.col("→all_left") > 0)
@@ -117,7 +120,7 @@ def _with_settled(rows: pl.DataFrame) -> pl.DataFrame:
     before = units_to_minor(part_units(pl.col("→units"), pl.col("→through") - pl.col("→weight"), pl.col("→whole")))
     moves = pl.col("→apart").abs() > pl.len().over(group).cast(pl.Int128)
     made = made.with_columns(pl.when(moves).then((through - before) * GUARD).otherwise(none).fill_null(0).alias("→settled"))
-    return made.drop("→apart", "→all_left", "→weight", "→whole", "→through", "→units")
+    return made.drop("→apart", "→all_left", "→weight", "→whole", "→through", "→units", "→paid")
 
 
 def with_cut(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:

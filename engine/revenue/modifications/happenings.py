@@ -349,20 +349,29 @@ def ended_by() -> pl.Expr:
 
 
 def with_own_levels(ended: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
-    """Add what levels (`level_steps`) of an ended promise's own are in its price on its last day: own_level, own_variable (units)."""
+    """Add what levels (`level_steps`) are in an ended promise's price on its last day (units): own_level, own_variable_level of its own.
+
+    `paid_level`: what is paid to the customer (below 0) lowers the price of the whole contract by.
+    """
+    names = ["group_id", "okey", "date", "amount", "is_variable"]
+    told = ("own_level", "own_variable_level", "paid_level")
     if not ended.height:
-        return ended.with_columns(wide(0).alias("own_level"), wide(0).alias("own_variable_level"))
-    names = ["okey", "date", "amount", "is_variable"]
+        return ended.with_columns(wide(0).alias(name) for name in told)
     rows = pl.concat([
-        start.select("okey", pl.lit(dt.date.min).alias("date"), pl.col("level").alias("amount"), "is_variable"),
-        later.select("okey", "date", pl.col("delta").alias("amount"), "is_variable"),
+        start.select("group_id", "okey", pl.lit(dt.date.min).alias("date"), pl.col("level").alias("amount"), "is_variable"),
+        later.select("group_id", "okey", "date", pl.col("delta").alias("amount"), "is_variable"),
     ]).select(names)  # fmt: skip
+    paid = rows.filter(pl.col("okey").is_null() & ~pl.col("is_variable") & (pl.col("amount") < 0)).drop("okey")
+    paid = ended.select("group_id", "ends_on").unique().join(paid, on="group_id", how="inner").filter(pl.col("date") <= pl.col("ends_on"))
+    whole = paid.group_by("group_id", "ends_on").agg(pl.col("amount").sum().alias("paid_level"))
+    rows = rows.drop("group_id")
     own = ended.select("okey", "ends_on").unique("okey").join(rows, on="okey", how="inner").filter(pl.col("date") <= pl.col("ends_on"))
     summed = own.group_by("okey").agg(
         pl.col("amount").sum().alias("own_level"), pl.col("amount").filter("is_variable").sum().alias("own_variable_level")
     )
     made = ended.join(summed, on="okey", how="left", maintain_order="left")
-    return made.with_columns(pl.col("own_level", "own_variable_level").fill_null(0))
+    made = made.join(whole, on=["group_id", "ends_on"], how="left", maintain_order="left")
+    return made.with_columns(pl.col(told).fill_null(0))
 
 
 @of_nothing

@@ -11,8 +11,9 @@ from engine.canonical.kinds import MONEY
 from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.asof import running as through_day
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.ground.frames import BESIDE, DAY, TEXT, Books
+from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Agreed, Claims
 from engine.revenue.posting.taken_over import opening_steps, openings
 from engine.revenue.recognition.standing import as_arrived
@@ -201,9 +202,10 @@ def _estimated(books: Books) -> pl.DataFrame:
             days = days.join_asof(table.sort("date"), on="date", by=keys, check_sortedness=False)
         days = _of_price(days, books, keys)
         days = days.join(digits, on="contract_id", how="left")
-        part = pl.min_horizontal(units(pl.col("earned")), units(pl.col("price")))
-        share = round_share(pl.col("lowered"), part, units(pl.col("price")), pl.col("minor_digits"))
-        owed = pl.when((pl.col("price") > 0) & (pl.col("earned") > 0)).then(share).otherwise(ZERO).fill_null(ZERO)
+        done = pl.min_horizontal("earned", "price")
+        amounts = (pl.col("lowered").fill_null(ZERO).alias("→of"), done.alias("→done"), pl.col("price").alias("→price"))
+        days = with_earned_share(days.sort(*keys, "date").with_columns(amounts), books, "→share", by=keys)
+        owed = pl.when((pl.col("price") > 0) & (pl.col("earned") > 0)).then("→share").otherwise(ZERO).fill_null(ZERO)
         of = pl.col("obligation_id") if "obligation_id" in keys else pl.lit(None, dtype=TEXT)
         found.append(days.select("contract_id", of.alias("of"), "date", owed.cast(MONEY).alias("owed")))
     return pl.concat(found)

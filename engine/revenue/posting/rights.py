@@ -24,6 +24,7 @@ from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import before, begins, carried, joined, running
 from engine.revenue.ground.frames import Books
+from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Claims
 from engine.revenue.posting.in_force import with_force
 
@@ -64,7 +65,7 @@ def positions(books: Books, claims: Claims, moves: pl.DataFrame, as_of: dt.date)
     steps = grouped.agg(pl.col(STEP).first(), pl.col(present).sum()).sort("step").drop("step")
     steps = steps.with_columns(running(pl.col(name), "contract_id").cast(MONEY).alias(name) for name in present)
     steps = steps.select(*STEP, *(name if name in present else ZERO.alias(name) for name in FLOWS))
-    return _netted(_with_position(_with_terms(steps, books, claims)), books.contracts)
+    return _netted(_with_position(_with_terms(steps, books, claims), books), books.contracts)
 
 
 def _flow_columns(frame: pl.DataFrame, flows: Sequence[str]) -> pl.DataFrame:
@@ -252,19 +253,21 @@ def _line_plans(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
     return _due_lines(books, plan).filter("is_of_line").group_by("contract_id").agg(pl.col("amount").sum().alias("planned_lines"))
 
 
-def _with_position(steps: pl.DataFrame) -> pl.DataFrame:
+def _with_position(steps: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Add the rights in force after each step, first as if no cash were in advance, then with it."""
-    price, earned = pl.col("transaction_price") - pl.col("unborne_price"), pl.col("recognized") - pl.col("unborne")
-    lowered = round_share(pl.col("agreed"), units(earned), units(price), pl.col("minor_digits"))
+    price = pl.col("transaction_price") - pl.col("unborne_price")
     # Where nothing has a price of its own, the work as invoiced bears it, and gives the right to invoice all of it.
     # More may be paid to the customer than its promises cost: a price below nothing is earned like any.
     has_price = (price > 0) | ((price < 0) & (pl.col("earned_as_invoiced") == 0))
-    reduction = pl.when(has_price).then(pl.min_horizontal(lowered, "agreed")).otherwise(pl.col("to_customer"))
+    reduction = pl.when(has_price).then(pl.min_horizontal("lowered_by_paid", "agreed")).otherwise(pl.col("to_customer"))
     of_work = ~has_price & (pl.col("earned_as_invoiced") != 0)
     borne = pl.when(of_work).then(pl.col("to_customer")).otherwise(ZERO)
     if not _any(steps, "agreed", "to_customer"):
         # Mostly nothing is paid to a customer: nothing has to be shared.
         reduction = borne = ZERO
+    else:
+        price_earned = (pl.col("agreed").alias("→of"), (pl.col("recognized") - pl.col("unborne")).alias("→done"), price.alias("→price"))
+        steps = with_earned_share(steps.with_columns(price_earned), books, "lowered_by_paid", by=["contract_id"])
     steps = steps.with_columns(reduction.fill_null(ZERO).alias("reduction"), borne.fill_null(ZERO).alias("borne"))
     interest = pl.col("income") - pl.col("expense")
     steps = steps.with_columns(
