@@ -144,6 +144,7 @@ def _amended(states: dict[str, _State], day: dt.date, changes: Sequence[Change])
         state.is_gone = each.is_removal
         if each.name in behind:
             state.rest += step
+            state.standalone += each.adds_standalone
             state.ends = each.ends or state.ends
             continue
         prices[each.name] = NOTHING if each.is_removal else prices[each.name] + each.adds_standalone
@@ -176,6 +177,10 @@ def _pooled(
         if state.is_gone:
             # Nothing of it is left that could earn what no other promise takes.
             state.rest = share
+            continue
+        if parts[name] == 1 and not prices[name]:
+            # Nothing of it is left to start anew: what changes is the price of what was done, and its measure goes on.
+            state.rest += share
             continue
         state.start_anew(day, share)
         state.standalone = prices[name] if whole else state.standalone
