@@ -80,12 +80,31 @@ def plan_findings(records: Records, contracts: pl.DataFrame, terms: pl.DataFrame
     open_price = levels.filter(pl.col("level") != 0).select("contract_id").unique()
     made = contracts.drop("evidence").join(planned, on="contract_id", how="inner").join(priced, on="contract_id", how="inner")
     made = made.join(open_price, on="contract_id", how="anti").filter("is_priced")
+    made = _with_beside(made, records)
     difference = money_units(pl.col("planned"), pl.col("minor_digits")) - pl.col("lines")
+    used, advance = (money_units(pl.col(name), pl.col("minor_digits")) for name in ("used", "advance"))
+    # A plan may charge what was used beside the price, and leave out what was paid before it.
+    is_told = pl.any_horizontal(difference == used, difference == advance * -1, difference == used - advance)
+    made = made.filter(~is_told)
     hit = made.with_columns(units_money(difference, pl.col("minor_digits")).alias("difference")).filter(pl.col("difference") != 0)
     text = "The billing plan of {} comes to {}, {} away from the price of its lines."
     message = pl.format(text, "contract_id", amount_text(pl.col("planned")), amount_text(pl.col("difference").abs()))
     remedy = "Say which is the price: correct the plan, or the lines; the price is never taken from the plan."
     return findings_of(hit, "contract", "difference", "price_differs_from_billing_plan", "medium", message, remedy)
+
+
+def _with_beside(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Add what was sold or used beside the price (`used`), and what was paid before the plan calls for anything (`advance`)."""
+    of_line = records.frame("contract_line").select("contract_line_id", "contract_id").unique("contract_line_id", keep="first")
+    used = records.frame("usage").join(of_line, on="contract_line_id", how="inner")
+    first = records.frame("billing_plan_line").group_by("contract_id").agg(pl.col("due_date").min().alias("→first"))
+    paid = records.frame("payment").filter(pl.col("invoice_id").is_null()).join(first, on="contract_id", how="inner")
+    paid = paid.filter(pl.col("paid_date") < pl.col("→first"))
+    made = contracts
+    for rows, name in ((used, "used"), (paid, "advance")):
+        sums = rows.group_by("contract_id").agg(pl.col("amount").sum().alias(name))
+        made = made.join(sums, on="contract_id", how="left", maintain_order="left").with_columns(pl.col(name).fill_null(0))
+    return made
 
 
 @of_nothing

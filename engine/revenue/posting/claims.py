@@ -22,6 +22,7 @@ from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import Books
 from engine.revenue.ground.rates import in_contract_currency
+from engine.revenue.posting.unnamed import with_work_billed
 
 # A credited invoice is re-issued a few times at most; a longer chain is cut here.
 _CHAIN: Final = 5
@@ -74,7 +75,7 @@ def read_claims(books: Books, records: Agreed, rates: pl.DataFrame, as_of: dt.da
     lines = in_contract_currency(lines, books.contracts, rates, names=("net", "tax"), day="date", stated="stated_currency")
     unvalued = [_unvalued(lines, "invoice", "net")]
     lines = lines.drop("stated_currency").drop_nulls("net")
-    claims = _with_basis(lines, plan, books.contracts)
+    claims = with_work_billed(_with_basis(lines, plan, books.contracts), books)
     cash, unplaced = _cash(books, records, invoices, claims, as_of)
     cash = in_contract_currency(cash, books.contracts, rates, names=("amount",), day="date", stated="stated_currency")
     unvalued.append(_unvalued(cash, "payment", "amount"))
