@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, product
+from engine.billing.money import HOURS, product, rounded
 from engine.canonical.kinds import MONEY
 from engine.caps import OVER, UNKNOWN, up_to_cap
 from engine.policy.kinds.billing import BillingPolicy
@@ -102,9 +102,10 @@ def split(rows: pl.DataFrame, within: pl.Expr, measure: str, step: int) -> tuple
     each of the splits that a row may pass has one of its own. Columns that begin with `→` are dropped.
     """
     is_amount = measure == "item.amount"
-    share = within.cast(pl.Decimal(38, 18)) / pl.when(pl.col(measure) != 0).then(pl.col(measure)).cast(pl.Decimal(38, 18))
-    quantity = (product(pl.col("item.quantity"), share)).round(8).cast(HOURS) if is_amount else within.cast(HOURS)
-    amount = within.cast(MONEY) if is_amount else product(pl.col("item.amount"), share).round(2, mode="half_away_from_zero").cast(MONEY)
+    whole = pl.when(pl.col(measure) != 0).then(pl.col(measure)).cast(pl.Decimal(38, 18))
+    # Multiplied before it is divided: a third of 100.005 is 33.335, and no half coin is lost in what a third is told as.
+    quantity = (product(pl.col("item.quantity"), within) / whole).round(8).cast(HOURS) if is_amount else within.cast(HOURS)
+    amount = within.cast(MONEY) if is_amount else rounded(product(pl.col("item.amount"), within) / whole, pl.col("item.currency"))
     sized = rows.with_columns(quantity.alias("→quantity"), amount.alias("→amount"))
     hourly = pl.col("item.type") == "time_entry"
     done = _filled("ledger.quantity", "→quantity")

@@ -64,6 +64,7 @@ def with_eligibility(rows: pl.LazyFrame) -> pl.LazyFrame:
     unpriced = (said == "billable") & pl.col("item.amount").is_null()
     missing = (
         pl.when(pl.col("item.quantity").is_null()).then(pl.lit("no hours"))
+        .when(pl.col("item.untranslated").is_not_null()).then(pl.lit("no exchange rate"))
         .when(pl.col("item.type") == "time_entry").then(pl.lit("no rate"))
         .otherwise(pl.lit("no amount"))
     )  # fmt: skip

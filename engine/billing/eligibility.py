@@ -8,11 +8,11 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.currency import attach_exchange, exchange_table
 from engine.billing.items import date_of_version, item_frame
-from engine.billing.ledger import LINKS, MADE, bills_in_other_currencies, fee_ledger, item_ledger, item_links
-from engine.billing.money import HOURS, product
+from engine.billing.ledger import LINKS, MADE, fee_ledger, fee_lines, item_ledger, item_links
+from engine.billing.money import HOURS
 from engine.billing.rates import CARD, CARD_CURRENCY
+from engine.billing.translated import bills_in_other_currencies, translated_ledger, translated_lines
 from engine.canonical.kinds import MONEY
 from engine.condition import CompiledCondition, compile_condition, compile_value
 from engine.condition.compile import Compiler
@@ -29,7 +29,7 @@ Version = tuple[LoadedPolicy, BillingPolicy]
 ITEM: Final = (
     "item.type", "item.id", "item.contract_id", "item.line_id", "item.project_id", "item.legal_entity_id", "item.date",
     "item.quantity", "item.rate", "item.rate_source", "item.amount", "item.currency", "item.functional_currency",
-    "item.to_functional", "item.ready", "evidence",
+    "item.to_functional", "item.ready", "item.untranslated", "evidence",
 )  # fmt: skip
 LEDGER: Final = ("ledger.quantity", "ledger.amount", "ledger.lines", "ledger.currency", "ledger.first_date")
 TABLE: Final = ("table.decision", "table.reason", "table.rule", "table.status")
@@ -173,27 +173,17 @@ def _compiled(
 
 
 def _with_ledger(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    ledger = fee_ledger(frame, frames) if policy.item == "fee" else item_ledger(frames, policy.item)
+    apart = bills_in_other_currencies(frames)
+    if policy.item == "fee":
+        lines = fee_lines(frames)
+        ledger = fee_ledger(frame, translated_lines(lines, frame, frames, policy.settings) if apart else lines)
+    else:
+        ledger = translated_ledger(frame, frames, policy) if apart else item_ledger(frames, policy.item)
     joined = frame.join(ledger, on="item.id", how="left", maintain_order="left").with_columns(
         pl.col("ledger.quantity").fill_null(0).cast(HOURS), pl.col("ledger.amount").fill_null(0).cast(MONEY),
         pl.col("ledger.lines").fill_null(0),
     )  # fmt: skip
-    if bills_in_other_currencies(frames):
-        joined = _in_item_currency(policy, joined, frames)
     return joined.with_columns(_billed(policy.item).alias("billed"))
-
-
-def _in_item_currency(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """Tell what invoices in another currency bill in the item's, at the rate of the invoice's day."""
-    settings = policy.settings
-    table = exchange_table(frames, settings.exchange_rate_type)
-    source, target = pl.col("ledger.currency"), pl.col("item.currency")
-    frame = attach_exchange(frame, table, source, target, pl.col("ledger.first_date"), settings.exchange_rate_days, "→invoiced")
-    # Without a rate the quantity decides: what is wholly billed is worth what the item is.
-    share = product(pl.col("item.amount"), pl.col("ledger.quantity") / pl.when(pl.col("item.quantity") != 0).then(pl.col("item.quantity")))
-    amount = pl.coalesce(product(pl.col("ledger.amount"), pl.col("→invoiced")), share).round(2, mode="half_away_from_zero").cast(MONEY)
-    other = (source != target).fill_null(value=False)
-    return frame.with_columns(pl.when(other).then(amount).otherwise("ledger.amount").alias("ledger.amount")).drop("→invoiced")
 
 
 def _fields(policy: BillingPolicy, frame: pl.LazyFrame) -> list[pl.Expr]:

@@ -23,7 +23,9 @@ _SPREAD: Final = ("retainer", "subscription", "managed_service")
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 _EVERY: Final = {
     "monthly": 1, "month": 1, "quarterly": 3, "quarter": 3, "semiannually": 6, "annually": 12, "annual": 12, "yearly": 12, "year": 12,
+    "once": 12_000,
 }  # fmt: skip
+"""Months between the fees of a contract that is billed so often; once: more than any term has."""
 _EXACT: Final = pl.Decimal(38, 18)
 
 
@@ -140,7 +142,7 @@ def _spread(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings)
     parts = amended_parts(terms, steps, parts_of).group_by(key, "→step").agg(
         pl.col("→fee").sum(), pl.col("→from").min(), pl.col("→to").max(), pl.col("→every", "contract_id", "currency", "evidence").first()
     ).sort(key, "→step")  # fmt: skip
-    upto = rounded(pl.col("→fee").cum_sum().over(key, order_by="→step").round(12), pl.col("currency"))
+    upto = rounded(pl.col("→fee").cum_sum().over(key, order_by="→step").round(12), pl.col("currency"), settings.rounding)
     stepped = parts.with_columns(upto.alias("→upto"), (pl.col("→step") // pl.col("→every")).alias("→group"))
     grouped = stepped.group_by(key, "→group", maintain_order=True).agg(
         pl.col("→from").first(), pl.col("→to").last(), pl.col("→upto").last(),

@@ -76,6 +76,7 @@ def billing_findings(rows: pl.DataFrame, policies: PolicySet, frames: Frames, co
                 found.append(_with_rule(_billed_in_sum(unsure), check, loaded))
         found.append(_undecided(own, policy, loaded))
         found.append(_without_cap(own, policy, loaded))
+        found.append(_untranslated(own, policy, loaded))
     found.append(_uncovered(rows))
     return [each for each in found if each.height]
 
@@ -163,6 +164,26 @@ def _without_cap(rows: pl.DataFrame, policy: BillingPolicy, loaded: LoadedPolicy
         pl.lit("cap_unknown").alias("kind"), pl.col("table.rule").alias("rule"), pl.lit("billing").alias("stage"),
         pl.lit("high").alias("severity"), message.alias("message"), pl.lit(policy.owner).alias("owner"),
         pl.lit("Correct what the cap is made of.").alias("remedy"), pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
+    )  # fmt: skip
+
+
+def _untranslated(rows: pl.DataFrame, policy: BillingPolicy, loaded: LoadedPolicy) -> pl.DataFrame:
+    """Return a finding for each milestone and fee whose amount no exchange rate tells in its contract's currency.
+
+    Time without a price is told by `rate_missing`, an expense where it is recognized.
+    """
+    told = pl.col("item.type").is_in(["milestone", "billing_plan_line", "fee"]) & pl.col("item.untranslated").is_not_null()
+    held = per_item(rows.filter(told & (pl.col("eligibility") == "on_hold")))
+    message = pl.concat_str(
+        item_words(), pl.lit(" is held: it is in "), pl.col("item.untranslated"), pl.lit(", its contract in "), pl.col("item.currency"),
+        pl.lit(f", and no {policy.settings.exchange_rate_type} rate between them is known of its day or the "),
+        pl.lit(f"{policy.settings.exchange_rate_days} days before."),
+    )  # fmt: skip
+    return held.select(
+        *_subject(), pl.lit("exchange_rate_missing").alias("kind"), pl.lit(policy.id).alias("rule"), pl.lit("billing").alias("stage"),
+        pl.lit("high").alias("severity"), message.alias("message"),
+        pl.lit("Load the rate of the day into `exchange_rate`.").alias("remedy"),
+        pl.lit(policy.owner).alias("owner"), pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
     )  # fmt: skip
 
 
@@ -279,20 +300,37 @@ def _rate_missing(checked: Checked) -> pl.DataFrame:
         pl.col("item.rate").is_null() & (pl.col("eligibility") == "on_hold") & (pl.col("field.status") == "approved")
         & (pl.col("table.reason") == "no rate")
     )  # fmt: skip
-    grouped = unpriced.group_by("item.project_id", "field.resource_id").agg(
+    # Work that names no project is told by its contract line, and by itself where it names neither.
+    place = (
+        pl.when(pl.col("item.project_id").is_not_null()).then(pl.lit("project"))
+        .when(pl.col("item.line_id").is_not_null()).then(pl.lit("contract_line")).otherwise(pl.lit("time_entry"))
+    )  # fmt: skip
+    placed = unpriced.with_columns(place.alias("entity"), pl.coalesce("item.project_id", "item.line_id", "item.id").alias("entity_id"))
+    grouped = placed.group_by("entity", "entity_id", "field.resource_id").agg(
         pl.len().alias("→count"), pl.col("item.quantity").sum(), pl.col("item.contract_id").drop_nulls().sort().first(),
         pl.col("item.date").min().alias("since"), pl.col("evidence").sort_by("item.id").first(),
+        pl.col("item.untranslated").is_null().any().alias("→priceless"),
+        pl.col("item.untranslated").drop_nulls().unique().sort().str.join(" and "),
+        pl.col("item.currency").drop_nulls().sort().first(),
+    )  # fmt: skip
+    why = (
+        pl.when("→priceless").then(pl.lit(" h) have no price: neither entry, assignment nor rate card gives one."))
+        .otherwise(pl.concat_str(
+            pl.lit(" h) are priced in "), "item.untranslated", pl.lit(", their contract is in "), "item.currency",
+            pl.lit(", and no exchange rate of their days is known."),
+        ))
     )  # fmt: skip
     message = pl.concat_str(
-        pl.col("→count").cast(pl.String), pl.lit(" approved entries of "), pl.col("field.resource_id"), pl.lit(" on project "),
-        pl.col("item.project_id"), pl.lit(" ("), hours_text(),
-        pl.lit(" h) have no price: neither entry, assignment nor rate card gives one."),
+        pl.col("→count").cast(pl.String), pl.lit(" approved entries"), pl.concat_str(pl.lit(" of "), pl.col("field.resource_id")),
+        pl.lit(" on "), pl.col("entity").str.replace_all("_", " "), pl.lit(" "), pl.col("entity_id"), pl.lit(" ("), hours_text(), why,
         ignore_nulls=True,
     )  # fmt: skip
+    unrated = pl.lit("Load the rates of these days into `exchange_rate`.")
     return grouped.select(
-        pl.lit("project").alias("entity"), pl.col("item.project_id").alias("entity_id"), pl.lit("resource").alias("related_entity"),
+        "entity", "entity_id", pl.when(pl.col("field.resource_id").is_not_null()).then(pl.lit("resource")).alias("related_entity"),
         pl.col("field.resource_id").alias("related_id"), pl.col("item.contract_id").alias("contract_id"), "evidence", "since",
         message.alias("message"),
+        pl.when("→priceless").then(pl.lit(checked.check.remedy, dtype=pl.String)).otherwise(unrated).alias("remedy"),
     )  # fmt: skip
 
 

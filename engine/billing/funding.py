@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from engine.billing.caps import keeps_place
-from engine.billing.money import HOURS, product
+from engine.billing.money import HOURS, product, rounded
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
 from engine.caps import NO_FUNDING
@@ -50,7 +50,7 @@ def apply_funding(
     funded = rows.filter(concerned).sort("item.date", "item.type", "item.id", "part", nulls_last=True).with_row_index("→row")
     if not funded.height:
         return rows
-    items = funded.select("→row", pl.col("item.contract_id").alias("contract_id"), pl.col("item.amount").alias("→due"))
+    items = funded.select("→row", "item.currency", pl.col("item.contract_id").alias("contract_id"), pl.col("item.amount").alias("→due"))
     shares = _shared_in_turn(items, rules)
     return pl.concat([rows.filter(~concerned), _split(funded, shares, unfunded).select(rows.columns)])
 
@@ -80,6 +80,8 @@ def _shared_in_turn(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
     ends = pl.concat([upto.select("contract_id", pl.col(name).alias("→to")) for name in ("→from", "→to")]).unique()
     ends = ends.sort("contract_id", "→to").with_columns(pl.int_range(pl.len()).over("contract_id").alias("→end"))
     pieces = ends.with_columns((pl.col("→to") - pl.col("→to").shift(1).over("contract_id")).alias("→due")).drop_nulls("→due")
+    coin = moved.group_by("contract_id").agg(pl.col("item.currency").drop_nulls().first())
+    pieces = pieces.join(coin, on="contract_id", how="left", maintain_order="left")
     pieces = pieces.with_row_index("→piece").with_columns((pl.col("→piece") + items.height).alias("→row"))
     ahead, below = (pieces.filter(side).select(items.columns) for side in (pl.col("→to") > 0, pl.col("→to") <= 0))
     plain = items.join(turned, on="contract_id", how="anti", maintain_order="left")
@@ -172,7 +174,7 @@ def _alike(items: pl.DataFrame, fractions: pl.DataFrame) -> pl.DataFrame:
 def _followed(items: pl.DataFrame, rules: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
     """Share one item a contract, rule by rule, each up to what its source has left."""
     made: list[pl.DataFrame] = []
-    state = items.select("contract_id", "→row", pl.col("→due").alias("→open")).with_columns(
+    state = items.select("contract_id", "→row", "item.currency", pl.col("→due").alias("→open")).with_columns(
         pl.col("→open").alias("→base"), pl.lit(0, dtype=pl.Int64).alias("→at"), pl.lit(0, dtype=_EXACT).alias("→share")
     )
     for place in sorted(rules["→place"].unique().to_list()):
@@ -192,13 +194,14 @@ def _followed(items: pl.DataFrame, rules: pl.DataFrame, left: pl.DataFrame) -> p
         part = stepped.filter(pl.col("funding_source_id").is_not_null())
         made.append(part.select("contract_id", "→row", "funding_source_id", "→place", "→taken"))
         left = _spent(left, made[-1])
-        state = stepped.select("contract_id", "→row", (pl.col("→open") - pl.col("→taken")).alias("→open"), "→base", "→at", "→share")
+        rest = (pl.col("→open") - pl.col("→taken")).alias("→open")
+        state = stepped.select("contract_id", "→row", "item.currency", rest, "→base", "→at", "→share")
     return pl.concat(made)
 
 
 def _cents(base: pl.Expr, share: pl.Expr) -> pl.Expr:
-    """Return a share in whole cents; the whole of an amount is all of it, whatever its digits."""
-    return pl.when(share == 1).then(base).otherwise(product(base, share).round(2, mode="half_away_from_zero")).cast(MONEY)
+    """Return a share in whole coins of its currency; the whole of an amount is all of it, whatever its digits."""
+    return pl.when(share == 1).then(base).otherwise(rounded(product(base, share), pl.col("item.currency"))).cast(MONEY)
 
 
 def _spent(left: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:

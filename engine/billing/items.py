@@ -34,6 +34,7 @@ def item_frame(policy: BillingPolicy, frames: Mapping[str, pl.LazyFrame], paths:
 
     `item.type`, `item.id`, `item.contract_id`, `item.line_id`, `item.project_id`, `item.date`,
     `item.quantity`, `item.rate` (price of one), `item.amount` (worth, in `item.currency`),
+    `item.untranslated` (the currency of a price that no rate tells in `item.currency`),
     `item.functional_currency`, `item.ready` (the first day it may be billed), and for tables
     `as_of`, `value`, `rate`, for time `role`.
     """
@@ -103,7 +104,9 @@ def _priced(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.
     frame = _hourly(policy, frame, frames) if policy.item == "time_entry" else _single(policy, frame)
     functional = pl.col("item.functional_currency")
     frame = attach_exchange(frame, table, pl.col("item.currency"), functional, day, within, "item.to_functional")
-    return frame.drop("→own", "→exchange")
+    stated = pl.col("→rate") if policy.item == "time_entry" else pl.col("amount")
+    lacks = pl.col("→exchange").is_null() & stated.is_not_null() & pl.col("→own").is_not_null()
+    return frame.with_columns(pl.when(lacks).then("→own").alias("item.untranslated")).drop("→own", "→exchange", "→rate", strict=False)
 
 
 def _hourly(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -111,11 +114,11 @@ def _hourly(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.
     rate = pl.when(pl.col("→exchange") == 1).then(pl.col("→rate")).otherwise(converted)
     frame = frame.with_columns(rate.alias("item.rate"), pl.col("hours").cast(HOURS).alias("item.quantity"))
     if any(rate_source(text)[0] == "price_tier" for text in policy.rate):
-        frame = tiered_amounts(frame, frames)
+        frame = tiered_amounts(frame, frames, policy.settings.rounding)
     amount = rounded(product(pl.col("item.quantity"), pl.col("item.rate")), pl.col("item.currency"), policy.settings.rounding)
     if any(rate_source(text)[0] == "price_tier" for text in policy.rate):
         amount = pl.coalesce("→tiered", amount)
-    return frame.with_columns(amount.alias("item.amount")).drop("→rate", "→rate.currency", "→tiered", strict=False)
+    return frame.with_columns(amount.alias("item.amount")).drop("→rate.currency", "→tiered", strict=False)
 
 
 def _single(policy: BillingPolicy, frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -144,6 +147,7 @@ def _ready(policy: BillingPolicy) -> pl.Expr:
         "week": day + pl.duration(days=1) * (7 - day.dt.weekday()),
         "month": day.dt.month_end(),
         "quarter": day.dt.month_start().dt.offset_by(pl.format("{}mo", (3 - day.dt.month()) % 3)).dt.month_end(),
+        "half": day.dt.month_start().dt.offset_by(pl.format("{}mo", (6 - day.dt.month()) % 6)).dt.month_end(),
         "year": day.dt.truncate("1y").dt.offset_by("11mo").dt.month_end(),
     }
     word = pl.col("contract.billing_frequency").str.to_lowercase()
@@ -151,6 +155,7 @@ def _ready(policy: BillingPolicy) -> pl.Expr:
         pl.when(word.is_in(["weekly", "week"])).then(ends["week"])
         .when(word.is_in(["monthly", "month"])).then(ends["month"])
         .when(word.is_in(["quarterly", "quarter"])).then(ends["quarter"])
+        .when(word == "semiannually").then(ends["half"])
         .when(word.is_in(["annually", "annual", "yearly", "year"])).then(ends["year"])
         .otherwise(ends[policy.settings.billing_cycle])
     )  # fmt: skip

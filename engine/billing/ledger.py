@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, with_share
+from engine.billing.money import HOURS, rounded, with_share
 from engine.billing.references import frame_of
 from engine.billing.summaries import NOT_TOLD, summary_lines, summary_links
 from engine.canonical.kinds import MONEY
@@ -125,42 +125,40 @@ def _credited(lines: pl.LazyFrame, links: pl.LazyFrame, frames: Mapping[str, pl.
     part = pl.col("net_amount").cast(pl.Decimal(38, 18)) / pl.when(pl.col("→net") != 0).then(pl.col("→net")).cast(pl.Decimal(38, 18))
     return joined.select(
         "item.id", (pl.col("→quantity").cast(pl.Decimal(38, 18)) * part).round(8).cast(HOURS).alias("quantity"),
-        (pl.col("→amount").cast(pl.Decimal(38, 18)) * part).round(2, mode="half_away_from_zero").cast(MONEY).alias("amount"), "currency",
+        rounded(pl.col("→amount").cast(pl.Decimal(38, 18)) * part, pl.col("currency")).alias("amount"), "currency",
         "invoice_line_id", pl.col("corrects_invoice_id").alias("invoice_id"), "contract_line_id", "invoice_date", "evidence",
     )  # fmt: skip
 
 
-def item_ledger(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
-    """Return by item what is invoiced of it, less credits."""
+def item_ledger(frames: Mapping[str, pl.LazyFrame], item: str, *, by_currency: bool = False) -> pl.LazyFrame:
+    """Return by item what is invoiced of it, less credits; `by_currency`: a row for each currency it is invoiced in."""
     charged = pl.col("quantity") > 0
-    return item_links(frames, item).group_by("item.id").agg(
+    keys = ["item.id", "ledger.currency"] if by_currency else ["item.id"]
+    named = item_links(frames, item).rename({"currency": "ledger.currency"})
+    return named.group_by(keys).agg(
         pl.col("quantity").sum().alias("ledger.quantity"), pl.col("amount").sum().alias("ledger.amount"),
-        charged.sum().alias("ledger.lines"), pl.col("currency").max().alias("ledger.currency"),
+        charged.sum().alias("ledger.lines"), *(() if by_currency else (pl.col("ledger.currency").max(),)),
         pl.when(charged).then("invoice_date").min().alias("ledger.first_date"),
     )  # fmt: skip
 
 
-def bills_in_other_currencies(frames: Mapping[str, pl.LazyFrame]) -> bool:
-    """Say whether some invoice is in another currency than its contract."""
-    if "invoice" not in frames:
-        return False
-    contracts = frame_of(frames, "contract").select("contract_id", pl.col("currency").alias("→currency"))
-    joined = frame_of(frames, "invoice").select("contract_id", "currency").join(contracts, on="contract_id", how="inner")
-    return bool(joined.select((pl.col("currency") != pl.col("→currency")).any()).collect().item())
-
-
-def fee_ledger(fees: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """Return by fee what is invoiced of it: lines of the same month first, then the rest in order of due dates.
+def fee_lines(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the invoice lines that bill fees, by what they bill (`→key`, a contract line or else a contract).
 
     Lines that name time, an expense or a milestone bill that and no fee.
     """
     lines = counted_lines(frames).filter(pl.all_horizontal([pl.col(name).is_null() for name in LINKS.values()]))
     if "invoice_line_time" in frames:
         lines = lines.join(frame_of(frames, "invoice_line_time").select("invoice_line_id").unique(), on="invoice_line_id", how="anti")
-    key = pl.coalesce("contract_line_id", "invoice.contract_id").alias("→key")
-    paid = lines.select(
-        key, pl.col("invoice_date").dt.strftime("%Y-%m").alias("→month"), "net_amount", "currency", "invoice_id", "invoice_date"
-    ).drop_nulls("→key")
+    return lines.select(
+        pl.coalesce("contract_line_id", "invoice.contract_id").alias("→key"), "net_amount", "currency", "invoice_id", "invoice_date",
+        "corrects_invoice_id",
+    ).drop_nulls("→key")  # fmt: skip
+
+
+def fee_ledger(fees: pl.LazyFrame, lines: pl.LazyFrame) -> pl.LazyFrame:
+    """Return by fee what `lines` bill of it: those of the same month first, then the rest in order of due dates."""
+    paid = lines.with_columns(pl.col("invoice_date").dt.strftime("%Y-%m").alias("→month"))
     owed = fees.select(
         pl.col("item.id"), pl.coalesce("contract_line_id", "contract_id").alias("→key"), "due_date",
         pl.col("due_date").dt.strftime("%Y-%m").alias("→month"), pl.col("item.amount").alias("→amount"),

@@ -38,7 +38,7 @@ def product(first: pl.Expr, second: pl.Expr) -> pl.Expr:
 
 
 def with_share(rows: pl.LazyFrame, order: Sequence[str], group: str) -> pl.LazyFrame:
-    """Add `→share`: each row's share of its group's `net_amount` by `hours`, the shares adding up to it exactly.
+    """Add `→share`: each row's share of its group's `net_amount` in `currency` by `hours`, the shares adding up to it exactly.
 
     Shares are the differences of the rounded running share, in the given order, in which the rows come back; a group whose
     hours add up to nothing gives all to its first row.
@@ -46,7 +46,7 @@ def with_share(rows: pl.LazyFrame, order: Sequence[str], group: str) -> pl.LazyF
     total, hours = pl.col("net_amount"), pl.col("hours")
     running, whole = hours.cum_sum().over(group), hours.sum().over(group)
     part = product(total, running) / pl.when(whole != 0).then(whole).cast(_PRODUCT)
-    upto = pl.when(running == whole).then(total).otherwise(part.round(2, mode="half_away_from_zero").cast(MONEY))
+    upto = pl.when(running == whole).then(total).otherwise(rounded(part, pl.col("currency")))
     summed = rows.sort(group, *order, maintain_order=True).with_columns(upto.alias("→upto"))
     share = pl.col("→upto") - pl.col("→upto").shift(1).over(group).fill_null(0)
     return summed.with_columns(share.cast(MONEY).alias("→share")).drop("→upto")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from engine.billing.money import HOURS, PRICE, product
+from engine.billing.money import HOURS, PRICE, product, rounded
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
 
 
-def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], rounding: str) -> pl.LazyFrame:
     """Add `→tiered`, the worth of time on lines with price tiers, and make its average price the rate.
 
     Approved client hours count in order of day and id. A tier begins after `from_quantity` and ends
@@ -41,7 +41,7 @@ def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> p
     part = pl.when(pl.col("→back")).then(pl.when(reached).then(pl.col("→hours"))).otherwise(pl.when(overlap > 0).then(overlap))
     priced = ranged.with_columns(product(part.cast(HOURS), pl.col("→tier")).alias("→part")).drop_nulls("→part")
     totals = priced.group_by("time_entry_id").agg(pl.col("→part").sum().alias("→part"))
-    worth = pl.col("→part").round(2, mode="half_away_from_zero").cast(MONEY)
+    worth = rounded(pl.col("→part"), pl.col("item.currency"), rounding)
     average = (pl.col("→part") / pl.when(pl.col("item.quantity") != 0).then(pl.col("item.quantity")).cast(pl.Decimal(38, 18))).round(
         10, mode="half_away_from_zero"
     )

@@ -63,7 +63,7 @@ class Contract(Record):
     end_date: Date | None = field("Last day of the term (inclusive).")
     status: Literal["draft", "signed", "active", "completed", "terminated"] | None = field("State of the contract.")
     total_value: Money | None = field("Value as signed, in the contract's currency, without tax.")
-    billing_frequency: Text | None = field("How often it is billed (monthly, quarterly, milestone, once).")
+    billing_frequency: Text | None = field("How often it is billed (weekly, monthly, quarterly, semiannually, annually, milestone, once).")
     payment_terms_days: Int | None = field("Days from invoice date to due date.")
     terminated_date: Date | None = field("Day it was terminated.")
     terminated_recorded_at: Time | None = field("When that it was terminated was first known in the source, UTC; null: by that day.")

@@ -47,7 +47,9 @@ class Combiner:
         left, right = sides
         first, second = left.type, right.type
         if first.category is not second.category and not (first.category in _DAYS and second.category in _DAYS):
-            self._apart(left, right, f"cannot compare {first.words} with {second.words}", node)
+            bare = any(_is_bare_date(each) for each in (left, right)) and not _DAYS.isdisjoint((first.category, second.category))
+            hint = "; write a date in quotes, '2026-01-31'" if bare else ""
+            self._apart(left, right, f"cannot compare {first.words} with {second.words}{hint}", node)
             return None
         if first.category in (Category.SPAN, Category.NULL):
             self._apart(left, right, f"cannot compare {first.words}", node)
@@ -206,3 +208,8 @@ class Combiner:
             self._report(codes.TYPE_MISMATCH, known[0], "a length of time stands only beside a date", node)
             return None
         return first
+
+
+def _is_bare_date(value: Typed) -> bool:
+    """Say whether a value is a difference of plain numbers, as a date without quotes reads."""
+    return value.op is Op.SUB and all(each.is_literal or _is_bare_date(each) for each in value.args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import posixpath
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -137,14 +138,19 @@ def _from_pydantic(document: Document, model: type[PolicyFile], error: typing.An
         location = location[:-1]
     name = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        message = f"unknown setting '{name}'{near(name, _settings(model))}"
+        homes = _settings(model)
+        where = f" here; it {homes[name]}" if name in homes else near(name, homes)
+        message = f"unknown setting '{name}'{where}"
         return document.diagnostic(codes.UNKNOWN_SETTING, location, message, prefer_key=True)
     if error["type"] == "missing":
         return document.diagnostic(codes.MISSING_SETTING, location, f"the setting '{name}' is missing", prefer_key=True)
     text = str(error["msg"]).removeprefix("Value error, ")
     if not name:
         return document.diagnostic(codes.INVALID_VALUE, location, f"{text[:1].lower()}{text[1:]}")
-    message = f"'{name}' cannot be {_in_yaml(error.get('input'))}: {_needed(error['type'], text)}"
+    needed = _needed(error["type"], text, str(error.get("ctx", {}).get("pattern", "")))
+    is_word = error["type"] == "literal_error" and isinstance(error["input"], str)
+    meant = near(error["input"], re.findall("'([^']*)'", text)) if is_word else ""
+    message = f"'{name}' cannot be {_in_yaml(error.get('input'))}: {needed}{meant}"
     return document.diagnostic(codes.INVALID_VALUE, location, message)
 
 
@@ -167,9 +173,16 @@ _NEEDED: typing.Final = {
 }
 
 
-def _needed(kind: str, text: str) -> str:
+# What a name must look like, by the pattern that says so.
+_NAMES: typing.Final = {
+    "^[a-z][a-z0-9-]*$": "write small letters a to z, digits and hyphens, a letter first",
+    "^[a-z][a-z0-9_]*$": "write small letters a to z, digits and underscores, a letter first",
+}
+
+
+def _needed(kind: str, text: str, pattern: str = "") -> str:
     """Return what a setting needs, in the words of who writes policies."""
-    return _NEEDED.get(kind, f"{text[:1].lower()}{text[1:]}")
+    return _NAMES.get(pattern) or _NEEDED.get(kind, f"{text[:1].lower()}{text[1:]}")
 
 
 def _in_yaml(value: typing.Any) -> str:
@@ -181,19 +194,27 @@ def _in_yaml(value: typing.Any) -> str:
     return repr(value) if isinstance(value, str) else str(value).lower()
 
 
-def _settings(model: type[pydantic.BaseModel]) -> list[str]:
-    """Return the names of all settings of a kind, those of its parts included."""
-    names: set[str] = set()
-    waiting: list[type[pydantic.BaseModel]] = [model]
+def _settings(model: type[pydantic.BaseModel]) -> dict[str, str]:
+    """Return the names of all settings of a kind, those of its parts included, each with the words for where it stands."""
+    homes: dict[str, list[str]] = {}
+    waiting: list[tuple[type[pydantic.BaseModel], str]] = [(model, "")]
     seen: set[type[pydantic.BaseModel]] = set()
     while waiting:
-        each = waiting.pop()
+        each, path = waiting.pop(0)
         if each in seen:
             continue
         seen.add(each)
-        names |= set(each.model_fields)
-        waiting += [part for info in each.model_fields.values() for part in _parts(info.annotation)]
-    return sorted(names)
+        for field, info in each.model_fields.items():
+            name = info.alias or field
+            homes.setdefault(name, []).append(path)
+            waiting += [(part, f"{path}.{name}".strip(".")) for part in _parts(info.annotation)]
+    return {name: _told(sorted(set(paths))) for name, paths in sorted(homes.items())}
+
+
+def _told(paths: Sequence[str]) -> str:
+    if paths[0] == "":
+        return "stands at the top of the file"
+    return f"belongs in {' or '.join(f'`{path}`' for path in paths)}"
 
 
 def _parts(annotation: typing.Any) -> Sequence[type[pydantic.BaseModel]]:

@@ -209,3 +209,18 @@ def test_a_line_with_a_plan_makes_no_fees_of_its_own(decide: Any) -> None:
     }
     decided = decide(contract=[CONTRACT], contract_line=[line], billing_plan_line=[plan(1, "2026-01-01", 300)])
     assert decided.rows("item_id") == [("B1",)]
+
+
+def test_a_service_that_is_billed_once_has_one_fee(decide: Any) -> None:
+    line = {"contract_line_id": "L1", "contract_id": "C1", "offering": "subscription", "amount": 1200,
+            "start_date": "2026-01-15", "end_date": "2027-01-14"}  # fmt: skip
+    decided = decide(contract=[{**CONTRACT, "billing_frequency": "once"}], contract_line=[line])
+    assert decided.rows("item_id", "amount", "earliest_bill_date") == [("L1|2026-01", 1200, dt.date(2026, 1, 15))]
+
+
+def test_an_amount_spread_over_a_term_is_rounded_as_the_policy_says(decide: Any) -> None:
+    line = {"contract_line_id": "L1", "contract_id": "C1", "offering": "retainer", "amount": "0.25",
+            "start_date": "2026-01-01", "end_date": "2026-02-28"}  # fmt: skip
+    settings = {"rounding": "half_even", "proration": "none"}
+    decided = decide(contract=[CONTRACT], contract_line=[line], policies={"bill-fee": {"settings": settings}})
+    assert decided.rows("amount") == [(Decimal("0.12"),), (Decimal("0.13"),)]

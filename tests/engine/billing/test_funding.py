@@ -147,5 +147,5 @@ def undivided(amounts: list[Decimal]) -> pl.DataFrame:
     ).with_columns(
         pl.lit("expense").alias("item.type"), pl.lit("C1").alias("item.contract_id"), pl.lit(None, dtype=pl.Date).alias("item.date"),
         pl.lit(0, dtype=pl.Int64).alias("part"), pl.lit("billable").alias("eligibility"), pl.lit("approved").alias("table.reason"),
-        pl.lit(0).cast(money).alias("ledger.amount"), pl.lit(0).cast(hours).alias("ledger.quantity"),
+        pl.lit("EUR").alias("item.currency"), pl.lit(0).cast(money).alias("ledger.amount"), pl.lit(0).cast(hours).alias("ledger.quantity"),
     )  # fmt: skip

@@ -93,3 +93,19 @@ def test_a_value_of_another_kind_is_told_as_it_is_written(setting: str, message:
     text = "".join(f"{line}\n" for line in HEAD.splitlines() if not line.startswith(f"{name}:")) + setting + "\n"
     _, diagnostics = load_policies([SourceText("p.yaml", text)])
     assert [each.message[: len(message)] for each in diagnostics if each.code.name == "invalid-value"] == [message]
+
+
+def test_a_setting_that_stands_elsewhere_is_told_where_and_a_word_gets_a_near_one() -> None:
+    check = (
+        HEAD.replace("ownership", "check").replace("own-x", "Chk_x").replace("owner_system: crm\n", "severity: high\n")
+        + "checks:\n  - {id: c, must: end_date > 2026-01-31, kind: k, severity: hihg, says: s, remedy: r}\n"
+    )
+    messages = [each.message for each in load_policies([SourceText("p.yaml", check)])[1]]
+    assert messages == [
+        "'id' cannot be 'Chk_x': write small letters a to z, digits and hyphens, a letter first",
+        "unknown setting 'severity' here; it belongs in `checks`",
+        "'severity' cannot be 'hihg': input should be 'low', 'medium', 'high' or 'critical', did you mean 'high'?",
+    ]
+    right = check.replace("Chk_x", "chk-x").replace("severity: high\n", "").replace("hihg", "high")
+    [found] = [each.message for each in load_policies([SourceText("p.yaml", right)])[1]]
+    assert found == "cannot compare a date with a number; write a date in quotes, '2026-01-31' in `end_date > 2026-01-31`"

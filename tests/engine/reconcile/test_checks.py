@@ -169,6 +169,7 @@ def test_a_signed_line_is_set_up_to_be_delivered_billed_and_recognized(reconcile
         "L6,C2,P6,fixed_fee,2026-01-01\n"            # nothing to bill by
         "L7,C1,P1,managed_service,2026-01-01\n"      # no schedule
         "L8,C3,,retainer,2026-01-01\n"               # not signed
+        "L9,C2,P6,time_and_materials,2026-01-01\n"   # its entries bear their price
     )  # fmt: skip
     contracts = "contract_id,status,signed_date,start_date\nC1,active,2026-01-01,2026-01-01\nC2,signed,2026-01-01,2026-01-01\n"
     contracts += "C3,draft,2026-01-01,2026-01-01\n"
@@ -177,7 +178,7 @@ def test_a_signed_line_is_set_up_to_be_delivered_billed_and_recognized(reconcile
         crm={"contract": contracts, "contract_line": head + lines, "rate": "rate_id,contract_id\nR1,C1\n",
              "billing_plan_line": "plan_line_id,contract_line_id\nB1,L1\nB2,L2\nB7,L7\n"},
         psa={"project": "project_id,contract_id\nP1,C1\nP3,C1\nP4,C1\nP6,C2\n", "assignment": "assignment_id,project_id\nA1,P1\nA6,P6\n",
-             "time_entry": "time_entry_id,contract_line_id,project_id\nT1,L3,P3\n"},
+             "time_entry": "time_entry_id,contract_line_id,project_id,bill_rate\nT1,L3,P3,\nT9,L9,P6,100\n"},
         revrec={"revenue_schedule_line": "schedule_line_id,contract_line_id\nS1,L1\nS2,L2\n"},
     )  # fmt: skip
     assert run.kinds() == [
