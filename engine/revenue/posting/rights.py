@@ -384,8 +384,10 @@ def _beyond_price() -> pl.Expr:
     """Return what was claimed beyond the price, as far as the price was cut or is expected not to be kept."""
     # Interest on money in advance ends with the contract.
     borne = (pl.col("expense") != 0) & ~pl.col("is_over")
-    no_interest = (pl.col("income") == 0) & ~borne & (pl.col("as_invoiced_billed") == 0)
-    excess = pl.col("claimed") - pl.col("promised")
+    no_interest = (pl.col("income") == 0) & ~borne
+    # Work as invoiced is claimed beside the price.
+    of_work = pl.max_horizontal("as_invoiced_billed", "earned_as_invoiced", "as_invoiced_cash")
+    excess = pl.col("claimed") - of_work - pl.col("promised")
     of_price = pl.when(pl.col("was_cut")).then(excess).otherwise(pl.min_horizontal(excess, "lowered"))
     return pl.when(no_interest).then(of_price).otherwise(ZERO)
 

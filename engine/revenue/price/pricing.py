@@ -36,7 +36,7 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
     for frame in (tiered, noncash, expected):
         made = made.join(frame, on="contract_line_id", how="left", maintain_order="left")
     made = made.with_columns(_pricing().alias("pricing")).drop("has_tiers", "has_rebate", "has_noncash", "has_estimate")
-    made = _of_the_whole(_by_royalty_alone(made), records)
+    made = _of_work(_of_the_whole(_by_royalty_alone(made), records))
     # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
     # Use priced by the tier expected is measured by the units used.
     by_hours = (pl.col("pricing") == "capped") | ((pl.col("pricing") == "hours") & (pl.col("measure") == "as_invoiced"))
@@ -102,6 +102,15 @@ def _by_royalty_alone(lines: pl.DataFrame) -> pl.DataFrame:
     others = (~pl.col("→alone") & ~pl.col("pricing").is_in(list(OUTSIDE))).any().over("group_id")
     return made.with_columns(pl.when(pl.col("→alone") & others).then(pl.lit("usage")).otherwise(pl.col("pricing")).alias("pricing")).drop(
         "→alone"
+    )
+
+
+def _of_work(lines: pl.DataFrame) -> pl.DataFrame:
+    """Price a fee that is a percent of work as invoiced as that work is: with what is invoiced of it (55-18)."""
+    work = lines.filter(pl.col("pricing") == "as_invoiced")["contract_line_id"]
+    on_work = (pl.col("pricing") == "percent_of") & pl.col("fee_on_line_id").is_in(work.implode())
+    return lines.with_columns(
+        pl.when(on_work).then(pl.lit("as_invoiced")).otherwise(pl.col(name)).alias(name) for name in ("pricing", "measure")
     )
 
 

@@ -42,7 +42,18 @@ def delivered(
         _spent(records, lines, as_of),
         _used(records, lines, prices, as_of),
     ]
-    return pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in DELIVERED.items()) for frame in found])
+    made = pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in DELIVERED.items()) for frame in found])
+    fees = lines.filter(pl.col("is_as_invoiced") & pl.col("fee_pct").is_not_null() & pl.col("fee_on_line_id").is_not_null())
+    return pl.concat([made, _fees_on_work(fees, made)]) if fees.height else made
+
+
+def _fees_on_work(fees: pl.DataFrame, made: pl.DataFrame) -> pl.DataFrame:
+    """Return what fees earn that are a percent of what other lines earned as invoiced."""
+    about = fees.select(pl.col("contract_line_id").alias("→fee"), pl.col("okey").alias("→okey"), "fee_pct", "fee_on_line_id")
+    rows = made.filter(pl.col("timing") == "as_invoiced").join(about, left_on="contract_line_id", right_on="fee_on_line_id", how="inner")
+    part = part_units(pl.col("units"), percent("fee_pct"), wide(HUNDRED))
+    rows = rows.with_columns(part.alias("units"), pl.col("→fee").alias("contract_line_id"), pl.col("→okey").alias("okey"))
+    return rows.select(made.columns)
 
 
 def _work(lines: pl.DataFrame, worked: pl.DataFrame, caps: pl.DataFrame) -> pl.DataFrame:
