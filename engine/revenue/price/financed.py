@@ -56,13 +56,20 @@ def contract_financing(
 
 
 def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
-    """Return the levels with what may not be owed of a financed promise (a refund, a rebate) at its worth at transfer too (32-15)."""
+    """Return the levels with what may not be owed of what is financed (a refund, a rebate) at its worth at transfer too (32-15).
+
+    An amount of the whole contract is worth what the prices of its promises together are.
+    """
     if not prices.height:
         return levels
     units_of = {name: units(pl.col(name).round(6, mode="half_away_from_zero").cast(MONEY)) for name in ("price", "promised")}
-    worth = prices.select("contract_line_id", *(expression.alias(name) for name, expression in units_of.items()))
-    made = levels.join(worth, on="contract_line_id", how="left", maintain_order="left")
-    lowers = (pl.col("component") == "variable") & (pl.col("level") < 0) & (pl.col("promised") > 0)
+    worth = prices.select("contract_id", "contract_line_id", *(expression.alias(name) for name, expression in units_of.items()))
+    whole = worth.group_by("contract_id").agg(pl.col(name).sum().alias(f"{name}.whole") for name in units_of)
+    made = levels.join(worth.drop("contract_id"), on="contract_line_id", how="left", maintain_order="left")
+    made = made.join(whole, on="contract_id", how="left", maintain_order="left").with_columns(
+        pl.when(pl.col("contract_line_id").is_null()).then(f"{name}.whole").otherwise(name).alias(name) for name in units_of
+    )
+    lowers = pl.col("component").str.starts_with("variable") & (pl.col("level") < 0) & (pl.col("promised") > 0)
     scaled = pl.when(lowers).then(part_units(pl.col("level"), pl.col("price"), pl.col("promised"))).otherwise("level")
     return made.with_columns(scaled.alias("level")).select(levels.columns)
 
@@ -151,17 +158,26 @@ def _held_back(lines: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
 def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Return the parts that take the interest off what an estimate says will not be owed, each from the estimate's day on.
 
-    As the price is lowered by the estimate's worth at transfer (`discounted`), so is the interest by the rest of it.
+    As the price is lowered by the estimate's worth at transfer (`discounted`), so is the interest by the rest of it; of an estimate
+    for the whole contract each promise bears the part that its price is of all.
     """
-    own = levels.filter(pl.col("component") == "variable").select("contract_line_id", "date", "level")
-    about = lines.select("contract_line_id", "promised", pl.col("minor_digits").alias("→digits")).filter(pl.col("promised") > 0)
-    lowered = own.join(about, on="contract_line_id", how="inner").join(held, on="contract_line_id", how="left")
+    about = lines.filter(pl.col("promised") > 0).select(
+        "contract_id", "contract_line_id", "promised", pl.col("promised").sum().over("contract_id").alias("→all"),
+        pl.col("minor_digits").alias("→digits"),
+    )  # fmt: skip
+    variable = levels.filter(pl.col("component").str.starts_with("variable"))
+    variable = variable.select("contract_id", "contract_line_id", "component", "date", "level")
+    own = variable.drop("contract_id").join(about, on="contract_line_id", how="inner")
+    whole = variable.filter(pl.col("contract_line_id").is_null()).drop("contract_line_id").join(about, on="contract_id", how="inner")
+    share = part_units(pl.col("level"), units(pl.col("promised")), units(pl.col("→all")))
+    whole = whole.with_columns(share.alias("level"), pl.format("{} of all", "component").alias("component")).select(own.columns)
+    lowered = pl.concat([own, whole]).join(held, on="contract_line_id", how="left")
     # Where all was held back before, nothing bore interest then.
     counts = pl.col("earned_from").is_null() | (pl.col("date") >= pl.col("earned_from"))
     level = units_money(pl.col("level"), pl.col("→digits"))
     less = pl.max_horizontal(pl.min_horizontal(level, ZERO), pl.col("promised") * -1)
-    lowered = lowered.filter(counts).sort("contract_line_id", "date").with_columns(less.alias("less"))
-    step = pl.col("less") - pl.col("less").shift(1).over("contract_line_id", order_by="date").fill_null(0)
+    lowered = lowered.filter(counts).sort("contract_line_id", "component", "date").with_columns(less.alias("less"))
+    step = pl.col("less") - pl.col("less").shift(1).over("contract_line_id", "component", order_by="date").fill_null(0)
     steps = lowered.with_columns(step.alias("step_less")).filter(pl.col("step_less") != 0)
     steps = steps.select("contract_line_id", pl.col("date").alias("→from"), "step_less", "promised")
     share = (pl.col(name) * pl.col("step_less").cast(FINE) / pl.col("promised").cast(FINE) for name in ("start_value", "end_value"))
