@@ -29,6 +29,7 @@ _SETTINGS: Final = {
     "setting.progress.when_unmeasurable": "when_unmeasurable",
     "setting.breakage.mode": "breakage",
     "setting.accrual.unapproved_time": "accrual",
+    "setting.late.closed_period": "closed_period",
     "setting.cap.overrun": "overrun",
     "setting.accrual.unapproved_expenses": "accrual_expenses",
     "setting.allocation.ssp_range": "ssp_range",

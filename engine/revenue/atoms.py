@@ -93,14 +93,28 @@ def _outside(core: Core) -> pl.DataFrame:
     """Return what lines outside the pool earned."""
     about = core.lines.select("contract_line_id", "currency", "rule")
     amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
-    rows = core.outside.join(about, on="contract_line_id", how="left").with_columns(
+    made = core.outside.with_columns(pl.col("period").alias("relates_to_period"))
+    if (made["basis"] == "accrual").any():
+        made = _reversals_told(made, core.periods)
+    rows = made.join(about, on="contract_line_id", how="left").with_columns(
         amount.alias("amount"),
         minor_money(pl.col("gross"), pl.col("minor_digits")).alias("gross_amount"),
         pl.when(pl.col("nature") == "current").then(ZERO).otherwise(amount).alias("catch_up_amount"),
         pl.lit(value=False).alias("is_planned"),
-        pl.col("period").alias("relates_to_period"),
     )
     return shaped(rows, PERFORMANCE)
+
+
+def _reversals_told(rows: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """Let what is taken back of a closed period's accrual belong to that period, as what was recorded of it since does."""
+    closed = periods.filter(pl.col("closed_at").is_not_null())
+    after = closed.select("calendar", pl.col("end_date").dt.offset_by("1d").alias("date"), pl.col("period").alias("→of"))
+    told = rows.join(after, on=["calendar", "date"], how="left", maintain_order="left")
+    back = (pl.col("basis") == "accrual") & (pl.col("minor") < 0) & pl.col("→of").is_not_null()
+    return told.with_columns(
+        pl.when(back).then("→of").otherwise("relates_to_period").alias("relates_to_period"),
+        pl.when(back).then(pl.lit("out_of_period")).otherwise("nature").alias("nature"),
+    ).drop("→of")
 
 
 def sorted_performance(rows: pl.DataFrame) -> pl.DataFrame:

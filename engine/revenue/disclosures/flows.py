@@ -43,15 +43,21 @@ def opening_liability_recognized(
     """Return the year's revenue that stood in the contract liability when the year began (50-8(b)).
 
     The opening liability is used first: the lesser of it and the year's revenue. What is taken back of earlier years
-    (`prior`: of `prior_period_performance`) was in no opening liability and lessens it by nothing.
-    `liabilities`: contract_id, end_date, contract_liability (closing, positive).
+    (`prior`: of `prior_period_performance`) was in no opening liability and lessens it by nothing. Work as invoiced is a receivable
+    and used up only what was paid for it ahead.
+    `liabilities`: contract_id, end_date, contract_liability (closing, positive), paid_ahead.
     """
     opening = latest(
         years.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("end_date")), liabilities, by=["contract_id"],
-        on="end_date", columns=["contract_liability"],
+        on="end_date", columns=["contract_liability", "paid_ahead"],
     )  # fmt: skip
     opening = opening.filter(pl.col("contract_liability") > 0)
-    earned = _of_year(performance, opening).group_by("contract_id").agg(pl.col("amount").sum())
+    by_work = pl.col("timing") == "as_invoiced"
+    earned = _of_year(performance, opening).group_by("contract_id").agg(
+        pl.col("amount").filter(~by_work.fill_null(value=False)).sum(), pl.col("amount").filter(by_work).sum().alias("→work"),
+        pl.col("paid_ahead").first(),
+    )  # fmt: skip
+    earned = earned.select("contract_id", pl.col("amount") + pl.min_horizontal("→work", "paid_ahead"))
     back = prior.filter(pl.col("amount") < 0).group_by("contract_id").agg(pl.col("amount").sum().alias("→back"))
     earned = earned.join(back, on="contract_id", how="left").with_columns(pl.col("amount") - pl.col("→back").fill_null(ZERO))
     found = opening.join(earned, on="contract_id", how="inner").with_columns(

@@ -13,7 +13,7 @@ from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.arithmetic.runs import before, begins, in_order, running
 from engine.revenue.disclosures.notice import within_notice
-from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, shaped
+from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, setting, shaped
 from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import Translated
@@ -46,12 +46,12 @@ recognized, cost_of_revenue, gross_margin, interest, fx_difference and functiona
 def contract_balances(books: Books, costs: pl.DataFrame, translated: Translated, opened: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return every contract's balances at the end of each period from its first step, signing or opening to as_of.
 
-    CONTRACT_BALANCES and `end_date`, the day they are for. `costs`: `costs_of_delivery`.
-    Loss provisions come from `books.extra["loss_provisions"]` (contract_id, period, provision).
+    CONTRACT_BALANCES; `end_date`, the day they are for; `paid_ahead`, what work as invoiced may be drawn from.
+    `costs`: `costs_of_delivery`. Loss provisions come from `books.extra["loss_provisions"]` (contract_id, period, provision).
     """
     steps = translated.steps.with_columns(
         (pl.col("delta_income") + pl.col("delta_expense")).alias("interest"),
-        _not_a_right().cast(MONEY).alias("invoiced_not_unconditional"),
+        _not_a_right().cast(MONEY).alias("invoiced_not_unconditional"), _paid_ahead().cast(MONEY).alias("paid_ahead"),
         pl.when(pl.col("order") == 0).then(ZERO).otherwise(pl.col("functional_cash")).alias("functional_received"),
     )  # fmt: skip
     rows = _grid(books, steps, opened, as_of)
@@ -60,7 +60,7 @@ def contract_balances(books: Books, costs: pl.DataFrame, translated: Translated,
     rows = within_notice(_with_price(rows, books, opened), books)
     rows = _without_untranslated(_with_costs(rows, books, costs), steps)
     rows = rows.with_columns(pl.lit("606-10-45-1").alias("rule"), pl.col("date").alias("end_date"))
-    return in_order(shaped(rows, CONTRACT_BALANCES, keep=["end_date"]), "contract_id", "period")
+    return in_order(shaped(rows, CONTRACT_BALANCES, keep=["end_date", "paid_ahead"]), "contract_id", "period")
 
 
 def _without_untranslated(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
@@ -80,6 +80,13 @@ def _not_a_right() -> pl.Expr:
     return pl.when(pl.col("in_force")).then(conditional + early).otherwise(no_contract)
 
 
+def _paid_ahead() -> pl.Expr:
+    """Return what was billed or paid for work as invoiced before it was done, and money that is for nothing else."""
+    of_work = pl.max_horizontal("as_invoiced_billed", "as_invoiced_cash") - pl.col("earned_as_invoiced")
+    free = pl.col("unnamed_cash") - pl.max_horizontal("open", ZERO)
+    return pl.max_horizontal(of_work, ZERO) + pl.max_horizontal(free, ZERO)
+
+
 def _grid(books: Books, steps: pl.DataFrame, opened: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return contract × period with the day the figures are for."""
     first = steps.group_by("contract_id").agg(pl.col("date").min().alias("first"))
@@ -97,7 +104,7 @@ def _grid(books: Books, steps: pl.DataFrame, opened: pl.DataFrame, as_of: dt.dat
 
 def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Add the balances after the last step of the period."""
-    names = [*_BALANCES, "invoiced_not_unconditional", "billed", "received", "tax_payable"]
+    names = [*_BALANCES, "invoiced_not_unconditional", "paid_ahead", "billed", "received", "tax_payable"]
     # The steps of a contract stand together in their order: the last of a day is the one another day or contract follows.
     follows = pl.any_horizontal((pl.col(name) != pl.col(name).shift(-1)).fill_null(value=True) for name in ("contract_id", "date"))
     closing = (pl.col(name).alias(f"closing_{name}") for name in names)
@@ -178,7 +185,7 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
     seen = records.frame("progress").drop_nulls("cost_to_date").join(lines, on="contract_line_id", how="inner")
     observed = _spent(_arrived(seen.with_columns(pl.col("as_of_date").alias("date")), books, ("cost_to_date",)).drop_nulls("cost_to_date"))
     unseen = lines.join(seen, on="contract_line_id", how="anti")
-    time = records.frame("time_entry").filter(pl.col("status") == "approved").join(unseen, on="contract_line_id", how="inner")
+    time = _counted(records.frame("time_entry").join(unseen, on="contract_line_id", how="inner"), books)
     time = _arrived(time.with_columns(pl.col("work_date").alias("date")), books)
     time = with_cost_rates(time, records.frame("resource")).join(
         books.contracts.select("contract_id", pl.col("currency").alias("contract_currency")), on="contract_id", how="left"
@@ -196,6 +203,18 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
     )  # fmt: skip
     stated = pl.concat([observed, worked, delivered]).drop_nulls(["date", "cost"])
     return in_contract_currency(stated, books.contracts, rates, names=("cost",), day="→day", stated="stated_currency").drop("→day")
+
+
+def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Return time whose work counts: approved, and what the policy accrues as it is submitted, known by then."""
+    accrued = books.contracts.filter(setting("accrual.unapproved_time").ne_missing("none"))["contract_id"]
+    approved = pl.col("status") == "approved"
+    if accrued.is_empty():
+        return time.filter(approved)
+    of_submitted = pl.col("contract_id").is_in(accrued.implode())
+    counts = approved | ((pl.col("status") == "submitted") & of_submitted)
+    known = pl.when(of_submitted).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
+    return time.filter(counts).with_columns(known.alias("known_at"))
 
 
 def _arrived(rows: pl.DataFrame, books: Books, told: Sequence[str] = ()) -> pl.DataFrame:

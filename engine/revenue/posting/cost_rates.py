@@ -13,7 +13,7 @@ from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT
 from engine.revenue.ground.rates import translated, with_rate
 
-_FLOWS: Final = ("capitalized", "expense")
+_FLOWS: Final = ("capitalized", "at_once", "expense")
 
 _TARGETS: Final = (("→functional_currency", "→value"), ("→currency", "→into"))
 
@@ -73,7 +73,7 @@ def unrated_costs(costs: pl.DataFrame, contracts: pl.DataFrame, rates: pl.DataFr
     return rows.sort("cost_id").select(
         *finding_columns("exchange_rate_missing", "high", "contract_cost", message, remedy, "controller"),
         pl.col("cost_id").alias("entity_id"), "contract_id", "currency", pl.col("→since").alias("since"),
-        pl.col("capitalized").cast(MONEY).alias("amount_at_risk"), "evidence",
+        (pl.col("capitalized") + pl.col("expensed")).cast(MONEY).alias("amount_at_risk"), "evidence",
     )  # fmt: skip
 
 

@@ -213,7 +213,8 @@ def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
             pl.when(~performed | ~foreign).then(translated(pl.col(role), "measured_at", digits)).alias(f"stands_{role}")
             for role in MONETARY
         ),
-        *(translated(pl.col(f"delta_{name}"), "average", digits).alias(f"functional_{name}") for name in ("income", "expense")),
+        translated(pl.col("delta_income"), "average", digits).alias("functional_income"),
+        _borne(digits).cast(MONEY).alias("functional_expense"),
         *(translated(pl.col(f"delta_{role}"), "spot", digits).alias(f"change_{role}") for role in _CARRIED),
         translated(pl.col("delta_received") - pl.col("delta_paid_out"), "spot", digits).alias("functional_cash"),
         translated(pl.col("delta_goods_cost"), "spot", digits).alias("functional_goods"),
@@ -238,6 +239,15 @@ def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
     return _with_difference(steady)
 
 
+def _borne(digits: pl.Expr) -> pl.Expr:
+    """Return interest borne on money in advance at its average; what of it is taken back goes at what it was borne at, on the mean."""
+    more = pl.max_horizontal("delta_expense", ZERO)
+    worth = translated(more, "average", digits)
+    so_far, worth_so_far = (of.cum_sum().over("contract_id") for of in (more, worth))
+    back = round_share(worth_so_far, units(pl.col("delta_expense")), units(so_far), digits).fill_null(ZERO)
+    return pl.when(pl.col("delta_expense") < 0).then(back).otherwise(worth)
+
+
 def _performed_changes(rows: pl.DataFrame) -> pl.DataFrame:
     """Add what a performance step changes monetary items by: what is given up leaves at its carrying amount, the rest balances."""
     digits = pl.col("functional_digits")
@@ -251,6 +261,7 @@ def _performed_changes(rows: pl.DataFrame) -> pl.DataFrame:
 
     rows = rows.with_columns(
         leaving("refund_liability").alias("performed_refund_liability"), leaving("deposit_liability").alias("performed_deposit_liability"),
+        translated(pl.col("delta_deposit_liability"), "spot", digits).alias("deposit_at_spot"),
         (pl.col("gross_value") - pl.col("revenue_value")).alias("performed_payable"),
         leaving("contract_asset").alias("contract_asset_given"),
     )  # fmt: skip
@@ -269,7 +280,7 @@ def _counterpart() -> pl.Expr:
     """Return what receivable and contract asset together change by, so that a performance step balances."""
     return (
         pl.col("revenue_value") + pl.col("performed_payable") + pl.col("functional_income") - pl.col("functional_expense")
-        + pl.col("change_contract_liability") + pl.col("performed_refund_liability") + pl.col("performed_deposit_liability")
+        + pl.col("change_contract_liability") + pl.col("performed_refund_liability") + pl.col("deposit_at_spot")
         + pl.col("change_tax_payable") - pl.col("change_customer_payment_asset") - pl.col("functional_cash")
     )  # fmt: skip
 

@@ -352,16 +352,20 @@ def _cost_lines(books: Books, contracts: pl.DataFrame, rates: pl.DataFrame) -> p
         found += [_pair(remeasured, contracts, "none", "fx", "loss_provision")]
     costs = books.extra.get("contract_costs")
     if costs is not None:
-        dated = costs.select("contract_id", "cost_id", "currency", "end_date", "rule", "evidence", "capitalized",
-                             (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).cast(MONEY).alias("expense"))  # fmt: skip
+        # Cost of delivery is posted where it is incurred; what obtaining a contract costs and is no asset is of the contract alone.
+        at_once = pl.when(pl.col("kind").eq_missing(pl.lit("delivery"))).then(ZERO).otherwise("expensed").alias("at_once")
+        left = (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).cast(MONEY).alias("expense")
+        dated = costs.select("contract_id", "cost_id", "currency", "end_date", "rule", "evidence", "capitalized", at_once, left)
         dated = at_cost_rates(dated, contracts, rates).with_columns(
             pl.col("end_date").alias("date"), pl.lit(_COSTS + 1).alias("order")
         )
         # What no rate translates is a finding, and no amount.
-        dated = dated.filter(pl.col("capitalized").is_not_null() & pl.col("expense").is_not_null())
+        dated = dated.filter(pl.all_horizontal(pl.col("capitalized", "at_once", "expense").is_not_null()))
         capitalized = dated.with_columns(pl.lit("cost capitalized").alias("reason"))
         expense = dated.with_columns(pl.lit("cost amortized or written down").alias("reason"))
+        expensed = dated.with_columns(pl.lit("cost expensed").alias("reason"))
         found += [_pair(capitalized, contracts, "capitalized", "contract_cost_asset", "payable")]
+        found += [_pair(expensed, contracts, "at_once", "contract_cost_expense", "payable")]
         found += [_pair(expense, contracts, "expense", "contract_cost_expense", "contract_cost_asset")]
     return pl.concat([pl.DataFrame(schema=_LINE), *found])
 

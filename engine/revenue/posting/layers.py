@@ -2,6 +2,8 @@
 
 Revenue that is taken back goes back to the layers it was drawn from, what was drawn last first; only beyond what was drawn does it
 begin a layer, at the rate of the revenue itself (IFRIC 22.8: what relates to an advance has the rate of the advance).
+A deposit becomes an advance on the day its contract begins and passes through the layers at the rate of that day, also where revenue
+of that day uses it up at once. Interest on an advance comes in at the rate it is borne at, the average of its period.
 """
 
 from __future__ import annotations
@@ -18,14 +20,21 @@ def with_layers(rows: pl.DataFrame) -> pl.DataFrame:
     """Add `layers_out` (functional value the step takes out of the layers, below 0: gives back), `layers_back` and the change.
 
     `rows` of contracts in a foreign currency in order of contract, date and order; delta_contract_liability, layer_rate, layers (fifo |
-    average), delta_earned_*, back, back_rate. `put_in` is what comes in at `layer_rate`, `layers_back` what revenue taken back is worth.
+    average), delta_earned_*, back, back_rate. `put_in` is what comes in at `layer_rate`, of it `accrued` as interest at the average,
+    `comes_in` this and what was a deposit before; `layers_back` what revenue taken back is worth.
     """
     delta = pl.col("delta_contract_liability")
+    performed = pl.col("order") == 0
+    accrued = pl.when(performed).then(pl.max_horizontal("delta_expense", ZERO)).otherwise(ZERO)
+    deposit = pl.when(performed).then(pl.max_horizontal(pl.col("delta_deposit_liability") * -1, ZERO)).otherwise(ZERO)
+    rows = rows.with_columns(accrued.cast(MONEY).alias("accrued"), (deposit + accrued).cast(MONEY).alias("comes_in"))
     earned = pl.max_horizontal(pl.col("delta_earned_gross") + pl.col("delta_earned_as_invoiced"), ZERO)
     rows = rows.with_columns(
-        pl.col("back").fill_null(ZERO), pl.max_horizontal(delta * -1, ZERO).cast(MONEY).alias("taken"),
+        pl.col("back").fill_null(ZERO), pl.max_horizontal(pl.col("comes_in") - pl.max_horizontal(delta, ZERO), ZERO).alias("passing"),
     ).with_columns(
-        (pl.max_horizontal(delta, ZERO) - pl.col("back")).cast(MONEY).alias("put_in"),
+        (pl.max_horizontal(delta * -1, ZERO) + pl.col("passing")).cast(MONEY).alias("taken"),
+        (pl.max_horizontal(delta, ZERO) + pl.col("passing") - pl.col("back")).cast(MONEY).alias("put_in"),
+    ).with_columns(
         # What revenue drew, less what went back: the row as far as it is above 0.
         (pl.min_horizontal("taken", earned) - pl.col("back")).cum_sum().over("contract_id").cast(MONEY).alias("→net"),
     )  # fmt: skip
@@ -38,7 +47,8 @@ def with_layers(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.col("put_in") + pl.col("anew")).cast(MONEY).alias("layer_in"),
         translated(pl.col("anew"), "back_rate", digits).alias("anew_value"),
     )
-    value = translated(pl.col("put_in"), "layer_rate", digits) + pl.col("anew_value")
+    by_day = translated(pl.col("put_in") - pl.col("accrued"), "layer_rate", digits)
+    value = by_day + translated(pl.col("accrued"), "average", digits) + pl.col("anew_value")
     rows = rows.with_columns(value.cast(MONEY).alias("put_value"))
     average = (pl.col("layers") == "average").fill_null(value=False)
     parts = [_first_in_first_out(rows.filter(~average)), _at_average(rows.filter(average))]
@@ -46,7 +56,7 @@ def with_layers(rows: pl.DataFrame) -> pl.DataFrame:
     change = (pl.col("put_value") - pl.col("layers_out")).cast(MONEY)
     back = (pl.col("anew_value") + pl.max_horizontal(pl.col("layers_out") * -1, ZERO)).cast(MONEY)
     whole = whole.with_columns(change.alias("change_contract_liability"), back.alias("layers_back"))
-    return whole.drop("layer.row", "put_value", "taken", "→net", "anew", "anew_value", "drawn", "layer_in")
+    return whole.drop("layer.row", "put_value", "taken", "passing", "accrued", "→net", "anew", "anew_value", "drawn", "layer_in")
 
 
 def _first_in_first_out(rows: pl.DataFrame) -> pl.DataFrame:

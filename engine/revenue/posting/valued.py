@@ -79,10 +79,11 @@ def with_values(atoms: pl.DataFrame, performed: pl.DataFrame) -> pl.DataFrame:
     Contracts that are combined draw from each other's liability (606-10-25-9, 45-1).
     """
     day = list(_DAY)
-    change = pl.col("delta_contract_liability") * -1
+    # A deposit that becomes an advance, and interest on one, come in and may go out in one step.
+    drawn = pl.col("comes_in") - pl.col("delta_contract_liability")
     moved = performed.rename({"date": "posting_date", "group_id": "→group", "currency": "→currency"}).group_by(day).agg(
         (pl.col("delta_earned_gross") + pl.col("delta_earned_as_invoiced")).sum().alias("day_gross"),
-        pl.max_horizontal(change, ZERO).sum().alias("day_drawn"), change.sum().alias("day_net"),
+        pl.max_horizontal(drawn, ZERO).sum().alias("day_drawn"), drawn.sum().alias("day_net"),
         pl.max_horizontal("layers_out", ZERO).sum().alias("layers_out"), pl.col("back", "layers_back").sum(),
     )  # fmt: skip
     atoms = atoms.join(moved, on=day, how="left", maintain_order="left")

@@ -76,7 +76,9 @@ def _posted_on(rows: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
 def _in_force(rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date", "terminated_date"), on="contract_id", how="inner")
     last = pl.min_horizontal("lost_date", pl.when(pl.col("basis").is_in(["as_invoiced", "accrual", "usage"])).then("terminated_date"))
-    rows = rows.filter(last.is_null() | (pl.col("date") <= last)).drop("lost_date", "terminated_date")
+    # What a closed month accrued is taken back, also after the end.
+    back = (pl.col("basis") == "accrual") & (pl.col("units") < 0)
+    rows = rows.filter(last.is_null() | (pl.col("date") <= last) | back).drop("lost_date", "terminated_date")
     # Cash kept for good is revenue without a contract; everything else waits for one.
     rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
     return rows.filter(pl.col("gate_date").is_not_null())

@@ -13,7 +13,7 @@ from engine.revenue.arithmetic.exact import money_units, part_units
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.rates import in_contract_currency, rate_table
-from engine.revenue.ground.records import Records
+from engine.revenue.ground.records import COPY, Records
 
 _HOURS: Final = polars_dtype(Kind.HOURS)
 
@@ -175,48 +175,76 @@ def _as_changed(rows: pl.DataFrame, steps: pl.DataFrame, day: str, name: str) ->
 
 
 def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the hours that assignments plan for the running period and nobody has recorded yet, as entries of the as-of day.
+    """Return the hours that assignments plan for a period and nobody had recorded at its cut-off, as entries of its last day.
 
-    The planned hours lie evenly on the weekdays of the assignment; what is approved or submitted of the period counts against them.
+    That is the running period as of the day of the run, and each closed one as it was known at its close: what it accrued is taken
+    back on the first day after it, where what was recorded since counts. The planned hours lie evenly on the weekdays of the
+    assignment; what is approved or submitted of the period counts against them.
     An assignment belongs to the first line of its project that is earned by the hour.
     """
     earned_by_hour = pl.col("is_as_invoiced") & (pl.col("offering") == "time_and_materials") | (pl.col("measure") == "hours")
     chosen = lines.filter((pl.col("accrual") == "assigned_hours") & earned_by_hour & pl.col("project_id").is_not_null())
     if not chosen.height:
         return pl.DataFrame()
-    chosen = chosen.sort("contract_line_id").unique("project_id", keep="first", maintain_order=True)
+    # Copies of records (`late.py`) each have their own line.
+    chosen = chosen.sort("contract_line_id").with_columns(pl.col("contract_line_id").str.extract(f"^(.*){COPY}").alias("→copy"))
+    chosen = chosen.unique(["project_id", "→copy"], keep="first", maintain_order=True)
     about = chosen.select(
-        "contract_line_id", "project_id", "calendar", "minor_digits", "unit_price", "accrual", pl.col("currency").alias("contract_currency")
-    )
+        "contract_line_id", "project_id", "calendar", "minor_digits", "unit_price", "accrual", "closed_period",
+        pl.col("currency").alias("contract_currency"),
+    )  # fmt: skip
     known = pl.all_horizontal(pl.col("planned_hours", "start_date", "end_date").is_not_null())
     known = known & (pl.col("end_date") >= pl.col("start_date"))
     rows = records.frame("assignment").filter(known).join(about, on="project_id", how="inner", suffix=".line")
-    running = periods.filter(pl.lit(as_of).is_between("start_date", "end_date")).select("calendar", pl.col("start_date").alias("→from"))
-    rows = rows.join(running, on="calendar", how="inner").with_columns(
-        pl.max_horizontal("start_date", "→from").alias("→first"), pl.min_horizontal("end_date", pl.lit(as_of)).alias("→last")
-    ).filter(pl.col("→first") <= pl.col("→last"))  # fmt: skip
+    rows = rows.join(_cut_offs(periods, as_of), on="calendar", how="inner").with_columns(
+        pl.max_horizontal("start_date", "→from").alias("→first"), pl.min_horizontal("end_date", "→cut").alias("→last")
+    )  # fmt: skip
+    stands = pl.col("→closed_at").is_null() | (pl.col("closed_period") == "catch_up")
+    rows = rows.filter((pl.col("→first") <= pl.col("→last")) & stands)
     whole, part = _weekdays("start_date", "end_date"), _weekdays("→first", "→last")
     planned = whole_number("planned_hours", _HOURS)
     rows = rows.with_columns((planned * part // pl.when(whole > 0).then(whole)).alias("→planned"))
-    entries = records.frame("time_entry").filter(
-        pl.col("status").is_in(["approved", "submitted"]) & (pl.col("work_date") <= as_of) & pl.col("hours").is_not_null()
-    )
-    done = (
-        rows.select("assignment_id", "project_id", "resource_id", "→first")
-        .join(entries, on=["project_id", "resource_id"], how="inner")
-        .filter(pl.col("work_date") >= pl.col("→first"))
-        .group_by("assignment_id")
-        .agg(whole_number("hours", _HOURS).sum().alias("→done"))
-    )
-    rows = rows.join(done, on="assignment_id", how="left")
+    done = _recorded(rows, records)
+    rows = rows.join(done, on=["assignment_id", "→cut"], how="left")
     left = (pl.col("→planned") - pl.col("→done").fill_null(0)).alias("→left")
-    rows = rows.with_columns(left).filter(pl.col("→left") > 0).sort("assignment_id")
-    return rows.select(
-        pl.format("assignment|{}", "assignment_id").alias("time_entry_id"), "contract_line_id", "project_id", "resource_id",
-        pl.lit(as_of).alias("work_date"), _hours(pl.col("→left")).alias("hours"), pl.lit("assigned").alias("status"),
+    rows = rows.with_columns(left).filter(pl.col("→left") > 0).sort("assignment_id", "→cut")
+    rows = rows.with_columns(pl.col("→cut").alias("→day"), pl.format("assignment|{}", "assignment_id").alias("→id"))
+    ended = rows.filter(pl.col("→closed_at").is_not_null()).with_columns(
+        pl.format("{}|{}", "→id", pl.col("→cut").cast(pl.String)).alias("→id")
+    )
+    back = ended.with_columns(
+        pl.col("→day").dt.offset_by("1d"), pl.format("{}|reversed", "→id").alias("→id"), (pl.col("→left") * -1).alias("→left")
+    )
+    every = pl.concat([rows.filter(pl.col("→closed_at").is_null()), ended, back])
+    return every.select(
+        pl.col("→id").alias("time_entry_id"), "contract_line_id", "project_id", "resource_id",
+        pl.col("→day").alias("work_date"), _hours(pl.col("→left")).alias("hours"), pl.lit("assigned").alias("status"),
         pl.lit(value=True).alias("billable"), "bill_rate", "currency", "minor_digits", "unit_price", "accrual", "contract_currency",
         "evidence",
     )  # fmt: skip
+
+
+def _cut_offs(periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return the running period to the day of the run, and the closed ones before it: calendar, →from, →cut, →closed_at."""
+    today = pl.lit(as_of)
+    running, closed = today.is_between("start_date", "end_date"), (pl.col("end_date") < today) & pl.col("closed_at").is_not_null()
+    return periods.filter(running | closed).select(
+        "calendar", pl.col("start_date").alias("→from"), pl.min_horizontal("end_date", today).alias("→cut"),
+        pl.when(closed).then("closed_at").alias("→closed_at"),
+    )  # fmt: skip
+
+
+def _recorded(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return what was approved or submitted of each assignment's hours from `→first` on by `→cut`, of a closed period by its close."""
+    entries = records.frame("time_entry").filter(pl.col("status").is_in(["approved", "submitted"]) & pl.col("hours").is_not_null())
+    entries = entries.unique("time_entry_id", keep="first", maintain_order=True)
+    known = pl.min_horizontal("known_at", "submitted_at").alias("→known")
+    entries = entries.select("project_id", "resource_id", "work_date", "hours", known)
+    asked = rows.select("assignment_id", "project_id", "resource_id", "→first", "→cut", "→closed_at").unique(["assignment_id", "→cut"])
+    late = (pl.col("→known") > pl.col("→closed_at")).fill_null(value=False)
+    of_period = pl.col("work_date").is_between("→first", "→cut") & ~late
+    done = asked.join(entries, on=["project_id", "resource_id"], how="inner").filter(of_period)
+    return done.group_by("assignment_id", "→cut").agg(whole_number("hours", _HOURS).sum().alias("→done"))
 
 
 def _weekdays(first: str, last: str) -> pl.Expr:

@@ -34,6 +34,9 @@ _DATED: Final = {
 }
 """Entities whose facts may come late, and the day each is a fact of."""
 
+# What the policy accrues of work nobody approved yet counts from the day it was submitted: it is known by then.
+_ACCRUED: Final = {"time_entry": "accrual", "expense": "accrual_expenses"}
+
 _END: Final = "contract_end"
 """Name of the fact that a contract ended (its `terminated_date`): the contract itself was known before."""
 
@@ -100,7 +103,7 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
     if not closes.height:
         return Vintages(_no_facts(), _no_steps())
     found = []
-    for told in (*(_dated_facts(records, entity, day) for entity, day in _DATED.items()), *_of_contracts(records, contracts)):
+    for told in (*(_dated_facts(records, entity, day, lines) for entity, day in _DATED.items()), *_of_contracts(records, contracts)):
         rows = told.filter(pl.col("day").is_not_null() & pl.col("known_at").is_not_null())
         if rows.is_empty():
             continue
@@ -124,10 +127,14 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
     return Vintages(facts.select(_no_facts().columns), steps.select(_no_steps().columns))
 
 
-def _dated_facts(records: Records, entity: str, day: str) -> pl.DataFrame:
+def _dated_facts(records: Records, entity: str, day: str, lines: pl.DataFrame) -> pl.DataFrame:
     """Return the records of an entity as facts: entity, key, day, known_at, and the contract or line each is of."""
     frame = records.frame(entity)
     known = pl.col("known_at")
+    if entity in _ACCRUED and _ACCRUED[entity] in lines.columns:
+        accrued = lines.filter(pl.col(_ACCRUED[entity]).ne_missing("none"))["contract_line_id"].unique()
+        of_submitted = pl.col("contract_line_id").is_in(accrued.implode()).fill_null(value=False)
+        known = pl.when(of_submitted).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
     if entity == "amendment":
         known = pl.coalesce(known, pl.col("approved_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
     if entity == "judgement":

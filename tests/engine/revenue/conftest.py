@@ -22,6 +22,7 @@ SETTINGS: dict[str, tuple[Any, pl.DataType]] = {
     "costs.proration": ("actual_days", pl.String()),
     "proration": ("actual_days", pl.String()),
     "late.closed_period": ("catch_up", pl.String()),
+    "accrual.unapproved_time": ("none", pl.String()),
     "loss.unit": ("contract", pl.String()),
     "loss.cost_basis": ("full", pl.String()),
     "disclosure.rpo_expedients": ([], pl.List(pl.String())),
@@ -159,7 +160,10 @@ ROLES = (
     "contract_cost_asset", "contract_cost_expense",
 )  # fmt: skip
 
-POSTING_SETTINGS = {"setting.fx.advance_rate": "payment_date", "setting.fx.layers": "fifo", "setting.fx.revenue_rate": "average"}
+POSTING_SETTINGS = {
+    "setting.fx.advance_rate": "payment_date", "setting.fx.layers": "fifo", "setting.fx.revenue_rate": "average",
+    "setting.accrual.unapproved_time": "none",
+}  # fmt: skip
 
 
 class AgreedRecords:

@@ -198,10 +198,11 @@ def test_a_document_in_a_currency_without_rate_is_a_finding(posted: Post) -> Non
     [("GBP", (2400, 2880, 100, 120)), ("USD", (2000, 2400, "83.33", 100))],
 )
 def test_a_cost_asset_leaves_at_the_rate_it_came_in_at(posted: Post, currency: str, values: tuple[Any, ...]) -> None:
-    amounts = {"capitalized": [2400, 0], "amortized": [100, 100], "impaired": [0, 0], "reversed": [0, 0]}
+    amounts = {"capitalized": [2400, 0], "amortized": [100, 100], "impaired": [0, 0], "reversed": [0, 0], "expensed": [0, 0]}
     costs = pl.DataFrame(
         {
             "contract_id": ["C1"] * 2, "cost_id": ["K1"] * 2, "currency": [currency] * 2, "rule": ["340-40-35-1"] * 2,
+            "kind": ["obtain"] * 2,
             "end_date": [dt.date(2027, 1, 31), dt.date(2027, 2, 28)], "evidence": [["c.csv:2"]] * 2,
             **{name: pl.Series(each, dtype=pl.Decimal(38, 6)) for name, each in amounts.items()},
         }

@@ -115,25 +115,19 @@ def test_batches_carry_control_totals_by_currency(posted: Post) -> None:
 
 def test_losses_and_contract_costs_post_beside_revenue(posted: Post) -> None:
     end = dt.date(2027, 1, 31)
-    money = {name: pl.Decimal(38, 6) for name in ("change", "provision", "capitalized", "amortized", "impaired", "reversed")}
+    names = ("change", "provision", "capitalized", "expensed", "amortized", "impaired", "reversed")
+    money = dict.fromkeys(names, pl.Decimal(38, 6))
     provisions = pl.DataFrame(
         {"contract_id": ["C1"], "obligation_id": ["L1"], "period": ["2027-01"], "end_date": [end], "change": [40], "provision": [40],
          "currency": ["USD"], "rule": ["605-35-25-45"]}
     )
     costs = pl.DataFrame(
         {
-            "contract_id": ["C1"],
-            "cost_id": ["K1"],
-            "currency": ["USD"],
-            "end_date": [end],
-            "capitalized": [120],
-            "amortized": [10],
-            "impaired": [5],
-            "reversed": [0],
-            "rule": ["340-40-35-1"],
-            "evidence": [["c.csv:2"]],
+            "contract_id": ["C1"] * 3, "cost_id": ["K1", "K2", "K3"], "kind": ["obtain", "obtain", "delivery"], "currency": ["USD"] * 3,
+            "end_date": [end] * 3, "capitalized": [120, 0, 0], "expensed": [0, 7, 9], "amortized": [10, 0, 0], "impaired": [5, 0, 0],
+            "reversed": [0] * 3, "rule": ["340-40-35-1", "340-40-25-3", "340-40-25-8"], "evidence": [["c.csv:2"]] * 3,
         }
-    )
+    )  # fmt: skip
     typed = [
         frame.with_columns(pl.col(name).cast(kind) for name, kind in money.items() if name in frame.columns)
         for frame in (provisions, costs)
@@ -143,8 +137,9 @@ def test_losses_and_contract_costs_post_beside_revenue(posted: Post) -> None:
         "cost_of_revenue": 40,
         "loss_provision": -40,
         "contract_cost_asset": 105,
-        "contract_cost_expense": 15,
-        "payable": -120,
+        # 10 + 5 of the asset and 7 expensed at once; cost of delivery is posted by whoever incurs it.
+        "contract_cost_expense": 22,
+        "payable": -127,
     }
     assert made.balance("2027-01", "loss_provision", "cost_of_revenue", "gross_margin") == [40, 40, -40]
 
