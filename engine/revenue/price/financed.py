@@ -180,9 +180,9 @@ def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, he
     step = pl.col("less") - pl.col("less").shift(1).over("contract_line_id", "component", order_by="date").fill_null(0)
     steps = lowered.with_columns(step.alias("step_less")).filter(pl.col("step_less") != 0)
     steps = steps.select("contract_line_id", pl.col("date").alias("→from"), "step_less", "promised")
-    share = (pl.col(name) * pl.col("step_less").cast(FINE) / pl.col("promised").cast(FINE) for name in ("start_value", "end_value"))
+    values = (pl.col(name) * pl.col("step_less").cast(FINE) / pl.col("promised").cast(FINE) for name in ("start_value", "end_value"))
     made = parts.drop("known_from").join(steps, on="contract_line_id", how="inner")
-    return made.with_columns(*share, pl.col("→from").alias("known_from")).select(
+    return made.with_columns(*values, pl.col("→from").alias("known_from")).select(
         pl.col(name).cast(dtype) for name, dtype in parts.schema.items()
     )
 
