@@ -169,8 +169,8 @@ def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, he
     variable = variable.select("contract_id", "contract_line_id", "component", "date", "level")
     own = variable.drop("contract_id").join(about, on="contract_line_id", how="inner")
     whole = variable.filter(pl.col("contract_line_id").is_null()).drop("contract_line_id").join(about, on="contract_id", how="inner")
-    share = part_units(pl.col("level"), units(pl.col("promised")), units(pl.col("→all")))
-    whole = whole.with_columns(share.alias("level"), pl.format("{} of all", "component").alias("component")).select(own.columns)
+    of_line = part_units(pl.col("level"), units(pl.col("promised")), units(pl.col("→all")))
+    whole = whole.with_columns(of_line.alias("level"), pl.format("{} of all", "component").alias("component")).select(own.columns)
     lowered = pl.concat([own, whole]).join(held, on="contract_line_id", how="left")
     # Where all was held back before, nothing bore interest then.
     counts = pl.col("earned_from").is_null() | (pl.col("date") >= pl.col("earned_from"))
