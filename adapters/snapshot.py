@@ -16,7 +16,7 @@ from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, Stre
 from adapters.mapping.library import CANONICAL, LoadedMapping, load_mapping
 from adapters.mapping.model import Mapping, StreamRule
 from adapters.mapping.unknown import Unknown, unknown_columns, unknown_file
-from adapters.reading import ROW, FileRead, RawTable, ReadOptions, find_files, read_file
+from adapters.reading import ROW, FileRead, Place, RawTable, ReadOptions, find_place, read_file
 from engine.canonical.schema import ENTITIES, PROVENANCE, SCHEMA_VERSION, check_schema_version, entity_spec
 from engine.errors import SnapshotError
 from engine.policy.source import SourceText, parse_document
@@ -34,6 +34,8 @@ class Source(pydantic.BaseModel):
     system: str
     adapter: str
     path: str = "."
+    delimiter: str | None = pydantic.Field(default=None, pattern=r"^[,;|\t]$")
+    encoding: str | None = None
     extracted_at: dt.datetime | None = None
     expected_rows: dict[str, int] = {}
     control_totals: dict[str, Any] = {}
@@ -154,26 +156,26 @@ def has_stream(read: SnapshotRead, source: Source, name: str) -> bool:
     """Say whether a source has a file of a stream, or of the one it is a list in."""
     streams = read.mappings[source.adapter].mapping.streams
     owner = next((each for each in streams if name == each or name.startswith(f"{each}.")), None)
-    return owner is not None and bool(find_files(_source_root(read.root, source), streams[owner].files))
+    return owner is not None and bool(_source_place(read.root, source).find(streams[owner].files))
 
 
 def read_stream(read: SnapshotRead, source: Source, name: str) -> pl.DataFrame | None:
     """Read one stream of a source again, as text; None where the source has no file of it."""
-    mapping = read.mappings[source.adapter].mapping
+    mapping = _as_declared(source, read.mappings[source.adapter].mapping)
     if name not in mapping.streams:
         return None
     alone = mapping.model_copy(update={"streams": {name: mapping.streams[name]}})
-    found = _streams(_read_files(read.root, _source_root(read.root, source), alone))[0].get(name)
+    found = _streams(_read_files(read.root, _source_place(read.root, source), alone))[0].get(name)
     return None if found is None else found.frame
 
 
 def _read_source(
     folder: Path, source: Source, mapping: Mapping
 ) -> tuple[list[EntityRecords], list[pl.DataFrame], list[FileAccount]]:
-    root = _source_root(folder, source)
-    reads = _read_files(folder, root, mapping)
+    place, mapping = _source_place(folder, source), _as_declared(source, mapping)
+    reads = _read_files(folder, place, mapping)
     accounts = {each.file: _account(each, source) for each, _ in reads}
-    accounts |= _unclaimed(folder, root, source, mapping, accounts)
+    accounts |= _unclaimed(folder, place, source, mapping, accounts)
     held = [_held_while_reading(each) for each, _ in reads]
     streams, parents = _streams(reads)
     made: list[EntityRecords] = []
@@ -191,22 +193,38 @@ def _read_source(
     return made, held, list(accounts.values())
 
 
-def _source_root(folder: Path, source: Source) -> Path:
-    root = (folder / source.path).resolve()
-    if not root.is_relative_to(folder.resolve()):
+def _as_declared(source: Source, mapping: Mapping) -> Mapping:
+    """Return the mapping as this source's export is written, where the snapshot says another delimiter or encoding."""
+    if source.delimiter is None and source.encoding is None:
+        return mapping
+    streams = {
+        name: each.model_copy(update={"delimiter": each.delimiter or source.delimiter, "encoding": source.encoding or each.encoding})
+        for name, each in mapping.streams.items()
+    }
+    return mapping.model_copy(update={"streams": streams, "encoding": source.encoding or mapping.encoding})
+
+
+def _source_place(folder: Path, source: Source) -> Place:
+    place = find_place(folder, source.path)
+    if not place.root.is_relative_to(folder.resolve()):
         raise SnapshotError(
             f"The source '{source.system}' lies outside the snapshot: {source.path}.",
             "Put the export inside the snapshot folder.",
         )
-    return root
+    return place
 
 
-def _read_files(folder: Path, root: Path, mapping: Mapping) -> list[tuple[FileRead, dict[str, StreamRule]]]:
+def _read_files(folder: Path, place: Place, mapping: Mapping) -> list[tuple[FileRead, dict[str, StreamRule]]]:
     """Read each file once, however many streams it holds."""
     wanted: dict[Path, dict[str, StreamRule]] = {}
     for name, stream in mapping.streams.items():
-        for path in find_files(root, stream.files):
+        for path in place.find(stream.files):
             wanted.setdefault(path, {})[name] = stream
+    if not wanted and len(place.chosen or ()) == 1:
+        # A file that the snapshot names is that of the only stream, whatever it is called, or holds every stream in an envelope.
+        alone = len(mapping.streams) == 1
+        enclosed = {name: each for name, each in mapping.streams.items() if alone or each.path or each.envelope != "none"}
+        wanted = {path: enclosed for path in place.chosen or () if enclosed}
     reads: list[tuple[FileRead, dict[str, StreamRule]]] = []
     for path in sorted(wanted):
         streams = wanted[path]
@@ -237,18 +255,16 @@ def _account(read: FileRead, source: Source) -> FileAccount:
 
 
 def _unclaimed(
-    folder: Path, root: Path, source: Source, mapping: Mapping, known: dict[str, FileAccount]
+    folder: Path, place: Place, source: Source, mapping: Mapping, known: dict[str, FileAccount]
 ) -> dict[str, FileAccount]:
     """Account for files of the source that no stream claims: read for their rows, set aside."""
     found: dict[str, FileAccount] = {}
-    if root.is_file():
-        return found
-    reasons = {path: reason for reason, patterns in mapping.ignore.items() for path in find_files(root, patterns)}
-    for path in find_files(root, ["*", "*/*", "*/*/*"]):
+    reasons = {path: reason for reason, patterns in mapping.ignore.items() for path in place.find(patterns)}
+    for path in place.find(["*", "*/*", "*/*/*"]):
         shown_as = path.relative_to(folder.resolve()).as_posix()
         if shown_as in known or path.name in (SNAPSHOT_FILE,) or path.suffix.lower() in (".md", ".yaml", ".yml"):
             continue
-        if _belongs_to_other(path, root):
+        if _belongs_to_other(path, place.root):
             continue
         read = read_file(path, shown_as, ReadOptions(encoding=mapping.encoding))
         account = _account(read, source)

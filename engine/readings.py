@@ -80,6 +80,8 @@ def _held(held: pl.DataFrame) -> Iterable[dict[str, Any]]:
     for each in groups.to_dicts():
         name = f"{each['entity']}.{each['field']}" if each["entity"] and each["field"] else each["entity"] or "row"
         count = "1 row is" if each["rows"] == 1 else f"{each['rows']:,} rows are"
+        # A file that failed as a whole has one line in held.parquet for all its rows.
+        count = "Every row is" if each["reason"] == "file_failed" else count
         yield {
             "kind": "rows_held", "rule": "rows_held", "severity": "high", "entity": "file", "entity_id": each["file"],
             "field": f"{name}:{each['reason']}",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.reading.delimited import read_delimited
-from adapters.reading.folder import find_files, is_inside
+from adapters.reading.folder import Place, find_files, find_place, is_inside
 from adapters.reading.json_text import read_json
 from adapters.reading.parquet import read_parquet
 from adapters.reading.table import (
@@ -33,9 +33,11 @@ __all__ = [
     "FileFailure",
     "FileRead",
     "HeldRow",
+    "Place",
     "RawTable",
     "ReadOptions",
     "find_files",
+    "find_place",
     "format_of",
     "is_inside",
     "read_file",

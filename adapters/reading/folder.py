@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+_WILD: Final = re.compile(r"[*?\[]")
 
 
 def is_inside(path: Path, root: Path) -> bool:
@@ -14,6 +20,34 @@ def is_inside(path: Path, root: Path) -> bool:
         return path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Say where the files of a source lie: in a folder or, where single files of it are named, these alone."""
+
+    root: Path
+    chosen: frozenset[Path] | None = None
+
+    def find(self, patterns: Iterable[str]) -> list[Path]:
+        """Return the source's files that match a pattern, sorted; of chosen files their own folder does not matter."""
+        if self.chosen is None:
+            return find_files(self.root, patterns)
+        anywhere = [f"**/{each.removeprefix('./')}" for each in patterns]
+        return [path for path in find_files(self.root, anywhere) if path in self.chosen]
+
+
+def find_place(folder: Path, path: str) -> Place:
+    """Return the place that a path names from a folder: a folder, a file or a pattern (`*`, `?`, `[…]`, `**`) of either."""
+    root = (folder / path).resolve()
+    if root.is_file():
+        return Place(root.parent, frozenset({root}))
+    parts = Path(path).parts
+    fixed = list(itertools.takewhile(lambda part: not _WILD.search(part), parts))
+    if root.exists() or len(fixed) == len(parts):
+        return Place(root)
+    base, wanted = folder.joinpath(*fixed).resolve(), "/".join(parts[len(fixed) :])
+    return Place(base, frozenset(find_files(base, [wanted, f"{wanted}/**"])))
 
 
 def find_files(root: Path, patterns: Iterable[str]) -> list[Path]:

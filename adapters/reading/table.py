@@ -57,7 +57,7 @@ FAILURES: Final[dict[str, str]] = {
     "web_page": "The file is a web page, probably a login or error page; download the export again.",
     "unknown_encoding": "Declare an encoding such as utf-8, utf-16 or cp1252.",
     "bad_encoding": "Export the file as UTF-8, or declare the encoding it is written in.",
-    "wrong_delimiter": "Declare the delimiter the file really uses.",
+    "wrong_delimiter": "Declare the delimiter the file really uses, in the mapping or at its source in snapshot.yaml.",
     "broken_header": "Correct the quotation marks in the header line, or export the file again.",
     "blank_header": "Put the column names into the first line, or declare how many lines stand above it.",
     "duplicate_header": "Rename or remove one of the columns, so that each name stands for one column.",
