@@ -101,7 +101,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     by_units = without(terms, agreed.splits.filter(pl.col("measure") != "units"), "contract_line_id", "place")
     allocated, observed = beside(
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start, priced.later), priced.financing.prices),
-        lambda: observations(agreed.records, lines, by_units, priced.worked, as_of),
+        lambda: _observed(agreed, priced, by_units),
     )
     later_units = unit_parts(observed, priced.changes, agreed.splits, lines, agreed.amendments)
     observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
