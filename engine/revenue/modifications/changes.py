@@ -20,7 +20,7 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     tolerance, or lies in the line's range. An amendment is a contract of its own only when every line of it
     adds at that price; a change may be when it only adds distinct term or quantity. What nobody judged is
     taken as distinct for added lines and promises served by time or unit, else as not distinct, and
-    `is_presumed` says so. Of kind `widen` is a contract of its own that is served in the very days of the line it adds to: more of it
+    `is_presumed` says so. Of kind `widen` is a contract of its own that is served in the days of the line it adds to: more of it
     a day, earned with it, apart from all other promises. Columns added: kind, is_presumed, price_change, ssp_change (millionths).
     """
     rows = _judged(terms, lines, contracts, records, as_of)
@@ -140,15 +140,15 @@ def _only_adds() -> pl.Expr:
     same_start = (pl.col("start_date") == pl.col("before.start_date")).fill_null(value=True)
     same_rate = (pl.col("unit_price") == pl.col("before.unit_price")).fill_null(value=True)
     extends = ((pl.col("measure") == "time_elapsed") | _renews()) & later & ~more
-    increases = (pl.col("measure") == "units") & more & ~later | _widens()
+    increases = (pl.col("measure") == "units") & more | _widens()
     return (pl.col("action") == "change") & (extends | increases) & same_start & same_rate & pl.col("past_performance_amount").is_null()
 
 
 def _widens() -> pl.Expr:
-    """Say whether a change adds quantity to a service of some time and leaves its last day as it was."""
+    """Say whether a change adds quantity to a service of some time, in its days or for longer."""
     more = (pl.col("quantity") > pl.col("before.quantity")).fill_null(value=False)
-    same_end = (pl.col("end_date") == pl.col("before.end_date")).fill_null(value=True)
-    return (pl.col("measure") == "time_elapsed") & more & same_end
+    no_earlier = (pl.col("end_date") >= pl.col("before.end_date")).fill_null(value=True)
+    return (pl.col("measure") == "time_elapsed") & more & no_earlier
 
 
 def _renews() -> pl.Expr:
