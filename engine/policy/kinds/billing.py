@@ -117,8 +117,8 @@ class BillingCheck(Strict):
     id: str
     check: str
     after: Lag | None = None
-    tolerance: Decimal = Decimal(0)
-    threshold: int = 80
+    tolerance: Decimal = pydantic.Field(default=Decimal(0), ge=0)
+    threshold: int = pydantic.Field(default=80, ge=1, le=100)
     severity: Severity = "medium"
     steward: str | None = None
     says: str

@@ -60,6 +60,8 @@ def test_the_policy_of_the_guide_is_sound_and_keeps_the_rate_card_in_one_piece()
         ("check: not_billed", "check: not_bild", 20, "billing-check", "did you mean 'not_billed'?"),
         ("check: not_billed", "check: milestone_not_accepted", 20, "billing-check", "is no check of a time_entry"),
         ("check: not_billed, after: 10 workdays", "check: stale_unbilled", 20, "billing-check", "needs `after`"),
+        ("after: 10 workdays", "threshold: 800", 20, "invalid-value", "'threshold' cannot be 800"),
+        ("after: 10 workdays", "tolerance: -1", 20, "invalid-value", "'tolerance' cannot be -1"),
         ("hit: FIRST", "hit: COLLECT", 9, "hit-policy", "an item has one decision"),
         ("says: Work is billed}", "says: Work is billed, where: hours}", 20, "not-a-condition", "a condition is needed"),
         ("applies_by: work_date", "applies_by: hours", 6, "unknown-field-name", "'hours' is no date of a time_entry"),
