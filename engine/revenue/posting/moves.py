@@ -127,7 +127,8 @@ def _of_billed(owed: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame
     of = pl.concat(named).unique().join(mine, on="of", how="semi")
     billed = claims.billed.filter(pl.col("basis") != "conditional").join(of, on="contract_line_id", how="inner")
     billed = billed.select(*keys, "date", "net")
-    done = books.performance.filter(~pl.col("is_planned")).with_columns(pl.col("contract_line_id").cast(TEXT))
+    done = books.performance.filter(pl.col("contract_id").is_in(mine["contract_id"].unique().implode()))
+    done = done.filter(~pl.col("is_planned")).with_columns(pl.col("contract_line_id").cast(TEXT))
     done = done.join(of, on="contract_line_id", how="inner").select(*keys, pl.col("posting_date").alias("date"), "amount")
     days = pl.concat([each.select(*keys, "date") for each in (mine, billed, done)]).unique().join(billed, on=keys, how="semi").sort("date")
     for flow, name in ((billed, "net"), (done, "amount")):
