@@ -114,7 +114,8 @@ def look_back(lines: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:
     Columns: contract_line_id, contract_id, manager, estimate, outcome, deviation_pct.
     """
     key = "contract_line_id"
-    seen = progress.filter(pl.col("cost_to_date").is_not_null() & pl.col("estimated_total_cost").is_not_null()).sort("as_of_date")
+    seen = progress.filter(pl.col("cost_to_date").is_not_null() & pl.col("estimated_total_cost").is_not_null())
+    seen = seen.sort("as_of_date", maintain_order=True)
     outcome = seen.group_by(key).agg(pl.col("cost_to_date").last().alias("outcome"), pl.len().alias("seen"))
     done = lines.filter("is_done").join(outcome, on=key, how="inner").filter((pl.col("seen") > 1) & (pl.col("outcome") > 0))
     early = seen.join(done.select(key, "outcome"), on=key, how="inner", maintain_order="left").with_columns(

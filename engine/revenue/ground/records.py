@@ -21,6 +21,8 @@ COPY: Final = "\x1e"
 
 _APPROVED_ITEMS: Final = ("time_entry", "expense")
 _OF_PROJECTS: Final = ("time_entry", "expense", "milestone")
+# Of two statements of a day the later in this order holds: the one known later.
+_STATEMENTS: Final = {"progress": ("cost_to_date", "progress_id"), "cost_estimate": ("cost_estimate_id",)}
 
 
 def original_id(name: str) -> pl.Expr:
@@ -64,6 +66,8 @@ class Records:
         known = pl.coalesce("approved_at", "recorded_at") if entity in _APPROVED_ITEMS else pl.col("recorded_at")
         frame = frame.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), "evidence", known.alias("known_at"))
         known_then = frame if self.known_on is None else _as_known(frame, entity, self.known_on)
+        if entity in _STATEMENTS and known_then.height:
+            known_then = known_then.sort("known_at", *_STATEMENTS[entity], nulls_last=False)
         if entity == "contract" and known_then.height:
             return with_told_ends(known_then, self.frame)
         if entity in _OF_PROJECTS and known_then["contract_line_id"].null_count():

@@ -223,7 +223,7 @@ def _arrived(rows: pl.DataFrame, books: Books, told: Sequence[str] = ()) -> pl.D
 
 def _spent(seen: pl.DataFrame) -> pl.DataFrame:
     """Return what each report of progress adds to the cost of its line."""
-    seen = seen.sort("contract_line_id", "date", "as_of_date")
+    seen = seen.sort("contract_line_id", "date", "as_of_date", maintain_order=True)
     earlier = before(pl.col("cost_to_date"), "contract_line_id").fill_null(ZERO)
     spent = (pl.col("cost_to_date") - earlier).cast(MONEY).alias("cost")
     return seen.select("contract_id", "date", pl.col("as_of_date").alias("→day"), spent, pl.col("currency").alias("stated_currency"))

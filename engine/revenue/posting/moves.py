@@ -249,7 +249,7 @@ def _delivered_goods(goods: pl.DataFrame, books: Books, records: Agreed) -> pl.D
     )
     days = pl.concat([cost.select("contract_line_id", "date"), estimates.select("contract_line_id", "date")]).unique()
     rows = days.join(goods, on="contract_line_id", how="inner").sort("date")
-    rows = rows.join_asof(cost.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
+    rows = rows.join_asof(cost.sort("date", maintain_order=True), on="date", by="contract_line_id", check_sortedness=False)
     rows = rows.join_asof(estimates.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
     returned = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
     returned = returned.select("contract_line_id", pl.lit(value=True).alias("returns"), pl.col("quantity").alias("promised"))

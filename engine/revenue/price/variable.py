@@ -109,7 +109,7 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, t
     units = pl.when(pl.col("role") == "agent").then(part_units(units, share, wide(HUNDRED))).otherwise(units)
     is_pooled = pl.col("variable_allocation") == "contract"
     return (
-        made.sort("as_of_date", "estimate_id")
+        made.sort("as_of_date", "known_at", "estimate_id", nulls_last=False)
         .select(
             "group_id",
             "contract_id",
@@ -309,7 +309,7 @@ def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> 
     value = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_fair_value").cast(pl.Decimal(38, 8))).cast(MONEY)
     return (
         found.filter(first | earliest | (pl.col("measured_at") == "receipt"))
-        .sort("as_of_date")
+        .sort("as_of_date", "known_at", "unit_fair_value", nulls_last=False)
         .select(
             "group_id",
             "contract_id",
