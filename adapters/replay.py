@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from adapters.compare import changed_inputs
 from adapters.decided import kept_decisions
 from adapters.publish import INPUTS, MANIFEST
 from adapters.run import engine_version, run_snapshot
@@ -30,6 +31,8 @@ class Replayed:
     same: tuple[str, ...]
     different: tuple[tuple[str, str], ...]
     engine_changed: bool
+    inputs_changed: tuple[tuple[str, str], ...] = ()
+    """Each file of the snapshots that is not as the run read it, and how; no run is performed again from others."""
 
     @property
     def is_same(self) -> bool:
@@ -59,7 +62,8 @@ def replay_run(
             check_approval=False, progress=progress,
         )  # fmt: skip
         same, different = _compared(run_dir, again.run_dir)
-    return Replayed(manifest["run_id"], tuple(same), tuple(different), manifest["engine_version"] != engine_version())
+    edited = tuple(changed_inputs(manifest, again.manifest).items())
+    return Replayed(manifest["run_id"], tuple(same), tuple(different), manifest["engine_version"] != engine_version(), edited)
 
 
 def _day(text: str | None) -> dt.date | None:

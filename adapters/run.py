@@ -138,7 +138,7 @@ def _run(
     remedies = _remedies(findings, policy_set, context, result, decided)
     progress("Writing the results")
     frames = {"findings": findings, "held": _sorted_held(read.held), "quality/checks": gated.checks, "remedies": remedies, **outputs}
-    manifest = _manifest(run_id, read, before, policy_set, context, result, frames, findings)
+    manifest = _manifest(run_id, read, before, policy_set, context, decided, result, frames, findings)
     pages = draft_files(remedies, read)
     pages |= {} if docs is None else docs.pages()
     run_dir = publish_run(out, run_id, frames, manifest, _inputs(policies, read) | as_inputs(decided), pages)
@@ -268,7 +268,7 @@ def _file_entry(each: FileAccount) -> dict[str, Any]:
 
 def _manifest(
     run_id: str, read: SnapshotRead, before: SnapshotRead | None, policies: PolicySet, context: Context,
-    result: StageResult, frames: Mapping[str, pl.DataFrame | Encoded], findings: pl.DataFrame,
+    decided: Decided, result: StageResult, frames: Mapping[str, pl.DataFrame | Encoded], findings: pl.DataFrame,
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "run_id": run_id,
@@ -279,6 +279,10 @@ def _manifest(
         "as_of": str(context.as_of),
         "known_on": None if context.known_on is None else str(context.known_on),
         "files": [_file_entry(each) for each in sorted(read.files, key=lambda each: (each.path, each.source))],
+        "inputs": {
+            "snapshot": _content(read)[SNAPSHOT_FILE], "previous": None if before is None else _content(before),
+            "decided": {name: fingerprint(frame) for name, frame in sorted(decided.items())},
+        },
         "header_changes": _header_changes(read, before),
         "policies": [
             {"id": each.policy.id, "kind": each.policy.policy, "file": each.document.source.file,

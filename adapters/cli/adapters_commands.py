@@ -92,6 +92,8 @@ def read(
     if held.height:
         typer.echo(_as_csv(held.head(limit)))
     typer.echo(_accounted(result.files))
+    for system, path in result.empty_sources:
+        typer.echo(f"not read: {system}: there is no file its adapter reads at '{path}'; correct it in snapshot.yaml", err=True)
     for each in result.files:
         for strange in each.unknown:
             what = f"no field of {strange.entity}" if strange.entity else "no entity's name"

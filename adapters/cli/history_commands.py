@@ -70,6 +70,10 @@ def replay(
         snapshot = Path(came_from["snapshot"])
         previous = previous or (Path(came_from["previous"]) if came_from.get("previous") else None)
     result = replay_run(run_dir, snapshot, previous, progress=lambda text: typer.echo(f"{text} …", err=True))
+    for name, change in result.inputs_changed:
+        typer.echo(f"not as the run read it  {name}: {change}")
+    if result.inputs_changed:
+        typer.echo("This is not the snapshot the run was made from, so differences are no fault of the run; give it with --snapshot.")
     for name, problem in result.different:
         typer.echo(f"differs  {name}: {problem}")
     if result.engine_changed:

@@ -18,6 +18,7 @@ _FINDINGS = (
     Column("severity", "Severity", "code"), Column("amount_at_risk", "At risk", "money"), Column("message", "What is wrong"),
     Column("rule", "Rule"),
 )  # fmt: skip
+_ROWS: Final = ("before", "after", "gone", "new")
 _BRIEFLY: Final = 25
 _AT_MOST: Final = 1_000
 _RIGHT = st.column_config.TextColumn
@@ -35,7 +36,7 @@ def show_changes(found: dict[str, Any], *, brief: bool = False) -> None:
         "Gone exceptions", number(len(found["closed"])), _total(found["closed"]), delta_color="off", delta_arrow="off", border=True
     )
     moved.metric("KPIs that moved", number(sum(each["dimension"] == TOTAL for each in found["kpis"])), border=True)
-    for name, title in (("opened", "New exceptions"), ("closed", "Gone exceptions")):
+    for name, title in (("opened", "New exceptions"), ("closed", "Gone exceptions"), ("changed", "Exceptions that are told otherwise")):
         if found[name]:
             st.markdown(f"**{title}**")
             _findings(found[name], _BRIEFLY if brief else _AT_MOST)
@@ -43,10 +44,15 @@ def show_changes(found: dict[str, Any], *, brief: bool = False) -> None:
         return
     _kpis(found["kpis"])
     _causes(found)
-    if found["rows"]:
+    if found["rows"] or found["contents"]:
         st.markdown("**Rows of the outputs**")
-        rows = [{"output": name, "before": number(before), "after": number(after)} for name, (before, after) in found["rows"].items()]
-        st.dataframe(rows, hide_index=True, column_config=_labels(output="Output", before="Before", after="After"))
+        rows = []
+        for name in sorted({*found["rows"], *found["contents"]}):
+            (before, after), (gone, new) = found["rows"].get(name, (None, None)), found["contents"].get(name, (None, None))
+            told = {key: "" if each is None else number(each) for key, each in zip(_ROWS, (before, after, gone, new), strict=True)}
+            rows.append({"output": name, **told})
+        labels = _labels(output="Output", before="Before", after="After", gone="Gone or changed", new="New or changed")
+        st.dataframe(rows, hide_index=True, column_config=labels)
 
 
 def _findings(rows: list[dict[str, Any]], most: int) -> None:
@@ -87,11 +93,15 @@ def _kpis(rows: list[dict[str, Any]]) -> None:
 def _causes(found: dict[str, Any]) -> None:
     causes = [
         {"what": f"{title} {change}", "which": each}
-        for name, title in (("files", "File"), ("policies", "Policy"), ("mappings", "Mapping"))
+        for name, title in (("files", "File"), ("policies", "Policy"), ("mappings", "Mapping"), ("decisions", "Decisions of people"))
         for each, change in found[name].items()
     ]
     if found["engine_changed"]:
         causes.append({"what": "Engine changed", "which": "the program itself"})
+    for name, title in (("known_on", "Known on"), ("previous_snapshot", "Previous snapshot")):
+        was, now = found[name] or (None, None)
+        if was != now:
+            causes.append({"what": title, "which": f"{was or 'none'} → {now or 'none'}"})
     if not causes:
         empty("No file, policy or mapping differs.")
         return
@@ -100,5 +110,5 @@ def _causes(found: dict[str, Any]) -> None:
 
 
 def _labels(**labels: str) -> dict[str, Any]:
-    right = {"before", "after"}
+    right = set(_ROWS)
     return {name: _RIGHT(label, alignment="right" if name in right else "left") for name, label in labels.items()}

@@ -67,9 +67,9 @@ def compared(earlier: RunEntry, later: RunEntry) -> dict[str, Any]:
     found = _compared(earlier.folder, later.folder)
     if later.sight == EVERYTHING:
         return found
-    parts = {name: _seen_rows(run, found[name]) for name, run in (("opened", later), ("closed", earlier))}
+    parts = {name: _seen_rows(run, found[name]) for name, run in (("opened", later), ("closed", earlier), ("changed", later))}
     # Figures, rows and files are of the whole firm.
-    whole = found if later.sight.is_whole else {**found, "kpis": [], "rows": {}, "files": {}}
+    whole = found if later.sight.is_whole else {**found, "kpis": [], "rows": {}, "contents": {}, "files": {}, "decisions": {}}
     return {**whole, **parts}
 
 

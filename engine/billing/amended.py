@@ -65,11 +65,12 @@ def amended_prices(lines: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([ended, more.select(ended.columns)])
 
 
-def amended_parts(terms: pl.DataFrame, steps: pl.DataFrame, parts_of: Parts) -> pl.DataFrame:
+def amended_parts(terms: pl.DataFrame, steps: pl.DataFrame, parts_of: Parts, extension: str) -> pl.DataFrame:
     """Return the months of lines whose amount is spread over their term, each with the `→fee` it has by what was then agreed.
 
     What was due before a change stands; the rest of the new amount is spread over what is left of the term. A term that is prolonged for no
-    less keeps its fees, and what is added is spread over the days added. A line taken away, or whose contract ends, owes what was served.
+    less keeps its fees, and what is added is spread over the days added; where `extension` is remaining_term, what is left of the
+    whole amount is spread over all that is left of the term. A line taken away, or whose contract ends, owes what was served.
     `parts_of`: cuts terms into months with `→weight`; with a day, only what is before it, weighed.
     """
     stops = terms.filter(pl.col("terminated_date").is_not_null()).select(
@@ -83,6 +84,7 @@ def amended_parts(terms: pl.DataFrame, steps: pl.DataFrame, parts_of: Parts) -> 
         hit = state.join(turn.drop("→turn"), on=_KEY, how="inner")
         end = pl.coalesce("→to.end_date", "end_date")
         grows = (end > pl.col("end_date")) & (pl.coalesce("→to.amount", "amount") >= pl.col("amount")) & ~pl.col("→gone")
+        grows &= pl.lit(extension == "added_term")
         hit = hit.with_columns(
             pl.when(grows).then(pl.col("end_date") + _DAY).otherwise(pl.max_horizontal("→day", "start_date")).alias("→cut"),
             pl.when("→gone").then(pl.col("→day") - _DAY).otherwise(end).alias("→end"),

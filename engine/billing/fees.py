@@ -139,7 +139,7 @@ def _spread(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings)
         return cut.with_columns(_portion(settings.proration).alias("→weight"))
 
     key = "contract_line_id"
-    parts = amended_parts(terms, steps, parts_of).group_by(key, "→step").agg(
+    parts = amended_parts(terms, steps, parts_of, settings.extension).group_by(key, "→step").agg(
         pl.col("→fee").sum(), pl.col("→from").min(), pl.col("→to").max(), pl.col("→every", "contract_id", "currency", "evidence").first()
     ).sort(key, "→step")  # fmt: skip
     upto = rounded(pl.col("→fee").cum_sum().over(key, order_by="→step").round(12), pl.col("currency"), settings.rounding)

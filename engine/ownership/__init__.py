@@ -104,8 +104,7 @@ def _decide(
     for index, presence in enumerate(policy.presence):
         owned = limits.kept(records, presence.where, ("presence", index, "where"))
         found += missing_findings(presence, policy, spec, owned, facts, context)
-    if policy.amended_total is not None:
-        found += amended_findings(policy.amended_total, golden, facts, previous)
+    found += amended_findings(policy, golden, facts, previous)
     if now.suggested.height:
         found.append(_suggestion_findings(now.suggested, policy, spec))
     result.findings += [frame.with_columns(pl.lit(loaded.fingerprint).alias("policy_fingerprint")) for frame in found]

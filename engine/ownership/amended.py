@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from engine.canonical.schema import entity_spec
 from engine.ownership.drift import shown
-from engine.policy.kinds.ownership import AmendedTotal
+from engine.policy.kinds.ownership import AmendedTotal, OwnershipPolicy
 from engine.stage import Facts
 
-_REMEDY = "Correct the stated total or the stated change, or record the amendment in between that is missing."
+_KINDS: Final = {"amended_total": "amended_total_mismatch", "amended_value": "amended_value_mismatch"}
+_REMEDY: Final = "Correct the stated total or the stated change, or record the amendment in between that is missing."
 _PLACE = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
 
 
 def amended_findings(
-    rule: AmendedTotal, contracts: pl.DataFrame, facts: Facts, previous: Facts | None
+    policy: OwnershipPolicy, contracts: pl.DataFrame, facts: Facts, previous: Facts | None
 ) -> list[pl.DataFrame]:
     """Return a finding for each amendment whose stated total is not the total before + its change.
 
     The total before is the preceding amendment's, one known from the previous snapshot included,
     else the contract's value as signed. Without either, or without a stated total, there is
-    nothing to compare. Amendments that are not approved change nothing.
+    nothing to compare. Amendments that are not approved change nothing. Where only the previous snapshot tells
+    the value as signed, amendments in between may be unknown: `amended_value` speaks of those.
     """
-    steps = _steps(contracts, facts, previous)
+    rules = dict(policy.amended_rules())
+    steps = _steps(contracts, facts, previous) if rules else None
     if steps is None:
         return []
     expected = pl.col("before") + pl.col("amount_change")
-    wrong = steps.filter(
-        pl.col("is_current") & ((pl.col("total_after") - expected).abs() > pl.lit(rule.tolerance).cast(pl.Decimal(38, 6)))
-    ).with_columns(expected.alias("expected"))
-    return [_as_findings(wrong, rule)] if wrong.height else []
+    judged = steps.filter("is_current").with_columns(expected.alias("expected"))
+    found = []
+    for name, rule in rules.items():
+        about = judged.filter(pl.col("by_value") == (name == "amended_value"))
+        wrong = about.filter((pl.col("total_after") - pl.col("expected")).abs() > pl.lit(rule.tolerance).cast(pl.Decimal(38, 6)))
+        found += [_as_findings(wrong, rule, _KINDS[name])] if wrong.height else []
+    return found
 
 
 def _steps(contracts: pl.DataFrame, facts: Facts, previous: Facts | None) -> pl.DataFrame | None:
@@ -58,11 +66,31 @@ def _steps(contracts: pl.DataFrame, facts: Facts, previous: Facts | None) -> pl.
     )
     before = pl.col("total_after").shift(1).over("contract_id")
     place = pl.col("place").shift(1).over("contract_id")
+    own = ["contract_id", "source_system"]
     return (
         rows.with_columns(before.alias("chain"), place.alias("place_before"))
         .join(signed, on="contract_id", how="left", maintain_order="left")
-        .with_columns(pl.coalesce("chain", "signed").alias("before"))
+        .join(_signed_before(previous), on=own, how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("chain", "signed", "signed_before").alias("before"),
+            pl.coalesce("place_before", "place_signed").alias("place_before"),
+            pl.coalesce("chain", "signed").is_null().alias("by_value"),
+        )
+    )  # fmt: skip
+
+
+def _signed_before(previous: Facts | None) -> pl.DataFrame:
+    """Return the values as signed that the previous snapshot tells, by contract and system."""
+    frame = None if previous is None else previous.frame("contract")
+    schema = {name: each.dtype for name, each in entity_spec("contract").fields.items()}
+    value = pl.col("total_value").cast(schema["total_value"]).alias("signed_before")
+    if frame is None:
+        empty = {"contract_id": schema["contract_id"], "source_system": pl.String(), "place_signed": pl.String()}
+        return pl.DataFrame(schema={**empty, "signed_before": schema["total_value"]})
+    told = frame.filter(pl.col("total_value").is_not_null()).select(
+        "contract_id", "source_system", pl.concat_str(pl.lit("previous:"), _PLACE).alias("place_signed"), value
     )
+    return told.collect().unique(["contract_id", "source_system"], keep="first", maintain_order=True)
 
 
 _COLUMNS = (
@@ -77,7 +105,7 @@ def _amendments(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.filter(approved & pl.col("contract_id").is_not_null()).with_columns(_PLACE.alias("place"))
 
 
-def _as_findings(wrong: pl.DataFrame, rule: AmendedTotal) -> pl.DataFrame:
+def _as_findings(wrong: pl.DataFrame, rule: AmendedTotal, kind: str) -> pl.DataFrame:
     money = entity_spec("amendment").fields["total_after"]
     message = pl.concat_str(
         pl.lit("Amendment "), pl.col("amendment_id"), pl.lit(" states a total of "), shown(pl.col("total_after"), money),
@@ -85,7 +113,7 @@ def _as_findings(wrong: pl.DataFrame, rule: AmendedTotal) -> pl.DataFrame:
         shown(pl.col("amount_change"), money), pl.lit(" is "), shown(pl.col("expected"), money), pl.lit("."),
     )  # fmt: skip
     return wrong.select(
-        pl.lit("ownership").alias("stage"), pl.lit("amended_total_mismatch").alias("kind"),
+        pl.lit("ownership").alias("stage"), pl.lit(kind).alias("kind"),
         pl.lit(rule.id).alias("rule"), pl.lit(rule.severity).alias("severity"),
         pl.lit("contract").alias("entity"), pl.col("contract_id").alias("entity_id"),
         pl.lit("amendment").alias("related_entity"), pl.col("amendment_id").alias("related_id"),

@@ -62,8 +62,13 @@ def test_a_changed_snapshot_is_another_run_and_its_files_differ(snapshot: Snapsh
     folder = snapshot(crm=CONTRACTS, psa=COPIES)
     run = run_snapshot(folder, out=tmp_path / "runs")
     (folder / "psa" / "contract.csv").write_text(CONTRACTS["contract"])
-    names = [name for name, _ in replay_run(run.run_dir, folder).different]
-    assert {"findings.parquet", "manifest.json"} <= set(names)
+    result = replay_run(run.run_dir, folder)
+    assert {"findings.parquet", "manifest.json"} <= {name for name, _ in result.different}
+    assert result.inputs_changed == (("psa/contract.csv", "changed"),)
+    with (folder / "snapshot.yaml").open("a") as file:
+        file.write("# exported again\n")
+    (folder / "psa" / "contract.csv").write_text(COPIES["contract"])
+    assert replay_run(run.run_dir, folder).inputs_changed == (("snapshot.yaml", "changed"),)
 
 
 def test_a_run_that_kept_nothing_or_lacks_its_previous_snapshot_says_so(snapshot: Snapshot, tmp_path: Path) -> None:
@@ -87,7 +92,8 @@ def test_two_runs_say_what_changed_in_the_data_and_what_came_of_it(snapshot: Sna
     assert found["files"] == {"psa/contract.csv": "changed"}
     drift = [[each["entity_id"] for each in found[side] if each["rule"] == "own-contract-value"] for side in ("opened", "closed")]
     assert drift == [["C2"], ["C1"]]
-    assert f"{len(found['opened'])} opened, {len(found['closed'])} closed." in render_comparison(found)
+    assert f"{len(found['opened'])} opened, {len(found['closed'])} closed, 0 changed." in render_comparison(found)
+    assert found["contents"]["matches"] == [2, 2] and "golden/contract" not in found["contents"]
 
 
 def test_two_runs_of_the_same_data_say_that_a_policy_changed(snapshot: Snapshot, tmp_path: Path) -> None:
@@ -101,6 +107,28 @@ def test_two_runs_of_the_same_data_say_that_a_policy_changed(snapshot: Snapshot,
     assert found["why"] == ["policy"]
     assert found["policies"] == {"own-contract (ownership/contract.yaml)": "changed"}
     assert [each["entity_id"] for each in found["closed"]] == ["C1"]
+
+
+def test_a_finding_that_is_told_otherwise_shows_what_it_was(snapshot: Snapshot, tmp_path: Path) -> None:
+    copies = [{"contract": COPIES["contract"].replace("90", copy)} for copy in ("90", "80")]
+    folders = [snapshot(name=f"night-{at}", crm=CONTRACTS, psa=copy) for at, copy in enumerate(copies)]
+    one, two = (run_snapshot(folder, out=tmp_path / "runs") for folder in folders)
+    found = compare_runs(one.run_dir, two.run_dir)
+    assert [(each["entity_id"], each["was_amount_at_risk"], each["amount_at_risk"]) for each in found["changed"]] == [("C1", 10, 20)]
+    text = render_comparison(found)
+    assert "changed  high, own-contract-value, 10.00 → 20.00: Contract C1" in text
+
+
+def test_what_a_run_was_made_with_beside_its_snapshot_is_a_cause(snapshot: Snapshot, tmp_path: Path) -> None:
+    """The same night with another night before it, known on another day and as of another one: each is told."""
+    folder, runs = snapshot(crm=CONTRACTS, psa=COPIES), tmp_path / "runs"
+    before = snapshot(name="before", crm=CONTRACTS, psa=COPIES)
+    plain = run_snapshot(folder, out=runs).run_dir
+    after = compare_runs(plain, run_snapshot(folder, previous=before, out=runs).run_dir)
+    assert (after["why"], "Previous snapshot: none → one without a name" in render_comparison(after)) == (["data"], True)
+    known = compare_runs(plain, run_snapshot(folder, known_on=dt.date(2026, 2, 3), out=runs).run_dir)
+    assert (known["why"], "Known on: none → 2026-02-03" in render_comparison(known)) == (["date"], True)
+    assert compare_runs(plain, run_snapshot(folder, as_of=dt.date(2026, 2, 28), out=runs).run_dir)["why"] == ["date"]
 
 
 def test_two_runs_say_which_figures_moved_beyond_the_limit_of_their_policy(snapshot: Snapshot, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ class BillingSettings(Strict):
         "actual_days", "monthly_even", "thirty_day", "thirty_360", "actual_365", "even_no_partial_first", "even_no_partial_last", "none",
     ] = "actual_days"  # fmt: skip
     fee_due: Literal["in_advance", "in_arrears"] = "in_advance"
+    extension: Literal["added_term", "remaining_term"] = "added_term"
     rounding: Literal["half_up", "half_even"] = "half_up"
     markup_pct: Decimal = Decimal(0)
     hours_per_day: Decimal = pydantic.Field(default=Decimal(8), gt=0)

@@ -69,7 +69,13 @@ class OwnershipPolicy(PolicyFile):
     rules: tuple[OwnershipRule, ...] = ()
     presence: tuple[Presence, ...] = ()
     amended_total: AmendedTotal | None = None
+    amended_value: AmendedTotal | None = None
     unauthorized_change: OnFinding = "finding"
+
+    def amended_rules(self) -> list[tuple[str, AmendedTotal]]:
+        """Return what is said of amended totals, by its key: after an amended total, after the value as signed alone."""
+        named = (("amended_total", self.amended_total), ("amended_value", self.amended_value))
+        return [(name, each) for name, each in named if each is not None]
 
     def conditions(self) -> list[tuple[Location, str]]:
         """Return every condition of the policy with its place."""
@@ -118,7 +124,7 @@ def ownership_rules(policy: OwnershipPolicy, document: Document, _: Sheet | None
     rules: list[tuple[Location, OwnershipRule | Presence | AmendedTotal]] = []
     rules += [(("rules", index), each) for index, each in enumerate(policy.rules)]
     rules += [(("presence", index), each) for index, each in enumerate(policy.presence)]
-    rules += [(("amended_total",), policy.amended_total)] if policy.amended_total else []
+    rules += [((name,), each) for name, each in policy.amended_rules()]
     return [
         RulePlace(rule.id, document.span_of(place), rule.says, getattr(rule, "reference", None) or policy.reference)
         for place, rule in rules

@@ -74,6 +74,13 @@ def test_a_folder_without_a_snapshot_is_refused_with_a_remedy(tieout: Ran, tmp_p
         assert (code, err) == (2, f"There is no readable snapshot.yaml in {folder}.\nGive the folder that holds snapshot.yaml.\n")
 
 
+def test_a_path_where_nothing_lies_is_told(tieout: Ran, tmp_path: Path) -> None:
+    (tmp_path / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources: [{system: crm, adapter: canonical, path: exports/*.csv}]\n")
+    code, out, err = tieout("read", str(tmp_path))
+    assert (code, "rows read 0" in out) == (0, True)
+    assert err == "not read: crm: there is no file its adapter reads at 'exports/*.csv'; correct it in snapshot.yaml\n"
+
+
 def test_reading_prints_rows_held_rows_and_what_became_of_every_row(tieout: Ran) -> None:
     code, out, _ = tieout("read", str(SAMPLES / "zuora"), "--entity", "invoice", "--limit", "1")
     lines = out.splitlines()

@@ -111,7 +111,9 @@ def test_a_retainer_is_spread_over_its_term_to_the_cent(decide: Any) -> None:
     assert fees == [("L1|2026-01", Decimal("333.33")), ("L1|2026-02", Decimal("333.34")), ("L1|2026-03", Decimal("333.33"))]
 
 
-def amended(decide: Any, line: dict[str, Any], *changes: dict[str, Any], contract: dict[str, Any] | None = None) -> dict[str, Decimal]:
+def amended(
+    decide: Any, line: dict[str, Any], *changes: dict[str, Any], contract: dict[str, Any] | None = None, **settings: Any
+) -> dict[str, Decimal]:
     """Return the fees by month of a line of 2026, by 30-day months, with each change in force on its `day`."""
     term = {"contract_line_id": "L1", "contract_id": "C1", "start_date": "2026-01-01", "end_date": "2026-12-31", **line}
     amendments = [
@@ -125,7 +127,7 @@ def amended(decide: Any, line: dict[str, Any], *changes: dict[str, Any], contrac
     decided = decide(
         as_of=dt.date(2027, 12, 31), contract=[{**CONTRACT, **(contract or {})}], contract_line=[term], amendment=amendments,
         amendment_line=[{name: value for name, value in each.items() if name != "day"} for each in lines],
-        policies={"bill-fee": {"settings": {"proration": "thirty_day"}}},
+        policies={"bill-fee": {"settings": {"proration": "thirty_day", **settings}}},
     )  # fmt: skip
     return {str(item).removeprefix("L1|"): amount for item, amount in decided.rows("item_id", "amount")}
 
@@ -152,6 +154,12 @@ def test_an_amount_that_changes_is_spread_over_what_is_left(decide: Any) -> None
     assert (fees["2026-06"], fees["2026-07"], sum(fees.values())) == (1000, 1500, 15000)
     fees = amended(decide, retainer, {"day": "2026-11-01", "amount": 25200, "end_date": "2027-12-31"})
     assert (fees["2026-12"], fees["2027-01"], sum(fees.values())) == (1000, 1100, 25200)
+    # Twice the service from July and half a year more: 6,000 were due, 24,000 are left for 12 months.
+    more = {"day": "2026-07-01", "amount": 30000, "end_date": "2027-06-30"}
+    fees = amended(decide, retainer, more, extension="remaining_term")
+    assert (fees["2026-06"], fees["2026-07"], fees["2027-06"], sum(fees.values())) == (1000, 2000, 2000, 30000)
+    fees = amended(decide, retainer, more)
+    assert (fees["2026-12"], fees["2027-01"], sum(fees.values())) == (1000, 3000, 30000)
     fees = amended(decide, retainer, {"day": "2026-06-16", "action": "remove"})
     assert (fees["2026-05"], fees["2026-06"], len(fees)) == (1000, 500, 6)
 

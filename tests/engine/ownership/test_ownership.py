@@ -26,6 +26,7 @@ rules:
 presence:
   - {{id: present, consumers: [billing], since: signed_date, within: 5 workdays, says: Signed contracts are billed}}
 amended_total: {{id: amended, says: Totals follow from changes}}
+amended_value: {{id: signed, severity: medium, says: The first total follows from the value as signed}}
 """
 
 Snapshot = Callable[..., Path]
@@ -156,6 +157,16 @@ def test_an_amended_total_follows_from_the_change(
     crm = {**contracts("C1,N1,100,"), "amendment": AMENDMENTS + rows}
     found = run(snapshot(crm=crm))
     assert found["related_id"].to_list() == wrong
+
+
+def test_a_total_is_held_to_the_value_that_only_the_snapshot_before_told(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    """C1 was signed at 100 and states 125 after a change of 20; C2's 200 + 20 = 220 holds; of C3 nobody knew a value."""
+    before = snapshot(name="before", crm=contracts("C1,N1,100,", "C2,N2,200,", "C3,N3,,"))
+    rows = "A1,C1,2026-01-05,approved,20,125\nA2,C2,2026-01-05,approved,20,220\nA3,C3,2026-01-05,approved,20,500\n"
+    now = snapshot(crm={**contracts("C1,N1,,", "C2,N2,,", "C3,N3,,"), "amendment": AMENDMENTS + rows})
+    found = run(now, before).filter(pl.col("field") == "total_after")
+    assert found.select("kind", "rule", "severity", "related_id").rows() == [("amended_value_mismatch", "signed", "medium", "A1")]
+    assert found["evidence"].to_list() == [["crm/amendment.csv:2", "previous:crm/contract.csv:2"]]
 
 
 def test_a_version_decides_the_records_of_its_own_dates(snapshot: Snapshot, tmp_path: Path) -> None:
