@@ -200,7 +200,7 @@ def found_while_reading(read: SnapshotRead, before: SnapshotRead | None, policie
     earlier = [] if before is None else [each.system for each in before.file.sources]
     demand = policies.run_policy(context.as_of)
     unknown = [
-        {"source": each.source, "path": each.path, "entity": one.entity, "name": one.name, "near": one.near}
+        {"source": each.source, "path": each.path, "entity": one.entity, "name": one.name, "near": one.near, "is_deeper": one.is_deeper}
         for each in read.files
         for one in each.unknown
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import fnmatch
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -15,6 +16,7 @@ import pydantic
 from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, StreamRows, map_entity
 from adapters.mapping.library import CANONICAL, LoadedMapping, load_mapping
 from adapters.mapping.model import Mapping, StreamRule
+from adapters.mapping.repeated import Part, each_once
 from adapters.mapping.unknown import Unknown, unknown_columns, unknown_file
 from adapters.reading import ROW, FileRead, Place, RawTable, ReadOptions, find_place, read_file
 from engine.canonical.schema import ENTITIES, PROVENANCE, SCHEMA_VERSION, check_schema_version, entity_spec
@@ -117,10 +119,10 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
     """Read every source of a snapshot into facts; nothing is lost, everything is accounted."""
     snapshot = load_snapshot_file(root)
     folder = root if root.is_dir() else root.parent
-    records: dict[str, list[pl.DataFrame]] = {}
+    records: dict[str, list[Part]] = {}
     stated: dict[tuple[str, str], frozenset[str]] = {}
-    held: list[pl.DataFrame] = [pl.DataFrame(schema=HELD_SCHEMA)]
-    files: list[FileAccount] = []
+    held: list[list[pl.DataFrame]] = []
+    files: list[dict[str, FileAccount]] = []
     mappings: dict[str, LoadedMapping] = {}
     expectations: list[dict[str, Any]] = []
     empty: list[tuple[str, str]] = []
@@ -134,22 +136,41 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
     # Two sources at a time: what one does alone leaves a processor to the other.
     with ThreadPoolExecutor(2) as pool:
         reads = list(pool.map(read, snapshot.sources))
-    for source, (made, source_held, accounts) in zip(snapshot.sources, reads, strict=True):
-        held += source_held
-        files += accounts
+    for at, (source, (made, source_held, accounts)) in enumerate(zip(snapshot.sources, reads, strict=True)):
+        held.append([pl.DataFrame(schema=HELD_SCHEMA), *source_held])
+        files.append({each.path: each for each in accounts})
         if not any(each.columns or each.failure for each in accounts):
             empty.append((source.system, source.path))
         for each in made:
             if each.frame.height or each.stated:
                 finished = _finished(each, source)
-                records.setdefault(each.entity, []).append(finished)
+                records.setdefault(each.entity, []).append(Part(at, finished, each.distinct))
                 for system in finished["source_system"].unique().to_list() or [source.system]:
                     key = (each.entity, system)
                     stated[key] = stated.get(key, frozenset()) | each.stated
         expectations += _expectations(source, made)
-    joined = {name: pl.concat(frames).lazy() for name, frames in sorted(records.items())}
-    facts = Facts(joined, stated, snapshot.as_of)
-    return SnapshotRead(folder, snapshot, facts, pl.concat(held), files, mappings, expectations, empty)
+    joined = _once(records, held, files)
+    facts = Facts({name: frame.lazy() for name, frame in sorted(joined.items())}, stated, snapshot.as_of)
+    whole = pl.concat(frame for frames in held for frame in frames)
+    accounted = [account for accounts in files for account in accounts.values()]
+    return SnapshotRead(folder, snapshot, facts, whole, accounted, mappings, expectations, empty)
+
+
+def _once(
+    records: dict[str, list[Part]], held: list[list[pl.DataFrame]], files: list[dict[str, FileAccount]]
+) -> dict[str, pl.DataFrame]:  # fmt: skip
+    """Return the records of every entity, each of a system once; account for the rows of those that stand twice."""
+    once = each_once(records, [pl.concat(frames) for frames in held])
+    for at, frame in once.held:
+        held[at].append(frame)
+    for at, file, rows in once.now_held:
+        files[at][file].rows_used -= rows
+        files[at][file].rows_held += rows
+    for at, file, rows in once.now_repeated:
+        account = files[at][file]
+        account.rows_used -= rows
+        account.set_aside["repeated_row"] = account.set_aside.get("repeated_row", 0) + rows
+    return once.records
 
 
 def has_stream(read: SnapshotRead, source: Source, name: str) -> bool:
@@ -269,9 +290,29 @@ def _unclaimed(
         read = read_file(path, shown_as, ReadOptions(encoding=mapping.encoding))
         account = _account(read, source)
         account.set_aside = {reasons.get(path, "no_stream"): account.rows_read} if account.rows_read else {}
-        account.rows_held, account.failure, account.message = 0, None, None
+        if read.failure is None or not _meant(path, read.failure.reason, mapping, known):
+            account.failure = account.message = None
+        account.rows_held = 0
         found[shown_as] = account
     return found
+
+
+def _meant(path: Path, reason: str, mapping: Mapping, known: dict[str, FileAccount]) -> bool:
+    """Say whether a file in a format nobody reads stands for one that a stream reads: `Contract.xls`, or `Contract.csv.gz`.
+
+    A copy beside the file itself is not missed; nor is another format (a PDF, a checksum) where the stream has files.
+    """
+    name, claimed = _bare(path.name), {_bare(Path(each).name) for each in known}
+    for stream in mapping.streams.values():
+        patterns = {_bare(Path(each).name) for each in stream.files} - {"*"}
+        if any(fnmatch.fnmatchcase(name, each) for each in patterns):
+            there = any(fnmatch.fnmatchcase(own, each) for own in claimed for each in patterns)
+            return name not in claimed and (not there or reason != "unknown_format")
+    return False
+
+
+def _bare(name: str) -> str:
+    return name.lower().partition(".")[0]
 
 
 def _belongs_to_other(path: Path, root: Path) -> bool:

@@ -13,6 +13,8 @@ from engine.policy.kinds.run import RunPolicy
 from engine.stage import Context
 from engine.workdays import elapsed
 
+_RENAME: Final = "Leave it out, or name it as docs/canonical.md does."
+_DEEPER: Final = "Give its folder, or a pattern such as '**/contract.csv', as the path of a source in snapshot.yaml."
 _SHOWN: Final = 20
 """Files that a finding names as its evidence; the rest is counted."""
 
@@ -36,7 +38,7 @@ def reading_findings(
     system and path where no file was found; `mappings` the fingerprint of each adapter used;
     `earlier_sources` the systems of the previous snapshot. What a source without files states
     differs from nothing: that it is missing is said once. `unknown` are columns and files of canonical sources that bear no
-    canonical name: source, path, entity (None: the file itself), name, near.
+    canonical name: source, path, entity (None: the file itself), name, near, is_deeper (it bears a name, and lies too deep to be read).
     """
     rows: list[dict[str, Any]] = []
     rows += [_failed(each) for each in failures]
@@ -100,16 +102,18 @@ def _unknown(unknown: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         first, meant = found[0], found[0]["near"]
         more = "" if len(found) == 1 else " and 1 more file" if len(found) == 2 else f" and {len(found) - 1:,} more files"
         hint = f"; '{meant}' is near, and not there" if meant and entity else f"; '{meant}' is near" if meant else ""
+        deeper = bool(first.get("is_deeper"))
+        why = "lies in a folder that the source's path does not read" if deeper else "bears no name of an entity"
+        remedy = f"Name it '{meant}', if that is meant; docs/canonical.md has every name." if meant else _RENAME
         kind, what, rest = (
-            ("unknown_file", f"The file {first['path']}{more} bears no name of an entity", "so none of its rows is used")
+            ("unknown_file", f"The file {first['path']}{more} {why}", "so none of its rows is used")
             if entity is None
             else ("unknown_column", f"The column '{name}' of {first['path']}{more} is no field of {entity}", "so it is not read")
         )
         yield {
-            "kind": kind, "rule": kind, "severity": "medium" if meant else "low", "entity": "source", "entity_id": source,
+            "kind": kind, "rule": kind, "severity": "medium" if meant or deeper else "low", "entity": "source", "entity_id": source,
             "systems": [source], "field": name if entity is None else f"{entity}.{name}", "message": f"{what}, {rest}{hint}.",
-            "remedy": f"Name it '{meant}', if that is meant; docs/canonical.md has every name." if meant
-            else "Leave it out, or name it as docs/canonical.md does.",
+            "remedy": _DEEPER if deeper else remedy,
             "evidence": [each["path"] for each in found[:_SHOWN]],
         }  # fmt: skip
 

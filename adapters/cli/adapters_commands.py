@@ -96,7 +96,8 @@ def read(
         typer.echo(f"not read: {system}: there is no file its adapter reads at '{path}'; correct it in snapshot.yaml", err=True)
     for each in result.files:
         for strange in each.unknown:
-            what = f"no field of {strange.entity}" if strange.entity else "no entity's name"
+            name = "in a folder the path does not read" if strange.is_deeper else "no entity's name"
+            what = f"no field of {strange.entity}" if strange.entity else name
             hint = f"; '{strange.near}' is near" if strange.near else ""
             typer.echo(f"not read: {each.path}: '{strange.name}' is {what}{hint}", err=True)
         if each.failure:

@@ -91,6 +91,7 @@ class EntityRecords:
     frame: pl.DataFrame
     stated: frozenset[str]
     held: pl.DataFrame
+    distinct: bool = False
 
 
 def map_entity(
@@ -128,7 +129,7 @@ def map_entity(
         kept_out = pl.select(pl.int_range(owner.frame.height).is_in(repeats.cast(pl.Int64).implode())).to_series()
         owner.mark_set_aside(kept_out, "repeated_row")
     stated = frozenset(name for name in rule.fields if _is_stated(rule.fields[name], selected.columns, frames))
-    return EntityRecords(rule.entity, good.drop(INDEX), stated, held.drop(INDEX))
+    return EntityRecords(rule.entity, good.drop(INDEX), stated, held.drop(INDEX), rule.distinct)
 
 
 def _mark_looked_up(

@@ -133,7 +133,7 @@ def canonical_mapping() -> LoadedMapping:
     streams: dict[str, StreamRule] = {}
     rules: list[EntityRule] = []
     for name, spec in ENTITIES.items():
-        endings = ("csv", "tsv", "ndjson", "jsonl", "json", "xlsx", "parquet")
+        endings = ("csv", "txt", "tsv", "ndjson", "jsonl", "json", "xlsx", "parquet")
         files = [pattern for each in endings for pattern in (f"{name}.{each}", f"{name}-*.{each}", f"{name}/*.{each}")]
         streams[name] = StreamRule(files=tuple(files))
         own = ("source_file", "source_row", "record_hash")

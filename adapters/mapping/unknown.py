@@ -17,6 +17,8 @@ class Unknown:
     entity: str | None
     name: str
     near: str | None
+    is_deeper: bool = False
+    """The file bears an entity's name and lies in a folder that the source's path does not read."""
 
 
 def unknown_columns(header: Sequence[str], entities: Sequence[str]) -> tuple[Unknown, ...]:
@@ -31,4 +33,6 @@ def unknown_columns(header: Sequence[str], entities: Sequence[str]) -> tuple[Unk
 def unknown_file(path: str) -> Unknown:
     """Return a file that bears no entity's name."""
     stem = Path(path).stem
+    if stem.lower().partition("-")[0] in ENTITIES:
+        return Unknown(None, stem, None, is_deeper=True)
     return Unknown(None, stem, nearest(stem.lower(), ENTITIES))

@@ -28,7 +28,7 @@ HELD_LISTED: Final = 10_000
 
 HELD_REASONS: Final[dict[str, str]] = {
     "short_row": "Complete the missing cells in the source, or export the file again.",
-    "long_row": "Quote cells that contain the delimiter, or export the file again.",
+    "long_row": "Quote cells that contain the delimiter; where every row is so, take out the lines above the header (or declare them).",
     "unclosed_quote": "Close the quotation mark that the line opens, or export the file again.",
     "stray_quote": "Double each quotation mark inside a cell and quote the whole cell, or export the file again.",
     "ambiguous_quotes": "These lines can be read as one row or as several; close or double the quotation marks.",

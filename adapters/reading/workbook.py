@@ -90,10 +90,16 @@ def _texts(row: tuple[Any, ...], written: tuple[Any, ...]) -> tuple[Cells, str |
         elif value is None and cell.data_type != "str" and formula is not None and formula.data_type == "f":
             # A saved result that is an empty text has the type `str`; a missing one has none.
             reason, shown = reason or _FORMULA, shown or str(formula.value)
-        cells.append(_text(value))
+        cells.append(_padded(cell) if type(value) is int else _text(value))
     while cells and cells[-1] is None:
         cells.pop()
     return cells, reason, shown
+
+
+def _padded(cell: Any) -> str:
+    """Return a whole number with the leading zeros that its format (`00000`, for ids) shows."""
+    form = str(cell.number_format or "")
+    return f"{cell.value:0{len(form)}d}" if form.strip("0") == "" else str(cell.value)
 
 
 def _text(value: Any) -> str | None:
