@@ -111,7 +111,7 @@ def books_of(records: Records, versions: Versions, context: Context) -> tuple[Bo
         "modifications": books.modifications.lazy(),
         "time_revenue": time_revenue(
             earned(books.performance), core.worked, core.lines, core.contracts, core.periods,
-            dated_caps(core.terms).filter(pl.col("date") <= context.as_of),
+            dated_caps(core.terms).filter(pl.col("date") <= context.as_of), core.outside,
         ).lazy(),
     }
     if restated is not None:

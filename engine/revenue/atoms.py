@@ -16,6 +16,8 @@ from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
 from engine.revenue.ground.frames import CODE, PERFORMANCE, by_price, shaped
 from engine.revenue.ground.sources import united_by
 from engine.revenue.passed_on import kept_nothing_of, passed_by
+from engine.revenue.progress.delivered import OF_EXPENSES
+from engine.revenue.progress.measured import told_part
 from engine.revenue.recognition.recognize import recognized
 from engine.revenue.recognition.shares import by_line, line_weights
 
@@ -79,7 +81,7 @@ def _by_contract_line(
     rows = rows.with_columns(pl.when(pl.col("basis") == "before").then(pl.col("measure")).otherwise(pl.col("basis")).alias("basis"))
     rows = _gross(_money_rows(rows), passed_on, kept_nothing).with_columns(pl.col("period").alias("relates_to_period"))
     rows = rows.filter((pl.col("amount") != 0) | (pl.col("gross_amount") != 0))
-    rows = with_fraction(rows, "progress", pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
+    rows = with_fraction(rows, "progress", *told_part())
     return shaped(rows, PERFORMANCE)
 
 
@@ -93,7 +95,7 @@ def _outside(core: Core) -> pl.DataFrame:
     """Return what lines outside the pool earned."""
     about = core.lines.select("contract_line_id", "currency", "rule")
     amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
-    made = core.outside.with_columns(pl.col("period").alias("relates_to_period"))
+    made = core.outside.with_columns(pl.col("period").alias("relates_to_period"), pl.col("basis").replace(OF_EXPENSES))
     if (made["basis"] == "accrual").any():
         made = _reversals_told(made, core.periods)
     rows = made.join(about, on="contract_line_id", how="left").with_columns(

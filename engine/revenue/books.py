@@ -37,7 +37,7 @@ from engine.revenue.ground.settings import Versions, accounts_frame
 from engine.revenue.modifications.ahead import as_agreed
 from engine.revenue.moved import moved_evidence
 from engine.revenue.price.allocation import variable_shares
-from engine.revenue.progress.measured import with_progress
+from engine.revenue.progress.measured import told_part, with_progress
 from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
 from engine.revenue.recognition.standing import composed_steps, force_steps
@@ -146,7 +146,7 @@ def _opened(core: Core) -> pl.DataFrame:
     first = pl.concat(core.evolved.segments).filter(pl.col("ordinal") == 0).join(found.select("okey", "opened_on"), on="okey", how="inner")
     seen = with_progress(first, core.measures, "opened_on").select("okey", "m", "mt")
     found = found.join(seen, on="okey", how="left", maintain_order="left")
-    found = with_fraction(found, "progress", pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
+    found = with_fraction(found, "progress", *told_part())
     return shaped(
         found.with_columns(pl.col("opened_on").alias("posting_date"), amount.alias("amount"), pl.lit(value=False).alias("is_planned")),
         PERFORMANCE,
@@ -246,8 +246,8 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
     whole = pl.col("ssp").sum().over(group)
     outside, fixed = pl.col("is_outside") | pl.col("problem").is_not_null(), pl.col("price") - pl.col("variable.minor") * GUARD
     made = variable_shares(made, core.contracts)
-    measured = pl.min_horizontal(pl.max_horizontal("m", wide(0)), pl.max_horizontal("mt", wide(1)))
-    made = with_fraction(made.with_columns(whole.alias("→whole")), "→part", measured, pl.max_horizontal("mt", wide(1)))
+    done, total = told_part()
+    made = with_fraction(made.with_columns(whole.alias("→whole")), "→part", pl.min_horizontal(done, total), total)
     return shaped(
         made.with_columns(
             pl.col("date").alias("effective_date"),

@@ -6,10 +6,12 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import minor_money, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.frames import empty, in_words, shaped
 from engine.revenue.ground.periods import with_period
+from engine.revenue.progress.delivered import OF_EXPENSES
 from engine.revenue.schedule import TIME_REVENUE
 
 RULE = "pushdown"
@@ -17,13 +19,14 @@ RULE = "pushdown"
 
 def time_revenue(
     performance: pl.DataFrame, worked: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, periods: pl.DataFrame,
-    caps: pl.DataFrame,
+    caps: pl.DataFrame, outside: pl.DataFrame,
 ) -> pl.DataFrame:  # fmt: skip
     """Return each time entry's share in its line's revenue of its period; the shares of a period sum to its revenue.
 
     `worked`: the time that counts (`worked.counted_time`). `caps`: of `worked.dated_caps`, through the day of the run; what another cap
     catches up of work as invoiced is of the entries that lay beyond the one before (without hours: they are told with their own
-    period). What rounding leaves goes along the entries in the order of their ids, so that every prefix is right to half a
+    period). `outside` (`Core.outside`): what is earned of expenses in it is no time's. What rounding leaves
+    goes along the entries in the order of their ids, so that every prefix is right to half a
     minor unit. Columns: `schedule.TIME_REVENUE`.
     """
     by = contracts.select("contract_id", pl.col("setting.pushdown.by").alias("by"), "minor_digits", "currency")
@@ -36,6 +39,7 @@ def time_revenue(
     entries = with_period(known.sort("time_entry_id", "date"), periods, "date").with_row_index("place")
     earned = performance.filter(~pl.col("is_planned")).group_by("contract_line_id", "relates_to_period").agg(pl.col("amount").sum())
     earned = in_words(earned).rename({"relates_to_period": "period"}).sort("contract_line_id", "period")
+    earned = _without(earned, _of_expenses(outside))
     caught = _caught_up(worked, lines, known, periods, caps).join(earned, on=["contract_line_id", "period"], how="semi")
     earned = _without(earned, caught).with_row_index("group")
     rows = entries.join(earned, on=["contract_line_id", "period"], how="inner").sort(
@@ -77,8 +81,16 @@ def _caught_up(
     return shaped(rows.with_columns(pl.lit(0).alias("hours"), pl.lit(RULE).alias("rule")), TIME_REVENUE)
 
 
+@of_nothing
+def _of_expenses(outside: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines earned of expenses by period (contract_line_id, period, recognized_amount)."""
+    rows = outside.filter(pl.col("basis").is_in(list(OF_EXPENSES)))
+    amount = minor_money(pl.col("minor"), pl.col("minor_digits"))
+    return in_words(rows.select("contract_line_id", "period", amount.alias("recognized_amount")))
+
+
 def _without(earned: pl.DataFrame, caught: pl.DataFrame) -> pl.DataFrame:
-    """Return what lines earned by period without what is of earlier work."""
+    """Return what lines earned by period without what is told elsewhere."""
     if not caught.height:
         return earned
     key = ["contract_line_id", "period"]

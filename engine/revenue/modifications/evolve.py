@@ -348,7 +348,7 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
         made = made.with_columns(pl.when(moves).then(pl.col("→moved")).otherwise(pl.col("minor.price")).alias("minor.price")).drop("→moved")
     made = with_revenue(made, minor="→caught")
     # A price that changes when nothing is left to do is earned at once.
-    is_over = pl.col("is_anew") & (pl.col("mt") - pl.col("m0") <= 0)
+    is_over = pl.col("is_anew") & (pl.col("mt") - pl.col("m0") <= 0) & (pl.col("mt") > 0)
     after = pl.when(catches | is_over).then(pl.col("→caught")).otherwise(pl.col("minor.price"))
     return made.with_columns(after.alias("minor.after"), is_over.alias("is_over")).drop("→caught")
 

@@ -19,11 +19,12 @@ STATE: Final = ("base", "rem", "m0", "u0")
 
 
 def segment_part(m: str = "m", mt: str = "mt") -> tuple[pl.Expr, pl.Expr]:
-    """Return (numerator, denominator) of what a segment has earned; the whole when nothing is left to do."""
+    """Return (numerator, denominator) of what a segment has earned; the whole when nothing is left to do, nothing while that is unknown."""
     done = pl.max_horizontal(pl.col(m) - pl.col("m0"), wide(0))
     total = pl.col(mt) - pl.col("m0")
     is_over = total <= 0
-    numerator = pl.when(is_over).then(wide(1)).otherwise(pl.min_horizontal(done, total))
+    over = pl.when(pl.col(mt) == 0).then(wide(0)).otherwise(wide(1))
+    numerator = pl.when(is_over).then(over).otherwise(pl.min_horizontal(done, total))
     return numerator, pl.when(is_over).then(wide(1)).otherwise(total)
 
 

@@ -17,8 +17,10 @@ from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, setting, sh
 from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import Translated
+from engine.revenue.posting.goods_at_estimate import goods_at_estimate
 from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
 from engine.revenue.posting.in_force import with_force
+from engine.revenue.posting.taken_over import cost_by_opening
 from engine.revenue.recognition.standing import as_arrived
 
 _BALANCES: Final = (
@@ -26,6 +28,7 @@ _BALANCES: Final = (
     "functional_contract_asset", "functional_contract_liability", "functional_receivable",
 )  # fmt: skip
 
+_REPORTED: Final = ("contract_id", "contract_line_id", "date", "as_of_date", "cost_to_date", "currency")
 _FLOWS: Final = ("billed", "received", "recognized", "interest", "fx_difference", "functional_received")
 
 CONTRACT_BALANCES: Final[dict[str, pl.DataType]] = {
@@ -183,7 +186,10 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
     keys = ["contract_id", "contract_line_id"]
     lines = books.lines.select(keys)
     seen = records.frame("progress").drop_nulls("cost_to_date").join(lines, on="contract_line_id", how="inner")
-    observed = _spent(_arrived(seen.with_columns(pl.col("as_of_date").alias("date")), books, ("cost_to_date",)).drop_nulls("cost_to_date"))
+    arrived = _arrived(seen.with_columns(pl.col("as_of_date").alias("date")), books, ("cost_to_date",)).drop_nulls("cost_to_date")
+    expected = goods_at_estimate(books, records).with_columns(pl.col("as_of_date").alias("date")).select(pl.col(_REPORTED))
+    before_us = cost_by_opening(books, arrived, records.frame("progress"))
+    observed = _spent(pl.concat([*(frame.select(_REPORTED) for frame in (arrived, before_us)), expected]))
     unseen = lines.join(seen, on="contract_line_id", how="anti")
     time = _counted(records.frame("time_entry").join(unseen, on="contract_line_id", how="inner"), books)
     time = _arrived(time.with_columns(pl.col("work_date").alias("date")), books)

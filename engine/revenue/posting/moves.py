@@ -15,6 +15,7 @@ from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.ground.frames import BESIDE, DAY, TEXT, Books
 from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Agreed, Claims
+from engine.revenue.posting.goods_at_estimate import goods_at_estimate
 from engine.revenue.posting.taken_over import opening_steps, openings
 from engine.revenue.recognition.standing import as_arrived
 
@@ -231,7 +232,8 @@ def _goods(books: Books, records: Agreed) -> pl.DataFrame:
 
     What is expected back is of all that is promised, as its price is: of a part delivered, the same part.
     """
-    return _delivered_goods(books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id"), books, records)
+    goods = books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id")
+    return _delivered_goods(goods, books, records)
 
 
 @of_nothing
@@ -243,6 +245,10 @@ def _delivered_goods(goods: pl.DataFrame, books: Books, records: Agreed) -> pl.D
         "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"),
         pl.col("units_delivered").alias("delivered"),
     )  # fmt: skip
+    expected = goods_at_estimate(books, records).select(
+        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost")
+    )
+    cost = pl.concat([cost, expected], how="diagonal")
     estimated = records.frame("variable_estimate").drop_nulls("contract_line_id")
     estimates = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date").select(
         "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("quantity").alias("coming_back")

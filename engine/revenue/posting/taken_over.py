@@ -9,11 +9,13 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.numbers import ZERO, whole_number
+from engine.revenue.arithmetic.rounding import minor_digits, round_share
 from engine.revenue.ground.frames import DAY, TEXT, Books
 from engine.revenue.ground.rates import RATE
 from engine.revenue.posting.claims import Agreed, Claims
 
+_FRACTION: Final = pl.Decimal(38, 12)
 _AMOUNTS: Final = ("recognized_amount", "billed_amount", "received_amount", "contract_asset", "contract_liability")
 
 OPENED: Final[dict[str, pl.DataType]] = {
@@ -43,6 +45,35 @@ def since_opening(rows: pl.DataFrame, opened: pl.DataFrame, day: str = "date") -
         return rows
     dated = rows.join(opened.select("contract_id", "opened_on"), on="contract_id", how="left", maintain_order="left")
     return dated.filter((pl.col(day) > pl.col("opened_on")).fill_null(value=True)).drop("opened_on")
+
+
+def cost_by_opening(books: Books, reports: pl.DataFrame, progress: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines taken over without a report had cost by then, as reports of that day (contract_line_id, date, cost_to_date, …).
+
+    606-10-25-31: as much of the cost expected as the opening position makes of the promise, and never more than the first report tells.
+    Where nobody expects a cost, what was recognized is cost recovered (25-37).
+    """
+    opened = books.extra.get("opened")
+    if opened is None or not opened.height or not reports.height:
+        return reports.clear()
+    opened = opened.select("contract_id", "obligation_id", "posting_date", "progress", "amount", pl.col("currency").alias("→own"))
+    alone = (pl.len().over("contract_id", "obligation_id") == 1).alias("→alone")
+    about = books.lines.select("contract_id", "contract_line_id", "obligation_id", "estimated_cost", alone)
+    first = reports.sort("contract_line_id", "as_of_date").unique("contract_line_id", keep="first", maintain_order=True)
+    found = first.join(about.drop("contract_id"), on="contract_line_id", how="inner").join(
+        opened, on=["contract_id", "obligation_id"], how="inner"
+    ).filter(pl.col("as_of_date") > pl.col("posting_date"))  # fmt: skip
+    told = progress.filter(pl.col("estimated_total_cost").is_not_null()).select(
+        "contract_line_id", pl.col("as_of_date").alias("posting_date"), pl.col("estimated_total_cost").alias("→then")
+    ).sort("posting_date")  # fmt: skip
+    found = found.sort("posting_date").join_asof(told, on="posting_date", by="contract_line_id", check_sortedness=False)
+    expected = pl.coalesce("→then", "estimated_cost", "estimated_total_cost").cast(MONEY)
+    part = whole_number(pl.col("progress").cast(_FRACTION), _FRACTION)
+    by_part = round_share(expected, part, pl.lit(10**12, dtype=pl.Int128), minor_digits(pl.coalesce("currency", "→own")))
+    recovered = pl.when((pl.col("progress") == 0) & pl.col("→alone")).then(pl.max_horizontal("amount", ZERO))
+    cost = pl.min_horizontal(pl.coalesce(recovered, by_part, ZERO), "cost_to_date").cast(MONEY)
+    days = (pl.col("posting_date").alias(name) for name in ("date", "as_of_date"))
+    return found.with_columns(cost.alias("cost_to_date"), *days).select(reports.columns)
 
 
 def after_opening(claims: Claims, opened: pl.DataFrame) -> Claims:

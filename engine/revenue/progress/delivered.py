@@ -30,6 +30,9 @@ DELIVERED: Final[dict[str, pl.DataType]] = {
 }
 """Amounts earned on a day by a line, in units, before an agent's pass-through is taken out."""
 
+OF_EXPENSES: Final = {"expense": "as_invoiced", "accrued_expense": "accrual"}
+"""The basis of what is earned of expenses, beside that of the work it is told with."""
+
 
 def delivered(
     records: Records, lines: pl.DataFrame, worked: pl.DataFrame, prices: pl.DataFrame, caps: pl.DataFrame, as_of: dt.date
@@ -157,7 +160,7 @@ def _spent(records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFram
         "contract_line_id",
         pl.col("incurred_date").alias("date"),
         whole.alias("units"),
-        pl.when(approved).then(pl.lit("as_invoiced")).otherwise(pl.lit("accrual")).alias("basis"),
+        pl.when(approved).then(pl.lit("expense")).otherwise(pl.lit("accrued_expense")).alias("basis"),
         pl.when("is_as_invoiced").then(pl.lit("as_invoiced")).otherwise(pl.lit("usage")).alias("timing"),
         (~approved).alias("is_accrued"),
         "evidence",

@@ -40,7 +40,7 @@ def with_progress(rows: pl.DataFrame, measures: Measures, day: str, *, before: b
     """Add `m`, `mt` and `u`: what was done, what there is to do, what is earned at cost (units), through a day.
 
     With `before` through the day before it: an observation of the day itself belongs to what comes after.
-    0 of 1 where nothing is known. The rows come back in their order.
+    0 of 1 where nothing is known, of 0 where what there is to do cannot be told. The rows come back in their order.
     """
     is_timed = pl.col("measure") == BY_TIME
     if rows.filter(~is_timed.fill_null(value=False)).is_empty():
@@ -74,6 +74,11 @@ def _told(rows: pl.DataFrame) -> pl.DataFrame:
     return told_roughly(rows.with_columns(pl.col("m").fill_null(0), pl.col("mt").fill_null(1), pl.col("u").fill_null(0)))
 
 
+def told_part() -> tuple[pl.Expr, pl.Expr]:
+    """Return (numerator, denominator) of progress as it is told: nothing below 0, or while what there is to do cannot be told."""
+    return pl.when(pl.col("mt") == 0).then(wide(0)).otherwise(pl.max_horizontal("m", wide(0))), pl.max_horizontal("mt", wide(1))
+
+
 def _elapsed(rows: pl.DataFrame, measures: Measures, day: str, before: bool) -> pl.DataFrame:
     dated = rows.with_columns((pl.col(day).dt.offset_by("-1d") if before else pl.col(day)).alias("→at"))
     parts = [_by_convention(str(name), part, measures) for (name,), part in sorted(dated.partition_by("convention", as_dict=True).items())]
@@ -102,8 +107,8 @@ def told_roughly(rows: pl.DataFrame) -> pl.DataFrame:
     # Large measures are cut alike first, so that the product stays within 128 bits.
     cut = pl.when(pl.col("mt") >= 10**24).then(wide(10**6)).otherwise(wide(1))
     done, total = pl.col("m") // cut, pl.col("mt") // cut
-    rounded = (done * pl.col("→scale") * 2 + total) // (total * 2)
-    rounds = pl.col("decimals").is_not_null()
+    rounds = pl.col("decimals").is_not_null() & (pl.col("mt") > 0)
+    rounded = (done * pl.col("→scale") * 2 + total) // pl.when(rounds).then(total * 2)
     return made.with_columns(
         pl.when(rounds).then(rounded).otherwise(pl.col("m")).alias("m"),
         pl.when(rounds).then(pl.col("→scale")).otherwise(pl.col("mt")).alias("mt"),

@@ -73,8 +73,9 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     recovers = cannot & (pl.col("when_unmeasurable") == "cost_recovery")
     at_cost = pl.when(recovers).then(pl.col("cost") - pl.col("wasted")).when(cannot).then(wide(0)).otherwise(pl.col("uninstalled"))
     told = daily.with_columns(
-        pl.when(cannot).then(wide(0)).otherwise(net).alias("to_date"),
-        pl.when(cannot).then(wide(1)).otherwise(pl.max_horizontal(total, wide(1))).alias("total"),
+        # What was done is known all the same: a promise that starts anew does so from there (25-13(a)).
+        net.alias("to_date"),
+        pl.when(cannot).then(wide(0)).otherwise(pl.max_horizontal(total, wide(1))).alias("total"),
         (at_cost * _micro_units()).alias("at_cost"),
         pl.when(cannot).then(pl.lit("cost_recovery")).otherwise(pl.lit("cost_to_cost")).alias("basis"),
     )

@@ -11,7 +11,7 @@ from engine.revenue.arithmetic.numbers import percent
 from engine.revenue.ground.frames import AT_A_POINT
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
-from engine.revenue.progress.delivered import delivered, kept_cash, rounded_daily, shared_royalties
+from engine.revenue.progress.delivered import OF_EXPENSES, delivered, kept_cash, rounded_daily, shared_royalties
 
 
 def earned_outside(
@@ -75,7 +75,8 @@ def _posted_on(rows: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
 @of_nothing
 def _in_force(rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date", "terminated_date"), on="contract_id", how="inner")
-    last = pl.min_horizontal("lost_date", pl.when(pl.col("basis").is_in(["as_invoiced", "accrual", "usage"])).then("terminated_date"))
+    ends = pl.col("basis").is_in(["as_invoiced", "accrual", "usage", *OF_EXPENSES])
+    last = pl.min_horizontal("lost_date", pl.when(ends).then("terminated_date"))
     # What a closed month accrued is taken back, also after the end.
     back = (pl.col("basis") == "accrual") & (pl.col("units") < 0)
     rows = rows.filter(last.is_null() | (pl.col("date") <= last) | back).drop("lost_date", "terminated_date")
