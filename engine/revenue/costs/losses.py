@@ -9,7 +9,8 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_money
-from engine.revenue.costs.remaining import Evidence, remaining_by_obligation, total_cost_history
+from engine.revenue.costs.remaining import Evidence, remaining_by_obligation
+from engine.revenue.progress.expected_cost import total_cost_history
 
 PROVISIONS: Final[dict[str, pl.DataType]] = {
     "contract_id": pl.String(), "obligation_id": pl.String(), "period": pl.String(), "end_date": pl.Date(), "provision": MONEY,
@@ -70,7 +71,8 @@ def _worth_judging(obligations: pl.DataFrame, lines: pl.DataFrame, evidence: Evi
 
     Most contracts are never near a loss; leaving them out here keeps the days to judge few.
     """
-    costs = total_cost_history(lines, evidence).group_by("contract_line_id").agg(pl.col("estimated_total_cost").max())
+    costs = total_cost_history(lines, evidence.progress, evidence.amendment, evidence.amendment_line)
+    costs = costs.group_by("contract_line_id").agg(pl.col("estimated_total_cost").max())
     dated = evidence.cost_estimate.select("contract_line_id").unique().with_columns(pl.lit(value=True).alias("is_estimated"))
     by_cost = pl.col("measure").is_in(["cost_to_cost", "cost_recovery"])
     of_obligation = lines.join(costs, on="contract_line_id", how="left").join(dated, on="contract_line_id", how="left").group_by(

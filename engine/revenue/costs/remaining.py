@@ -12,6 +12,7 @@ from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.ground.frames import BESIDE, by_price
+from engine.revenue.progress.expected_cost import total_cost_history
 
 FRACTION: Final = pl.Decimal(38, 12)
 _KINDS: Final = ("incremental", "allocated_direct")
@@ -74,7 +75,8 @@ def _costs(points: pl.DataFrame, lines: pl.DataFrame, evidence: Evidence) -> pl.
     on_lines = points.select(*key, "end_date", "cost_basis").unique().join(of_obligation, on=key, how="inner")
     on_lines = on_lines.filter(pl.col("promised_from").is_null() | (pl.col("promised_from") <= pl.col("end_date")))
     line = ["contract_line_id"]
-    total = latest(on_lines, total_cost_history(lines, evidence), by=line, on="end_date", columns=["estimated_total_cost"])
+    known = total_cost_history(lines, evidence.progress, evidence.amendment, evidence.amendment_line)
+    total = latest(on_lines, known, by=line, on="end_date", columns=["estimated_total_cost"])
     to_date = evidence.progress.filter(pl.col("cost_to_date").is_not_null()).select(
         *line, pl.col("as_of_date").alias("end_date"), "cost_to_date"
     )
@@ -103,24 +105,6 @@ def _without_removed(on_lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame
     is_gone = (pl.col("→gone") <= pl.col("end_date")).fill_null(value=False)
     total = pl.when(is_gone).then(pl.col("cost_to_date").fill_null(ZERO)).otherwise("estimated_total_cost")
     return found.with_columns(total.alias("estimated_total_cost")).drop("→gone")
-
-
-def total_cost_history(lines: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
-    """Return each line's estimated total cost over time: contract_line_id, end_date, estimated_total_cost."""
-    beginning = pl.date(1900, 1, 1)
-    signed = lines.select(
-        "contract_line_id", pl.coalesce("from_date", beginning).alias("end_date"), pl.col("estimated_cost").alias("estimated_total_cost")
-    )
-    # Agreed ahead, a change is in the price from approval on, and so is what it costs.
-    known = pl.min_horizontal("effective_date", "approved_date").alias("end_date")
-    approved = evidence.amendment.filter(pl.col("status") == "approved").select("amendment_id", known)
-    amended = evidence.amendment_line.join(approved, on="amendment_id", how="inner").select(
-        "contract_line_id", "end_date", pl.col("estimated_cost").alias("estimated_total_cost")
-    )
-    observed = evidence.progress.select("contract_line_id", pl.col("as_of_date").alias("end_date"), "estimated_total_cost")
-    # Of one day the observation has the last word: it holds the estimate after an amendment.
-    every = pl.concat([frame.with_columns(pl.col("estimated_total_cost").cast(MONEY)) for frame in (signed, amended, observed)])
-    return every.filter(pl.col("estimated_total_cost").is_not_null())
 
 
 def _to_come(on_lines: pl.DataFrame, to_date: pl.DataFrame, estimates: pl.DataFrame) -> pl.DataFrame:

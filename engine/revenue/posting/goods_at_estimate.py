@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from engine.canonical.kinds import MONEY
@@ -9,9 +11,11 @@ from engine.nothing import of_no
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import without
-from engine.revenue.costs.remaining import FRACTION, Evidence, total_cost_history
 from engine.revenue.ground.frames import Books, by_price
 from engine.revenue.posting.claims import Agreed
+from engine.revenue.progress.expected_cost import total_cost_history
+
+_FRACTION: Final = pl.Decimal(38, 12)
 
 
 def goods_at_estimate(books: Books, records: Agreed) -> pl.DataFrame:
@@ -33,10 +37,10 @@ def _expected(goods: pl.DataFrame, books: Books, records: Agreed) -> pl.DataFram
     done = done.join(goods, on=of, how="semi").sort("posting_date", "progress")
     done = done.unique([*of, "posting_date"], keep="last").select(*of, pl.col("posting_date").alias("as_of_date"), "progress")
     rows = goods.select(key, *of).join(done, on=of, how="inner").sort("as_of_date")
-    known = Evidence(*(records.frame(name) for name in ("progress", "cost_estimate", "amendment", "amendment_line", "variable_estimate")))
-    costs = total_cost_history(goods, known).rename({"end_date": "as_of_date"}).sort("as_of_date", maintain_order=True)
+    known = (records.frame(name) for name in ("progress", "amendment", "amendment_line"))
+    costs = total_cost_history(goods, *known).rename({"end_date": "as_of_date"}).sort("as_of_date", maintain_order=True)
     rows = rows.join_asof(costs, on="as_of_date", by=key, check_sortedness=False).drop_nulls("estimated_total_cost")
     rows = rows.join(books.contracts.select("contract_id", "currency", "minor_digits"), on="contract_id", how="left")
-    part = whole_number(pl.col("progress").cast(FRACTION), FRACTION)
+    part = whole_number(pl.col("progress").cast(_FRACTION), _FRACTION)
     cost = round_share(pl.col("estimated_total_cost"), part, pl.lit(10**12, dtype=pl.Int128), pl.col("minor_digits"))
     return rows.select("contract_id", key, "as_of_date", cost.cast(MONEY).alias("cost_to_date"), "currency")
