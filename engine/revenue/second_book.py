@@ -30,8 +30,10 @@ _COMPARED: Final[dict[str, tuple[str | None, tuple[str, ...]]]] = {
     "revenue_schedule": ("contract_line_id", ("recognized_amount", "planned_amount")),
     "contract_balances": (
         None,
-        ("contract_asset", "contract_liability", "receivable", "refund_liability", "loss_provision", "cost_of_revenue", "interest",
-         "fx_difference", "functional_contract_asset", "functional_contract_liability"),
+        ("transaction_price", "recognized", "contract_asset", "contract_liability", "receivable", "unbilled_receivable",
+         "refund_liability", "return_asset", "deposit_liability", "customer_payment_asset", "loss_provision", "cost_of_revenue",
+         "gross_margin", "interest", "fx_difference", "remaining_obligation", "functional_contract_asset",
+         "functional_contract_liability", "functional_receivable"),
     ),
     "contract_costs": ("cost_id", ("capitalized", "expensed", "amortized", "impaired", "reversed", "closing")),
     "disclosures": ("disclosure", ("amount",)),

@@ -12,13 +12,14 @@ from engine.revenue.ground.frames import TEXT, TEXTS, Books, in_words, setting
 
 REGISTER: Final[dict[str, pl.DataType]] = {
     "legal_entity_id": TEXT, "relates_to_period": TEXT, "period": TEXT, "nature": TEXT, "increase": MONEY, "decrease": MONEY,
-    "amount": MONEY, "currency": TEXT, "contracts": pl.Int64(), "materiality": MONEY, "is_material": pl.Boolean(), "rule": TEXT,
-    "evidence": TEXTS,
+    "amount": MONEY, "currency": TEXT, "contracts": pl.Int64(), "materiality": MONEY, "so_far": MONEY, "is_material": pl.Boolean(),
+    "rule": TEXT, "evidence": TEXTS,
 }  # fmt: skip
 """Columns of `out_of_period.parquet`, in the legal entity's functional currency.
 
 `period` is where it was posted, `relates_to_period` where it belongs; natures stand apart and never net. Increases and
-decreases of revenue are summed apart too: two errors that cancel are two errors.
+decreases of revenue are summed apart too: two errors that cancel are two errors. `so_far`: the greater of both of all that was
+posted for the origin period through `period`, which materiality is held against: a period is misstated by the whole of it.
 """
 
 _RULE: Final = "250-10-45-23"
@@ -47,7 +48,10 @@ def out_of_period_register(books: Books) -> pl.DataFrame:
         pl.col("evidence").explode().drop_nulls().unique().sort(),
     )
     corrects = pl.col("nature").is_in(["out_of_period", "error"])
-    beyond = (pl.max_horizontal("increase", "decrease") > pl.col("materiality")).fill_null(value=False)
+    origin = ["legal_entity_id", "relates_to_period", "nature", "book"]
+    both = [pl.col(name).cum_sum().over(origin, order_by="period") for name in ("increase", "decrease")]
+    summed = summed.with_columns(pl.max_horizontal(*both).alias("so_far"))
+    beyond = (pl.col("so_far") > pl.col("materiality")).fill_null(value=False)
     made = summed.rename({"book": "currency"}).with_columns((corrects & beyond).alias("is_material"), pl.lit(_RULE).alias("rule"))
     order = ["legal_entity_id", "relates_to_period", "period", "nature", "currency"]
     return made.select(pl.col(name).cast(kind) for name, kind in REGISTER.items()).sort(order, nulls_last=True)
@@ -56,15 +60,15 @@ def out_of_period_register(books: Books) -> pl.DataFrame:
 def register_findings(register: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every origin period whose late facts or errors are material: it is restated, not caught up."""
     hit = register.filter("is_material")
-    amounts = {name: amount_text(pl.col(name)) for name in ("increase", "decrease", "materiality")}
+    amounts = {name: amount_text(pl.col(name)) for name in ("increase", "decrease", "so_far", "materiality")}
     message = pl.format(
-        "Of {} {} of revenue up and {} down were posted in {} ({}), more than {}.", "relates_to_period", amounts["increase"],
-        amounts["decrease"], "period", "nature", amounts["materiality"],
+        "Of {} {} of revenue up and {} down were posted in {} ({}), with earlier months {} one way, more than {}.", "relates_to_period",
+        amounts["increase"], amounts["decrease"], "period", "nature", amounts["so_far"], amounts["materiality"],
     )  # fmt: skip
     remedy = "Judge whether the period must be restated (250-10-45-23, SAB 99); reopen it, or enter why not."
     return hit.select(
         *finding_columns("out_of_period_material", "high", "fiscal_period", message, remedy, "controller"),
         pl.concat_str(pl.col("legal_entity_id").fill_null(""), "relates_to_period", separator="|").alias("entity_id"),
         pl.col("period"), pl.lit(None, dtype=TEXT).alias("contract_id"),
-        pl.max_horizontal("increase", "decrease").alias("amount_at_risk"), "currency", "evidence",
+        pl.col("so_far").alias("amount_at_risk"), "currency", "evidence",
     )  # fmt: skip
