@@ -274,16 +274,26 @@ def _typed(
     columns: list[pl.Expr] = []
     fallible: list[str] = []
     shown: dict[str, pl.Expr] = {}
-    work = frame
+    work, texts = frame, dict[str, pl.Expr]()
     for name, each in rule.fields.items():
-        field_spec = spec.fields.get(name) or PROVENANCE[name]
-        cast, work = _cast(name, each, field_spec, work, mapping, frames)
+        if _typed_source(each, work) is None:
+            texts[name], work = field_text(name, each, work, frames)
+    # Each text is made once: a cast asks for its own many times, and Polars would make it again each time.
+    known = work.with_columns(text.alias(f"→{name}") for name, text in texts.items())
+    for name, each in rule.fields.items():
+        cast = _cast(name, each, spec.fields.get(name) or PROVENANCE[name], work, mapping)
         columns.append(cast.value.alias(name))
         if not cast.reason.meta.eq(NEVER):
             fallible.append(name)
             columns.append(cast.reason.cast(pl.String).alias(f"?{name}"))
             shown[name] = _shown(name, each, work)
-    return _Typed(work.select(*columns, *CARRIED), tuple(fallible), work, shown)
+    return _Typed(known.select(*columns, *CARRIED), tuple(fallible), work, shown)
+
+
+def _typed_source(rule: FieldRule, frame: pl.DataFrame) -> str | None:
+    """Return the column a field is read from where the export typed it."""
+    source = None if rule.source is None else present(frame.columns, rule.source)
+    return None if source is None or frame.schema[source] == pl.String else source
 
 
 def _shown(name: str, rule: FieldRule, frame: pl.DataFrame) -> pl.Expr:
@@ -296,22 +306,13 @@ def _shown(name: str, rule: FieldRule, frame: pl.DataFrame) -> pl.Expr:
     return field_text(name, rule, frame, {})[0]
 
 
-def _cast(
-    name: str,
-    rule: FieldRule,
-    spec: FieldSpec,
-    frame: pl.DataFrame,
-    mapping: Mapping,
-    frames: MappingType[str, pl.DataFrame],
-) -> tuple[Cast, pl.DataFrame]:
-    if rule.source is not None:
-        source = present(frame.columns, rule.source)
-        if source is not None and frame.schema[source] != pl.String:
-            cast = typed_cast(source, frame.schema[source], spec, rule, mapping)
-            return adjusted(cast, rule, spec, frame, mapping), frame
-    text, frame = field_text(name, rule, frame, frames)
-    cast = cast_field(text, spec, rule, mapping)
-    return adjusted(cast, rule, spec, frame, mapping), frame
+def _cast(name: str, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame, mapping: Mapping) -> Cast:
+    source = _typed_source(rule, frame)
+    if source is None:
+        cast = cast_field(pl.col(f"→{name}"), spec, rule, mapping)
+    else:
+        cast = typed_cast(source, frame.schema[source], spec, rule, mapping)
+    return adjusted(cast, rule, spec, frame, mapping)
 
 
 def _split(rule: EntityRule, spec: EntitySpec, typed: _Typed) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:

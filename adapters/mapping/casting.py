@@ -132,6 +132,8 @@ def _boolean(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
 
 def _plain_number(text: Expr, rule: FieldRule) -> Expr:
     """Return the number with a point as decimal sign and without thousands signs and symbols."""
+    if rule.decimal == "." and not (rule.strip or rule.thousands):
+        return text
     for character in rule.strip:
         text = text.str.replace_all(character, "", literal=True)
     if rule.thousands:
