@@ -22,8 +22,10 @@ from engine.revenue.controls.releases import (
     unprovided_loss_findings,
 )
 from engine.revenue.controls.returns import return_findings
-from engine.revenue.controls.shadow import MINOR, compared, explained, shadow_rows
-from engine.revenue.controls.shadow_findings import shadow_findings
+from engine.revenue.controls.shadow import MINOR, compared, in_their_currency, on_their_line, plans, shadow_rows
+from engine.revenue.controls.shadow_causes import WHOLE, explained
+from engine.revenue.controls.shadow_entries import entries_of
+from engine.revenue.controls.shadow_findings import foreign_findings, shadow_findings
 from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue
 from engine.revenue.costs.assets import (
     AMORTIZATION,
@@ -63,6 +65,11 @@ class Records(Protocol):
     def output(self, name: str) -> pl.DataFrame | None:
         """Return an earlier stage's output, or what people decided; None when there is none."""
         ...
+
+
+_JUDGED: Final = {
+    "contract_id": pl.String(), "period": pl.String(), "is_past": pl.Boolean(), "difference": MONEY, "currency": pl.String(),
+}  # fmt: skip
 
 
 def financed(books: Books, _: Records, context: Context) -> tuple[Books, StageResult]:
@@ -116,22 +123,17 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     result = StageResult()
     theirs, posted = records.frame("revenue_schedule_line"), posted_revenue(records.frame("journal_line"), records.frame("account"))
     if theirs.height:
-        amendments = _amendments(records)
-        judged = explained(compared(theirs, earned(books.performance), books.lines, books.periods), amendments, as_of)
+        judged, found = _shadow(books, records, theirs, context)
         result.frames["revenue_shadow"] = shadow_rows(judged).lazy()
-        result.findings += _some(*shadow_findings(judged, amendments))
-        whole_cause = judged.filter(pl.col("cause").is_in(["missed_amendment", "ssp_version"])).select("contract_line_id")
-        rest = theirs.join(whole_cause, on="contract_line_id", how="anti")
-        prices = _line_prices(books)
-        result.findings += _some(release_findings(rest, prices), allocation_findings(rest, prices))
+        result.findings += found
     else:
         result.not_applicable.append(("revenue_shadow", "no source of the snapshot supplies revenue schedule line records"))
-        judged = pl.DataFrame(schema={"contract_id": pl.String, "period": pl.String, "is_past": pl.Boolean, "difference": MONEY})
+        judged = pl.DataFrame(schema=_JUDGED)
     register = out_of_period_register(books)
     result.frames["out_of_period"] = register.lazy()
     result.findings += _some(register_findings(register))
     if posted.height:
-        differing = posted_differences(posted, earned(books.performance), judged)
+        differing = posted_differences(posted, _translated(books), judged)
         result.frames["posted_shadow"] = differing.lazy()
         running = books.periods.filter((pl.col("start_date") <= as_of) & (pl.col("end_date") > as_of))["period"].unique()
         awaited = pl.col("period").is_in(running.implode()) & (pl.col("posted") == 0)
@@ -146,6 +148,49 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     )
     result.findings = [_grounded(frame, books) for frame in result.findings]
     return books, result
+
+
+def _translated(books: Books) -> pl.DataFrame:
+    """Return what was earned and is planned, with its amount in the company's own currency where it was translated."""
+    told = books.extra.get("translated", books.performance)
+    value = pl.col("functional_amount") if "functional_amount" in told.columns else pl.lit(None, dtype=MONEY)
+    about = books.contracts.select("contract_id", "functional_currency")
+    return earned(told.with_columns(value.alias("functional_amount"))).join(about, on="contract_id", how="left", maintain_order="left")
+
+
+def _shadow(books: Books, records: Records, theirs: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Return the explained differences of the revenue engine's schedule, and its findings."""
+    as_of = pl.lit(context.as_of)
+    theirs = on_their_line(theirs, books.lines)
+    held, ours, foreign = in_their_currency(theirs, _translated(books))
+    amendments, prices = _amendments(records), _line_prices(books)
+    rows = compared(held, ours, books.lines, books.periods)
+    entries = entries_of(records.frame("time_entry"), books.lines, books.periods, context.as_of)
+    judged = explained(rows, amendments, as_of, _whole_lines(prices, records), entries)
+    whole_cause = judged.filter(pl.col("cause").is_in(["missed_amendment", "ssp_version"])).select("contract_line_id")
+    # Prices are in the contract's currency, and so are their whole schedules.
+    told = prices.join(foreign, on="contract_line_id", how="anti").join(whole_cause, on="contract_line_id", how="anti")
+    told = told.join(held.select("contract_line_id", "currency").unique(), on=["contract_line_id", "currency"], how="semi")
+    whole = told
+    if not plans(theirs):
+        whole = told.join(ours.filter("is_planned").select("contract_line_id").unique(), on="contract_line_id", how="anti")
+    found = [*shadow_findings(judged, amendments), release_findings(held, told), allocation_findings(held, whole)]
+    if foreign.height:
+        found.append(foreign_findings(foreign, theirs))
+    return judged, _some(*found)
+
+
+def _whole_lines(prices: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return WHOLE of the lines on record: their price, and their term as signed."""
+    terms = records.frame("contract").select(
+        "contract_id", pl.col("start_date").alias("→start"), pl.col("end_date").alias("→end")
+    ).unique("contract_id", keep="first")  # fmt: skip
+    lines = records.frame("contract_line").select("contract_line_id", "contract_id", "start_date", "end_date")
+    signed = lines.join(terms, on="contract_id", how="left").select(
+        "contract_line_id", pl.coalesce("start_date", "→start").alias("signed_start"), pl.coalesce("end_date", "→end").alias("signed_end")
+    )
+    both = signed.join(prices.select("contract_line_id", "price"), on="contract_line_id", how="full", coalesce=True)
+    return both.select(pl.col(name).cast(kind) for name, kind in WHOLE.items()).unique("contract_line_id", keep="first")
 
 
 def _grounded(frame: pl.DataFrame, books: Books) -> pl.DataFrame:
@@ -196,8 +241,8 @@ def _line_prices(books: Books) -> pl.DataFrame:
     )
     minor = minor_digits(pl.col("currency")).replace_strict(MINOR, return_dtype=MONEY)
     return books.lines.filter(alone).join(last, on=["contract_id", "obligation_id"], how="inner").select(
-        "contract_line_id", "price", "measure", minor.alias("minor")
-    )
+        "contract_line_id", "price", "measure", "currency", minor.alias("minor")
+    ).unique("contract_line_id", keep="last", maintain_order=True)
 
 
 def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl.DataFrame]:

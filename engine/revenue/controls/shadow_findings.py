@@ -39,6 +39,23 @@ def shadow_findings(judged: pl.DataFrame, amendments: pl.DataFrame) -> list[pl.D
     ]
 
 
+def foreign_findings(foreign: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every line that the revenue engine keeps in a currency in which we cannot tell it."""
+    held = theirs.group_by("contract_line_id").agg(
+        pl.col("contract_id").first(), pl.col("currency").drop_nulls().unique().sort().str.join(", "),
+        pl.col("amount").abs().sum().alias("held"), pl.col("evidence").explode().drop_nulls().unique().sort(),
+    )  # fmt: skip
+    found = foreign.join(held, on="contract_line_id", how="inner").sort("contract_line_id")
+    text = "The revenue engine keeps {} in {}; its contract is in {}, and the amounts are not compared."
+    message = pl.format(text, "contract_line_id", "currency", "own")
+    remedy = "Keep the line in the contract's currency, or in the company's own, in the revenue engine."
+    return found.select(
+        *finding_columns("schedule_differs", "high", "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"),
+        "contract_id", pl.lit("currency").alias("field"), pl.lit(["revrec"]).alias("systems"), pl.col("held").alias("amount_at_risk"),
+        "currency", "evidence",
+    )  # fmt: skip
+
+
 def _missed_amendments(rows: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataFrame:
     grounds = amendments.group_by("amendment_id").agg(
         pl.col("date").first(), pl.col("evidence").explode().drop_nulls().unique().sort().alias("of_amendment")
@@ -62,29 +79,29 @@ def _missed_amendments(rows: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataF
 
 
 def _without_evidence(rows: pl.DataFrame) -> pl.DataFrame:
-    message = pl.format(
-        "{} {} recognized on {} in {}, a period without any evidence of performance.", amount_text(pl.col("theirs")),
-        pl.col("currency").fill_null(""), "contract_line_id", "period",
-    )  # fmt: skip
+    said = (amount_text(pl.col("difference")), pl.col("currency").fill_null(""), "contract_line_id", "period")
+    message = pl.when(pl.col("detail").is_null()).then(
+        pl.format("{} {} recognized on {} in {}, a period without any evidence of performance.", *said)
+    ).otherwise(pl.format("{} {} recognized on {} in {} for work that is not approved: {}.", *said, pl.col("detail").fill_null("")))
     remedy = "Reverse the line, or supply what it rests on: approved hours, an acceptance, units delivered."
     return rows.select(
         *finding_columns("recognition_without_evidence", "high", "revenue_schedule_line", message, remedy),
         pl.col("schedule_line_id").alias("entity_id"), pl.lit("contract_line").alias("related_entity"),
         pl.col("contract_line_id").alias("related_id"), "contract_id", "period", pl.lit(["revrec"]).alias("systems"),
-        pl.col("theirs").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"), _last_day("period"),
+        pl.col("difference").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"), _last_day("period"),
     )  # fmt: skip
 
 
 def _without_recognition(rows: pl.DataFrame) -> pl.DataFrame:
-    message = pl.format(
-        "{} {} earned on {} in {} by the evidence at hand, and nothing recognized.", amount_text(pl.col("ours")),
-        pl.col("currency").fill_null(""), "contract_line_id", "period",
-    )  # fmt: skip
+    said = (amount_text(pl.col("difference").abs()), pl.col("currency").fill_null(""), "contract_line_id", "period")
+    message = pl.when(pl.col("detail").is_null()).then(
+        pl.format("{} {} earned on {} in {} by the evidence at hand, and nothing recognized.", *said)
+    ).otherwise(pl.format("{} {} earned on {} in {} and not recognized: {}.", *said, pl.col("detail").fill_null("")))
     remedy = "See why the evidence did not reach the revenue engine, and let it recognize the period."
     return rows.select(
         *finding_columns("evidence_without_recognition", "high", "contract_line", message, remedy),
         pl.col("contract_line_id").alias("entity_id"), "contract_id", "period", pl.lit(["revrec"]).alias("systems"),
-        pl.col("ours").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"), _last_day("period"),
+        pl.col("difference").abs().alias("amount_at_risk"), "currency", pl.col("their_evidence").alias("evidence"), _last_day("period"),
     )  # fmt: skip
 
 

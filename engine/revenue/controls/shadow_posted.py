@@ -36,11 +36,21 @@ def posted_revenue(journals: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFra
 
 
 def posted_differences(posted: pl.DataFrame, performance: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
-    """Return POSTED_SHADOW of contracts that the ledger knows; `judged`: explained differences of the schedule (`shadow.explained`)."""
-    key = ["contract_id", "period"]
-    done = performance.filter(~pl.col("is_planned")).join(posted, on="contract_id", how="semi")
-    earned = in_words(done.group_by(*key, "currency").agg(pl.col("amount").sum().alias("ours")))
-    both = posted.join(earned, on=[*key, "currency"], how="full", coalesce=True)
+    """Return POSTED_SHADOW of contracts that the ledger knows; `judged`: differences of the schedule (`shadow_causes.explained`).
+
+    A ledger that keeps a contract in its company's own currency is compared with what we translated.
+    """
+    key = ["contract_id", "period", "currency"]
+    held = posted.group_by("contract_id").agg(pl.col("currency").unique().alias("→held"))
+    done = in_words(performance.filter(~pl.col("is_planned"))).join(held, on="contract_id", how="inner")
+    if "functional_currency" in done.columns:
+        own = ~pl.col("→held").list.contains(pl.col("currency")) & pl.col("→held").list.contains(pl.col("functional_currency"))
+        done = done.with_columns(
+            pl.when(own).then("functional_amount").otherwise("amount").alias("amount"),
+            pl.when(own).then("functional_currency").otherwise("currency").alias("currency"),
+        )
+    earned = done.group_by(key).agg(pl.col("amount").sum().alias("ours"))
+    both = posted.join(earned, on=key, how="full", coalesce=True)
     schedule = judged.filter("is_past").group_by(key).agg(pl.col("difference").sum().alias("by_schedule"))
     rows = both.join(schedule, on=key, how="left").with_columns(pl.col("posted", "ours", "by_schedule").fill_null(ZERO))
     rows = rows.with_columns((pl.col("posted") - pl.col("ours")).cast(MONEY).alias("difference")).filter(pl.col("difference") != 0)

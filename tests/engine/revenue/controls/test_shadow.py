@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from engine.findings import finish_findings
-from engine.revenue.controls.shadow import SHADOW, compared, explained, shadow_rows
+from engine.revenue.controls.shadow import SHADOW, compared, shadow_rows
+from engine.revenue.controls.shadow_causes import explained
 from engine.revenue.controls.shadow_findings import shadow_findings
 from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue
 from engine.revenue.ground import frames
@@ -181,7 +182,7 @@ def test_posted_revenue_is_explained_by_the_schedule_or_told(records: Make, perf
     accounts = records("account", {"account": "4000", "account_class": "revenue"}, {"account": "1100", "account_class": "asset"})
     earned = performance({"posting_date": ENDS["2026-01"], "amount": 100}, {"posting_date": ENDS["2026-02"], "amount": 80})
     judged = pl.DataFrame(
-        {"contract_id": ["C1"], "period": ["2026-01"], "difference": [Decimal(20)], "is_past": [True]},
+        {"contract_id": ["C1"], "period": ["2026-01"], "difference": [Decimal(20)], "is_past": [True], "currency": ["USD"]},
         schema_overrides={"difference": frames.MONEY},
     )
     rows = posted_differences(posted_revenue(journals, accounts), earned, judged)
