@@ -191,10 +191,23 @@ REASON_UNUSED: Final = Code(
     "Remove the reason, or write the change as `tieout policy test --mutate` says it.",
 )
 
+UNKNOWN_NAME: Final = Code(
+    "unknown-name",
+    Level.WARNING,
+    "A system, kind of finding, role or folder is named that nothing else knows, so that what is said of it never holds.",
+    "Correct the name; where it is meant, leave it.",
+)
+WITHOUT_EFFECT: Final = Code(
+    "without-effect",
+    Level.WARNING,
+    "A setting is given that changes nothing in a policy of this kind.",
+    "Remove the setting.",
+)
+
 CODES: Final = (
     INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID, POLICIES_COMPETE, POLICIES_OVERLAP,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,
-    QUALITY_SUITE, QUALITY_UNSUPPORTED, REASON_UNUSED,
+    QUALITY_SUITE, QUALITY_UNSUPPORTED, REASON_UNUSED, UNKNOWN_NAME, WITHOUT_EFFECT,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from engine.policy.kinds.billing import BillingPolicy, billing_scope
 from engine.policy.kinds.cases import CasesPolicy
 from engine.policy.kinds.checks import CheckPolicy
 from engine.policy.kinds.close import ClosePolicy
+from engine.policy.kinds.kpi import KpiPolicy
 from engine.policy.kinds.ownership import OwnershipPolicy
 from engine.policy.kinds.remedy import RemedyPolicy
 from engine.policy.kinds.retention import RetentionPolicy
@@ -85,6 +86,8 @@ def _subjects(loaded: LoadedPolicy) -> Iterator[tuple[Hashable, Location, str]]:
         yield ("billing", policy.item), ("id",), f"decide every {policy.item.replace('_', ' ')}"
     elif isinstance(policy, OwnershipPolicy) and policy.where is None:
         yield ("ownership", policy.entity), ("id",), f"say who owns every {policy.entity.replace('_', ' ')}"
+    elif isinstance(policy, KpiPolicy):
+        yield ("kpi", policy.kpi), ("kpi",), f"say what the KPI '{policy.kpi}' is"
     elif isinstance(policy, CheckPolicy):
         for index, check in enumerate(policy.checks):
             yield ("check", check.id), ("checks", index, "id"), f"have a check '{check.id}'"

@@ -25,6 +25,7 @@ from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, SourceText, parse_document
+from engine.policy.unknown import unknown_names
 
 MAX_TOLD: typing.Final = 200
 """How many wrong settings of one file are told; more of them is no policy with mistakes but another file."""
@@ -67,6 +68,7 @@ def load_policies(
     loaded.sort(key=lambda each: (each.policy.policy, each.policy.id, each.policy.effective_from))
     found += _repeated_ids(loaded)
     found += competing(loaded)
+    found += unknown_names(loaded)
     found += _changes_of_nothing(loaded)
     found += prove_triage([(each, each.policy) for each in loaded if isinstance(each.policy, TriagePolicy)])
     if overrides:
@@ -223,6 +225,10 @@ def _parts(annotation: typing.Any) -> Sequence[type[pydantic.BaseModel]]:
     return [part for each in typing.get_args(annotation) for part in _parts(each)]
 
 
+_BY_RECORDS: typing.Final = ("ownership", "billing", "tax", "revenue")
+"""Kinds of which each record chooses the version by a date of its own."""
+
+
 def _meaning(loaded: LoadedPolicy) -> list[Diagnostic]:
     policy, document = loaded.policy, loaded.document
     found: list[Diagnostic] = []
@@ -231,6 +237,9 @@ def _meaning(loaded: LoadedPolicy) -> list[Diagnostic]:
         found.append(document.diagnostic(codes.DATES_REVERSED, ("effective_to",), message))
     if policy.reference is None:
         found.append(document.diagnostic(codes.MISSING_REFERENCE, ("id",), f"'{policy.id}' names no reference"))
+    if policy.applies_by is not None and policy.policy not in _BY_RECORDS:
+        message = f"'applies_by' changes nothing: of a {policy.policy} policy the version of the run's day counts"
+        found.append(document.diagnostic(codes.WITHOUT_EFFECT, ("applies_by",), message))
     return found + KINDS[policy.policy].check(policy, document, loaded.sheet)
 
 

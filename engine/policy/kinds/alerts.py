@@ -37,7 +37,7 @@ class AlertRule(Strict):
     says: str
     news: tuple[News, ...] = pydantic.Field(min_length=1)
     severity_at_least: Severity = "low"
-    amount_at_least: Decimal | None = None
+    amount_at_least: Decimal | None = pydantic.Field(default=None, ge=0)
     owner: Words | None = None
     channels: Words
 

@@ -10,6 +10,7 @@ from typing import Literal
 import pydantic
 
 from engine.diagnostics import Diagnostic
+from engine.policy import codes
 from engine.policy.kinds.base import Lag, PolicyFile, Severity, Strict, Words, refuse_where
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
@@ -19,7 +20,7 @@ class Promise(Strict):
     """Say within which delay a case of a severity, and of at least so much money, is to be closed."""
 
     severity: Severity
-    amount_at_least: Decimal | None = None
+    amount_at_least: Decimal | None = pydantic.Field(default=None, ge=0)
     within: Lag
 
 
@@ -70,8 +71,16 @@ def _reaches(amount: Decimal | None, least: Decimal | None) -> bool:
 
 
 def check_cases(policy: CasesPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
-    """Check a policy of cases: it holds for the whole run."""
-    return refuse_where(policy, document)
+    """Check a policy of cases: it holds for the whole run, and each severity and amount has one promise."""
+    found = refuse_where(policy, document)
+    seen: set[tuple[str, Decimal]] = set()
+    for index, each in enumerate(policy.sla):
+        of = (each.severity, each.amount_at_least or Decimal(0))
+        if of in seen:
+            message = f"cases of the severity {each.severity} have a promise already from this amount on"
+            found.append(document.diagnostic(codes.DUPLICATE_ID, ("sla", index), message))
+        seen.add(of)
+    return found
 
 
 def workdays_between(start: dt.date, end: dt.date, holidays: Sequence[dt.date] = ()) -> int:

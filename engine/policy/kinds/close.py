@@ -18,7 +18,7 @@ class Materiality(Strict):
     """Say from which amount on an uncorrected item matters to the period."""
 
     amount: Decimal = pydantic.Field(ge=0)
-    currency: str
+    currency: str = pydantic.Field(pattern=r"^[A-Z]{3}$")
 
 
 class ClosePolicy(PolicyFile):
@@ -41,6 +41,9 @@ class ClosePolicy(PolicyFile):
 def check_close(policy: ClosePolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
     """Check a close policy: it holds for the whole run, and a reopening needs two roles."""
     found = refuse_where(policy, document)
+    if not policy.sign_roles:
+        message = "a period is locked when every role has signed; name at least one"
+        found.append(document.diagnostic(codes.INVALID_VALUE, ("sign_roles",), message))
     if len(set(policy.reopen_roles)) < 2:
         message = "a locked period is reopened by two named roles"
         found.append(document.diagnostic(codes.INVALID_VALUE, ("reopen_roles",), message))

@@ -78,6 +78,9 @@ def check_flow(policy: FlowPolicy, document: Document, _: Sheet | None) -> list[
         if flow.entity not in ENTITIES:
             message = f"'{flow.entity}' is no canonical entity{near(flow.entity, ENTITIES)}"
             found.append(document.diagnostic(codes.UNKNOWN_ENTITY, (*place, "entity"), message))
+        if flow.sender == flow.receiver:
+            message = f"the flow leads from {flow.sender} to itself"
+            found.append(document.diagnostic(codes.INVALID_VALUE, (*place, "to"), message))
         way = (flow.sender, flow.receiver, flow.entity)
         if flow.id in ids or way in ways:
             what = f"the flow id '{flow.id}'" if flow.id in ids else f"the flow of {flow.entity} from {flow.sender} to {flow.receiver}"

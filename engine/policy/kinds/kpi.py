@@ -14,7 +14,7 @@ from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.facts import FACTS
 from engine.policy.kinds.base import PolicyFile, Severity, Strict, Words, refuse_where
-from engine.policy.names import near
+from engine.policy.names import near, nearest
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
 
@@ -49,7 +49,13 @@ class Limits(Strict):
 
     at_least: Decimal | None = None
     at_most: Decimal | None = None
-    warn: Decimal = Decimal(0)
+    warn: Decimal = pydantic.Field(default=Decimal(0), ge=0)
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_met(self) -> Limits:
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError("no figure is both at least and at most this: `at_least` is no more than `at_most`")
+        return self
 
 
 class Target(Limits):
@@ -147,6 +153,9 @@ def measure_value(measure: Measure, document: Document, place: Location) -> Comp
 def check_kpi(policy: KpiPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
     """Check the facts, columns, conditions and dimensions a KPI names."""
     found = refuse_where(policy, document)
+    if policy.unit != CURRENCY and nearest(policy.unit, [CURRENCY]) is not None:
+        message = f"the unit '{policy.unit}' adds amounts of all currencies, did you mean '{CURRENCY}'?"
+        found.append(document.diagnostic(codes.INVALID_VALUE, ("unit",), message))
     for name, measure in policy.measures():
         if measure.facts not in FACTS:
             message = f"there are no facts '{measure.facts}'{near(measure.facts, FACTS)}; the facts are {', '.join(FACTS)}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+import pydantic
+
+from engine.canonical.kinds import Kind
 from engine.canonical.schema import ENTITIES, entity_spec
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
@@ -23,7 +26,7 @@ class OwnershipRule(Strict):
     owner: Words
     consumers: Words = ()
     within: Lag | None = None
-    tolerance: Decimal = Decimal(0)
+    tolerance: Decimal = pydantic.Field(default=Decimal(0), ge=0)
     on_drift: OnFinding = "finding"
     severity: Severity = "medium"
     steward: str | None = None
@@ -51,7 +54,7 @@ class AmendedTotal(Strict):
     """Say that an amended total is the total before it plus the stated change."""
 
     id: str
-    tolerance: Decimal = Decimal(0)
+    tolerance: Decimal = pydantic.Field(default=Decimal(0), ge=0)
     severity: Severity = "high"
     steward: str | None = None
     says: str
@@ -106,26 +109,45 @@ def check_ownership(policy: OwnershipPolicy, document: Document, _: Sheet | None
         if name not in fields:
             message = f"'{policy.entity}' has no field '{name}'{near(name, fields)}"
             found.append(document.diagnostic(codes.UNKNOWN_FIELD, location, message))
-    return found + _repeated_rules(policy, document)
+    for index, each in enumerate(policy.presence):
+        if each.since is not None and each.since in fields and fields[each.since].kind not in (Kind.DATE, Kind.TIME):
+            message = f"'{each.since}' is no day; here a date is needed"
+            found.append(document.diagnostic(codes.INVALID_VALUE, ("presence", index, "since"), message))
+    return found + _repeated_rules(policy, document) + _owned_twice(policy, document)
 
 
 def _repeated_rules(policy: OwnershipPolicy, document: Document) -> list[Diagnostic]:
     seen: set[str] = set()
     found: list[Diagnostic] = []
-    for index, rule in enumerate(policy.rules):
+    for place, rule in _places(policy):
         if rule.id in seen:
-            found.append(document.diagnostic(codes.DUPLICATE_ID, ("rules", index, "id"), f"the rule id '{rule.id}' is given twice"))
+            found.append(document.diagnostic(codes.DUPLICATE_ID, (*place, "id"), f"the rule id '{rule.id}' is given twice"))
         seen.add(rule.id)
+    return found
+
+
+def _owned_twice(policy: OwnershipPolicy, document: Document) -> list[Diagnostic]:
+    """Tell fields that two rules own: the agreed record takes one owner, whatever limits the rules."""
+    found: list[Diagnostic] = []
+    owners: dict[str, OwnershipRule] = {}
+    for index, rule in enumerate(policy.rules):
+        first = owners.setdefault(rule.field, rule)
+        if first is not rule and (first.owner != rule.owner or first.where is None or rule.where is None):
+            message = f"'{first.id}' and '{rule.id}' both say who owns {rule.field}"
+            found.append(document.diagnostic(codes.POLICIES_COMPETE, ("rules", index, "field"), message))
     return found
 
 
 def ownership_rules(policy: OwnershipPolicy, document: Document, _: Sheet | None) -> list[RulePlace]:
     """Return every rule of an ownership policy with its place."""
+    return [
+        RulePlace(rule.id, document.span_of(place), rule.says, getattr(rule, "reference", None) or policy.reference)
+        for place, rule in _places(policy)
+    ]
+
+
+def _places(policy: OwnershipPolicy) -> list[tuple[Location, OwnershipRule | Presence | AmendedTotal]]:
     rules: list[tuple[Location, OwnershipRule | Presence | AmendedTotal]] = []
     rules += [(("rules", index), each) for index, each in enumerate(policy.rules)]
     rules += [(("presence", index), each) for index, each in enumerate(policy.presence)]
-    rules += [((name,), each) for name, each in policy.amended_rules()]
-    return [
-        RulePlace(rule.id, document.span_of(place), rule.says, getattr(rule, "reference", None) or policy.reference)
-        for place, rule in rules
-    ]
+    return rules + [((name,), each) for name, each in policy.amended_rules()]

@@ -340,14 +340,33 @@ def _check_expectation(expect: Expectation, left: list[tuple[Location, Side]], d
         found += _of(side, expect.within, document, ("expect", "within"), Category.DATE)
         if expect.breached is not None:
             found += _of(side, expect.breached, document, ("expect", "breached"), Category.DATE)
+            found += _breached_first(expect, document)
         if expect.waived is not None:
             found += compile_side(side, expect.waived, document, ("expect", "waived"), is_condition=True).diagnostics
     return found
 
 
+_DELAYED: Final = re.compile(r"\s*([\w.]+)\s*\+\s*(\d+)\s+(workdays?|days?)\s*\Z")
+
+
+def _breached_first(expect: Expectation, document: Document) -> list[Diagnostic]:
+    """Tell a breach that comes before what it is a breach of, where both are counted from one day in one unit."""
+    within, breached = (_DELAYED.match(text or "") for text in (expect.within, expect.breached))
+    if within is None or breached is None or within[1] != breached[1] or within[3].rstrip("s") != breached[3].rstrip("s"):
+        return []
+    if int(breached[2]) >= int(within[2]):
+        return []
+    message = f"what is due by {expect.within} cannot be breached by {expect.breached}"
+    return [document.diagnostic(codes.INVALID_VALUE, ("expect", "breached"), message)]
+
+
 def severity_condition(text: str, document: Document, place: Location) -> CompiledCondition:
     """Compile a severity that is written as an expression over a break."""
     return compile_value(text, Scope(BREAK_NAMES), document.anchor_of(place))
+
+
+_OUTCOME: Final = re.compile(r"\b(?:THEN|ELSE)\s+'([^']*)'", re.IGNORECASE)
+"""What a CASE gives, where it gives words."""
 
 
 def _check_severities(breaks: Breaks, document: Document) -> list[Diagnostic]:
@@ -367,6 +386,10 @@ def _check_severities(breaks: Breaks, document: Document) -> list[Diagnostic]:
             found.append(document.diagnostic(codes.INVALID_VALUE, (*place, "severity"), message))
             continue
         found += severity_condition(text, document, (*place, "severity")).diagnostics
+        for word in dict.fromkeys(_OUTCOME.findall(text)):
+            if word not in SEVERITY_WORDS:
+                message = f"'{word}' is no severity{near(word, SEVERITY_WORDS)}; the severities are {', '.join(SEVERITY_WORDS)}"
+                found.append(document.diagnostic(codes.INVALID_VALUE, (*place, "severity"), message))
     return found
 
 

@@ -29,6 +29,12 @@ class EntrySides(Strict):
     reverses: Literal["never", "next_period"] = "never"
     only: Literal["both", "lacking"] = "both"
 
+    @pydantic.model_validator(mode="after")
+    def _two_sides(self) -> EntrySides:
+        if self.debit == self.credit:
+            raise ValueError("an entry that debits and credits the same account books nothing")
+        return self
+
 
 class Adjustments(Strict):
     """Say where the entries that reconciliations propose for tolerated residuals are drafted."""

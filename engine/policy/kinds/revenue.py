@@ -104,6 +104,9 @@ def check_revenue(policy: RevenuePolicy, document: Document, sheet: Sheet | None
     """Check the table, what the standard allows, the roles of accounts and every override."""
     _, found = compile_policy_table(policy, document, sheet, treatment_scope())
     found += refuse_where(policy, document)
+    if policy.applies_by not in (None, "contract.signed_date", "signed_date"):
+        message = "a revenue policy is chosen by the day the contract was signed: write `applies_by: contract.signed_date`, or leave it out"
+        found.append(document.diagnostic(codes.UNKNOWN_FIELD, ("applies_by",), message))
     for path, reason in policy.settings.refused():
         found.append(document.diagnostic(codes.INVALID_VALUE, ("settings", *path), reason, prefer_key=True))
     for output in ("timing", "measure"):

@@ -37,6 +37,8 @@ CASES: dict[str, tuple[str, int, int]] = {
         "policy: kpi\nid: kpi-x\nkpi: x\ntitle: t\nowner: o\neffective_from: 2026-01-01\nreference: r\nunit: pct\nformula: f\n"
         "numerator: {facts: tme}\n", 10, 20,
     ),
+    "unknown-name": (HEAD.replace("crm", "crmm"), 8, 15),
+    "without-effect": ("policy: calendar\nid: c\ntitle: t\nowner: o\neffective_from: 2026-01-01\napplies_by: signed_date\n", 6, 13),
     "missing-reference": (HEAD.replace("reference: r\n", ""), 2, 5),
 }  # fmt: skip
 

@@ -1,0 +1,47 @@
+"""The kinds of findings that the engine and the shipped policies make, as docs/findings.md lists them; a test keeps the two alike."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FINDING_KINDS: Final = frozenset({
+    "amended_total_mismatch", "amended_value_mismatch", "amendment_differs_from_lines", "amendment_not_applied",
+    "amendment_not_recalculated", "amendments_cross", "amount_out_of_range", "amount_unknown", "amounts_differ",
+    "application_without_payment", "approved_ahead", "backdated_journal", "bill_cost_not_in_ledger", "billed_at_another_amount",
+    "billed_in_sum", "billed_not_billable", "billed_twice", "billed_unapproved", "cap_unknown", "commission_not_stated",
+    "contract_asset_differs", "contract_asset_not_in_ledger", "contract_asset_old", "contract_asset_without_policy",
+    "contract_criteria_not_met", "contract_differs_from_opportunity", "contract_liability_differs", "contract_liability_not_in_ledger",
+    "contract_liability_without_policy", "contract_not_dated", "contract_not_in_system", "contract_not_judged", "contract_not_signed",
+    "contract_value_differs", "contract_without_active_project", "contract_without_won_opportunity", "contracts_not_combined",
+    "control_account_differs", "control_total_differs", "cost_benefit_unknown", "cost_differs_from_bill", "cost_not_judged",
+    "credit_note_by_invoicer", "dead_letter_event", "delivered_beyond_promise", "distinctness_presumed", "document_without_lines",
+    "duplicate_event", "duplicate_invoice", "duplicate_time_entry", "edited_after_posting", "estimate_below_included",
+    "estimate_far_from_outcome", "estimate_never_attested", "estimate_stale", "event_not_sent", "evidence_without_recognition",
+    "exchange_differs", "exchange_rate_missing", "expense_cost_differs", "expense_not_invoiced", "expense_without_line",
+    "expense_without_receipt", "failed_event", "fee_not_invoiced", "fiscal_calendar_ends", "flow_without_policy",
+    "hourly_rate_change_not_priced", "hours_not_weighed", "intercompany_differs", "intercompany_rate_missing", "invoice_amount_mismatch",
+    "invoice_left_out_time", "invoice_not_in_billing", "invoice_not_posted", "invoice_revenue_not_in_ledger", "invoice_tax_mismatch",
+    "invoice_without_number", "invoiced_expense_not_billable", "invoiced_fee_not_due", "invoiced_milestone_not_billable",
+    "invoiced_time_not_billable", "journal_number_missing", "journal_without_source", "kpi_anomaly", "kpi_missed", "kpi_moved",
+    "labour_cost_differs", "late_activation", "late_event", "ledger_cost_without_bill", "ledger_revenue_without_invoice",
+    "ledger_revenue_without_schedule", "line_without_assignment", "line_without_billing_rule", "line_without_document",
+    "line_without_project", "line_without_schedule", "lines_differ_from_total", "loss_not_provided", "manual_journal",
+    "manual_revenue_journal", "mapping_changed", "marked_billed", "material_right_not_assessed", "measures_differ", "metric_disagrees",
+    "milestone_not_accepted", "milestone_not_invoiced", "milestones_unclear", "missed_amendment", "missing_in_consumer", "missing_source",
+    "negative_backlog", "no_counterpart", "no_policy", "no_rule", "no_source_record", "not_billed", "not_comparable",
+    "open_amount_differs", "opening_holds_change", "opening_position_missing", "opportunity_without_contract", "out_of_period_material",
+    "over_billed", "over_cap", "overdue", "package_change_not_priced", "paid_late", "payment_applied_twice", "payment_not_applied",
+    "payment_without_contract", "percent_out_of_range", "policies_overlap", "possible_same", "posted_in_closed_period",
+    "posted_revenue_differs", "price_differs_from_billing_plan", "price_missing", "price_without_promise", "probabilities_not_whole",
+    "progress_not_observed", "project_time_breaks", "project_without_contract", "promise_not_treated", "promise_without_term",
+    "quality_held", "quality_not_met", "quality_warned", "quantity_change_not_priced", "rate_below_card", "rate_missing",
+    "recognition_without_evidence", "recognized_not_in_ledger", "reference_unknown", "release_above_price", "release_below_zero",
+    "removed_estimate_unknown", "repurchase_review", "residual_out_of_range", "return_cost_unknown", "revenue_differs_from_invoice",
+    "revenue_not_recognized", "revenue_without_policy", "row_count_differs", "rows_held", "rule_conflict", "same_under_other_ids",
+    "schedule_differs", "schedule_differs_from_allocation", "schedule_differs_from_ledger", "schedule_differs_from_policy",
+    "self_approved_journal", "self_approved_time", "short_payment", "ssp_all_zero", "ssp_missing", "ssp_out_of_range", "ssp_zero",
+    "stale_source", "stale_unbilled", "subcontract_cost_differs", "subcontract_not_billed", "time_not_invoiced", "tolerance_bias",
+    "total_differs_from_lines", "totals_differ", "unauthorized_change", "unbalanced_journal", "unbilled_differs",
+    "unbilled_not_in_ledger", "unbilled_without_policy", "unknown", "unknown_column", "unknown_file", "unreadable_file", "value_drift",
+    "waiting_event", "work_not_priced", "work_without_line", "wrong_tax_code",
+})  # fmt: skip
