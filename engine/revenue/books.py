@@ -103,6 +103,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "financing_decisions": core.financing.decisions,
             "financing_parts": core.financing.parts,
             "conceded": core.conceded,
+            "to_come": core.to_come,
             "opened": _opened(core),
             "moved_ends": _moved_ends(core),
             "moved": moved,

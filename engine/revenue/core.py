@@ -51,6 +51,7 @@ from engine.revenue.modifications.splits import over_parts, over_unit_parts, spl
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
+from engine.revenue.price.fees import with_fee_progress, with_fee_steps
 from engine.revenue.price.financed import contract_financing, discounted, promised_payments
 from engine.revenue.price.financing import Financing
 from engine.revenue.price.hourly import rate_steps, with_rate_changes, with_rate_weights
@@ -60,7 +61,7 @@ from engine.revenue.progress.leaving import estimates_of_leaving, leaving_findin
 from engine.revenue.progress.measured import Measures, fiscal_periods
 from engine.revenue.progress.observe import observations
 from engine.revenue.progress.opened import with_taken_over
-from engine.revenue.progress.outside import earned_outside, rounded
+from engine.revenue.progress.outside import earned_outside, rounded, royalties_to_come
 from engine.revenue.progress.worked import counted_time, dated_caps, unit_prices, unvalued_work
 
 
@@ -79,6 +80,7 @@ class Core:
     evolved: Evolved
     measures: Measures
     outside: pl.DataFrame
+    to_come: pl.DataFrame
     conceded: pl.DataFrame
     lowered: pl.DataFrame
     worked: pl.DataFrame
@@ -126,6 +128,9 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         evolved,
         measures,
         outside,
+        royalties_to_come(
+            agreed.records, lines, priced.prices, allocated.obligations, obligation_terms(lines).select("okey", "line_id"), observed, as_of
+        ),
         conceded,
         lowered(agreed.records, contracts, lines),
         priced.worked,
@@ -167,7 +172,7 @@ def _priced(agreed: Agreed) -> _Priced:
     records, contracts, lines, terms, as_of = agreed.records, agreed.contracts, agreed.lines, agreed.terms, agreed.as_of
     prices = unit_prices(terms)
     worked = counted_time(records, lines, prices, agreed.periods, as_of)
-    rates = rate_steps(records, lines, terms, worked)
+    rates = with_fee_steps(rate_steps(records, lines, terms, worked), lines)
     levels, of_work = levels_of_work(price_levels(records, contracts, lines, terms, worked, as_of), lines)
     financing = contract_financing(
         contracts,
@@ -187,7 +192,7 @@ def _priced(agreed: Agreed) -> _Priced:
 
 def _observed(agreed: Agreed, priced: _Priced, terms: pl.DataFrame) -> pl.DataFrame:
     """Return what every promise had done by its reports, and by its opening position where nothing else tells it."""
-    seen = observations(agreed.records, agreed.lines, terms, priced.worked, agreed.as_of)
+    seen = with_fee_progress(observations(agreed.records, agreed.lines, terms, priced.worked, agreed.as_of), agreed.lines)
     return with_taken_over(seen, agreed.openings, agreed.lines, agreed.records, priced.worked)
 
 

@@ -28,6 +28,7 @@ TERM_FIELDS: Final = (
 )
 """What an amendment line states as the line's values after it; null in a change: unchanged."""
 
+_OF_PRICE: Final = ("amount", "unit_price", "quantity", "cap_amount")
 ESTIMATED_FIELDS: Final = ("quantity", "estimated_hours", "estimated_cost")
 """What progress may estimate anew: only a contract change that itself states one of these has a say beside it."""
 
@@ -149,7 +150,7 @@ def _fees_moved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     fees = records.frame("contract_line").filter(pl.col("fee_on_line_id").is_not_null() & pl.col("fee_pct").is_not_null())
     if not fees.height or not lines.height:
         return lines.clear()
-    priced = lines.filter((pl.col("action") == "change") & pl.any_horizontal(pl.col("amount", "unit_price", "quantity").is_not_null()))
+    priced = lines.filter((pl.col("action") == "change") & pl.any_horizontal(pl.col(_OF_PRICE).is_not_null()))
     on = fees.select(pl.col("contract_line_id").alias("→fee"), pl.col("fee_on_line_id").alias("contract_line_id"))
     moved = priced.join(on, on="contract_line_id", how="inner").select(
         pl.format("{}|{}", "amendment_line_id", "→fee").alias("amendment_line_id"),

@@ -26,7 +26,7 @@ _YEAR: Final = 12
 
 def remaining_obligations(
     contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, promised: pl.DataFrame,
-    as_of: pl.Expr, apart: pl.DataFrame | None = None,
+    as_of: pl.Expr, apart: pl.DataFrame | None = None, to_come: pl.DataFrame | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the remaining obligation by contract and band, and one row of 0 for each expedient that exempts some of it.
 
@@ -35,11 +35,12 @@ def remaining_obligations(
     Planned revenue falls on its own day, the rest of an over-time promise evenly on the days to its end,
     a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
     `contracts` has `fiscal_year_start` beside its columns; `promised`: what lines priced by the month cost, step by step
-    (`frames.FEES`); `apart`: contract_id, obligation_id of promises that are a contract of their own (25-12).
+    (`frames.FEES`); `apart`: contract_id, obligation_id of promises that are a contract of their own (25-12);
+    `to_come`: royalties of sales made for promises not satisfied yet (`frames.TO_COME`).
     Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
     """
     left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
-    left = _exempted(_of_whole_length(left, apart))
+    left = _exempted(_with_royalties(_of_whole_length(left, apart), to_come, as_of))
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
     dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
@@ -106,6 +107,19 @@ def _left(
     return promised.with_columns(running.alias("is_running"))
 
 
+def _with_royalties(left: pl.DataFrame, to_come: pl.DataFrame | None, as_of: pl.Expr) -> pl.DataFrame:
+    """Add to what remains the royalties of sales made (`sold`): price of what is not satisfied, unless left out (50-14A(a))."""
+    if to_come is None or not to_come.height:
+        return left.with_columns(ZERO.alias("sold"))
+    now = to_come.filter((pl.col("from_date") <= as_of) & (pl.col("date").is_null() | (pl.col("date") > as_of)))
+    sold = now.group_by("contract_id", "obligation_id").agg(pl.col("amount").sum().cast(MONEY).alias("sold"))
+    made = left.join(sold, on=["contract_id", "obligation_id"], how="left", maintain_order="left")
+    made = made.with_columns(pl.col("sold").fill_null(ZERO))
+    left_out = pl.col("expedients").list.contains("sales_royalty").fill_null(value=False)
+    more = pl.when(left_out).then(ZERO).otherwise("sold")
+    return made.with_columns((pl.col("remaining") + more).cast(MONEY).alias("remaining"))
+
+
 def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return the contracts in force with their terms and what the policy elects for them."""
     # How long a term is matters only to those who elect the expedient for short ones.
@@ -154,7 +168,7 @@ def _exempted(promised: pl.DataFrame) -> pl.DataFrame:
         exempted.alias("exempted_by"),
         pl.when(variable).then(pl.col("variable_alone")).otherwise(ZERO).alias("exempt_variable"),
         # What a licence earns by sales beside its fixed price is left out, and the fixed price is not.
-        (elected.list.contains("sales_royalty") & pl.col("bears_royalty") & running & exempted.is_null())
+        (elected.list.contains("sales_royalty") & ((pl.col("bears_royalty") & running) | (pl.col("sold") != 0)) & exempted.is_null())
         .fill_null(value=False).alias("royalty_left_out"),
     ).with_columns((pl.col("remaining") - pl.col("exempt_variable")).alias("remaining"))  # fmt: skip
 

@@ -62,7 +62,7 @@ def disclosures(
     prior = prior_period_performance(years, earned(with_opened(books)), books.periods)
     parts = [
         remaining_obligations(
-            contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books)
+            contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books), books.extra.get("to_come"),
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
         opening_liability_recognized(years, earned(books.performance), prior, balances),
         prior,
@@ -117,14 +117,16 @@ def _with_fiscal_year(books: Books, entities: pl.DataFrame | None, as_of: pl.Exp
 
 
 def _moves(books: Books) -> pl.DataFrame:
-    """Return what moved the position beside revenue: interest accreted to an advance raises the liability."""
+    """Return what moved the position beside revenue: interest on an advance raises the liability, on what is paid later the asset.
+
+    As of revenue, what of it is a receivable at once is among what was billed.
+    """
     interest = books.extra.get("interest")
     schema = {"contract_id": pl.String(), "posting_date": pl.Date(), "cause": pl.String(), "amount": MONEY}
     if interest is None:
         return pl.DataFrame(schema=schema)
-    accreted = interest.filter(pl.col("direction") == "expense")
-    lowered = (pl.col("interest") * -1).cast(MONEY).alias("amount")
-    return accreted.select("contract_id", "posting_date", pl.lit("interest").alias("cause"), lowered)
+    amount = pl.when(pl.col("direction") == "expense").then(pl.col("interest") * -1).otherwise("interest").cast(MONEY)
+    return interest.select("contract_id", "posting_date", pl.lit("interest").alias("cause"), amount.alias("amount"))
 
 
 def _closing(closing: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:

@@ -226,6 +226,15 @@ no two periods of a calendar share a label; within it by their names (YYYY-MM).
 `calendar` "" = calendar months for everyone else. `closed_at` is null while a period is open.
 """
 
+TO_COME: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT,
+    "obligation_id": TEXT,
+    "from_date": DAY,
+    "date": DAY,
+    "amount": MONEY,
+}
+"""Royalties of sales made before the promise they pay for is satisfied: from the sale on, through `date` (null: not yet earned)."""
+
 OBSERVATIONS: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT,
     "obligation_id": TEXT,

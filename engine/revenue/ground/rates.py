@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,9 +16,6 @@ from engine.revenue.arithmetic.rounding import money, round_quotient, units, uni
 RATE: Final = polars_dtype(Kind.RATE)
 
 _SCALE: Final = 10 ** DECIMAL_SCALE[Kind.RATE]
-
-# An average is for a month; an older one is another month's.
-_AVERAGE_REACH: Final = "31d"
 
 _PAIR: Final = ("currency", "functional_currency")
 
@@ -40,11 +38,14 @@ def rate_table(exchange_rates: pl.DataFrame) -> pl.DataFrame:
 
 
 @of_nothing
-def with_rate(rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, name: str) -> pl.DataFrame:
+def with_rate(
+    rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, name: str, as_of: dt.date | None = None
+) -> pl.DataFrame:  # fmt: skip
     """Add the rate of a kind on each row's day (column `day`): the last on or before it, else of the next best kind.
 
-    spot falls back to closing and closing to spot; an average, looked up at its period's last day,
-    holds for its month and falls back to spot. Null where none is known: a finding.
+    spot falls back to closing and closing to spot; an average, looked up at its period's last day, is that of its month alone
+    (IAS 21.22, 830-10-55-10). Spot stands in for it where a pair of currencies has no averages at all, and in a month not over yet (its
+    last day comes after `as_of`). Null where none is known: a finding.
     """
     order = {"spot": ("spot", "closing"), "closing": ("closing", "spot"), "average": ("average", "spot", "closing")}[kind]
     numbered = rows.with_row_index("rate.row")
@@ -55,13 +56,26 @@ def with_rate(rows: pl.DataFrame, rates: pl.DataFrame, *, day: str, kind: str, n
     for index, each in enumerate(order):
         table = rates.filter(pl.col("rate_type") == each)
         table = table.select(*_PAIR, pl.col("rate_date").alias("rate.date"), pl.col("rate").alias(f"rate.{index}"))
-        reach = _AVERAGE_REACH if each == "average" else None
-        numbered = numbered.join_asof(
-            table, left_on=day, right_on="rate.date", by=list(_PAIR), tolerance=reach, check_sortedness=False
-        ).drop("rate.date", strict=False)
+        numbered = numbered.join_asof(table, left_on=day, right_on="rate.date", by=list(_PAIR), check_sortedness=False)
+        if each == "average":
+            numbered = _of_its_month(numbered, table, day, as_of)
+        elif kind == "average":
+            numbered = numbered.with_columns(pl.when("rate.stands_in").then(f"rate.{index}").alias(f"rate.{index}"))
+        numbered = numbered.drop("rate.date", strict=False)
         found.append(f"rate.{index}")
     foreign = numbered.with_columns(pl.coalesce(found).alias(name)).select(own.columns)
     return pl.concat([own, foreign]).sort("rate.row").drop("rate.row")
+
+
+def _of_its_month(rows: pl.DataFrame, averages: pl.DataFrame, day: str, as_of: dt.date | None) -> pl.DataFrame:
+    """Keep averages of the day's own month, and say where another kind of rate stands in for one (`rate.stands_in`)."""
+    kept = averages.select(*_PAIR, pl.lit(value=True).alias("rate.kept")).unique()
+    made = rows.join(kept, on=list(_PAIR), how="left", maintain_order="left")
+    runs = pl.col(day) != pl.col(day).dt.month_end()
+    runs = runs if as_of is None else runs | (pl.col(day) > as_of)
+    own = pl.col("rate.date") >= pl.col(day).dt.month_start()
+    stands_in = (pl.col("rate.kept").is_null() | runs).alias("rate.stands_in")
+    return made.with_columns(stands_in, pl.when(own).then("rate.0").alias("rate.0")).drop("rate.kept")
 
 
 @of_nothing

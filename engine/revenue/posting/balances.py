@@ -149,12 +149,26 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
     found = rows
     for table in (price, earned):
         found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
+    found = _with_sold(found, books)
     ended = (pl.min_horizontal("terminated_date", "lost_date") <= pl.col("date")).fill_null(value=False)
-    left = pl.col("transaction_price").fill_null(ZERO) - pl.col("pool_earned").fill_null(ZERO)
+    left = pl.col("transaction_price").fill_null(ZERO) - pl.col("pool_earned").fill_null(ZERO) + pl.col("sold")
     return with_force(found, books).with_columns(
         pl.when(pl.col("in_force") & ~ended).then(left).otherwise(ZERO).cast(MONEY).alias("remaining_obligation"),
         pl.col("transaction_price").fill_null(ZERO),
     )
+
+
+def _with_sold(rows: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Add `sold`: royalties of sales made for what is not satisfied yet (606-10-55-65), part of what remains until it is."""
+    to_come = books.extra.get("to_come")
+    if to_come is None or not to_come.height:
+        return rows.with_columns(ZERO.alias("sold"))
+    until = to_come.filter(pl.col("date").is_not_null()).select("contract_id", "date", (pl.col("amount") * -1).cast(MONEY).alias("sold"))
+    steps = pl.concat([to_come.select("contract_id", pl.col("from_date").alias("date"), pl.col("amount").alias("sold")), until])
+    daily = steps.group_by("contract_id", "date").agg(pl.col("sold").sum()).sort("contract_id", "date")
+    daily = daily.with_columns(running(pl.col("sold"), "contract_id").cast(MONEY).alias("sold"))
+    found = rows.join_asof(daily, on="date", by="contract_id", check_sortedness=False)
+    return found.with_columns(pl.col("sold").fill_null(ZERO))
 
 
 def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.DataFrame:

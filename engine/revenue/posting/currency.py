@@ -70,7 +70,7 @@ def translate(books: Books, steps: pl.DataFrame, claims: Claims, rates: pl.DataF
         return replace(_at_par(_with_opening(rows, opened), done), is_at_par=True)
     at_par = _at_par(_with_opening(rows.filter(own), opened), done.join(other, on="contract_id", how="anti", maintain_order="left"))
     foreign = _with_opening(_with_remeasurements(rows.filter(~own), contracts, books.periods, as_of), opened)
-    foreign = _with_rates(foreign, rates, claims)
+    foreign = _with_rates(foreign, rates, claims, as_of)
     done = done.join(other, on="contract_id", how="semi", maintain_order="left")
     performed = pl.col("order") == PERFORMED
     atoms = with_own_rates(done, foreign.filter(performed), contracts, books.periods, rates)
@@ -107,7 +107,13 @@ def _without_untranslated(steps: pl.DataFrame, atoms: pl.DataFrame) -> Translate
     # A contract liability keeps the rate it came in at, and what is earned out of it has that: neither asks for one of the day.
     asks = pl.any_horizontal(pl.col(name) != 0 for name in (*POSITION, "delta_received") if name != "contract_liability")
     comes_in = (pl.col("put_in") > 0) & pl.col("layer_rate").is_null()
-    steps = steps.with_columns(((pl.col("spot").is_null() & asks) | comes_in).alias("rate_missing"))
+    # An average is asked for by what is earned over time and by interest.
+    lacking = atoms.filter(pl.col("functional_amount").is_null() & (pl.col("amount") != 0))
+    lacking = lacking.select("contract_id", pl.col("posting_date").alias("date"), pl.lit(value=True).alias("→lacks")).unique()
+    steps = steps.join(lacking, on=["contract_id", "date"], how="left", maintain_order="left")
+    borne = pl.any_horizontal(pl.col("functional_income", "functional_expense").is_null())
+    missing = (pl.col("spot").is_null() & asks) | comes_in | borne | pl.col("→lacks").fill_null(value=False)
+    steps = steps.with_columns(missing.alias("rate_missing")).drop("→lacks")
     whole = steps.filter("rate_missing").select("contract_id").unique().with_columns(pl.lit(value=True).alias("untranslated"))
     names = [name for name in steps.columns if name.startswith(("change_", "functional_")) and steps.schema[name] == MONEY]
     parts = []
@@ -166,10 +172,10 @@ def in_period(rows: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     return rows.join(days, on=["calendar", "date"], how="left", nulls_equal=True, maintain_order="left")
 
 
-def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims, as_of: dt.date) -> pl.DataFrame:
     """Add `spot`, `average`, `closing`, `measured_at` (what monetary items stand at after the step) and the layer's rate."""
     rows = with_rate(rows, rates, day="date", kind="spot", name="spot")
-    rows = with_rate(rows, rates, day="period_end", kind="average", name="average")
+    rows = with_rate(rows, rates, day="period_end", kind="average", name="average", as_of=as_of)
     rows = with_rate(rows, rates, day="date", kind="closing", name="closing")
     at_end = (pl.col("order") == CLOSED) & (pl.col("date") == pl.col("period_end"))
     rows = rows.with_columns(pl.when(at_end).then(pl.col("closing")).otherwise(pl.col("spot")).alias("measured_at"))

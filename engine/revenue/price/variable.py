@@ -18,6 +18,7 @@ from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
+from engine.revenue.price.fees import fee_levels
 from engine.revenue.price.hourly import hours_levels
 from engine.revenue.price.unpriced import until_priced
 
@@ -53,6 +54,7 @@ def price_levels(
         _noncash(records, contracts, lines),
     ]
     every = pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in LEVELS.items()) for frame in found])
+    every = pl.concat([every, fee_levels(every, lines)])
     keys = ["group_id", "contract_id", "contract_line_id", "component"]
     return every.filter(pl.col("date") <= as_of).sort(*keys, "date", nulls_last=True)
 

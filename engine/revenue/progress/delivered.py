@@ -180,6 +180,12 @@ def _recharged(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
 
 def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return use priced as it occurs, and royalties on the later of the sale and the licence's transfer."""
+    rows = _use(records, lines, prices, as_of)
+    return rows.filter(pl.col("opens").is_not_null() & (pl.col("date") <= as_of)).select(list(DELIVERED))
+
+
+def _use(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return use and sales so far as they are earned (`DELIVERED`), with the day of each (`occurred`) and from which it is (`opens`)."""
     is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")
     by_line = is_royalty & (pl.col("variable_allocation").is_null() | (pl.col("variable_allocation") == "line"))
     chosen = lines.filter((pl.col("pricing") == "usage") | by_line.fill_null(value=False))
@@ -189,7 +195,7 @@ def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt
     )  # fmt: skip
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
     if not rows.height:
-        return empty(DELIVERED)
+        return empty(DELIVERED | {"occurred": pl.Date(), "opens": pl.Date()})
     rows = with_unit_price(rows, prices, "usage_date")
     rows = _with_tier_worth(rows, records.frame("price_tier"))
     each = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY)
@@ -204,8 +210,7 @@ def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt
         pl.max_horizontal("usage_date", opens).alias("date"), pl.coalesce("amount", priced).alias("worth"), opens.alias("opens")
     )
     rows = valued_in_contract(rows, records, "worth", "usage_date")
-    rows = rows.filter(pl.col("worth").is_not_null() & pl.col("opens").is_not_null() & (pl.col("date") <= as_of))
-    return rows.select(
+    return rows.filter(pl.col("worth").is_not_null()).select(
         "okey",
         "contract_line_id",
         "date",
@@ -214,6 +219,8 @@ def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt
         pl.when(licence).then(pl.lit("royalty")).otherwise(pl.lit("usage")).alias("timing"),
         pl.lit(value=False).alias("is_accrued"),
         "evidence",
+        pl.col("usage_date").alias("occurred"),
+        "opens",
     )
 
 
@@ -235,18 +242,26 @@ def shared_royalties(
 
     `obligations`: okey, group_id, obligation_id, share, line_id (its first line); `satisfied`: okey, satisfied_on.
     """
+    rows = _shared_sales(records, lines, obligations, satisfied, as_of)
+    return rows.filter(pl.col("opens").is_not_null() & (pl.col("date") <= as_of)).select(list(DELIVERED))
+
+
+def _shared_sales(
+    records: Records, lines: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
+    """Return the shares of royalties as they are earned (`DELIVERED`), with the day of each sale (`occurred`) and of transfer (`opens`)."""
     is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage") & (pl.col("variable_allocation") == "contract")
     chosen = lines.filter(is_royalty.fill_null(value=False)).select("contract_line_id", "group_id", "minor_digits")
     rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(chosen, on="contract_line_id", how="inner")
     if not rows.height:
-        return pl.DataFrame(schema=DELIVERED)
+        return pl.DataFrame(schema=DELIVERED | {"occurred": pl.Date(), "opens": pl.Date()})
     spread = rows.select(
         "usage_id", "group_id", "usage_date", money_units(pl.col("amount"), pl.col("minor_digits")).alias("pool"), "evidence"
     ).join(obligations.filter(pl.col("share") > 0), on="group_id", how="inner")
     spread = spread.with_columns(wide(0).alias("→none"), pl.lit("largest").alias("owner"), pl.lit(value=False).alias("half_even"))
     shared = share_minor(spread, pool_key="usage_id", pool="pool", base="→none", weight="share", owner="owner", name="obligation_id")
-    dated = shared.join(satisfied, on="okey", how="inner").with_columns(pl.max_horizontal("usage_date", "satisfied_on").alias("date"))
-    return dated.filter(pl.col("date") <= as_of).select(
+    dated = shared.join(satisfied, on="okey", how="left").with_columns(pl.max_horizontal("usage_date", "satisfied_on").alias("date"))
+    return dated.select(
         "okey",
         pl.col("line_id").alias("contract_line_id"),
         "date",
@@ -255,7 +270,26 @@ def shared_royalties(
         pl.lit("royalty").alias("timing"),
         pl.lit(value=False).alias("is_accrued"),
         "evidence",
+        pl.col("usage_date").alias("occurred"),
+        pl.col("satisfied_on").alias("opens"),
     )
+
+
+def sold_before_transfer(
+    records: Records, lines: pl.DataFrame, prices: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:
+    """Return royalties of sales that came before the promise they pay for is satisfied.
+
+    They are price (606-10-55-65), and what remains of the promise until it is. The frames are those of `delivered` and `shared_royalties`.
+
+    Columns: contract_line_id, occurred, date (null: not yet earned), units.
+    """
+    sold = lines.filter(pl.col("offering") == "licence")
+    own = _use(records, sold, prices, as_of).filter(pl.col("basis") == "royalty")
+    every = pl.concat([own, _shared_sales(records, lines, obligations, satisfied, as_of).select(own.columns)])
+    waits = every.filter(pl.col("opens").is_null() | (pl.col("opens") > pl.col("occurred")))
+    earned = pl.when(pl.col("opens").is_not_null() & (pl.col("date") <= as_of)).then("date")
+    return waits.select("contract_line_id", "occurred", earned.alias("date"), "units")
 
 
 @of_nothing

@@ -7,11 +7,19 @@ import datetime as dt
 import polars as pl
 
 from engine.nothing import of_nothing
+from engine.revenue.arithmetic.exact import units_money
 from engine.revenue.arithmetic.numbers import percent
-from engine.revenue.ground.frames import AT_A_POINT
+from engine.revenue.ground.frames import AT_A_POINT, TO_COME, empty, shaped
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
-from engine.revenue.progress.delivered import OF_EXPENSES, delivered, kept_cash, rounded_daily, shared_royalties
+from engine.revenue.progress.delivered import (
+    OF_EXPENSES,
+    delivered,
+    kept_cash,
+    rounded_daily,
+    shared_royalties,
+    sold_before_transfer,
+)
 
 
 def earned_outside(
@@ -33,14 +41,7 @@ def earned_outside(
     the day they were lost nothing is, and after the end of the contract no work and no use (25-3): nobody owes it. Royalties follow
     sales, which may come later.
     """
-    first = observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min().alias("satisfied_on"))
-    at_once = lines.filter(pl.col("timing") == "point_in_time").select("okey").unique()
-    over_time = lines.filter(pl.col("timing") == "over_time").group_by("okey").agg(pl.col("begins").min().alias("satisfied_on"))
-    satisfied = pl.concat([first.join(at_once, on="okey", how="semi"), over_time.join(at_once, on="okey", how="anti")])
-    known = lines.join(first.join(at_once, on="okey", how="semi"), on="okey", how="left")
-    shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
-        first_lines, on="okey", how="left"
-    )
+    known, shares, satisfied = _satisfaction(lines, obligations, first_lines, observed)
     earned = [delivered(records, known, worked, prices, caps, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
     rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
     head = lines.select(
@@ -61,6 +62,37 @@ def earned_outside(
     rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
     rows = with_period(rows, periods, "date")
     return _posted_on(rows, as_of)
+
+
+def _satisfaction(
+    lines: pl.DataFrame, obligations: pl.DataFrame, first_lines: pl.DataFrame, observed: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return lines with the day their promise passed at a point in time, shares in royalties, and days from which promises are satisfied."""
+    first = observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min().alias("satisfied_on"))
+    at_once = lines.filter(pl.col("timing") == "point_in_time").select("okey").unique()
+    over_time = lines.filter(pl.col("timing") == "over_time").group_by("okey").agg(pl.col("begins").min().alias("satisfied_on"))
+    satisfied = pl.concat([first.join(at_once, on="okey", how="semi"), over_time.join(at_once, on="okey", how="anti")])
+    known = lines.join(first.join(at_once, on="okey", how="semi"), on="okey", how="left")
+    shares = obligations.select("okey", "group_id", "obligation_id", pl.col("weight").alias("share")).join(
+        first_lines, on="okey", how="left"
+    )
+    return known, shares, satisfied
+
+
+def royalties_to_come(
+    records: Records, lines: pl.DataFrame, prices: pl.DataFrame, obligations: pl.DataFrame, first_lines: pl.DataFrame,
+    observed: pl.DataFrame, as_of: dt.date,
+) -> pl.DataFrame:  # fmt: skip
+    """Return what sales so far add to the price of licences not yet handed over (`frames.TO_COME`); see `earned_outside`."""
+    licences = lines.filter(pl.col("offering") == "licence")
+    if not licences.height or not records.frame("usage").height:
+        return empty(TO_COME)
+    known, shares, satisfied = _satisfaction(lines, obligations, first_lines, observed)
+    rows = sold_before_transfer(records, known, prices, shares, satisfied, as_of)
+    about = lines.select("contract_line_id", "contract_id", "obligation_id", "minor_digits")
+    rows = rows.join(about, on="contract_line_id", how="inner")
+    amount = units_money(pl.col("units"), pl.col("minor_digits")).alias("amount")
+    return shaped(rows.select("contract_id", "obligation_id", pl.col("occurred").alias("from_date"), "date", amount), TO_COME)
 
 
 def _posted_on(rows: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
