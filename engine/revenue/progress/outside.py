@@ -67,7 +67,7 @@ def earned_outside(
 def _satisfaction(
     lines: pl.DataFrame, obligations: pl.DataFrame, first_lines: pl.DataFrame, observed: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return lines with the day their promise passed at a point in time, shares in royalties, and days from which promises are satisfied."""
+    """Return lines with the day their promise passed at a point in time, shares in royalties, days from which promises are satisfied."""
     first = observed.filter(pl.col("to_date") > 0).group_by("okey").agg(pl.col("date").min().alias("satisfied_on"))
     at_once = lines.filter(pl.col("timing") == "point_in_time").select("okey").unique()
     over_time = lines.filter(pl.col("timing") == "over_time").group_by("okey").agg(pl.col("begins").min().alias("satisfied_on"))
