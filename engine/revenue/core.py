@@ -112,7 +112,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
     happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms, later_units)
-    evolved, ((outside, conceded), findings) = beside(
+    evolved, ((outside, to_come, conceded), findings) = beside(
         lambda: evolve(states.drop("opened_on", "opened", "runs_on"), happenings, measures),
         lambda: (_earned_outside(agreed, priced, allocated.obligations, observed), _findings(agreed, priced, allocated)),
     )
@@ -128,9 +128,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         evolved,
         measures,
         outside,
-        royalties_to_come(
-            agreed.records, lines, priced.prices, allocated.obligations, obligation_terms(lines).select("okey", "line_id"), observed, as_of
-        ),
+        to_come,
         conceded,
         lowered(agreed.records, contracts, lines),
         priced.worked,
@@ -139,11 +137,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         agreed.amendments.select("amendment_id", "known_at"),
         agreed.periods,
         priced.financing,
-        (
-            *findings,
-            leaving_findings(leaving, observed, lines),
-            unopened_findings(states, agreed.opened, lines, contracts),
-        ),
+        (*findings, leaving_findings(leaving, observed, lines), unopened_findings(states, agreed.opened, lines, contracts)),
         as_of,
     )
 
@@ -215,8 +209,8 @@ def _happenings(
 
 def _earned_outside(
     agreed: Agreed, priced: _Priced, obligations: pl.DataFrame, observed: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return what lines outside the pool earned, and what of it estimates take off (`concessions.CONCEDED`)."""
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return what lines outside the pool earned, royalties to come (`TO_COME`), and what estimates take off (`concessions.CONCEDED`)."""
     records, lines, as_of = agreed.records, agreed.lines, agreed.as_of
     first_lines = obligation_terms(lines).select("okey", "line_id")
     outside = earned_outside(
@@ -224,7 +218,8 @@ def _earned_outside(
         agreed.periods, as_of,
     )  # fmt: skip
     outside, conceded = with_concessions(outside, priced.of_work, expected_totals(records, lines, agreed.terms), agreed.periods, as_of)
-    return rounded(outside, lines), conceded
+    to_come = royalties_to_come(records, lines, priced.prices, obligations, first_lines, observed, as_of)
+    return rounded(outside, lines), to_come, conceded
 
 
 def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl.DataFrame, ...]:
