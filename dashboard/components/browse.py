@@ -10,7 +10,9 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.components.shell import empty
-from dashboard.views.tables import NUMERIC, SIZES, Column, Page, Query, Rows, from_params, record_of, shown, to_csv, to_params, to_xlsx
+from dashboard.views.address import from_params, to_params
+from dashboard.views.downloads import to_csv, to_xlsx
+from dashboard.views.tables import NUMERIC, SIZES, Column, Page, Query, Rows, record_of, shown
 
 MAX_WORKBOOK_ROWS: Final = 100_000
 _RECORD: Final = "record"

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from adapters.store.database import Store
 from adapters.store.remedies import RELEASE, batch_states, posted_entries
 from adapters.store.tables import Approval
+from dashboard.views.downloads import to_csv
 from dashboard.views.policies import load_policies
-from dashboard.views.tables import Column, to_csv
+from dashboard.views.tables import Column
 from dashboard.views.workspace import RunEntry, output
 from engine.remedies import approver_role
 

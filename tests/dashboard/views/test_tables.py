@@ -10,7 +10,9 @@ import openpyxl
 import polars as pl
 import pytest
 
-from dashboard.views.tables import BLANK, Column, FrameRows, Names, Query, from_params, shown, to_csv, to_params, to_xlsx
+from dashboard.views.address import from_params, to_params
+from dashboard.views.downloads import to_csv, to_xlsx
+from dashboard.views.tables import BLANK, Column, FrameRows, Names, Query, shown
 
 COLUMNS = [
     Column("id", "Id", searched=True), Column("severity", "Severity", "code", filtered=True, ranks=("high", "low")),
