@@ -82,6 +82,7 @@ class Contract(Record):
         Literal["customer_discretion", "variable_outside_control", "other_reason", "not_significant"] | None
     ) = field("Why no financing is significant (606-10-32-17).")
     exit_penalty: Money | None = field("Penalty the customer pays on leaving, in the contract's currency.")
+    cap_amount: Money | None = field("Most that may be billed under the contract, in its currency, where a billing policy caps by it.")
 
 
 class ContractLine(Record):

@@ -142,6 +142,8 @@ def _from_pydantic(document: Document, model: type[PolicyFile], error: typing.An
     if error["type"] == "extra_forbidden":
         homes = _settings(model)
         where = f" here; it {homes[name]}" if name in homes else near(name, homes)
+        if error["input"] is None and " " in name:
+            where = "; in { } a comma begins another setting: put the text that has the comma in quotes"
         message = f"unknown setting '{name}'{where}"
         return document.diagnostic(codes.UNKNOWN_SETTING, location, message, prefer_key=True)
     if error["type"] == "missing":

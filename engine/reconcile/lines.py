@@ -11,7 +11,7 @@ import polars as pl
 from engine.condition import attach_references, compile_condition, compile_value
 from engine.condition.compile import CompiledCondition
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
-from engine.policy.kinds.sides import Side, default_path, side_scope
+from engine.policy.kinds.sides import Side, default_path, own_contract, side_scope
 from engine.policy.loaded import LoadedPolicy
 from engine.policy.outputs import OUTPUTS, READABLE
 from engine.policy.source import Location
@@ -65,7 +65,7 @@ class Part:
 
     def compiled(self, text: str, place: Location = (), *, is_condition: bool = False) -> CompiledCondition:
         """Compile an expression over the part's records, or one of its keys by name."""
-        text = text if is_condition else self.side.keys.get(text) or text
+        text = text if is_condition else own_contract(self.side, self.side.keys.get(text) or text)
         compile_text = compile_condition if is_condition else compile_value
         anchor = self.loaded.document.anchor_of(place or self.place)
         return compile_text(text, side_scope(self.side), anchor, holidays=self.context.holidays)

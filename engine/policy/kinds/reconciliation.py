@@ -236,7 +236,7 @@ class ReconciliationPolicy(PolicyFile):
     known_causes: tuple[Cause, ...] = ()
     needs: Words = ()
     unless_supplied: Words = ()
-    says: str
+    says: str | None = None
 
 
 def check_reconciliation(policy: ReconciliationPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
@@ -395,6 +395,6 @@ def _check_severities(breaks: Breaks, document: Document) -> list[Diagnostic]:
 
 def reconciliation_rules(policy: ReconciliationPolicy, document: Document, _: Sheet | None) -> list[RulePlace]:
     """Return the one rule of a reconciliation: the tie-out itself."""
-    return [RulePlace(policy.id, document.span_of(("id",)), policy.says, policy.reference)]
+    return [RulePlace(policy.id, document.span_of(("id",)), policy.says or policy.title, policy.reference)]
 
 

@@ -127,7 +127,20 @@ def side_scope(side: Side) -> Scope:
 def compile_side(side: Side, text: str, document: Document, place: Location, *, is_condition: bool = False) -> CompiledCondition:
     """Compile an expression or condition over the lines of a side."""
     compiled = compile_condition if is_condition else compile_value
-    return compiled(text, side_scope(side), document.anchor_of(place))
+    return compiled(text if is_condition else own_contract(side, text), side_scope(side), document.anchor_of(place))
+
+
+CONTRACT: Final = "contract_id"
+_CONTRACT_PATHS: Final = tuple(f"{name}.contract_id" for name in ("contract_line", "project", "invoice", "bill"))
+
+
+def own_contract(side: Side, text: str) -> str:
+    """Return an expression as it stands; of `contract_id` alone, where lines have none, the contract that what they refer to is of."""
+    if text != CONTRACT or CONTRACT in READABLE[side.entity].fields:
+        return text
+    scope = side_scope(side)
+    reached = [name for name in _CONTRACT_PATHS if not isinstance(scope.resolve(name), Unresolved)]
+    return f"COALESCE({', '.join(reached)})" if len(reached) > 1 else "".join(reached) or text
 
 
 def default_path(side: Side, *names: str) -> str | None:

@@ -66,7 +66,7 @@ def test_bills_read_like_invoices() -> None:
 
 
 ADDED_FIELDS = {
-    "contract": "criteria_met_date ceiling_amount financing_exclusion exit_penalty",
+    "contract": "criteria_met_date ceiling_amount financing_exclusion exit_penalty cap_amount",
     "contract_line": "billing_method price_period anchor_day service_start_at service_end_at cash_selling_price currency "
     "list_price ssp_pct_of_list ssp_method ssp_low ssp_high variable_allocation commission_pct fee_pct fee_on_line_id "
     "repurchase_kind repurchase_price repurchase_until",

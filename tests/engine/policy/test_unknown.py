@@ -62,6 +62,8 @@ def test_what_never_holds_is_a_warning(file: str, old: str, new: str, message: s
     ("file", "old", "new", "message"),
     [
         (CONTRACT, "tolerance: 0.01", "tolerance: -5", "'tolerance' cannot be -5: input should be greater than or equal to 0"),
+        (CONTRACT, "says: CRM owns the signed value", "says: CRM, else PSA owns it",
+         "unknown setting 'else PSA owns it'; in { } a comma begins another setting: put the text that has the comma in quotes"),
         (CONTRACT, "since: signed_date", "since: currency", "'currency' is no day; here a date is needed"),
         (CONTRACT, "id: own-contract-present", "id: own-contract-value", "the rule id 'own-contract-value' is given twice"),
         (CONTRACT, "field: currency, owner: crm", "field: total_value, owner: erp",
