@@ -26,6 +26,7 @@ def time_facts(facts: Facts, _: Context) -> pl.LazyFrame:
         pl.col("work_date").alias("date"), "project_id", "contract_line_id", "currency", "hours", "billable", "status", "role",
         amount_of(pl.col("hours"), rate).alias("cost"),
         pl.coalesce("cost_currency", "resource.cost_currency").alias("cost_currency"), "resource.service_line", "resource.legal_entity_id",
+        pl.col("submitted_at").dt.date().alias("submitted_on"), pl.col("approved_at").dt.date().alias("approved_on"),
     )  # fmt: skip
     placed = with_places(made, facts)
     return placed.with_columns(

@@ -49,7 +49,7 @@ FACTS: Final[Mapping[str, FactColumns]] = {
     "time": FactColumns(
         "One time entry, dated by its work date, with its cost in the cost currency.",
         {**PLACES, "hours": Kind.HOURS, "billable": Kind.BOOL, "status": _ITEM_STATUS, "cost": Kind.MONEY,
-         "cost_currency": Kind.TEXT, "role": Kind.TEXT},
+         "cost_currency": Kind.TEXT, "role": Kind.TEXT, "submitted_on": Kind.DATE, "approved_on": Kind.DATE},
         ("time_entry",),
     ),
     "capacity": FactColumns(

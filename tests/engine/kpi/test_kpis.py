@@ -428,3 +428,27 @@ def test_what_stands_out_is_a_month_and_is_ranked_by_money() -> None:
         "a month is held against the months before it: `period: month`",
         "the KPI has no dimension 'service_line=audit'; it is shown by legal_entity=…",
     ]
+
+
+def test_the_accuracy_of_an_accrual_is_what_was_not_approved_of_what_was() -> None:
+    # Submitted by January's end and approved in February: 6 h + 10 h; rejected: 4 h, so 20 h were accrued for 16 h, 25 % too much.
+    # Work approved within January, submitted in February, still waiting, or not for the customer was no part of it.
+    january, february = dt.datetime(2026, 1, 30, 9, tzinfo=dt.UTC), dt.datetime(2026, 2, 3, 9, tzinfo=dt.UTC)
+    day = dt.date(2026, 1, 26)
+    given = facts(
+        time_entry=[
+            entry(1, day, "6", submitted_at=january, approved_at=february),
+            entry(2, day, "10", submitted_at=january, approved_at=february),
+            entry(3, day, "4", submitted_at=january, status="rejected"),
+            entry(4, day, "8", submitted_at=january, approved_at=january),
+            entry(5, day, "3", submitted_at=february, approved_at=february),
+            entry(6, day, "2", submitted_at=january, status="submitted"),
+            entry(7, day, "5", submitted_at=january, status="rejected", billable=False),
+        ]
+    )
+    text = (Path(__file__).parents[3] / "policies" / "kpi" / "accrual_accuracy.yaml").read_text(encoding="utf-8")
+    loaded, _ = load_policies([SourceText("accrual_accuracy.yaml", text)])
+    rows = measure_kpis(given, loaded, Context(AS_OF)).frames["kpis"].collect().filter(pl.col("dimension") == "total")
+    assert rows.select("period", "value", "numerator", "denominator", "status").rows() == [
+        ("2026-01", Decimal(25), Decimal(4), Decimal(16), "missed")
+    ]
