@@ -342,7 +342,9 @@ def _use_without_price(records: Records, lines: pl.DataFrame, as_of: dt.date) ->
     key = "contract_line_id"
     used = records.frame("usage").filter(pl.col("usage_date") <= as_of).group_by(key).agg(pl.col("amount").sum().alias("→worth"))
     counts = pl.col("measure").is_in(["usage", "units"]) | pl.col("pricing").is_in(["usage", "tiers"])
-    own = lines.filter(~counts & ~pl.col("offering").is_in(["licence", "material_right"]) & pl.col("measure").is_not_null())
+    is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")
+    apart = (is_royalty | (pl.col("offering") == "material_right")).fill_null(value=False)
+    own = lines.filter(~counts & ~apart & pl.col("measure").is_not_null())
     hit = own.join(used, on=key, how="inner").filter((pl.col("→worth") != 0) | (pl.col("variable_kind") == "usage").fill_null(value=False))
     text = "{} is earned by {}, and use of it on record has no price there; nothing of the use is recognized."
     said = pl.format(text, key, pl.col("measure").str.replace_all("_", " "))
