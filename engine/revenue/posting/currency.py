@@ -21,13 +21,14 @@ from engine.revenue.arithmetic.runs import joined
 from engine.revenue.ground.frames import Books, setting
 from engine.revenue.ground.rates import translated, with_rate
 from engine.revenue.posting.claims import Claims
-from engine.revenue.posting.layers import with_layers
+from engine.revenue.posting.layers import with_carried, with_layers
 from engine.revenue.posting.rights import POSITION, sequenced
 from engine.revenue.posting.valued import taken_back, with_own_rates, with_values
 
 MONETARY: Final = ("receivable", "contract_asset", "refund_liability", "deposit_liability", "payable")
 
-_CARRIED: Final = ("tax_payable", "customer_payment_asset", "return_asset")
+# Assets that are not monetary leave at the rates they came in at.
+_CARRIED: Final = ("customer_payment_asset", "return_asset")
 
 _ASSETS: Final = ("receivable", "contract_asset", "customer_payment_asset", "return_asset")
 
@@ -211,6 +212,8 @@ def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
     rows = rows.join(daily, on=["contract_id", "date", "order"], how="left", maintain_order="left").with_columns(
         pl.col("revenue_value", "gross_value").fill_null(ZERO)
     )
+    for role in _CARRIED:
+        rows = with_carried(rows, role)
     digits = pl.col("functional_digits")
     foreign = (pl.col("currency") != pl.col("functional_currency")).fill_null(value=False)
     performed = pl.col("order") == PERFORMED
@@ -221,9 +224,11 @@ def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
         ),
         translated(pl.col("delta_income"), "average", digits).alias("functional_income"),
         _borne(digits).cast(MONEY).alias("functional_expense"),
-        *(translated(pl.col(f"delta_{role}"), "spot", digits).alias(f"change_{role}") for role in _CARRIED),
+        translated(pl.col("delta_tax_payable"), "spot", digits).alias("change_tax_payable"),
         translated(pl.col("delta_received") - pl.col("delta_paid_out"), "spot", digits).alias("functional_cash"),
-        translated(pl.col("delta_goods_cost"), "spot", digits).alias("functional_goods"),
+        # Goods that come back have the value they were expected back at.
+        pl.when((pl.col("delta_goods_cost") < 0) & (pl.col("delta_goods_cost") == pl.col("delta_return_asset")))
+        .then("change_return_asset").otherwise(translated(pl.col("delta_goods_cost"), "spot", digits)).alias("functional_goods"),
     )
     steady = steady.with_columns(
         pl.col(f"stands_{role}").shift(1).over("contract_id").fill_null(ZERO).alias(f"before_{role}") for role in MONETARY

@@ -59,6 +59,27 @@ def with_layers(rows: pl.DataFrame) -> pl.DataFrame:
     return whole.drop("layer.row", "put_value", "taken", "passing", "accrued", "→net", "anew", "anew_value", "drawn", "layer_in")
 
 
+def with_carried(rows: pl.DataFrame, role: str) -> pl.DataFrame:
+    """Add `change_<role>` of an asset that is not monetary: it comes in at the spot rate and leaves at the rates it came in at.
+
+    What came in first leaves first (830-10-45-18, IAS 21.23(b)).
+    """
+    delta = pl.col(f"delta_{role}")
+    has_any = rows.filter(delta != 0).select("contract_id").unique()
+    if has_any.is_empty():
+        return rows.with_columns(ZERO.alias(f"change_{role}"))
+    more = pl.max_horizontal(delta, ZERO).cast(MONEY)
+    asked = rows.with_row_index("layer.row").join(has_any, on="contract_id", how="semi", maintain_order="left").select(
+        "layer.row", "contract_id", "functional_digits", more.alias("layer_in"),
+        translated(more, "spot", pl.col("functional_digits")).alias("put_value"), (more - delta).cast(MONEY).alias("drawn"),
+    )  # fmt: skip
+    found = _first_in_first_out(asked).select(
+        "layer.row", (pl.col("put_value") - pl.col("layers_out")).cast(MONEY).alias(f"change_{role}")
+    )
+    made = rows.with_row_index("layer.row").join(found, on="layer.row", how="left", maintain_order="left").drop("layer.row")
+    return made.with_columns(pl.col(f"change_{role}").fill_null(ZERO))
+
+
 def _first_in_first_out(rows: pl.DataFrame) -> pl.DataFrame:
     """Value what is drawn by the layer it reaches into: the value of all earlier layers plus the part of this one."""
     summed = rows.with_columns(pl.col("layer_in", "put_value", "drawn").cum_sum().over("contract_id").cast(MONEY).name.prefix("sum_"))
