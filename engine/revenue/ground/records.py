@@ -16,6 +16,9 @@ from engine.revenue.ground.stated import STATED, in_currency_of_contract
 from engine.revenue.ground.told_ends import with_told_ends
 from engine.stage import Context, Facts
 
+RESTORED: Final = "→restored"
+"""Column of copies of records (`recognition/late.py`): what was rejected later than the copy knows, and billing says of it."""
+
 COPY: Final = "\x1e"
 """Stands between the number of a copy and the id of its record (`late.py`)."""
 
@@ -89,6 +92,11 @@ def _on_only_line(rows: pl.DataFrame, entity: str, lines: pl.DataFrame) -> pl.Da
     return found.with_columns(pl.coalesce("contract_line_id", "→only").alias("contract_line_id")).drop("→only")
 
 
+def restored(columns: list[str]) -> pl.Expr:
+    """Tell whether a row counted by then though it was rejected since; False where the records are no copies."""
+    return pl.col(RESTORED).fill_null(value=False) if RESTORED in columns else pl.lit(value=False)
+
+
 def _as_known(frame: pl.DataFrame, entity: str, day: dt.date) -> pl.DataFrame:
     """Return the records as they stood at the end of a day: what came later is not there, what was approved later is not yet."""
     frame = frame.filter(pl.col("recorded_at").is_null() | (pl.col("recorded_at").dt.date() <= day))
@@ -97,11 +105,19 @@ def _as_known(frame: pl.DataFrame, entity: str, day: dt.date) -> pl.DataFrame:
     if entity not in _APPROVED_ITEMS:
         return frame
     frame = frame.filter(pl.col("submitted_at").is_null() | (pl.col("submitted_at").dt.date() <= day))
+    frame = not_rejected(frame, pl.col("modified_at").dt.date() > day)
     is_later = pl.col("approved_at").dt.date() > day
     return frame.with_columns(
         pl.when(is_later).then(pl.lit("submitted")).otherwise(pl.col("status")).alias("status"),
         pl.when(~is_later.fill_null(value=False)).then(pl.col("approved_at")).alias("approved_at"),
     )
+
+
+def not_rejected(items: pl.DataFrame, unknown: pl.Expr) -> pl.DataFrame:
+    """Return time or expenses as they stood while it was `unknown` that they are rejected: approved, or submitted."""
+    was = pl.when(pl.col("approved_at").is_not_null()).then(pl.lit("approved")).otherwise(pl.lit("submitted"))
+    stood = (unknown & (pl.col("status") == "rejected") & pl.coalesce("submitted_at", "approved_at").is_not_null()).fill_null(value=False)
+    return items.with_columns(pl.when(stood).then(was).otherwise("status").alias("status"))
 
 
 def not_ended(contracts: pl.DataFrame, unknown: pl.Expr) -> pl.DataFrame:

@@ -228,6 +228,7 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
 def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Return time whose work counts: approved, and what the policy accrues as it is submitted, known by then."""
     accrued = books.contracts.filter(setting("accrual.unapproved_time").ne_missing("none"))["contract_id"]
+    time = _with_rejected(time)
     approved = pl.col("status") == "approved"
     if accrued.is_empty():
         return time.filter(approved)
@@ -235,6 +236,16 @@ def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
     counts = approved | ((pl.col("status") == "submitted") & of_submitted)
     known = pl.when(of_submitted).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
     return time.filter(counts).with_columns(known.alias("known_at"))
+
+
+def _with_rejected(time: pl.DataFrame) -> pl.DataFrame:
+    """Return time with what was approved and is rejected since: it counts from its approval, and is taken back when it was rejected."""
+    gone = time.filter((pl.col("status") == "rejected") & (pl.col("modified_at") > pl.col("approved_at")))
+    if not gone.height:
+        return time
+    gone = gone.with_columns(pl.lit("approved").alias("status"))
+    back = gone.with_columns((pl.col("hours") * -1).cast(gone.schema["hours"]).alias("hours"), pl.col("modified_at").alias("known_at"))
+    return pl.concat([time, gone, back])
 
 
 def _arrived(rows: pl.DataFrame, books: Books, told: Sequence[str] = ()) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, unit
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import empty, setting
-from engine.revenue.ground.records import Records
+from engine.revenue.ground.records import Records, restored
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.worked import priced, valued_in_contract, with_cap, with_unit_price
 
@@ -175,7 +175,7 @@ def _recharged(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
     kept = ~pl.col("decision").is_in(["not_billable", "billed_otherwise"]) | (pl.col("reason") == OVER).fill_null(value=False)
     paid = decided.filter(pl.col("item_type") == "expense").group_by(pl.col("item_id").alias("expense_id")).agg(kept.any().alias("→paid"))
     made = rows.join(paid, on="expense_id", how="left", maintain_order="left")
-    return made.filter(pl.col("→paid").fill_null(value=True)).drop("→paid")
+    return made.filter(pl.col("→paid").fill_null(value=True) | restored(made.columns)).drop("→paid")
 
 
 def _used(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

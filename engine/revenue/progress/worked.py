@@ -13,7 +13,7 @@ from engine.revenue.arithmetic.exact import money_units, part_units
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.rates import in_contract_currency, rate_table
-from engine.revenue.ground.records import COPY, Records
+from engine.revenue.ground.records import COPY, Records, restored
 
 _HOURS: Final = polars_dtype(Kind.HOURS)
 
@@ -42,6 +42,7 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
     cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(MONEY)
     value = money_units(pl.col("worth"), pl.col("minor_digits"))
     rows = priced(rows.with_columns(value.alias("value")), records, "time_entry", "value", pl.col("cap_amount").is_not_null())
+    unbillable = pl.col("is_unbillable").fill_null(value=False) & ~restored(rows.columns)
     return rows.select(
         "contract_line_id",
         pl.col("work_date").alias("date"),
@@ -54,7 +55,7 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
         cost.alias("cost"),
         "project_id",
         "resource_id",
-        (pl.col("billable").fill_null(value=True) & ~pl.col("is_unbillable").fill_null(value=False)).alias("earns"),
+        (pl.col("billable").fill_null(value=True) & ~unbillable).alias("earns"),
     )
 
 

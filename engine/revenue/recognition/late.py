@@ -18,7 +18,7 @@ from engine.canonical.kinds import MONEY
 from engine.canonical.schema import entity_spec
 from engine.revenue.ground.frames import in_words
 from engine.revenue.ground.periods import first_open, with_period
-from engine.revenue.ground.records import COPY, Records, not_ended
+from engine.revenue.ground.records import COPY, RESTORED, Records, not_ended, not_rejected
 
 _DATED: Final = {
     "time_entry": "work_date",
@@ -39,6 +39,9 @@ _ACCRUED: Final = {"time_entry": "accrual", "expense": "accrual_expenses"}
 
 _END: Final = "contract_end"
 """Name of the fact that a contract ended (its `terminated_date`): the contract itself was known before."""
+
+_REJECTED: Final = "{} rejected"
+"""Name of the fact that time or an expense was rejected after it had counted: it happened on its own day, and is known since then."""
 
 # Entities of a contract whose records a copy holds; everything else is shared.
 _COPIED: Final = (
@@ -103,7 +106,9 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
     if not closes.height:
         return Vintages(_no_facts(), _no_steps())
     found = []
-    for told in (*(_dated_facts(records, entity, day, lines) for entity, day in _DATED.items()), *_of_contracts(records, contracts)):
+    own = (_dated_facts(records, entity, day, lines) for entity, day in _DATED.items())
+    rejected = (_rejections(records, entity, lines) for entity in _ACCRUED)
+    for told in (*own, *rejected, *_of_contracts(records, contracts)):
         rows = told.filter(pl.col("day").is_not_null() & pl.col("known_at").is_not_null())
         if rows.is_empty():
             continue
@@ -132,9 +137,7 @@ def _dated_facts(records: Records, entity: str, day: str, lines: pl.DataFrame) -
     frame = records.frame(entity)
     known = pl.col("known_at")
     if entity in _ACCRUED and _ACCRUED[entity] in lines.columns:
-        accrued = lines.filter(pl.col(_ACCRUED[entity]).ne_missing("none"))["contract_line_id"].unique()
-        of_submitted = pl.col("contract_line_id").is_in(accrued.implode()).fill_null(value=False)
-        known = pl.when(of_submitted).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
+        known = pl.when(_of_submitted(entity, lines)).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
     if entity == "amendment":
         known = pl.coalesce(known, pl.col("approved_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
     if entity == "judgement":
@@ -143,6 +146,22 @@ def _dated_facts(records: Records, entity: str, day: str, lines: pl.DataFrame) -
     # What is agreed ahead may count from approval on.
     counts = pl.min_horizontal(day, "approved_date") if entity == "amendment" else pl.col(day)
     return _facts(frame, entity, counts, known)
+
+
+def _of_submitted(entity: str, lines: pl.DataFrame) -> pl.Expr:
+    """Tell whether what is submitted counts on the line of a row."""
+    if _ACCRUED[entity] not in lines.columns:
+        return pl.lit(value=False)
+    accrued = lines.filter(pl.col(_ACCRUED[entity]).ne_missing("none"))["contract_line_id"].unique()
+    return pl.col("contract_line_id").is_in(accrued.implode()).fill_null(value=False)
+
+
+def _rejections(records: Records, entity: str, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return as facts that time or expenses which had counted were rejected: on their own day, known when they were last modified."""
+    counted = pl.col("approved_at").is_not_null() | (pl.col("submitted_at").is_not_null() & _of_submitted(entity, lines))
+    rows = records.frame(entity).filter((pl.col("status") == "rejected") & pl.col("modified_at").is_not_null() & counted)
+    key = entity_spec(entity).keys[0]
+    return _facts(rows, _REJECTED.format(entity), pl.col(_DATED[entity]), pl.col("modified_at"), key=key)
 
 
 def _of_contracts(records: Records, contracts: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
@@ -237,12 +256,24 @@ def copied_records(records: Records, vintages: Vintages, contracts: pl.DataFrame
         if entity == "contract":
             ends = numbered.filter(pl.col("entity") == _END).select(contract_id="key", known_end="known_from")
             rows = not_ended(rows.join(ends, on="contract_id", how="left"), pl.col("known_end") > pl.col("copy"))
+        names = frame.columns
+        if entity in _ACCRUED:
+            rows, names = _with_rejected(rows, numbered, entity), [*names, RESTORED]
         held[entity] = rows.with_columns(
             pl.concat_str(pl.col("copy").cast(pl.String), pl.col(name), separator=COPY).alias(name)
             for name in _NAMES
             if name in frame.columns
-        ).select(frame.columns)
+        ).select(names)
     return Records(records.facts, records.as_of, records.known_on, held)
+
+
+def _with_rejected(rows: pl.DataFrame, numbered: pl.DataFrame, entity: str) -> pl.DataFrame:
+    """Let time or expenses count in copies that do not know of their rejection yet (`records.RESTORED`)."""
+    later = numbered.filter(pl.col("entity") == _REJECTED.format(entity))
+    later = later.select(pl.col("key").alias(entity_spec(entity).keys[0]), pl.col("known_from").alias("→rejected"))
+    made = rows.join(later, on=entity_spec(entity).keys[0], how="left", maintain_order="left")
+    restored = (pl.col("→rejected") > pl.col("copy")).fill_null(value=False)
+    return not_rejected(made, restored).with_columns(restored.alias(RESTORED)).drop("→rejected")
 
 
 def _with_group(

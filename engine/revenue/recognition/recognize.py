@@ -74,7 +74,8 @@ def recognized(
     changed = (
         jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).join(keyed, on="okey").select("id", "date").unique()
     )
-    others = (_seen(parts, seen, periods, as_of), *_reestimates(parts, seen, changed), _shaped(events))
+    reestimated = _from_their_period(seen, events, periods)
+    others = (_seen(parts, seen, periods, as_of), *_reestimates(parts, seen, reestimated, changed), _shaped(events))
     calendars = open_keys.select("id", "calendar")
     dated = (with_period(each.join(calendars, on="id", how="left"), periods, "date").select(list(_POINTS)) for each in others)
     made = _differences(pl.concat([_timed(parts, measures, periods, as_of), *dated]), open_keys, as_of)
@@ -296,16 +297,40 @@ def _in_segment(points: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
 
 
 @of_no("seen")
-def _reestimates(parts: pl.DataFrame, seen: pl.DataFrame, changed: pl.DataFrame) -> list[pl.DataFrame]:
+def _from_their_period(seen: pl.DataFrame, events: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """Return over-time promises' new estimates (id, date) with what had been done by the opening of their period: m.then, u.then.
+
+    The work of a period is earned at the estimate it ends with, whether entries tell it day by day or one report does. What an event
+    within the period measured is behind.
+    """
+    rows = seen.filter(pl.col("is_reestimate") & (pl.col("timing") == "over_time")).select("id", "date", "calendar")
+    starts = periods.select("calendar", "period", pl.col("start_date").dt.offset_by("-1d").alias("→by"))
+    rows = with_period(rows, periods, "date").join(starts, on=["calendar", "period"], how="left").select("id", "date", "→by")
+    told = events.select("id", pl.col("date").alias("→event")).unique().sort("→event")
+    rows = rows.sort("date").join_asof(told, left_on="date", right_on="→event", by="id", check_sortedness=False)
+    # An event is measured through the day before it.
+    rows = rows.with_columns(pl.max_horizontal("→by", pl.col("→event").dt.offset_by("-1d")).alias("→by")).sort("→by")
+    done = seen.select("id", pl.col("date").alias("→on"), pl.col("to_date").alias("m.then"), pl.col("at_cost").alias("u.then"))
+    found = rows.join_asof(done.sort("→on"), left_on="→by", right_on="→on", by="id", check_sortedness=False)
+    return found.select("id", "date", "m.then", "u.then", pl.lit(value=True).alias("→over"))
+
+
+@of_no("seen")
+def _reestimates(parts: pl.DataFrame, seen: pl.DataFrame, earlier: pl.DataFrame, changed: pl.DataFrame) -> list[pl.DataFrame]:
     """Return what a changed estimate of the whole does to what was done before it: a change in estimate, apart from the day's own work.
 
-    `changed`: obligations and days on which a modification, or a price that moves with the measure, tells it already.
+    `earlier`: of `_from_their_period`. `changed`: obligations and days on which a modification, or a price that moves with the measure,
+    tells it already.
     """
     names = {"to_date": "m.old", "total": "mt.old", "at_cost": "u.old"}
     rows = seen.sort("id", "date")
     same = pl.col("id") == pl.col("id").shift(1)
     rows = rows.with_columns(pl.when(same).then(pl.col(name).shift(1)).alias(alias) for name, alias in names.items())
     rows = rows.filter(pl.col("is_reestimate") & pl.col("m.old").is_not_null()).join(changed, on=["id", "date"], how="anti")
+    rows = rows.join(earlier, on=["id", "date"], how="left", maintain_order="left")
+    rows = rows.with_columns(
+        pl.when("→over").then(then).otherwise(old).alias(old) for then, old in (("m.then", "m.old"), ("u.then", "u.old"))
+    ).filter(pl.col("m.old").is_not_null())
     points = _in_segment(rows.select("id", "date", "m.old", "mt.old", "u.old", pl.col("total").alias("mt.new")), parts)
     made = []
     for place, whole, nature, basis in ((0, "mt.old", "current", "before"), (1, "mt.new", "estimate_change", "progress")):
