@@ -22,7 +22,16 @@ from engine.revenue.controls.releases import (
     unprovided_loss_findings,
 )
 from engine.revenue.controls.returns import return_findings
-from engine.revenue.controls.shadow import MINOR, compared, in_their_currency, on_their_line, plans, shadow_rows
+from engine.revenue.controls.shadow import (
+    MINOR,
+    WHOLE_CONTRACT,
+    compared,
+    in_their_currency,
+    on_their_line,
+    plans,
+    shadow_rows,
+    told_whole,
+)
 from engine.revenue.controls.shadow_causes import WHOLE, explained
 from engine.revenue.controls.shadow_entries import entries_of
 from engine.revenue.controls.shadow_findings import foreign_findings, shadow_findings
@@ -42,7 +51,7 @@ from engine.revenue.costs.recoverable import recoverable_amounts
 from engine.revenue.costs.remaining import Evidence
 from engine.revenue.disclosures.notes import disclosures, joined
 from engine.revenue.ground.blocks import Block, each_block
-from engine.revenue.ground.frames import Books, empty
+from engine.revenue.ground.frames import Books, empty, in_words
 from engine.revenue.ground.rates import rate_table
 from engine.revenue.price.ended_financing import until_ended
 from engine.revenue.price.financing import interest_entries
@@ -162,8 +171,9 @@ def _shadow(books: Books, records: Records, theirs: pl.DataFrame, context: Conte
     """Return the explained differences of the revenue engine's schedule, and its findings."""
     as_of = pl.lit(context.as_of)
     theirs = on_their_line(theirs, books.lines)
-    held, ours, foreign = in_their_currency(theirs, _translated(books))
-    amendments, prices = _amendments(records), _line_prices(books)
+    amendments, prices = _of_whole(_amendments(records), books, theirs), _line_prices(books)
+    ours, theirs = told_whole(in_words(_translated(books)), theirs), told_whole(theirs, theirs)
+    held, ours, foreign = in_their_currency(theirs, ours)
     rows = compared(held, ours, books.lines, books.periods)
     entries = entries_of(records.frame("time_entry"), books.lines, books.periods, context.as_of)
     judged = explained(rows, amendments, as_of, _whole_lines(prices, records), entries)
@@ -178,6 +188,15 @@ def _shadow(books: Books, records: Records, theirs: pl.DataFrame, context: Conte
     if foreign.height:
         found.append(foreign_findings(foreign, theirs))
     return judged, _some(*found)
+
+
+def _of_whole(amendments: pl.DataFrame, books: Books, theirs: pl.DataFrame) -> pl.DataFrame:
+    """Return amendments with the contract for its lines where the schedule names no line: a line added changes the contract."""
+    about = books.lines.select("contract_line_id", "contract_id").unique("contract_line_id", keep="first")
+    told = told_whole(amendments.join(about, on="contract_line_id", how="left", maintain_order="left"), theirs)
+    is_whole = pl.col("contract_line_id").str.starts_with(WHOLE_CONTRACT).fill_null(value=False)
+    action = pl.when(is_whole).then(pl.lit("change")).otherwise("action")
+    return told.with_columns(action.alias("action")).drop("contract_id").unique(["amendment_id", "contract_line_id"], maintain_order=True)
 
 
 def _whole_lines(prices: pl.DataFrame, records: Records) -> pl.DataFrame:

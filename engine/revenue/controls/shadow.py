@@ -43,6 +43,20 @@ def on_their_line(theirs: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     return placed.with_columns(pl.coalesce("contract_line_id", "→only").alias("contract_line_id")).drop("→only")
 
 
+WHOLE_CONTRACT: Final = "→"
+"""What the id of a contract begins with where it stands for a line: its schedule names no lines."""
+
+
+def told_whole(frame: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+    """Let a contract stand for its lines where `theirs` has schedule lines of it that name none (columns contract_id, contract_line_id)."""
+    whole = theirs.filter(pl.col("status").is_in(_HELD) & pl.col("contract_line_id").is_null() & pl.col("contract_id").is_not_null())
+    if whole.is_empty():
+        return frame
+    is_whole = pl.col("contract_id").is_in(whole["contract_id"].unique().implode())
+    told = pl.when(is_whole).then(pl.lit(WHOLE_CONTRACT) + pl.col("contract_id")).otherwise("contract_line_id")
+    return frame.with_columns(told.alias("contract_line_id"))
+
+
 def in_their_currency(theirs: pl.DataFrame, performance: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Return both schedules in one currency by line, and the lines that cannot be told in theirs.
 
@@ -92,7 +106,7 @@ def compared(theirs: pl.DataFrame, performance: pl.DataFrame, lines: pl.DataFram
     )
     right = in_words(performance.group_by(key).agg(
         pl.col("amount").sum().alias("ours"), (~pl.col("is_planned")).any().alias("is_ours_recognized"),
-        pl.col("currency").drop_nulls().first().alias("our_currency"),
+        pl.col("currency").drop_nulls().first().alias("our_currency"), pl.col("contract_id").first().alias("our_contract"),
     ))  # fmt: skip
     terms = lines.select(
         "contract_line_id", "contract_id", "obligation_id", "measure", "convention", "start_date", "end_date", "amount",
@@ -102,12 +116,14 @@ def compared(theirs: pl.DataFrame, performance: pl.DataFrame, lines: pl.DataFram
     ends = periods.group_by("period").agg(pl.col("end_date").max().alias("period_end"), pl.col("start_date").min().alias("period_start"))
     return both.join(ends, on="period", how="left").with_columns(
         pl.col("theirs", "ours").fill_null(ZERO),
-        pl.coalesce("contract_id", "their_contract").alias("contract_id"),
+        pl.coalesce("contract_id", "their_contract", "our_contract").alias("contract_id"),
         pl.coalesce("their_currency", "our_currency").alias("currency"),
         (pl.col("theirs").fill_null(ZERO) - pl.col("ours").fill_null(ZERO)).alias("difference"),
-    ).drop("their_contract", "their_currency", "our_currency").sort("contract_line_id", "period")  # fmt: skip
+    ).drop("their_contract", "our_contract", "their_currency", "our_currency").sort("contract_line_id", "period")  # fmt: skip
 
 
 def shadow_rows(judged: pl.DataFrame) -> pl.DataFrame:
-    """Return the output `revenue_shadow` from explained rows."""
-    return judged.select(pl.col(name).cast(dtype) for name, dtype in SHADOW.items()).sort("contract_line_id", "period")
+    """Return the output `revenue_shadow` from explained rows; one of a whole contract names no line."""
+    line = pl.when(~pl.col("contract_line_id").str.starts_with(WHOLE_CONTRACT)).then("contract_line_id")
+    rows = judged.with_columns(line.alias("contract_line_id"))
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in SHADOW.items()).sort("contract_id", "contract_line_id", "period")

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.controls.shadow import WHOLE_CONTRACT
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
 
 _SAYS: Final = {
@@ -31,6 +32,11 @@ def shadow_findings(judged: pl.DataFrame, amendments: pl.DataFrame) -> list[pl.D
     missed_amendment: one per amendment; recognition_without_evidence: one per schedule line of theirs;
     evidence_without_recognition: one per contract line and period; schedule_differs: one per contract line and cause.
     """
+    line = pl.col("contract_line_id")
+    judged = judged.with_columns(
+        line.str.starts_with(WHOLE_CONTRACT).fill_null(value=False).alias("of_contract"),
+        line.str.strip_prefix(WHOLE_CONTRACT).alias("contract_line_id"),
+    )
     return [
         _missed_amendments(judged.filter(pl.col("cause") == "missed_amendment"), amendments),
         _without_evidence(judged.filter(pl.col("cause") == "no_evidence")),
@@ -45,7 +51,9 @@ def foreign_findings(foreign: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFram
         pl.col("contract_id").first(), pl.col("currency").drop_nulls().unique().sort().str.join(", "),
         pl.col("amount").abs().sum().alias("held"), pl.col("evidence").explode().drop_nulls().unique().sort(),
     )  # fmt: skip
-    found = foreign.join(held, on="contract_line_id", how="inner").sort("contract_line_id")
+    found = foreign.join(held, on="contract_line_id", how="inner").sort("contract_line_id").with_columns(
+        pl.col("contract_line_id").str.strip_prefix(WHOLE_CONTRACT)
+    )
     text = "The revenue engine keeps {} in {}; its contract is in {}, and the amounts are not compared."
     message = pl.format(text, "contract_line_id", "currency", "own")
     remedy = "Keep the line in the contract's currency, or in the company's own, in the revenue engine."
@@ -106,7 +114,7 @@ def _without_recognition(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _differing(rows: pl.DataFrame) -> pl.DataFrame:
-    found = rows.group_by("contract_line_id", "contract_id", "currency", "cause").agg(
+    found = rows.group_by("contract_line_id", "of_contract", "contract_id", "currency", "cause").agg(
         pl.col("difference").abs().max().alias("largest"), pl.col("period").min().alias("first"), pl.len().alias("periods"),
         pl.col("detail").drop_nulls().first(), pl.col("their_evidence").explode().drop_nulls().unique().sort(),
     )  # fmt: skip
@@ -118,8 +126,9 @@ def _differing(rows: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     severity = pl.col("cause").replace_strict(_SEVERITY, return_dtype=pl.String)
     remedy = pl.col("cause").replace_strict(_REMEDY, return_dtype=pl.String)
+    entity = pl.when("of_contract").then(pl.lit("contract")).otherwise(pl.lit("contract_line"))
     return found.select(
-        *finding_columns("schedule_differs", severity, "contract_line", message, remedy), pl.col("contract_line_id").alias("entity_id"),
+        *finding_columns("schedule_differs", severity, entity, message, remedy), pl.col("contract_line_id").alias("entity_id"),
         "contract_id", pl.col("cause").alias("field"), pl.lit(["revrec"]).alias("systems"), pl.col("largest").alias("amount_at_risk"),
         "currency", pl.col("their_evidence").alias("evidence"), _last_day("first"),
     )  # fmt: skip
