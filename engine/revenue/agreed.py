@@ -17,6 +17,7 @@ from engine.revenue.ground.settings import Versions
 from engine.revenue.modifications.ahead import counted_at_once, waiting
 from engine.revenue.modifications.changes import classified, removed_parts
 from engine.revenue.modifications.folded import folded_changes
+from engine.revenue.modifications.longer import with_longer_terms
 from engine.revenue.modifications.opening import agreed_before, as_opened, latest_openings, opened_groups, taken_over_changes
 from engine.revenue.modifications.splits import split_changes
 from engine.revenue.price.one_measure import with_one_measure
@@ -123,7 +124,8 @@ def _promises(
     lines = with_ssp(lines, records, option_prices(records.frame("option")), as_of)
     lines = with_renewals(lines, contracts, records.frame("option"), as_of)
     terms = with_pooled(line_terms(lines, amended), lines)
-    return lines, terms, removed_parts(classified(terms, lines, contracts, records, as_of), terms, lines)
+    changes = removed_parts(classified(terms, lines, contracts, records, as_of), terms, lines)
+    return lines, terms, with_longer_terms(changes, lines)
 
 
 def _open_ended(lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
