@@ -258,7 +258,12 @@ def _drawn_by_hours(lines: pl.DataFrame, seen: pl.DataFrame, time: pl.DataFrame)
     of_hours = prepaid.filter(pl.col("estimated_hours").is_not_null())
     counted = prepaid.filter(pl.col("estimated_hours").is_not_null() | (pl.col("quantity") > 1))
     told = seen.filter(pl.col("hours_to_date").is_not_null())
-    return [rows.join(frame, on="contract_line_id", how="semi").select("okey") for rows, frame in ((of_hours, time), (counted, told))]
+    # Those measured by hours of which some are expected to lapse are drawn like units.
+    lapsing = lines.filter((pl.col("measure") == "hours") & (pl.col("offering") == "retainer"))
+    lapsing = lapsing.join(seen.filter(pl.col("expected_breakage").is_not_null()), on="contract_line_id", how="semi")
+    drawn = seen.filter(pl.col("units_delivered").is_not_null())
+    pairs = ((of_hours, time), (counted, told), (lapsing, drawn))
+    return [rows.join(frame, on="contract_line_id", how="semi").select("okey") for rows, frame in pairs]
 
 
 def _told_otherwise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
