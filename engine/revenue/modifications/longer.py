@@ -39,7 +39,7 @@ def with_longer_terms(changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFram
     rows = rows.with_columns(price.alias("→price"), part_units(pl.col("ssp_change"), pl.col("→now"), whole).alias("→ssp"))
     wider = rows.filter(pl.col("→now") > 0).with_columns(pl.col("→price").alias("price_change"), pl.col("→ssp").alias("ssp_change"))
     after = rows.with_columns(
-        pl.lit("separate").alias("kind"), (pl.col("price_change") - pl.col("→price")).alias("price_change"),
+        pl.col("kind").replace("widen", "separate"), (pl.col("price_change") - pl.col("→price")).alias("price_change"),
         (pl.col("ssp_change") - pl.col("→ssp")).alias("ssp_change"),
     )  # fmt: skip
     return pl.concat([changes.filter(~longer), *(each.select(changes.columns) for each in (wider, after))])
