@@ -16,7 +16,7 @@ from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, carried, running
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
-from engine.revenue.price.hourly import rate_steps, through_steps, worth_by_rates
+from engine.revenue.price.hourly import hours_at_end, rate_steps, through_steps, worth_by_rates
 from engine.revenue.progress.grades import at_weights, weighed_hours
 from engine.revenue.progress.leaving import leaving_lines, without_left
 from engine.revenue.progress.observe_outputs import committed_use, milestones, observed_percent
@@ -185,7 +185,10 @@ def _hours_by_day(
     seen = seen.join(has_time, on="contract_line_id", how="left").with_columns(
         pl.when(pl.col("has_time").is_null()).then(pl.col("done")).alias("done")
     )
-    rows = pl.concat([stated, seen.drop("has_time"), timed.drop("hours")], how="diagonal")
+    ended = hours_at_end(records, about, worked).select(
+        "contract_line_id", "date", whole_number("hours", HOURS).alias("expected"), "evidence"
+    )
+    rows = pl.concat([stated, seen.drop("has_time"), timed.drop("hours"), ended], how="diagonal")
     rows = _with_rate_days(rows, steps).join(about, on="contract_line_id", how="inner")
     rows = rows.filter(pl.col("done").is_not_null() | pl.col("expected").is_not_null())
     return (
