@@ -106,8 +106,10 @@ def validation_result(suite: Mapping[str, Any]) -> Any:
         "evaluated_expectations": len(results), "successful_expectations": good, "unsuccessful_expectations": len(results) - good,
         "success_percent": 100 * good / len(results) if results else None,
     }  # fmt: skip
+    # The library tries the name as a date: an id of digits alone is none, and would end it.
+    name = f"run {suite['run_id']}"
     meta = {
-        "run_id": {"run_name": suite["run_id"], "run_time": f"{suite['as_of']}T00:00:00+00:00"}, "batch_spec": {}, "batch_markers": {},
+        "run_id": {"run_name": name, "run_time": f"{suite['as_of']}T00:00:00+00:00"}, "batch_spec": {}, "batch_markers": {},
         "active_batch_definition": {"data_asset_name": suite["entity"]}, "validation_time": f"{suite['as_of']}T00:00:00+00:00",
     }  # fmt: skip
     return ExpectationSuiteValidationResult(

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from adapters.quality import DocsWriter
+from adapters.quality import DocsWriter, rendered
 from adapters.run import run_snapshot
 
 Snapshot = Callable[..., Path]
@@ -79,6 +79,14 @@ def test_data_docs_say_what_the_gate_found_and_hold_no_address_that_tells(
     assert str(tmp_path) not in page
     assert re.search(r'href="q-test.html".*1 of 2 expectations are not met', (docs / "index.html").read_text(encoding="utf-8"))
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("run_id", ["1234567890123456", "4217390652891e17", "d3737540d35ae627"])
+def test_pages_are_made_whatever_letters_and_digits_a_run_has_its_name_of(run_id: str) -> None:
+    result = {"type": FEW["type"], "kwargs": FEW["kwargs"], "rule": "q-test-1",
+              "verdict": {"success": True, "observed": 2, "elements": None, "unexpected": None, "missing": None}}  # fmt: skip
+    suite = {"policy": "q-test", "entity": "invoice", "run_id": run_id, "as_of": "2026-01-31", "results": [result]}
+    assert f"run {run_id}" in rendered([suite])["q-test.html"]
 
 
 def test_the_writer_of_pages_does_not_outlive_its_run() -> None:
