@@ -196,6 +196,7 @@ class ContractCost(Record):
     is_incremental: Bool | None = field("Whether it would not have been incurred without the contract.")
     expected_renewals: Int | None = field("Renewals the benefit is expected to cover.")
     governed_by: Text | None = field("Other standard that governs the cost; null: 340-40.")
+    paid_date: Date | None = field("Day it was paid; in a foreign currency what is owed is remeasured until then.")
 
 
 class IntercompanyRate(Record):

@@ -24,7 +24,7 @@ DISCLOSURES: Final[dict[str, pl.DataType]] = {
 """Columns of `disclosures.parquet`.
 
 `disclosure`: remaining_obligation, opening_liability_recognized, prior_period_performance, disaggregation; and beside
-them roll_forward, current_portion, waterfall, credit_exposure.
+them roll_forward, of contracts in a foreign currency functional_roll_forward, current_portion, waterfall, credit_exposure.
 """
 
 _RULES: Final = {
@@ -33,6 +33,7 @@ _RULES: Final = {
     "prior_period_performance": "606-10-50-12A",
     "disaggregation": "606-10-50-5",
     "roll_forward": "606-10-50-10",
+    "functional_roll_forward": "606-10-50-10",
     "current_portion": "210-10-45",
     "waterfall": "606-10-50-13",
     "credit_exposure": "326-20-30",
@@ -68,6 +69,7 @@ def disclosures(
         prior,
         disaggregated(years, contracts, earned(books.performance), {**golden, "contract": golden.get("contract", books.contracts)}),
         roll_forward(years, books.performance, balances, _moves(books)),
+        _in_functional(years, books, balances),
         current_portions(_closing(closing, costs), _realized(books, amortization, golden), as_of.dt.offset_by(_CYCLE), as_of),
         waterfall(closing, books.performance, as_of),
         credit_exposures(_records(golden, "invoice"), _received(golden), closing, as_of),
@@ -127,6 +129,28 @@ def _moves(books: Books) -> pl.DataFrame:
         return pl.DataFrame(schema=schema)
     amount = pl.when(pl.col("direction") == "expense").then(pl.col("interest") * -1).otherwise("interest").cast(MONEY)
     return interest.select("contract_id", "posting_date", pl.lit("interest").alias("cause"), amount.alias("amount"))
+
+
+def _in_functional(years: pl.DataFrame, books: Books, balances: pl.DataFrame) -> pl.DataFrame:
+    """Return the roll-forward of contracts in a foreign currency as the ledger has it, exchange differences of their own (`fx`).
+
+    Of the position only the contract asset is monetary: the liability keeps its rates (830-10-45-18, IAS 21.23).
+    """
+    foreign = books.contracts.filter(pl.col("currency").cast(pl.String) != pl.col("functional_currency").cast(pl.String))
+    owners = foreign.select("contract_id", pl.col("functional_currency").cast(pl.String).alias("currency"))
+    net = balances.join(owners.select("contract_id"), on="contract_id", how="semi").with_columns(
+        *(pl.col(f"functional_{name}").alias(name) for name in ("contract_asset", "contract_liability"))
+    ).drop_nulls(["contract_asset", "contract_liability"])  # fmt: skip
+    known = years.drop("currency").join(owners, on="contract_id", how="inner").join(net, on="contract_id", how="semi")
+    if known.is_empty():
+        return roll_forward(years.head(0), books.performance.head(0), balances.head(0), _moves(books).head(0))
+    done = books.extra["translated"].join(known, on="contract_id", how="semi").with_columns(pl.col("functional_amount").alias("amount"))
+    moves = [
+        net.select("contract_id", pl.col("end_date").alias("posting_date"), pl.lit(cause).alias("cause"), pl.col(name).alias("amount"))
+        for cause, name in (("fx", "position_exchange"), ("interest", "functional_interest"))
+    ]
+    told = roll_forward(known, earned(done), net, pl.concat(moves))
+    return told.with_columns(pl.lit("functional_roll_forward").alias("disclosure"))
 
 
 def _closing(closing: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:

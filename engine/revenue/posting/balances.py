@@ -16,7 +16,7 @@ from engine.revenue.disclosures.notice import within_notice
 from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, setting, shaped
 from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
-from engine.revenue.posting.currency import Translated
+from engine.revenue.posting.currency import CLOSED, REMEASURED, Translated
 from engine.revenue.posting.goods_at_estimate import goods_at_estimate
 from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
 from engine.revenue.posting.in_force import with_force
@@ -30,6 +30,8 @@ _BALANCES: Final = (
 
 _REPORTED: Final = ("contract_id", "contract_line_id", "date", "as_of_date", "cost_to_date", "currency")
 _FLOWS: Final = ("billed", "received", "recognized", "interest", "fx_difference", "functional_received")
+# What the position in the functional currency moved by for rates, and for interest.
+_IN_FUNCTIONAL: Final = ("position_exchange", "functional_interest")
 
 CONTRACT_BALANCES: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT, "period": TEXT, "currency": TEXT, "functional_currency": TEXT,
@@ -46,24 +48,38 @@ CONTRACT_BALANCES: Final[dict[str, pl.DataType]] = {
 recognized, cost_of_revenue, gross_margin, interest, fx_difference and functional_received."""
 
 
-def contract_balances(books: Books, costs: pl.DataFrame, translated: Translated, opened: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+def contract_balances(
+    books: Books, costs: pl.DataFrame, translated: Translated, opened: pl.DataFrame, as_of: dt.date, further: Sequence[str] = ()
+) -> pl.DataFrame:  # fmt: skip
     """Return every contract's balances at the end of each period from its first step, signing or opening to as_of.
 
-    CONTRACT_BALANCES; `end_date`, the day they are for; `paid_ahead`, what work as invoiced may be drawn from.
+    CONTRACT_BALANCES; `end_date`, the day they are for; `paid_ahead`, what work as invoiced may be drawn from; flows of the net position
+    in the functional currency, `position_exchange` and `functional_interest`; and `further` balances of the steps.
     `costs`: `costs_of_delivery`. Loss provisions come from `books.extra["loss_provisions"]` (contract_id, period, provision).
     """
     steps = translated.steps.with_columns(
         (pl.col("delta_income") + pl.col("delta_expense")).alias("interest"),
         _not_a_right().cast(MONEY).alias("invoiced_not_unconditional"), _paid_ahead().cast(MONEY).alias("paid_ahead"),
         pl.when(pl.col("order") == 0).then(ZERO).otherwise(pl.col("functional_cash")).alias("functional_received"),
+        *_functional_flows(translated.is_at_par),
     )  # fmt: skip
     rows = _grid(books, steps, opened, as_of)
-    rows = _with_closing(rows, steps)
-    rows = _with_flows(rows, steps, books.extra.get("loss_provisions"))
+    rows = _with_closing(rows, steps, further)
+    rows = _with_flows(rows, steps, books)
     rows = within_notice(_with_price(rows, books, opened), books)
     rows = _without_untranslated(_with_costs(rows, books, costs), steps)
     rows = rows.with_columns(pl.lit("606-10-45-1").alias("rule"), pl.col("date").alias("end_date"))
-    return in_order(shaped(rows, CONTRACT_BALANCES, keep=["end_date", "paid_ahead"]), "contract_id", "period")
+    return in_order(shaped(rows, CONTRACT_BALANCES, keep=["end_date", "paid_ahead", *_IN_FUNCTIONAL, *further]), "contract_id", "period")
+
+
+def _functional_flows(is_at_par: bool) -> tuple[pl.Expr, ...]:
+    """Return what a step moved the net position by for rates alone (of its monetary side, the contract asset), and for interest."""
+    if is_at_par:
+        return tuple(ZERO.alias(name) for name in _IN_FUNCTIONAL)
+    foreign = (pl.col("currency") != pl.col("functional_currency")).fill_null(value=False)
+    remeasured = pl.when(foreign & pl.col("order").is_in([REMEASURED, CLOSED])).then("change_contract_asset").otherwise(ZERO)
+    borne = pl.when(pl.col("order") == 0).then(pl.col("functional_income") - pl.col("functional_expense")).otherwise(ZERO)
+    return remeasured.alias(_IN_FUNCTIONAL[0]), borne.cast(MONEY).alias(_IN_FUNCTIONAL[1])
 
 
 def _without_untranslated(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
@@ -105,9 +121,9 @@ def _grid(books: Books, steps: pl.DataFrame, opened: pl.DataFrame, as_of: dt.dat
     return grid.with_columns(pl.min_horizontal("end_date", pl.lit(as_of)).alias("date")).sort("contract_id", "date")
 
 
-def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame, further: Sequence[str]) -> pl.DataFrame:
     """Add the balances after the last step of the period."""
-    names = [*_BALANCES, "invoiced_not_unconditional", "paid_ahead", "billed", "received", "tax_payable"]
+    names = [*_BALANCES, *further, "invoiced_not_unconditional", "paid_ahead", "billed", "received", "tax_payable"]
     # The steps of a contract stand together in their order: the last of a day is the one another day or contract follows.
     follows = pl.any_horizontal((pl.col(name) != pl.col(name).shift(-1)).fill_null(value=True) for name in ("contract_id", "date"))
     closing = (pl.col(name).alias(f"closing_{name}") for name in names)
@@ -121,17 +137,20 @@ def _with_closing(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(unbilled.cast(MONEY).alias("unbilled_receivable")).drop("billed", "received")
 
 
-def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame, provisions: pl.DataFrame | None) -> pl.DataFrame:
+def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame, books: Books) -> pl.DataFrame:
     flows = steps.group_by("contract_id", "period").agg(
         *(pl.col(f"delta_{name}").sum().alias(name) for name in ("billed", "received", "recognized")),
-        pl.col("interest", "fx_difference", "functional_received").sum(),
+        pl.col("interest", "fx_difference", "functional_received", *_IN_FUNCTIONAL).sum(),
     )
     found = rows.join(flows, on=["contract_id", "period"], how="left", maintain_order="left")
-    if provisions is not None and provisions["exchange"].drop_nulls().len():
-        lost = provisions.group_by("contract_id", "period").agg(pl.col("exchange").sum().alias("→lost"))
+    # Provisions, and what is owed for costs, rise for rates alone too: a loss.
+    for debts in (books.extra.get("loss_provisions"), books.extra.get("owed_exchange")):
+        if debts is None or not debts["exchange"].drop_nulls().len():
+            continue
+        lost = debts.group_by("contract_id", "period").agg(pl.col("exchange").sum().alias("→lost"))
         found = found.join(lost, on=["contract_id", "period"], how="left", maintain_order="left")
         found = found.with_columns(pl.col("fx_difference").fill_null(ZERO) - pl.col("→lost").fill_null(ZERO)).drop("→lost")
-    return found.with_columns(pl.col(_FLOWS).fill_null(ZERO).cast(MONEY))
+    return found.with_columns(pl.col(*_FLOWS, *_IN_FUNCTIONAL).fill_null(ZERO).cast(MONEY))
 
 
 def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.DataFrame:
@@ -228,7 +247,7 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
 def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Return time whose work counts: approved, and what the policy accrues as it is submitted, known by then."""
     accrued = books.contracts.filter(setting("accrual.unapproved_time").ne_missing("none"))["contract_id"]
-    time = _with_rejected(time)
+    time = with_rejected(time)
     approved = pl.col("status") == "approved"
     if accrued.is_empty():
         return time.filter(approved)
@@ -238,7 +257,7 @@ def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
     return time.filter(counts).with_columns(known.alias("known_at"))
 
 
-def _with_rejected(time: pl.DataFrame) -> pl.DataFrame:
+def with_rejected(time: pl.DataFrame) -> pl.DataFrame:
     """Return time with what was approved and is rejected since: it counts from its approval, and is taken back when it was rejected."""
     gone = time.filter((pl.col("status") == "rejected") & (pl.col("modified_at") > pl.col("approved_at")))
     if not gone.height:

@@ -367,7 +367,20 @@ def _cost_lines(books: Books, contracts: pl.DataFrame, rates: pl.DataFrame) -> p
         found += [_pair(capitalized, contracts, "capitalized", "contract_cost_asset", "payable")]
         found += [_pair(expensed, contracts, "at_once", "contract_cost_expense", "payable")]
         found += [_pair(expense, contracts, "expense", "contract_cost_expense", "contract_cost_asset")]
+        found += [_pair(_owed(books, contracts), contracts, "exchange", "fx", "payable")]
     return pl.concat([pl.DataFrame(schema=_LINE), *found])
+
+
+def _owed(books: Books, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return what debts for costs rise by for rates alone; a contract in another currency than its entity's has it in functional money."""
+    texts = contracts.select("contract_id", "currency", "functional_currency")
+    rows = books.extra["owed_exchange"].join(texts, on="contract_id", how="left")
+    own = pl.col("currency").cast(TEXT) == pl.col("functional_currency").cast(TEXT)
+    return rows.select(
+        "contract_id", pl.col("end_date").alias("date"), pl.lit(_COSTS + 2).alias("order"), "evidence",
+        pl.when(own).then("exchange").otherwise(ZERO).cast(MONEY).alias("exchange"), pl.col("exchange").alias("functional_exchange"),
+        pl.lit("remeasurement of what is owed for costs").alias("reason"), pl.lit("830-20-35-1").alias("rule"),
+    )  # fmt: skip
 
 
 def _with_own_values(lines: pl.DataFrame) -> pl.DataFrame:

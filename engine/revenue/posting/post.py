@@ -18,7 +18,9 @@ from engine.revenue.posting.cost_rates import unrated_costs, unrated_delivery
 from engine.revenue.posting.currency import Translated, translate
 from engine.revenue.posting.entries import JOURNAL, batch_totals, batches, entry_heads, journal
 from engine.revenue.posting.moves import moves
+from engine.revenue.posting.owed_costs import owed_exchange
 from engine.revenue.posting.provisions import with_functional
+from engine.revenue.posting.reporting import functional_columns
 from engine.revenue.posting.rights import positions
 from engine.revenue.posting.taken_over import after_opening, openings, since_opening
 from engine.stage import Context, StageResult
@@ -39,13 +41,16 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     provisions = books.extra.get("loss_provisions")
     if provisions is not None:
         books = books.with_extra(loss_provisions=with_functional(provisions, books.contracts, rates))
+    books = books.with_extra(owed_exchange=owed_exchange(books, records, rates, as_of))
     further, costs = moves(books, records, claims, as_of), since_opening(costs_of_delivery(books, records, rates), opened)
+
+    group = functional_columns(books, records)
 
     def of_block(block: Block) -> _Posted:
         own, owed, begun = block.books(books), claims.of(block.of), block.of(opened)
         steps = positions(own, owed, block.of(further), as_of)
         translated = translate(own, steps, owed, rates, begun, as_of)
-        balances = contract_balances(own, block.of(costs), translated, begun, as_of)
+        balances = contract_balances(own, block.of(costs), translated, begun, as_of, group)
         entries = journal(own, translated, owed, rates, begun)
         return _Posted(balances, entries, batch_totals(entries), _whole(own, translated), _missing_rates(own, translated))
 
