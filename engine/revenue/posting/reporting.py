@@ -9,7 +9,6 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
-from engine.revenue.costs.assets import CONTRACT_COSTS
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT, Books, in_words, shaped
 from engine.revenue.ground.rates import RATE, rate_table, translated, with_rate
@@ -27,6 +26,8 @@ _STEPPED: Final = (
 _BALANCES: Final = (*_STEPPED, "contract_cost_asset", "loss_provision")
 
 _ASSETS: Final = ("contract_asset", "receivable", "customer_payment_asset", "return_asset", "contract_cost_asset")
+
+_MOVED: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "end_date": pl.Date(), "moved": MONEY}
 
 REPORTING_BALANCES: Final[dict[str, pl.DataType]] = {
     "contract_id": TEXT, "legal_entity_id": TEXT, "period": TEXT, "functional_currency": TEXT, "reporting_currency": TEXT,
@@ -103,7 +104,9 @@ def _in_functional(books: Books, asked: pl.DataFrame, rates: pl.DataFrame, conte
 
 def _cost_assets(books: Books, rates: pl.DataFrame) -> pl.DataFrame:
     """Return what contracts' cost assets changed by in the functional currency, at the rates they came in at."""
-    costs = books.extra.get("contract_costs", pl.DataFrame(schema=CONTRACT_COSTS))
+    costs = books.extra.get("contract_costs")
+    if costs is None:
+        return pl.DataFrame(schema=_MOVED)
     spent = (pl.col("amortized") + pl.col("impaired") - pl.col("reversed")).cast(MONEY)
     valued = at_cost_rates(costs.with_columns(ZERO.alias("at_once"), spent.alias("expense")), books.contracts, rates)
     own = books.contracts.select("contract_id", pl.col("functional_currency").cast(TEXT).alias("→own"))
@@ -117,7 +120,7 @@ def _provisions(books: Books) -> pl.DataFrame:
     """Return what is provided for expected losses changed by in the functional currency."""
     provisions = books.extra.get("loss_provisions")
     if provisions is None:
-        return pl.DataFrame(schema={"contract_id": pl.String(), "end_date": pl.Date(), "moved": MONEY})
+        return pl.DataFrame(schema=_MOVED)
     own = books.contracts.select("contract_id", pl.col("functional_currency").cast(TEXT).alias("→own"))
     told = provisions.join(own, on="contract_id", how="left", maintain_order="left")
     is_own = pl.col("currency") == pl.col("→own")
