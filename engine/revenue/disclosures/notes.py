@@ -14,7 +14,7 @@ from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
 from engine.revenue.disclosures.notice import fees_of, with_opened
 from engine.revenue.disclosures.positions import credit_exposures, current_portions, roll_forward, to_unit, waterfall
-from engine.revenue.ground.frames import Books
+from engine.revenue.ground.frames import Books, empty
 from engine.revenue.recognition.adopted import earned
 
 DISCLOSURES: Final[dict[str, pl.DataType]] = {
@@ -137,13 +137,15 @@ def _in_functional(years: pl.DataFrame, books: Books, balances: pl.DataFrame) ->
     Of the position only the contract asset is monetary: the liability keeps its rates (830-10-45-18, IAS 21.23).
     """
     foreign = books.contracts.filter(pl.col("currency").cast(pl.String) != pl.col("functional_currency").cast(pl.String))
+    if foreign.is_empty():
+        return empty(DISCLOSURES)
     owners = foreign.select("contract_id", pl.col("functional_currency").cast(pl.String).alias("currency"))
     net = balances.join(owners.select("contract_id"), on="contract_id", how="semi").with_columns(
         *(pl.col(f"functional_{name}").alias(name) for name in ("contract_asset", "contract_liability"))
     ).drop_nulls(["contract_asset", "contract_liability"])  # fmt: skip
     known = years.drop("currency").join(owners, on="contract_id", how="inner").join(net, on="contract_id", how="semi")
     if known.is_empty():
-        return roll_forward(years.head(0), books.performance.head(0), balances.head(0), _moves(books).head(0))
+        return empty(DISCLOSURES)
     done = books.extra["translated"].join(known, on="contract_id", how="semi").with_columns(pl.col("functional_amount").alias("amount"))
     moves = [
         net.select("contract_id", pl.col("end_date").alias("posting_date"), pl.lit(cause).alias("cause"), pl.col(name).alias("amount"))
