@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar as _calendar
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -32,6 +33,14 @@ def add_months(day: dt.date, months: int) -> dt.date:
 def month_end(day: dt.date) -> dt.date:
     """Return the last day of the day's month."""
     return dt.date(day.year, day.month, _calendar.monthrange(day.year, day.month)[1])
+
+
+def month_ends(first: dt.date, last: dt.date) -> Iterator[dt.date]:
+    """Yield the month ends from the first day's month to the last day's."""
+    end = month_end(first)
+    while end <= month_end(last):
+        yield end
+        end = month_end(end + dt.timedelta(days=1))
 
 
 def workdays_between(first: dt.date, last: dt.date) -> int:

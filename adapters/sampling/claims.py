@@ -6,6 +6,7 @@ from typing import Final
 
 from adapters.sampling.costs import BILL, BILL_LINE
 from adapters.sampling.delivery import EXPENSE, MILESTONE, PROJECT, RATE
+from adapters.sampling.estimates import PROGRESS
 from adapters.sampling.selling import AMENDMENT, AMENDMENT_LINE, CONTRACT, CONTRACT_LINE, OPPORTUNITY
 
 SYSTEMS: Final = ("crm", "psa", "billing", "erp", "revrec", "warehouse")
@@ -98,6 +99,7 @@ CLAIMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "vendor": ("vendor_id", "name", "tax_id", "country", "currency", "status", "recorded_at"),
         "bill": (*BILL, "status", "amount_due", "fully_paid_date", "recorded_at"),
         "bill_line": (*BILL_LINE, "recorded_at"),
+        "progress": (*PROGRESS, "recorded_at", "created_by"),
     },
     "revrec": {
         "contract": (*_CONTRACT_COPY, "recorded_at", "modified_at"),

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from adapters.sampling.calendar import Calendar, add_months, month_end, workdays_between
 from adapters.sampling.draws import Draws
-from adapters.sampling.parties import ROLES, SERVICE_LINES, Company, Customer
+from adapters.sampling.parties import INTEGRATION, ROLES, SERVICE_LINES, Company, Customer
 from adapters.sampling.records import half_up_int
 
 Kind = Literal["hourly", "hourly_direct", "fixed", "managed", "managed_monthly", "retainer", "subscription", "mixed"]
@@ -20,7 +20,7 @@ Kind = Literal["hourly", "hourly_direct", "fixed", "managed", "managed_monthly",
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Say what a kind of contract is like: `features` may name cap, expenses, gap, foreign, scope, extra."""
+    """Say what a kind of contract is like: `features` may name cap, expenses, gap, foreign, scope, extra, partner."""
 
     kind: Kind
     features: frozenset[str] = frozenset()
@@ -36,12 +36,13 @@ _RING: Final = (
     _shape("hourly"), _shape("fixed", "scope"), _shape("managed", "extra"), _shape("hourly_direct"),
     _shape("hourly", "cap"), _shape("retainer"), _shape("fixed", "scope"), _shape("hourly", "expenses"),
     _shape("hourly_direct", "foreign"), _shape("mixed"), _shape("hourly", "gap"), _shape("fixed"),
-    _shape("managed_monthly"), _shape("hourly_direct", "cap", "expenses"), _shape("fixed"), _shape("hourly"),
+    _shape("managed_monthly"), _shape("hourly_direct", "cap", "expenses"), _shape("fixed", "partner"), _shape("hourly"),
     _shape("subscription"), _shape("fixed"), _shape("hourly", "gap", "cap"), _shape("retainer"),
 )  # fmt: skip
 
 _HOURLY: Final = ("hourly", "hourly_direct", "mixed")
 PLANNED_HOURS_A_DAY_PCT: Final = 750
+_PARTNER_PCT: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Promise:
     team: tuple[str, ...] = ()
     plan: tuple[Due, ...] = ()
     milestones: tuple[Due, ...] = ()
+    partner_cents: int = 0
+    """What a subcontractor is to be paid a month, by the contract with it as signed."""
     added: bool = False
 
 
@@ -115,6 +118,11 @@ class Deal:
         return self.kind == "hourly_direct"
 
     @property
+    def is_by_cost(self) -> bool:
+        """Say whether a partner does a part of the work, so that cost and not hours shows how far it is."""
+        return "partner" in self.features
+
+    @property
     def frequency(self) -> str:
         """Return how often it is billed."""
         return {"fixed": "milestone", "managed": "quarterly", "subscription": "annual"}.get(self.kind, "monthly")
@@ -144,10 +152,17 @@ def _term(shape: Shape, index: int, count: int, calendar: Calendar, draws: Draws
     return start, end, work_start
 
 
+def _shape_of(index: int) -> Shape:
+    """Return a contract's shape; on every second round of the ring alone is a partner's work bought for it."""
+    shape = _RING[index % len(_RING)]
+    is_bought = index // len(_RING) % 2 == 1
+    return shape if is_bought else replace(shape, features=shape.features - {"partner"})
+
+
 def _deal(
     index: int, count: int, calendar: Calendar, customers: list[Customer], draws: Draws, team_pct: int
 ) -> Deal:  # fmt: skip
-    shape = _RING[index % len(_RING)]
+    shape = _shape_of(index)
     customer = customers[(index * 3 + index // len(customers)) % len(customers)]
     company = customer.company
     start, end, work_start = _term(shape, index, count, calendar, draws)
@@ -169,7 +184,7 @@ def _deal(
 
 def _promises(deal: Deal, draws: Draws, team_pct: int) -> tuple[Promise, ...]:
     lines = draws.many(f"service {deal.index}", 2, 0, len(SERVICE_LINES))
-    service = SERVICE_LINES[int(lines[0])]
+    service = INTEGRATION if deal.is_by_cost else SERVICE_LINES[int(lines[0])]
     project = f"PRJ-{deal.index + 1:04}"
     first = Promise(
         id=f"{deal.id}-L1", project_id=f"{project}-A", offering="time_and_materials", service_line=service,
@@ -228,9 +243,11 @@ def _fixed(promise: Promise, deal: Deal, draws: Draws) -> Promise:
     share = price // count // 10_000 * 10_000
     amounts = [share] * (count - 1) + [price - share * (count - 1)]
     milestones = tuple(Due(deal.start + dt.timedelta(days=days * (step + 1) // count), cents) for step, cents in enumerate(amounts))
+    months = (deal.end.year - deal.start.year) * 12 + deal.end.month - deal.start.month + 1
+    partner = _rounded_up(price * _PARTNER_PCT // 100 // months, 50) if deal.is_by_cost else 0
     return replace(
         promise, offering="fixed_fee", description=f"{promise.service_line} project at a fixed fee", cents=price,
-        milestones=milestones,
+        milestones=milestones, partner_cents=partner,
     )  # fmt: skip
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any, Final
 
 import polars as pl
 
-from adapters.sampling.calendar import Calendar, at, instant
-from adapters.sampling.contracts import Deal
+from adapters.sampling.calendar import Calendar, at, instant, month_ends
+from adapters.sampling.contracts import Deal, Promise
 from adapters.sampling.draws import Draws
 from adapters.sampling.ledger import journal_columns
 from adapters.sampling.mistakes import Mistakes
@@ -25,6 +26,8 @@ from adapters.sampling.parties import (
     TRAVEL,
 )
 from adapters.sampling.records import record_frame
+
+MONTHS_BEFORE_REVISION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def settlement_journals(accrued: pl.DataFrame, calendar: Calendar) -> pl.DataFra
 
 
 def purchases(deals: list[Deal], vendors: pl.DataFrame, calendar: Calendar, draws: Draws) -> Purchases:
-    """Return a subcontractor's bill a month for each company, for one of the projects then running."""
+    """Return a subcontractor's bill a month for each company, for one of the projects then running, and a partner's parts."""
     bills: list[dict[str, object]] = []
     lines: list[dict[str, object]] = []
     for vendor in vendors.to_dicts():
@@ -111,33 +114,52 @@ def purchases(deals: list[Deal], vendors: pl.DataFrame, calendar: Calendar, draw
             if not running:
                 continue
             deal = running[month % len(running)]
-            promise = deal.promises[0]
             net = draws.one(f"bill {vendor['vendor_id']} {month}", 80, 400) * 5_000
-            due = day + dt.timedelta(days=30)
             bill = f"BILL-{vendor['vendor_id'][-3:]}-{start.year}{start.month:02}"
-            common = {"bill_id": bill, "net_amount": net, "tax_amount": 0, "currency": vendor["currency"], "recorded_at": at(day, 12)}
-            bills.append(
-                common | {
-                    "invoice_number": f"{vendor['vendor_id']}/{start.year}/{month + 41}", "kind": "bill",
-                    "vendor_id": vendor["vendor_id"], "contract_id": deal.id, "legal_entity_id": deal.company.id,
-                    "invoice_date": day, "due_date": due, "gross_amount": net, "posted_at": at(day, 12),
-                    "posted_by": "erp.payables", "approved_by": "erp.controller", "exchange_rate": 1_000_000,
-                    "is_principal": True, "paid_date": due + dt.timedelta(days=(4 - due.weekday()) % 7),
-                    "project_id": promise.project_id, "service_line": promise.service_line, "customer_id": deal.customer.id,
-                }
-            )  # fmt: skip
-            lines.append(
-                common | {
-                    "bill_line_id": f"{bill}|1", "contract_line_id": promise.id, "project_id": promise.project_id,
-                    "description": f"Subcontracted work, {start:%B %Y}", "quantity": 100, "unit_price": net,
-                    "service_start": start, "service_end": day, "account": SUBCONTRACT,
-                }
-            )  # fmt: skip
+            bills.append(_bill(bill, f"{month + 41}", vendor, deal, day, net))
+            lines.append(_bill_line(bills[-1], deal.promises[0], start))
+        parts = [(deal, part) for deal in own if deal.is_by_cost for part in partner_parts(deal.promises[0], calendar)]
+        for place, (deal, (day, net)) in enumerate(parts):
+            bill = f"BILL-{vendor['vendor_id'][-3:]}-{day:%Y%m}-{deal.index + 1:04}"
+            bills.append(_bill(bill, f"P{place + 1}", vendor, deal, day, net))
+            lines.append(_bill_line(bills[-1], deal.promises[0], day.replace(day=1)))
     extra = {"paid_date": pl.Date, "project_id": pl.String, "service_line": pl.String}
     return Purchases(
         record_frame("bill", bills, (*BILL, "customer_id", "recorded_at", *extra), extra),
         record_frame("bill_line", lines, (*BILL_LINE, "recorded_at")),
     )
+
+
+def partner_parts(promise: Promise, calendar: Calendar) -> list[tuple[dt.date, int]]:
+    """Return what the partner bills at each month's end so far, as day and cents.
+
+    From the third month on half as much again: more of the work falls to it than was thought, which is when the estimate of
+    cost is made anew.
+    """
+    ends = [end for end in month_ends(promise.start, promise.end) if end <= calendar.last_day]
+    return [(end, promise.partner_cents * (100 if place < MONTHS_BEFORE_REVISION else 150) // 100) for place, end in enumerate(ends)]
+
+
+def _bill(bill: str, number: str, vendor: dict[str, Any], deal: Deal, day: dt.date, net: int) -> dict[str, Any]:
+    due, promise = day + dt.timedelta(days=30), deal.promises[0]
+    return {
+        "bill_id": bill, "net_amount": net, "tax_amount": 0, "currency": vendor["currency"], "recorded_at": at(day, 12),
+        "invoice_number": f"{vendor['vendor_id']}/{day.year}/{number}", "kind": "bill",
+        "vendor_id": vendor["vendor_id"], "contract_id": deal.id, "legal_entity_id": deal.company.id,
+        "invoice_date": day, "due_date": due, "gross_amount": net, "posted_at": at(day, 12),
+        "posted_by": "erp.payables", "approved_by": "erp.controller", "exchange_rate": 1_000_000,
+        "is_principal": True, "paid_date": due + dt.timedelta(days=(4 - due.weekday()) % 7),
+        "project_id": promise.project_id, "service_line": promise.service_line, "customer_id": deal.customer.id,
+    }  # fmt: skip
+
+
+def _bill_line(bill: dict[str, Any], promise: Promise, start: dt.date) -> dict[str, Any]:
+    return {
+        **{name: bill[name] for name in ("bill_id", "net_amount", "tax_amount", "currency", "recorded_at")},
+        "bill_line_id": f"{bill['bill_id']}|1", "contract_line_id": promise.id, "project_id": promise.project_id,
+        "description": f"Subcontracted work, {start:%B %Y}", "quantity": 100, "unit_price": bill["net_amount"],
+        "service_start": start, "service_end": bill["invoice_date"], "account": SUBCONTRACT,
+    }  # fmt: skip
 
 
 BILL = (

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from adapters.sampling.calendar import at
+from adapters.sampling.calendar import add_months, at
 from adapters.sampling.defects import Register
 from adapters.sampling.mistakes import ManualJournal
 from adapters.sampling.observed import failed_update, repeated_event
@@ -25,6 +25,7 @@ def plant_book_defects(register: Register) -> None:
     _backdated(register)
     _manual_revenue(register)
     _events(register)
+    _late_estimate(register)
     _reports(register)
 
 
@@ -210,6 +211,18 @@ def _events(register: Register) -> None:
             "reconciliation",
             f"The same fact as {posted['event_id'][-1]}",
         )
+
+
+def _late_estimate(register: Register) -> None:
+    """Have the revenue engine learn of a new estimate of cost a month late: two months are wrong, what is earned in all is not."""
+    told = register.month(2)
+    deal = register.take_deal(lambda each: each.is_by_cost and told is not None and f"{add_months(each.start, 2):%Y-%m}" <= told)
+    if deal is not None:
+        register.happen(late_estimate=frozenset([deal.id]))
+        register.expect(
+            "late_estimate", "schedule_differs", "contract_line", deal.promises[0].id, "revenue",
+            f"The estimate of cost made in {add_months(deal.start, 2):%Y-%m} reached the revenue engine in the month after",
+        )  # fmt: skip
 
 
 def _reports(register: Register) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from adapters.sampling import billing as billing_run
-from adapters.sampling import costs, delivery, ledger, observed, rates, revenue, selling
+from adapters.sampling import costs, delivery, estimates, ledger, observed, rates, revenue, selling
 from adapters.sampling.calendar import Calendar
 from adapters.sampling.contracts import Deal, make_deals
 from adapters.sampling.defects import Register, expected_frame
@@ -117,15 +117,17 @@ def _keep_books(world: _World, mistakes: Mistakes) -> dict[str, pl.DataFrame]:
     """Return every entity's records through the last simulated day, with the given mistakes made."""
     calendar, deals = world.calendar, world.deals
     entries = _unapproved(world.entries, mistakes)
-    efforts = revenue.fixed_fee_effort(deals, entries, calendar)
-    billing = billing_run.run_billing(deals, entries, world.expenses, world.milestones, world.daily_rates, calendar, world.draws, mistakes)
-    schedule = ledger.with_journals(
-        revenue.revenue_schedule(deals, entries, world.expenses, efforts, calendar, mistakes),
-        billing_run.promise_frame(deals), billing,
-    )  # fmt: skip
     founded = calendar.first_day - dt.timedelta(days=400)
     vendors = vendor_frame(founded)
     bought = costs.purchases(deals, vendors, calendar, world.draws)
+    efforts = estimates.fixed_fee_effort(deals, entries, calendar)
+    outlooks = estimates.cost_outlooks(deals, entries, efforts, bought, calendar)
+    efforts = estimates.with_costs(efforts, outlooks)
+    billing = billing_run.run_billing(deals, entries, world.expenses, world.milestones, world.daily_rates, calendar, world.draws, mistakes)
+    schedule = ledger.with_journals(
+        revenue.revenue_schedule(deals, entries, world.expenses, efforts, outlooks, calendar, mistakes),
+        billing_run.promise_frame(deals), billing,
+    )  # fmt: skip
     erp = ledger.erp_invoices(billing, mistakes)
     accrued = pl.concat([costs.labour_journals(entries, world.projects), costs.expense_journals(world.expenses, world.projects)])
     journals = [
@@ -144,7 +146,8 @@ def _keep_books(world: _World, mistakes: Mistakes) -> dict[str, pl.DataFrame]:
         "expense": world.expenses, "milestone": world.milestones, "billing_plan_line": billing.plan,
         "invoice": billing.invoices, "erp_invoice": erp, "invoice_line": billing.lines,
         "invoice_line_time": billing.settled, "payment": billing.payments, "payment_application": billing.applications,
-        "bill": bought.bills, "bill_line": bought.lines, "journal_line": ledger.ledger_lines(journals),
+        "bill": bought.bills, "bill_line": bought.lines, "progress": estimates.progress(deals, outlooks),
+        "journal_line": ledger.ledger_lines(journals),
         "revenue_schedule_line": schedule, "exchange_rate": rates.exchange_rates(world.daily_rates),
         "fiscal_period": rates.fiscal_periods([each.id for each in COMPANIES], calendar, max(deal.end for deal in deals)),
     }  # fmt: skip

@@ -47,6 +47,8 @@ class Mistakes:
     """By payment: another invoice that billing applies it to as well."""
     missed_change: frozenset[str] = frozenset()
     """Contracts whose amendment the revenue engine never got."""
+    late_estimate: frozenset[str] = frozenset()
+    """Contracts whose new estimate of cost the revenue engine gets a month late."""
     unevidenced: tuple[tuple[str, str, int], ...] = ()
     """Contract line, period and amount recognized without any work."""
     manual_journals: tuple[ManualJournal, ...] = ()

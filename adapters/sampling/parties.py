@@ -12,6 +12,8 @@ from adapters.sampling.calendar import at
 from adapters.sampling.draws import Draws
 
 SERVICE_LINES: Final = ("Advisory", "Technology", "Data", "Operations")
+INTEGRATION: Final = "Integration"
+"""The service line of work that partners share in; nobody's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,25 @@
 """What the revenue engine does: how much of every promise each month earns.
 
-Hours and expenses are earned as delivered, fixed fees by hours to date over estimated hours, and
-promises paid by plan by the day. Amounts are whole cents; every schedule rounds its cumulative
-amount and books the difference, so that the whole term sums to the price.
+Hours and expenses are earned as delivered, fixed fees by hours to date over estimated hours (where a
+partner shares in the work by cost to date over estimated cost), and promises paid by plan by the day.
+Amounts are whole cents; every schedule rounds its cumulative amount and books the difference, so that
+the whole term sums to the price.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from adapters.sampling.calendar import Calendar, at, month_end, workdays_between
-from adapters.sampling.contracts import PLANNED_HOURS_A_DAY_PCT, Deal, Promise
+from adapters.sampling.calendar import Calendar, at, month_end, month_ends
+from adapters.sampling.contracts import Deal, Promise
+from adapters.sampling.estimates import Effort, Outlook
 from adapters.sampling.mistakes import Mistakes
 from adapters.sampling.records import PolarsType, half_up_int
 
-_COST_AN_HOUR: Final = 70
 _BY_DAY: Final = frozenset({"retainer", "managed_service", "subscription"})
 
 _SCHEDULE: Final[dict[str, PolarsType]] = {
@@ -28,54 +28,13 @@ _SCHEDULE: Final[dict[str, PolarsType]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Say what a fixed fee is expected to take: hundredths of hours and cents of cost, before and after a change."""
-
-    hours: int
-    cost: int
-    hours_after: int
-    cost_after: int
-
-
-def fixed_fee_effort(deals: list[Deal], entries: pl.DataFrame, calendar: Calendar) -> dict[str, Effort]:
-    """Return the estimates of every fixed-fee promise by its id.
-
-    Work ends on estimate: a project that ends within the simulated months takes the hours that are
-    logged, one that runs on takes them in proportion to its days, one not begun what is planned.
-    """
-    logged = (
-        entries.lazy().filter(pl.col("offering") == "fixed_fee").group_by("contract_line_id")
-        .agg(pl.col("hours").sum(), (pl.col("hours") * pl.col("cost_rate") // 100).sum().alias("cost")).collect()
-    )  # fmt: skip
-    totals = {row["contract_line_id"]: (row["hours"], row["cost"]) for row in logged.to_dicts()}
-    efforts: dict[str, Effort] = {}
-    for deal in deals:
-        for promise in deal.promises:
-            if promise.offering != "fixed_fee":
-                continue
-            if promise.start > calendar.last_day:
-                hours = len(promise.team) * workdays_between(promise.start, promise.end) * PLANNED_HOURS_A_DAY_PCT
-                efforts[promise.id] = Effort(hours, hours * _COST_AN_HOUR, hours, hours * _COST_AN_HOUR)
-                continue
-            hours, cost = totals.get(promise.id, (0, 0))
-            days = (promise.end - promise.start).days + 1
-            seen = (min(promise.end, calendar.last_day) - promise.start).days + 1
-            if seen < days:
-                # The next whole hour: what is left is never less than nothing.
-                hours, cost = -(-hours * days // seen // 100) * 100, cost * days // seen
-            before = hours * 10 // 11 // 25 * 25 if deal.change else hours
-            efforts[promise.id] = Effort(before, cost * 10 // 11 if deal.change else cost, hours, cost)
-    return efforts
-
-
 def revenue_schedule(
-    deals: list[Deal], entries: pl.DataFrame, expenses: pl.DataFrame, efforts: Mapping[str, Effort], calendar: Calendar,
-    mistakes: Mistakes,
+    deals: list[Deal], entries: pl.DataFrame, expenses: pl.DataFrame, efforts: Mapping[str, Effort],
+    outlooks: Mapping[str, Outlook], calendar: Calendar, mistakes: Mistakes,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the schedule: contract line, month's end, amount, whether it catches up, and its nature.
 
-    `nature` is delivered, hours or days; only promises earned by the day have months to come.
+    `nature` is delivered, hours, costs or days; only promises earned by the day have months to come.
     """
     delivered = _delivered(deals, entries, expenses, mistakes)
     by_month = (
@@ -89,6 +48,8 @@ def revenue_schedule(
         for promise in deal.promises:
             if promise.offering in _BY_DAY and not _is_missed(promise, deal, mistakes):
                 rows += _by_day(promise, deal)
+            elif promise.id in outlooks:
+                rows += _by_cost(promise, deal, outlooks[promise.id], mistakes)
             elif promise.offering == "fixed_fee":
                 rows += _by_hours(promise, deal, efforts[promise.id], worked, calendar, mistakes)
     planned = pl.DataFrame(rows, schema=_SCHEDULE)
@@ -143,14 +104,6 @@ def _delivered(deals: list[Deal], entries: pl.DataFrame, expenses: pl.DataFrame,
     )  # fmt: skip
 
 
-def _months(first: dt.date, last: dt.date) -> Iterator[dt.date]:
-    """Yield the month ends from the first day's month to the last day's."""
-    end = month_end(first)
-    while end <= month_end(last):
-        yield end
-        end = month_end(end + dt.timedelta(days=1))
-
-
 def _row(
     promise: Promise, deal: Deal, end: dt.date, cents: int, nature: str, recorded: dt.datetime, *, catch_up: bool = False
 ) -> dict[str, object]:  # fmt: skip
@@ -163,7 +116,7 @@ def _row(
 def _by_day(promise: Promise, deal: Deal) -> Iterator[dict[str, object]]:
     price, days, earned = promise.cents or 0, (promise.end - promise.start).days + 1, 0
     known = at(deal.change.approved if promise.added and deal.change else deal.signed, 21)
-    for end in _months(promise.start, promise.end):
+    for end in month_ends(promise.start, promise.end):
         passed = (min(end, promise.end) - promise.start).days + 1
         so_far = half_up_int(price, passed, days)
         yield _row(promise, deal, end, so_far - earned, "days", known)
@@ -178,7 +131,7 @@ def _by_hours(
     change = None if deal.id in mistakes.missed_change else deal.change
     price, estimate = promise.cents or 0, effort.hours
     earned = hours = 0
-    for end in _months(promise.start, min(promise.end, calendar.last_day)):
+    for end in month_ends(promise.start, min(promise.end, calendar.last_day)):
         recorded = at(end, 20)
         if change is not None and month_end(change.effective) == end:
             price, estimate = price + change.cents, effort.hours_after
@@ -191,6 +144,22 @@ def _by_hours(
         if so_far != earned:
             yield _row(promise, deal, end, so_far - earned, "hours", recorded)
         earned = so_far
+
+
+def _by_cost(promise: Promise, deal: Deal, outlook: Outlook, mistakes: Mistakes) -> Iterator[dict[str, object]]:
+    """Yield each month's revenue by cost; a new estimate catches up on the cost before its month, when the engine gets it."""
+    price, earned, before, estimate = promise.cents or 0, 0, 0, outlook.signed
+    known = iter([outlook.signed, *outlook.expected]) if deal.id in mistakes.late_estimate else iter(outlook.expected)
+    for end, spent, expected in zip(outlook.ends, outlook.spent, known, strict=False):
+        if expected != estimate:
+            estimate = expected
+            so_far = half_up_int(price, before, estimate)
+            yield _row(promise, deal, end, so_far - earned, "costs", at(end, 20), catch_up=True)
+            earned = so_far
+        so_far = half_up_int(price, spent, estimate)
+        if so_far != earned:
+            yield _row(promise, deal, end, so_far - earned, "costs", at(end, 20))
+        earned, before = so_far, spent
 
 
 def _identified(schedule: pl.DataFrame) -> pl.DataFrame:

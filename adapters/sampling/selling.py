@@ -10,9 +10,9 @@ import polars as pl
 
 from adapters.sampling.calendar import Calendar, at
 from adapters.sampling.contracts import Deal, Promise
+from adapters.sampling.estimates import Effort
 from adapters.sampling.parties import Customer
 from adapters.sampling.records import record_frame
-from adapters.sampling.revenue import Effort
 
 OPPORTUNITY: Final = (
     "opportunity_id", "customer_id", "contract_id", "name", "stage", "is_won", "amount", "currency", "close_date",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -40,10 +41,25 @@ def test_every_finding_says_what_it_is_about_where_it_stands_and_who_acts(run: P
 
 def test_schedules_and_the_ledger_tie_but_for_the_planted_defects(run: Path) -> None:
     shadow = pl.read_parquet(run / "revenue_shadow.parquet")
-    assert set(shadow.select("contract_line_id", "cause").rows()) == {("CON-0002-L1", "missed_amendment"), ("CON-0019-L1", "no_evidence")}
+    assert set(shadow.select("contract_line_id", "cause").rows()) == {
+        ("CON-0002-L1", "missed_amendment"), ("CON-0019-L1", "no_evidence"), ("CON-0035-L1", "cost_cut_off"),
+    }  # fmt: skip
     posted = pl.read_parquet(run / "posted_shadow.parquet")
     assert posted.height > 0
     assert (posted["unexplained"] == 0).all()
+
+
+def test_work_measured_by_cost_catches_up_when_its_cost_is_estimated_anew(run: Path) -> None:
+    own = pl.col("contract_line_id") == "CON-0035-L1"
+    schedule = pl.read_parquet(run / "revenue_schedule.parquet").filter(own)
+    assert set(schedule["rule"]) == {"RT-031"}
+    # 286,000.00 x 29,819.00 / 176,473.14 = 48,325.96, of which 59,847.26 (over 142,500.00 until then) was earned.
+    changed = schedule.filter(pl.col("nature") == "estimate_change")
+    assert changed.select("period", "catch_up_amount").rows() == [("2026-06", Decimal("-11521.30"))]
+    # 286,000.00 x 121,409.00 / 176,473.14: to the cent what the revenue engine has in all, which got the estimate a month late.
+    assert schedule["recognized_amount"].sum() == Decimal("196760.67")
+    shadow = pl.read_parquet(run / "revenue_shadow.parquet").filter(own).sort("period")
+    assert shadow.select("period", "difference").rows() == [("2026-06", Decimal("18566.83")), ("2026-07", Decimal("-18566.83"))]
 
 
 def test_disclosures_tie_to_the_schedule(run: Path) -> None:

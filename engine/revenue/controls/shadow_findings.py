@@ -11,7 +11,7 @@ from engine.revenue.ground.finding_columns import amount_text, finding_columns
 
 _SAYS: Final = {
     "day_count": "counts days as {detail}",
-    "cost_cut_off": "takes cost in another period",
+    "cost_cut_off": "takes cost, or a new estimate of it, in another period",
     "ssp_version": "shares the price by other standalone selling prices",
     "rounding": "rounds otherwise",
     "unexplained": "differs for no reason found",
@@ -20,7 +20,7 @@ _SEVERITY: Final = {"rounding": "low", "day_count": "medium", "cost_cut_off": "m
 _REMEDY: Final = {
     "rounding": "Set `rounding` as the revenue engine rounds, or have it round the cumulative amount.",
     "day_count": "Give the line the convention the contract asks for in both places.",
-    "cost_cut_off": "Agree the day on which cost is cut off with the revenue engine.",
+    "cost_cut_off": "Agree with the revenue engine the day on which cost, and an estimate of it, is cut off.",
     "ssp_version": "Have the revenue engine allocate with the standalone selling prices at inception (606-10-32-43).",
     "unexplained": "Compare both schedules of the line; `tieout explain` shows how ours came about.",
 }

@@ -16,6 +16,7 @@ from tests.command import ROOT
 _COMMAND = """import signal
 from adapters.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
+print("begun", flush=True)
 main()
 """
 
@@ -24,8 +25,10 @@ main()
 def test_an_interrupted_command_says_so(arguments: tuple[str, ...], tmp_path: Path) -> None:
     given = [*arguments, str(tmp_path)] if arguments[-1] == "--out" else arguments
     command = [sys.executable, "-c", _COMMAND, *given]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.5)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130

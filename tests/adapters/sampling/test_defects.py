@@ -92,6 +92,18 @@ def _is_missed(systems: Systems, key: str) -> bool:
     return not lines["is_catch_up"].any() and lines["amount"].sum() <= signed
 
 
+def _has_late_estimate(systems: Systems, key: str) -> bool:
+    """Say whether the revenue engine catches up a month after the estimate of cost was made, and then stands where it should."""
+    own = pl.col("contract_line_id") == key
+    reports = systems["erp"]["progress"].filter(own).sort("as_of_date")
+    made = reports.filter(pl.col("estimated_total_cost") != pl.col("estimated_total_cost").first())["as_of_date"][0]
+    schedule, last = systems["revrec"]["revenue_schedule_line"].filter(own), reports.to_dicts()[-1]
+    caught_up = schedule.filter("is_catch_up")["recognized_date"].to_list()
+    price = _row(systems, "crm", "contract_line", key)["amount"]
+    off = schedule["amount"].sum() - price * last["cost_to_date"] / last["estimated_total_cost"]  # type: ignore[operator]
+    return len(caught_up) == 1 and 28 <= (caught_up[0] - made).days <= 31 and abs(off) < Decimal("0.006")
+
+
 def _is_unevidenced(systems: Systems, key: str) -> bool:
     line = _row(systems, "revrec", "revenue_schedule_line", key)
     month = pl.col("work_date").dt.strftime("%Y-%m") == line["period"]
@@ -183,6 +195,7 @@ CHECKS: dict[str, Callable[[Systems, str, str], bool]] = {
         len({_row(systems, "psa", "time_entry", key)[name] for name in ("approved_by", "resource_id")}) == 1
     ),
     "missed_amendment": lambda systems, _, key: _is_missed(systems, key),
+    "schedule_differs": lambda systems, _, key: _has_late_estimate(systems, key),
     "recognition_without_evidence": lambda systems, _, key: _is_unevidenced(systems, key),
     "payment_applied_twice": lambda systems, _, key: _is_applied_twice(systems, key),
     "invoice_not_posted": lambda systems, _, key: _is_unposted(systems, key),

@@ -70,6 +70,7 @@ def test_expenses_passed_on_earn_their_amount_with_the_markup(systems: Systems) 
 
 def test_a_fixed_fee_earns_hours_to_date_over_hours_expected_and_catches_up_when_it_is_amended(systems: Systems) -> None:
     lines, expected = lines_of(systems, "fixed_fee"), {}
+    lines = [line for line in lines if line["service_line"] != "Integration"]
     worked: Earned = defaultdict(Decimal)
     for line, day, hours in systems["psa"]["time_entry"].filter(pl.col("status") == "approved").select(
         "contract_line_id", "work_date", "hours"
@@ -111,7 +112,39 @@ def test_a_catch_up_is_the_amended_price_on_the_hours_before_less_what_was_earne
         caught_up = schedule.filter(own & pl.col("is_catch_up"))
         assert caught_up["amount"].sum() == after - before
         assert set(caught_up["period"]) <= {f"{each['effective_date']:%Y-%m}"}
-    assert schedule.filter(pl.col("is_catch_up")).height <= amended.height
+    by_cost = systems["erp"]["progress"]["contract_line_id"].unique()
+    assert schedule.filter(pl.col("is_catch_up") & ~pl.col("contract_line_id").is_in(by_cost.implode())).height <= amended.height
+
+
+def test_a_fixed_fee_that_a_partner_shares_in_earns_cost_to_date_over_cost_expected(any_clean_firm: Firm) -> None:
+    systems = any_clean_firm.nights[-1].systems
+    lines = [line for line in lines_of(systems, "fixed_fee") if line["service_line"] == "Integration"]
+    assert bool(lines) == (any_clean_firm.options.contracts > 34)
+    time = systems["psa"]["time_entry"].filter(pl.col("status") == "approved").select(
+        "contract_line_id", pl.col("work_date").alias("day"), (pl.col("hours").cast(pl.Decimal(38, 10)) * pl.col("cost_rate")).alias("cost")
+    )
+    bills = systems["erp"]["bill_line"].select("contract_line_id", pl.col("service_end").alias("day"), pl.col("net_amount").alias("cost"))
+    spent = pl.concat([each.cast({"cost": pl.Decimal(38, 2)}) for each in (time, bills)])
+    schedule = systems["revrec"]["revenue_schedule_line"]
+    for line in lines:
+        own = pl.col("contract_line_id") == line["contract_line_id"]
+        reports = systems["erp"]["progress"].filter(own).sort("as_of_date")
+        assert reports["estimated_total_cost"].unique(maintain_order=True).len() == 2
+        assert reports["estimated_total_cost"][0] == line["estimated_cost"] < reports["estimated_total_cost"][-1] < line["amount"]
+        assert bills.filter(own).height >= reports.height
+        before, earned, estimate = Decimal(0), Decimal(0), line["estimated_cost"]
+        for report in reports.to_dicts():
+            end, cost = report["as_of_date"], spent.filter(own & (pl.col("day") <= report["as_of_date"]))["cost"].sum()
+            assert report["cost_to_date"] == cost <= report["estimated_total_cost"]
+            month = schedule.filter(own & (pl.col("period") == f"{end:%Y-%m}"))
+            if report["estimated_total_cost"] != estimate:
+                estimate = report["estimated_total_cost"]
+                caught_up = cents(Fraction(line["amount"]) * Fraction(before) / Fraction(estimate)) - earned
+                assert month.filter("is_catch_up")["amount"].to_list() == [caught_up]
+                assert caught_up < 0
+            so_far = cents(Fraction(line["amount"]) * Fraction(cost) / Fraction(estimate))
+            assert month["amount"].sum() == so_far - earned
+            before, earned = cost, so_far
 
 
 def test_promises_paid_by_plan_earn_by_the_days_of_their_term(systems: Systems) -> None:
