@@ -36,6 +36,7 @@ FINDING_KINDS: Final = frozenset({
     "price_without_promise", "probabilities_not_whole", "progress_not_observed", "project_time_breaks", "project_without_contract",
     "promise_not_treated", "promise_without_term", "quality_held", "quality_not_met", "quality_warned", "quantity_change_not_priced",
     "rate_below_card", "rate_missing", "recognition_without_evidence", "recognized_not_in_ledger", "reference_unknown",
+    "rejection_undated",
     "release_above_price", "release_below_zero", "removed_estimate_unknown", "repurchase_review", "residual_out_of_range",
     "return_cost_unknown", "revenue_differs_from_invoice", "revenue_not_recognized", "revenue_without_policy", "row_count_differs",
     "rows_held", "rule_conflict", "same_under_other_ids", "schedule_differs", "schedule_differs_from_allocation",

@@ -56,6 +56,7 @@ from engine.revenue.ground.rates import rate_table
 from engine.revenue.price.ended_financing import until_ended
 from engine.revenue.price.financing import interest_entries
 from engine.revenue.recognition.adopted import earned
+from engine.revenue.recognition.rejected import rejection_findings
 from engine.revenue.recognition.standing import as_arrived
 from engine.stage import Context, StageResult
 
@@ -151,6 +152,7 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         price_range_findings(records.frame("contract_line")),
         calendar_findings(books, records.frame("fiscal_period")),
         return_findings(books, records, as_of),
+        rejection_findings(books, records),
         material_right_findings(records.frame("option"), records.frame("judgement")),
         *_balance_findings(books, records, as_of),
         *_estimate_findings(books, records, as_of),

@@ -24,7 +24,7 @@ from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
 from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
 from engine.revenue.modifications.pooling import pooled, still_served, taken_out, with_still_to_come
-from engine.revenue.modifications.segments import segment_part, with_revenue
+from engine.revenue.modifications.segments import at_cost_of_start, segment_part, with_revenue
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
 
@@ -151,7 +151,8 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     made = made.with_columns(
         pl.when(anew).then(pl.col("base") + pl.col("rem") - pl.col("earned.before")).otherwise(pl.col("rem")).alias("rem"),
         pl.when(anew).then(pl.col("earned.before")).otherwise(pl.col("base")).alias("base"),
-        *(pl.when(anew).then(pl.col(now)).otherwise(pl.col(then)).alias(then) for now, then in (("m", "m0"), ("u", "u0"))),
+        pl.when(anew).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
+        pl.when(anew).then(at_cost_of_start()).otherwise(pl.col("u0")).alias("u0"),
         pl.when(anew).then(still_served()).otherwise(pl.col("unserved")).alias("unserved"),
     )
     own_gone = pl.when(anew).then(wide(0)).otherwise(own_gone)
@@ -333,7 +334,7 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     made = made.with_columns(
         anew.alias("is_anew"),
         pl.when(anew).then(pl.col("m")).otherwise(pl.col("m0")).alias("m0"),
-        pl.when(anew).then(pl.col("u")).otherwise(pl.col("u0")).alias("u0"),
+        pl.when(anew).then(at_cost_of_start()).otherwise(pl.col("u0")).alias("u0"),
         pl.when(anew | pl.col("is_new") | ends).then(whole).otherwise(pl.col("minor.price")).alias("minor.price"),
     )
     # A report of progress dated on the change tells the estimate after it.

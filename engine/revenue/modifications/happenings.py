@@ -93,18 +93,22 @@ def shared_levels(start: pl.DataFrame) -> pl.DataFrame:
 
 
 def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
-    """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day."""
+    """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day, or the end.
+
+    What moves price and measure at once (the hours that the end of a contract leaves) is an event of its own before the end.
+    """
     changes = amendments.select("group_id", pl.col("event_date").alias("date"), "place", "amendment_id")
-    days = later.select("group_id", "date").unique().join(changes, on=["group_id", "date"], how="anti")
+    days = later.group_by("group_id", "date").agg(pl.col("moves_total").any()).join(changes, on=["group_id", "date"], how="anti")
     last = ends.sort("group_id", "date", "amendment_id").unique(["group_id", "date"], keep="first", maintain_order=True)
     last = last.select("group_id", "date", "place", "amendment_id", pl.lit(value=True).alias("is_end"))
-    days = days.join(last, on=["group_id", "date"], how="anti")
+    moving = days.filter("moves_total").join(last, on=["group_id", "date"], how="semi")
+    days = pl.concat([days.join(last, on=["group_id", "date"], how="anti"), moving]).select("group_id", "date")
     both = pl.concat([changes, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
     return both.with_columns(counted("group_id").cast(pl.Int32).alias("ordinal"))
 
 
 def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """Return re-estimates by the ordinal of their event."""
+    """Return re-estimates by the ordinal of their event: the first of their day."""
     first = events.sort("ordinal").unique(["group_id", "date"], keep="first", maintain_order=True).select("group_id", "date", "ordinal")
     made = later.join(first, on=["group_id", "date"], how="inner")
     return made.select(

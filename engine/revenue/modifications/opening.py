@@ -12,7 +12,7 @@ from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, par
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.contracts.amendments import TERM_FIELDS
 from engine.revenue.ground.records import Records, original_id
-from engine.revenue.modifications.segments import with_revenue
+from engine.revenue.modifications.segments import at_cost_of_start, with_revenue
 from engine.revenue.progress.measured import Measures, with_progress
 
 
@@ -152,7 +152,7 @@ def with_openings(
     rows = rows.with_columns(
         pl.when(anew).then(pl.col("opened") * GUARD).otherwise(wide(0)).alias("base"),
         pl.when(anew).then(pl.col("m")).otherwise(wide(0)).alias("m0"),
-        pl.when(anew).then(pl.col("u")).otherwise(wide(0)).alias("u0"),
+        pl.when(anew).then(at_cost_of_start()).otherwise(wide(0)).alias("u0"),
         # What the position states settles what the price lacked, not whether control passes.
         pl.when(pl.col("problem") == "repurchase_review").then("problem").alias("problem"),
         wide(0).alias("variable"),

@@ -1,6 +1,7 @@
 """Segments: what is earned between two events of an obligation, as one exact formula.
 
 Cumulative revenue on a day = base + at cost + (remaining − at cost) × (done − done at its start) ÷ (all − done at its start).
+At cost is what is not installed, beyond what was not at the start (`u0`); while the whole cannot be told, all cost since the start.
 A catch-up keeps the start and changes what remains; a prospective change starts anew from what was earned. Work that a
 later report takes back below that start goes back as it was earned: of what the start stood for, its share.
 """
@@ -11,8 +12,9 @@ from typing import Final
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
-from engine.revenue.arithmetic.exact import with_cumulative
+from engine.revenue.arithmetic.exact import money_units, with_cumulative
 from engine.revenue.arithmetic.numbers import wide
 
 STATE: Final = ("base", "rem", "m0", "u0")
@@ -28,9 +30,22 @@ def segment_part(m: str = "m", mt: str = "mt") -> tuple[pl.Expr, pl.Expr]:
     return numerator, pl.when(is_over).then(wide(1)).otherwise(total)
 
 
-def at_cost(u: str = "u") -> pl.Expr:
-    """Return what the segment has earned at cost, never more than is left to earn."""
-    grown = pl.max_horizontal(pl.col(u) - pl.col("u0"), wide(0))
+def at_cost_of_start(m: str = "m", mt: str = "mt", u: str = "u") -> pl.Expr:
+    """Return what of a state is earned at cost beside its measure: a segment that starts there counts on from it (`u0`).
+
+    While the whole cannot be told, all cost is; what of it was measured as done is no part of it (25-37, 55-21(b)).
+    """
+    return pl.when(pl.col(mt) == 0).then(pl.max_horizontal(pl.col(u) - pl.col(m) * _units_of_cost(), wide(0))).otherwise(pl.col(u))
+
+
+def _units_of_cost() -> pl.Expr:
+    return money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+
+
+def at_cost(u: str = "u", behind: pl.Expr | None = None) -> pl.Expr:
+    """Return what the segment has earned at cost, never more than is left to earn; `behind`: what was by its start, beside `u0`."""
+    start = pl.col("u0") if behind is None else pl.col("u0") + behind
+    grown = pl.max_horizontal(pl.col(u) - start, wide(0))
     return pl.when(pl.col("rem") > 0).then(pl.min_horizontal(grown, pl.col("rem"))).otherwise(wide(0))
 
 
@@ -40,7 +55,9 @@ def with_revenue(
 ) -> pl.DataFrame:
     """Add cumulative revenue from the columns of a segment (and half_even) and a measure: in whole minor units, in units, or both."""
     numerator, denominator = segment_part(m, mt)
-    cost = at_cost(u)
+    unknown = pl.col(mt) == 0
+    is_unknown = rows.select(unknown.any()).item()
+    cost = at_cost(u, pl.when(unknown).then(pl.col("m0") * _units_of_cost()).otherwise(wide(0)) if is_unknown else None)
     base, rest = pl.col("base") + cost, pl.col("rem") - cost
     # Time never runs back: a term moved to later has not begun, and keeps what was earned before.
     timed = pl.col("measure") == "time_elapsed" if "measure" in rows.columns else pl.lit(value=False)

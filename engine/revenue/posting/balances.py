@@ -21,6 +21,7 @@ from engine.revenue.posting.goods_at_estimate import goods_at_estimate
 from engine.revenue.posting.hours_at_cost import with_cost_rates, worth_of_hours
 from engine.revenue.posting.in_force import with_force
 from engine.revenue.posting.taken_over import cost_by_opening
+from engine.revenue.recognition.rejected import known_rejected
 from engine.revenue.recognition.standing import as_arrived
 
 _BALANCES: Final = (
@@ -247,7 +248,7 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
 def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Return time whose work counts: approved, and what the policy accrues as it is submitted, known by then."""
     accrued = books.contracts.filter(setting("accrual.unapproved_time").ne_missing("none"))["contract_id"]
-    time = with_rejected(time)
+    time = with_rejected(time, books)
     approved = pl.col("status") == "approved"
     if accrued.is_empty():
         return time.filter(approved)
@@ -257,14 +258,15 @@ def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
     return time.filter(counts).with_columns(known.alias("known_at"))
 
 
-def with_rejected(time: pl.DataFrame) -> pl.DataFrame:
+def with_rejected(time: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Return time with what was approved and is rejected since: it counts from its approval, and is taken back when it was rejected."""
-    gone = time.filter((pl.col("status") == "rejected") & (pl.col("modified_at") > pl.col("approved_at")))
-    if not gone.height:
+    approved = time.filter((pl.col("status") == "rejected") & pl.col("approved_at").is_not_null())
+    if not approved.height:
         return time
+    gone = known_rejected(approved, books).filter(pl.col("→rejected") > pl.col("approved_at"))
     gone = gone.with_columns(pl.lit("approved").alias("status"))
-    back = gone.with_columns((pl.col("hours") * -1).cast(gone.schema["hours"]).alias("hours"), pl.col("modified_at").alias("known_at"))
-    return pl.concat([time, gone, back])
+    back = gone.with_columns((pl.col("hours") * -1).cast(gone.schema["hours"]).alias("hours"), pl.col("→rejected").alias("known_at"))
+    return pl.concat([time, *(rows.select(time.columns) for rows in (gone, back))])
 
 
 def _arrived(rows: pl.DataFrame, books: Books, told: Sequence[str] = ()) -> pl.DataFrame:

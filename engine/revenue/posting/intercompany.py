@@ -97,7 +97,7 @@ def _worked_for_others(books: Books, records: Records, context: Context) -> pl.D
         "resource_id", "role", pl.col("legal_entity_id").alias("performing_entity_id"),
     ).unique("resource_id", keep="first")  # fmt: skip
     is_done = (pl.col("status") == "approved") & (pl.col("work_date") <= context.as_of) & pl.col("hours").is_not_null()
-    time = with_rejected(records.frame("time_entry")).filter(is_done).select(
+    time = with_rejected(records.frame("time_entry"), books).filter(is_done).select(
         "time_entry_id", "resource_id", "project_id", "contract_line_id", "work_date", "hours", "cost_rate", "cost_currency", "known_at",
         "evidence",
     )  # fmt: skip

@@ -34,7 +34,7 @@ def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, 
     """Return the hours that lines are expected to take from a day on: contract_line_id, date, →hours, evidence.
 
     As stated and reported; hours worked beyond those expected raise the expectation, at the month's last work. From the day a
-    contract ends early none are to come (`hours_at_end`).
+    contract ends early none are to come (`hours_at_end`), whatever is estimated then.
     """
     stated = stated_estimates(terms, chosen, "estimated_hours", "estimated_hours")
     told = records.frame("progress").join(chosen, on=_KEY, how="semi")
@@ -42,8 +42,9 @@ def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, 
     reported = told.join(timed, on=_KEY, how="anti")
     seen = told.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence")
     done = reported.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("done"), "evidence")
-    ended = hours_at_end(records, chosen, worked).select(_KEY, "date", pl.col("hours").alias("estimated_hours"), "evidence")
-    said = pl.concat([stated, seen, ended], how="diagonal").filter(pl.col("estimated_hours").is_not_null())
+    ended = hours_at_end(records, chosen, worked)
+    said = without_hours_after(pl.concat([stated, seen], how="diagonal"), ended, "estimated_hours")
+    said = pl.concat([said, ended.rename({"hours": "estimated_hours"})], how="diagonal").filter(pl.col("estimated_hours").is_not_null())
     known = pl.concat([said, done.filter(pl.col("done").is_not_null()), _worked_by_month(timed)], how="diagonal")
     known = known.sort(_KEY, "date", maintain_order=True).with_columns(
         pl.max_horizontal(
@@ -60,21 +61,26 @@ def hours_at_end(records: Records, lines: pl.DataFrame, worked: pl.DataFrame) ->
     """Return the hours of lines that a contract's early end leaves: contract_line_id, date, hours (done by the end), evidence.
 
     Of hours under a cap or priced by tiers: what is owed for those done is not their part of what all would have cost (606-10-32-14).
-    They are told on the eve of the end, so that the end takes away nothing of them, but never in the month before it.
+    They are told on the day of the end, before it (`happenings.ordered_events`), so that the end takes away nothing of them.
     """
     ends = records.frame("contract").filter(pl.col("terminated_date") <= records.as_of)
     if not ends.height:
         return pl.DataFrame(schema={_KEY: pl.String(), "date": pl.Date(), "hours": _HOURS, "evidence": TEXTS})
     tiered = pl.col(_KEY).is_in(records.frame("price_tier")[_KEY].implode()).fill_null(value=False)
-    uneven = lines.filter(pl.col("cap_amount").is_not_null() | tiered).select(_KEY)
-    of_line = records.frame("contract_line").select(_KEY, "contract_id").unique(_KEY, keep="first", maintain_order=True)
-    asked = uneven.unique(maintain_order=True).join(of_line, on=_KEY, how="inner").join(
+    uneven = lines.filter(pl.col("cap_amount").is_not_null() | tiered).select(_KEY, "contract_id")
+    asked = uneven.unique(_KEY, maintain_order=True).join(
         ends.select("contract_id", pl.col("terminated_date").alias("date"), "evidence"), on="contract_id", how="inner"
     )  # fmt: skip
     done = _done(records, asked, worked).sort("date")
     known = asked.sort("date").join_asof(done, on="date", by=_KEY, check_sortedness=False)
-    eve = pl.max_horizontal(pl.col("date").dt.offset_by("-1d"), pl.col("date").dt.month_start())
-    return known.filter(pl.col("done") > 0).select(_KEY, eve.alias("date"), pl.col("done").alias("hours"), "evidence")
+    return known.filter(pl.col("done") > 0).select(_KEY, "date", pl.col("done").alias("hours"), "evidence")
+
+
+def without_hours_after(rows: pl.DataFrame, ended: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Return rows of hours by line and day, those from the end of their contract on (`hours_at_end`) without an estimate (`name`)."""
+    last = ended.select(_KEY, pl.col("date").alias("→end"))
+    made = rows.join(last, on=_KEY, how="left", maintain_order="left")
+    return made.with_columns(pl.when((pl.col("date") < pl.col("→end")).fill_null(value=True)).then(name).alias(name)).drop("→end")
 
 
 def _worked_by_month(timed: pl.DataFrame) -> pl.DataFrame:

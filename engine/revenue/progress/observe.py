@@ -16,7 +16,7 @@ from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, carried, running
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
-from engine.revenue.price.hourly import hours_at_end, rate_steps, through_steps, worth_by_rates
+from engine.revenue.price.hourly import hours_at_end, rate_steps, through_steps, without_hours_after, worth_by_rates
 from engine.revenue.progress.grades import at_weights, weighed_hours
 from engine.revenue.progress.leaving import leaving_lines, without_left
 from engine.revenue.progress.observe_outputs import committed_use, milestones, observed_percent
@@ -131,7 +131,9 @@ def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> 
 def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
     """Return hours to date over hours expected; under a cap the value of the hours over the value expected."""
     chosen = of_measure(lines, "hours").join(prepaid_hours(records, lines), on="contract_line_id", how="anti")
-    about = chosen.select("contract_line_id", "okey", "signed_date", "unit_price", "pricing", "minor_digits", "cap_amount", "overrun")
+    about = chosen.select(
+        "contract_line_id", "contract_id", "okey", "signed_date", "unit_price", "pricing", "minor_digits", "cap_amount", "overrun"
+    )
     steps = rate_steps(records, lines, terms, worked)
     rows = _hours_by_day(records, about, terms, worked, steps)
     if not rows.height:
@@ -142,8 +144,9 @@ def _hours(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: p
     daily = summed(_valued(rows, steps), ["done", "expected", "told"])
     cannot = pl.col("expected") <= 0
     return daily.with_columns(
-        pl.when(cannot).then(wide(0)).otherwise(pl.col("done")).alias("to_date"),
-        pl.when(cannot).then(wide(1)).otherwise(pl.max_horizontal("expected", "done")).alias("total"),
+        # What was done is known all the same: a promise that starts anew does so from there (25-13(a)).
+        pl.col("done").alias("to_date"),
+        pl.when(cannot).then(wide(0)).otherwise(pl.max_horizontal("expected", "done")).alias("total"),
         wide(0).alias("at_cost"),
         pl.lit("hours").alias("basis"),
         reestimated("told").alias("is_reestimate"),
@@ -185,10 +188,10 @@ def _hours_by_day(
     seen = seen.join(has_time, on="contract_line_id", how="left").with_columns(
         pl.when(pl.col("has_time").is_null()).then(pl.col("done")).alias("done")
     )
-    ended = hours_at_end(records, about, worked).select(
-        "contract_line_id", "date", whole_number("hours", HOURS).alias("expected"), "evidence"
-    )
-    rows = pl.concat([stated, seen.drop("has_time"), timed.drop("hours"), ended], how="diagonal")
+    ended = hours_at_end(records, about, worked)
+    rows = without_hours_after(pl.concat([stated, seen.drop("has_time"), timed.drop("hours")], how="diagonal"), ended, "expected")
+    left = ended.select("contract_line_id", "date", whole_number("hours", HOURS).alias("expected"), "evidence")
+    rows = pl.concat([rows, left], how="diagonal")
     rows = _with_rate_days(rows, steps).join(about, on="contract_line_id", how="inner")
     rows = rows.filter(pl.col("done").is_not_null() | pl.col("expected").is_not_null())
     return (

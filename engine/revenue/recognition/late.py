@@ -19,6 +19,7 @@ from engine.canonical.schema import entity_spec
 from engine.revenue.ground.frames import in_words
 from engine.revenue.ground.periods import first_open, with_period
 from engine.revenue.ground.records import COPY, RESTORED, Records, not_ended, not_rejected
+from engine.revenue.recognition.rejected import ACCRUED, REJECTED, after_a_close, of_submitted, rejections
 
 _DATED: Final = {
     "time_entry": "work_date",
@@ -34,14 +35,8 @@ _DATED: Final = {
 }
 """Entities whose facts may come late, and the day each is a fact of."""
 
-# What the policy accrues of work nobody approved yet counts from the day it was submitted: it is known by then.
-_ACCRUED: Final = {"time_entry": "accrual", "expense": "accrual_expenses"}
-
 _END: Final = "contract_end"
 """Name of the fact that a contract ended (its `terminated_date`): the contract itself was known before."""
-
-_REJECTED: Final = "{} rejected"
-"""Name of the fact that time or an expense was rejected after it had counted: it happened on its own day, and is known since then."""
 
 # Entities of a contract whose records a copy holds; everything else is shared.
 _COPIED: Final = (
@@ -107,16 +102,19 @@ def late_facts(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, p
         return Vintages(_no_facts(), _no_steps())
     found = []
     own = (_dated_facts(records, entity, day, lines) for entity, day in _DATED.items())
-    rejected = (_rejections(records, entity, lines) for entity in _ACCRUED)
+    rejected = (rejections(records, entity, lines, _DATED[entity]) for entity in ACCRUED)
     for told in (*own, *rejected, *_of_contracts(records, contracts)):
-        rows = told.filter(pl.col("day").is_not_null() & pl.col("known_at").is_not_null())
+        is_dated = pl.col("known_at").is_not_null()
+        if "stood_at" in told.columns:
+            is_dated = is_dated | pl.col("stood_at").is_not_null()
+        rows = told.filter(pl.col("day").is_not_null() & is_dated)
         if rows.is_empty():
             continue
         if "contract_line_id" in rows.columns:
             rows = rows.join(by_line, on="contract_line_id", how="left", suffix=".line")
             name = "contract_id.line" if "contract_id.line" in rows.columns else "contract_id"
             rows = rows.with_columns(pl.coalesce(*dict.fromkeys((name, "contract_id"))).alias("contract_id"))
-        rows = rows.join(groups, on="contract_id", how="inner")
+        rows = after_a_close(rows.join(groups, on="contract_id", how="inner"), closes)
         dated = with_period(rows, periods, "day").filter(pl.col("known_at") > pl.col("closed_at"))
         names = [name for name in ("contract_id", "contract_line_id") if name in dated.columns]
         found.append(dated.select("entity", "key", "group_id", "calendar", "day", "known_at", *names))
@@ -136,8 +134,8 @@ def _dated_facts(records: Records, entity: str, day: str, lines: pl.DataFrame) -
     """Return the records of an entity as facts: entity, key, day, known_at, and the contract or line each is of."""
     frame = records.frame(entity)
     known = pl.col("known_at")
-    if entity in _ACCRUED and _ACCRUED[entity] in lines.columns:
-        known = pl.when(_of_submitted(entity, lines)).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
+    if entity in ACCRUED and ACCRUED[entity] in lines.columns:
+        known = pl.when(of_submitted(entity, lines)).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
     if entity == "amendment":
         known = pl.coalesce(known, pl.col("approved_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
     if entity == "judgement":
@@ -146,22 +144,6 @@ def _dated_facts(records: Records, entity: str, day: str, lines: pl.DataFrame) -
     # What is agreed ahead may count from approval on.
     counts = pl.min_horizontal(day, "approved_date") if entity == "amendment" else pl.col(day)
     return _facts(frame, entity, counts, known)
-
-
-def _of_submitted(entity: str, lines: pl.DataFrame) -> pl.Expr:
-    """Tell whether what is submitted counts on the line of a row."""
-    if _ACCRUED[entity] not in lines.columns:
-        return pl.lit(value=False)
-    accrued = lines.filter(pl.col(_ACCRUED[entity]).ne_missing("none"))["contract_line_id"].unique()
-    return pl.col("contract_line_id").is_in(accrued.implode()).fill_null(value=False)
-
-
-def _rejections(records: Records, entity: str, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return as facts that time or expenses which had counted were rejected: on their own day, known when they were last modified."""
-    counted = pl.col("approved_at").is_not_null() | (pl.col("submitted_at").is_not_null() & _of_submitted(entity, lines))
-    rows = records.frame(entity).filter((pl.col("status") == "rejected") & pl.col("modified_at").is_not_null() & counted)
-    key = entity_spec(entity).keys[0]
-    return _facts(rows, _REJECTED.format(entity), pl.col(_DATED[entity]), pl.col("modified_at"), key=key)
 
 
 def _of_contracts(records: Records, contracts: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
@@ -257,7 +239,7 @@ def copied_records(records: Records, vintages: Vintages, contracts: pl.DataFrame
             ends = numbered.filter(pl.col("entity") == _END).select(contract_id="key", known_end="known_from")
             rows = not_ended(rows.join(ends, on="contract_id", how="left"), pl.col("known_end") > pl.col("copy"))
         names = frame.columns
-        if entity in _ACCRUED:
+        if entity in ACCRUED:
             rows, names = _with_rejected(rows, numbered, entity), [*names, RESTORED]
         held[entity] = rows.with_columns(
             pl.concat_str(pl.col("copy").cast(pl.String), pl.col(name), separator=COPY).alias(name)
@@ -269,7 +251,7 @@ def copied_records(records: Records, vintages: Vintages, contracts: pl.DataFrame
 
 def _with_rejected(rows: pl.DataFrame, numbered: pl.DataFrame, entity: str) -> pl.DataFrame:
     """Let time or expenses count in copies that do not know of their rejection yet (`records.RESTORED`)."""
-    later = numbered.filter(pl.col("entity") == _REJECTED.format(entity))
+    later = numbered.filter(pl.col("entity") == REJECTED.format(entity))
     later = later.select(pl.col("key").alias(entity_spec(entity).keys[0]), pl.col("known_from").alias("→rejected"))
     made = rows.join(later, on=entity_spec(entity).keys[0], how="left", maintain_order="left")
     restored = (pl.col("→rejected") > pl.col("copy")).fill_null(value=False)

@@ -17,6 +17,7 @@ from engine.revenue.ground.frames import CODE
 from engine.revenue.ground.periods import with_period
 from engine.revenue.modifications.segments import with_revenue
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, told_roughly, with_progress
+from engine.revenue.recognition.moving import done_before, moved_from_their_period
 
 _EARLY: Final = dt.date(1900, 1, 1)
 # Within a day: events first, then what the day's observation changes, then what it shows.
@@ -57,7 +58,10 @@ def recognized(
         pl.when(same).then(pl.col("from_date").shift(-1)).alias("next_from"),
         pl.when(pl.col("ordinal") == 0).then(pl.lit(_EARLY)).otherwise(pl.col("from_date")).alias("from_date"),
     )
-    events = jumps.join(keyed, on="okey", how="inner").select(
+    seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date", "lost_date"), on="okey", how="inner")
+    seen = seen.filter(_in_time())
+    jumps = moved_from_their_period(jumps.join(keyed, on="okey", how="inner"), parts, seen, periods)
+    events = jumps.select(
         "id",
         "date",
         (pl.col("ordinal") * 10 + pl.col("step")).alias("order"),
@@ -69,11 +73,7 @@ def recognized(
         "m",
         "mt",
     )
-    seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date", "lost_date"), on="okey", how="inner")
-    seen = seen.filter(_in_time())
-    changed = (
-        jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).join(keyed, on="okey").select("id", "date").unique()
-    )
+    changed = jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).select("id", "date").unique()
     reestimated = _from_their_period(seen, events, periods)
     others = (_seen(parts, seen, periods, as_of), *_reestimates(parts, seen, reestimated, changed), _shaped(events))
     calendars = open_keys.select("id", "calendar")
@@ -289,7 +289,7 @@ def _in_segment(points: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
         .sort("id", "from_date", "ordinal")
         .unique(["id", "from_date"], keep="last", maintain_order=True)
     )
-    columns = ["id", "from_date", "base", "rem", "m0", "u0", "half_even", "decimals"]
+    columns = ["id", "from_date", "base", "rem", "m0", "u0", "half_even", "decimals", "minor_digits"]
     joined = points.sort("date").join_asof(
         latest.select(columns).sort("from_date"), left_on="date", right_on="from_date", by="id", check_sortedness=False
     )
@@ -304,15 +304,8 @@ def _from_their_period(seen: pl.DataFrame, events: pl.DataFrame, periods: pl.Dat
     within the period measured is behind.
     """
     rows = seen.filter(pl.col("is_reestimate") & (pl.col("timing") == "over_time")).select("id", "date", "calendar")
-    starts = periods.select("calendar", "period", pl.col("start_date").dt.offset_by("-1d").alias("→by"))
-    rows = with_period(rows, periods, "date").join(starts, on=["calendar", "period"], how="left").select("id", "date", "→by")
-    told = events.select("id", pl.col("date").alias("→event")).unique().sort("→event")
-    rows = rows.sort("date").join_asof(told, left_on="date", right_on="→event", by="id", check_sortedness=False)
-    # An event is measured through the day before it.
-    rows = rows.with_columns(pl.max_horizontal("→by", pl.col("→event").dt.offset_by("-1d")).alias("→by")).sort("→by")
-    done = seen.select("id", pl.col("date").alias("→on"), pl.col("to_date").alias("m.then"), pl.col("at_cost").alias("u.then"))
-    found = rows.join_asof(done.sort("→on"), left_on="→by", right_on="→on", by="id", check_sortedness=False)
-    return found.select("id", "date", "m.then", "u.then", pl.lit(value=True).alias("→over"))
+    found = done_before(rows, seen, events, periods, of_day=True)
+    return found.select("id", "date", pl.col("m").alias("m.then"), pl.col("u").alias("u.then"), pl.lit(value=True).alias("→over"))
 
 
 @of_no("seen")
