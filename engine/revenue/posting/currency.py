@@ -21,6 +21,7 @@ from engine.revenue.arithmetic.runs import joined
 from engine.revenue.ground.frames import Books, setting
 from engine.revenue.ground.rates import translated, with_rate
 from engine.revenue.posting.claims import Claims
+from engine.revenue.posting.late_claims import OWN_DAY, late_cash_rates
 from engine.revenue.posting.layers import with_carried, with_layers
 from engine.revenue.posting.rights import POSITION, sequenced
 from engine.revenue.posting.valued import taken_back, with_own_rates, with_values
@@ -180,6 +181,7 @@ def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims, as_of: 
     rows = with_rate(rows, rates, day="date", kind="closing", name="closing")
     at_end = (pl.col("order") == CLOSED) & (pl.col("date") == pl.col("period_end"))
     rows = rows.with_columns(pl.when(at_end).then(pl.col("closing")).otherwise(pl.col("spot")).alias("measured_at"))
+    rows = late_cash_rates(rows, sequenced(claims.cash), rates).with_columns(pl.coalesce("late_rate", "spot").alias("cash_rate"))
     invoiced = _invoice_rates(rows, claims, rates)
     rows = rows.join(invoiced, on=["contract_id", "date", "seq"], how="left", maintain_order="left")
     by_invoice = (pl.col("advance_rate") == "invoice_date") & (pl.col("order") > REMEASURED) & (pl.col("order") < CLOSED)
@@ -187,7 +189,7 @@ def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims, as_of: 
     layer = (
         pl.when(by_invoice).then(pl.coalesce("invoice_rate", "spot"))
         .when(taken_over).then(pl.coalesce("liability_rate", "spot"))
-        .otherwise(pl.col("spot"))
+        .otherwise(pl.col("cash_rate"))
     )  # fmt: skip
     return rows.with_columns(layer.alias("layer_rate"))
 
@@ -195,7 +197,7 @@ def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims, as_of: 
 def _invoice_rates(rows: pl.DataFrame, claims: Claims, rates: pl.DataFrame) -> pl.DataFrame:
     """Return for payments that name an invoice the rate of that invoice's day, as booked if the invoice states it."""
     first = claims.billed.sort("date").group_by("contract_id", "claim", maintain_order=True).agg(
-        pl.col("date").first().alias("invoiced_on"), pl.col("exchange_rate").drop_nulls().first().alias("stated_rate")
+        pl.coalesce(OWN_DAY, "date").first().alias("invoiced_on"), pl.col("exchange_rate").drop_nulls().first().alias("stated_rate")
     )
     paid = sequenced(claims.cash).drop_nulls("claim").join(first, on=["contract_id", "claim"], how="inner")
     pairs = rows.select("contract_id", "currency", "functional_currency").unique()
@@ -225,7 +227,7 @@ def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
         translated(pl.col("delta_income"), "average", digits).alias("functional_income"),
         _borne(digits).cast(MONEY).alias("functional_expense"),
         translated(pl.col("delta_tax_payable"), "spot", digits).alias("change_tax_payable"),
-        translated(pl.col("delta_received") - pl.col("delta_paid_out"), "spot", digits).alias("functional_cash"),
+        translated(pl.col("delta_received") - pl.col("delta_paid_out"), "cash_rate", digits).alias("functional_cash"),
         # Goods that come back have the value they were expected back at.
         pl.when((pl.col("delta_goods_cost") < 0) & (pl.col("delta_goods_cost") == pl.col("delta_return_asset")))
         .then("change_return_asset").otherwise(translated(pl.col("delta_goods_cost"), "spot", digits)).alias("functional_goods"),

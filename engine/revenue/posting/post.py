@@ -17,6 +17,7 @@ from engine.revenue.posting.claims import Agreed, Claims, read_claims
 from engine.revenue.posting.cost_rates import unrated_costs, unrated_delivery
 from engine.revenue.posting.currency import Translated, translate
 from engine.revenue.posting.entries import JOURNAL, batch_totals, batches, entry_heads, journal
+from engine.revenue.posting.late_claims import as_booked
 from engine.revenue.posting.moves import moves
 from engine.revenue.posting.owed_costs import owed_exchange
 from engine.revenue.posting.provisions import with_functional
@@ -37,7 +38,7 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     as_of = context.as_of
     opened = openings(books, records, as_of)
     rates = rate_table(records.frame("exchange_rate"))
-    claims = after_opening(read_claims(books, records, rates, as_of), opened)
+    claims = as_booked(after_opening(read_claims(books, records, rates, as_of), opened), books, records)
     provisions = books.extra.get("loss_provisions")
     if provisions is not None:
         books = books.with_extra(loss_provisions=with_functional(provisions, books.contracts, rates))
