@@ -44,7 +44,7 @@ def measure(folder: Path) -> dict[str, tuple[float, float]]:
     phases = Phases()
     for name, module, function in _PHASES:
         setattr(module, function, phases.timed(name, getattr(module, function)))
-    stages = tuple(phases.timed(stage.__name__.removeprefix("decide_"), stage) for stage in pipeline.DECISIONS)
+    stages = {name: phases.timed(name, stage) for name, stage in pipeline.DECISIONS.items()}
     setattr(pipeline, "DECISIONS", stages)  # noqa: B010 # a constant, replaced for the measurement
     with tempfile.TemporaryDirectory() as out:
         phases.timed("whole run", run.run_snapshot)(folder, out=Path(out))

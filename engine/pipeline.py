@@ -22,8 +22,8 @@ GOLDEN: Final = "golden/"
 
 Stage = Callable[[Facts, PolicySet, Context], StageResult]
 
-DECISIONS: Final[tuple[Stage, ...]] = (decide_billing, decide_revenue, decide_reconciliation)
-"""The stages after ownership, in order; each reads agreed records, the outputs and the `findings` before it."""
+DECISIONS: Final[dict[str, Stage]] = {"billing": decide_billing, "revenue": decide_revenue, "reconciliation": decide_reconciliation}
+"""The stages after ownership by name, in order; each reads agreed records, the outputs and the `findings` before it."""
 
 
 OnMade = Callable[[Mapping[str, pl.LazyFrame]], None]
@@ -56,21 +56,25 @@ def run_stages(
 
 def run_decisions(
     agreed: Facts, policies: PolicySet, context: Context, found: Sequence[pl.DataFrame] = (), on_made: OnMade | None = None,
-    with_kpis: bool = True,
+    with_kpis: bool = True, last: str | None = None,
 ) -> StageResult:  # fmt: skip
     """Run the stages after ownership over agreed records; KPIs count the findings of all, and triage comes last.
 
     The result's findings are all findings, those `found` before included, with their causes. Nothing depends on KPIs, so that
-    who does not ask for them can do without.
+    who does not ask for them can do without. `last`: the stage (of DECISIONS) after which to end, for who asks for no more: its
+    outputs and findings are those of a whole run, but for the findings' causes.
     """
     whole = StageResult()
     agreed = agreed.with_outputs({"findings": finish_findings(*found).lazy()})
-    for stage in DECISIONS:
+    for name, stage in DECISIONS.items():
         result = stage(agreed, policies, context)
         whole.add(result)
         outputs = {name: whole.frames[name] for name in result.frames}
         if on_made is not None:
             on_made(outputs)
+        if name == last:
+            whole.findings += found
+            return whole
         agreed = agreed.with_outputs({**outputs, "findings": finish_findings(*found, *whole.findings).lazy()})
     if with_kpis:
         whole.add(measure_kpis(agreed, policies, context))

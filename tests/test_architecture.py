@@ -23,9 +23,14 @@ def parsed(path: Path) -> ast.Module:
 
 
 @cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
+
+
+@cache
 def imports(path: Path) -> tuple[str, ...]:
     found: list[str] = []
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -46,7 +51,7 @@ def test_imports_go_one_way(folder: str, forbidden: set[str]) -> None:
 def arrows(path: Path, names: dict[str, Path]) -> set[str]:
     """The modules of ours that a module imports; of a package the module that is taken from it, where it is one."""
     found = set(imports(path))
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             taken = {f"{node.module}.{each.name}" for each in node.names}
             found |= taken
@@ -113,7 +118,7 @@ def test_no_function_grows_past_50_lines() -> None:
     long = [
         (name(path), node.name, count)
         for path in modules(*FOLDERS)
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         # A migration says table by table what it makes.
         if isinstance(node, ast.FunctionDef) and "migrations" not in path.parts
         if (count := (node.end_lineno or node.lineno) - node.lineno + 1) > 50
@@ -124,10 +129,9 @@ def test_no_function_grows_past_50_lines() -> None:
 def test_no_float_stands_on_the_engine() -> None:
     wrong = []
     for path in modules("engine"):
-        tree = parsed(path)
         # How alike two names must be for one to be offered for the other is no amount.
-        likeness = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.keyword) and each.arg == "cutoff"}
-        for node in ast.walk(tree):
+        likeness = {id(each.value) for each in nodes(path) if isinstance(each, ast.keyword) and each.arg == "cutoff"}
+        for node in nodes(path):
             is_literal = isinstance(node, ast.Constant) and isinstance(node.value, float) and id(node) not in likeness
             is_type = isinstance(node, ast.Attribute) and node.attr in ("Float32", "Float64")
             is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
@@ -162,7 +166,7 @@ def test_pages_only_lay_out() -> None:
     wrong = [
         (name(path), node.lineno)
         for path in modules("dashboard/screens")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]
     assert not wrong

@@ -84,7 +84,7 @@ def decide_whole(facts: Facts, policies: PolicySet, context: Context, previous: 
     agreed = {name.removeprefix(GOLDEN): frame for name, frame in owned.frames.items() if name.startswith(GOLDEN)}
     side.findings += owned.findings
     known = replace(facts, records=agreed, sources=owned.sources)
-    for stage in DECISIONS:
+    for stage in DECISIONS.values():
         known = known.with_outputs({"findings": side.all_findings().lazy()})
         side.add(stage(known, policies, context), None)
         known = known.with_outputs({name: frame.lazy() for name, frame in side.frames.items()})

@@ -94,3 +94,21 @@ def test_a_folder_without_tests_says_so(tmp_path: Path) -> None:
     result = policy_test(str(tmp_path), cwd=ROOT)
     assert result.returncode == 2
     assert "There is no test to run." in result.stderr
+
+
+LATER = """test: What a later stage finds is seen beside a decision
+as_of: 2026-06-30
+given:
+  contract: [{contract_id: C1, currency: EUR, status: active, start_date: 2026-01-01}]
+  contract_line: [{contract_line_id: L1, contract_id: C1, offering: time_and_materials}]
+  time_entry: [{time_entry_id: T1, contract_line_id: L1, work_date: 2027-06-15, billable: false, status: approved, source_system: psa}]
+expect:
+  billing_decisions: [{item_id: T1, decision: not_billable}]
+  findings: {contains: [{rule: chk-time-ahead, entity_id: T1}]}
+"""
+
+
+def test_a_finding_of_a_later_stage_may_be_expected_beside_a_decision(tmp_path: Path) -> None:
+    (tmp_path / "later_test.yaml").write_text(LATER)
+    result = policy_test(str(tmp_path / "later_test.yaml"), "--policies", "policies", cwd=ROOT)
+    assert result.stdout.splitlines()[0] == "1 passed, 0 failed"

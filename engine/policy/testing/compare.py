@@ -25,6 +25,9 @@ STAGE_OF: Final[dict[str, str]] = {
 }  # fmt: skip
 """The stage that makes an output; `findings: none | exactly` looks at these only."""
 
+_AT_LAST: Final = ("billing", "revenue", "reconciliation")
+"""The stages by which tests can end, in the order in which they run."""
+
 ROLE_NAMES: Final = {"cost_asset": "contract_cost_asset"}
 """Other names that tests may use for an account role."""
 
@@ -58,6 +61,19 @@ def differences(test: PolicyTest, outputs: Mapping[str, pl.DataFrame], findings:
                 if problem is not None:
                     found.append(_difference(test, (*place, index), output, _told(row), problem))
     return found
+
+
+def last_stage(test: PolicyTest) -> str | None:
+    """Return the stage after which every expectation that is met by then stays met; None where that is not known before the end.
+
+    A finding that is expected is there or may still come, as a cause of it may. What is excluded may come of any stage; `none` and
+    `exactly` look at the stages of the outputs that are expected.
+    """
+    stages = {STAGE_OF.get(output) for output in test.expect if output != "findings"}
+    findings = test.expect.get("findings")
+    if not stages or None in stages or (isinstance(findings, dict) and "excludes" in findings):
+        return None
+    return max((stage for stage in stages if stage), key=_AT_LAST.index)
 
 
 def _difference(test: PolicyTest, place: Location, output: str, expected: str, actual: str) -> Difference:

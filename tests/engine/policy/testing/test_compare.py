@@ -9,7 +9,7 @@ import pytest
 
 from engine.findings import finish_findings
 from engine.policy.source import SourceText, parse_document
-from engine.policy.testing import differences, read_tests
+from engine.policy.testing import PolicyTest, differences, last_stage, read_tests
 
 MONEY = pl.Decimal(38, 6)
 
@@ -45,11 +45,16 @@ FINDINGS = finish_findings(
 )  # fmt: skip
 
 
-def told(expect: str) -> list[str]:
+def written(expect: str) -> PolicyTest:
     text = f"test: t\nas_of: 2026-01-31\nexpect:\n{expect}"
     tests, diagnostics = read_tests(parse_document(SourceText("t.yaml", text))[0])
     assert not diagnostics
-    return [f"{each.line}: {each.actual}" for each in differences(tests[0], {"revenue_schedule": SCHEDULE, "journal": JOURNAL}, FINDINGS)]
+    return tests[0]
+
+
+def told(expect: str) -> list[str]:
+    outputs = {"revenue_schedule": SCHEDULE, "journal": JOURNAL}
+    return [f"{each.line}: {each.actual}" for each in differences(written(expect), outputs, FINDINGS)]
 
 
 MET = [
@@ -118,3 +123,19 @@ def test_findings_are_compared_within_the_stages_of_the_named_outputs(expect: st
 def test_numbers_of_an_expected_row_are_exact() -> None:
     assert isinstance(SCHEDULE["recognized_amount"][1], Decimal)
     assert told("  revenue_schedule: [{contract_line_id: L1, recognized_amount: 50.250001}]")
+
+
+@pytest.mark.parametrize(
+    ("expect", "last"),
+    [
+        ("  billing_decisions: [{item_id: T1}]", "billing"),
+        ("  journal: [{account: revenue, credit: 15}]\n  billing_decisions: [{item_id: T1}]\n  findings: none", "revenue"),
+        ("  matches: [{rule: R}]\n  findings: {contains: [ssp_zero]}", "reconciliation"),
+        ("  billing_decisions: [{item_id: T1}]\n  findings: {exactly: [not_billed]}", "billing"),
+        ("  billing_decisions: [{item_id: T1}]\n  findings: {contains: [not_billed], excludes: [over_cap]}", None),
+        ("  journal: [{account: revenue, credit: 15}]\n  kpis: [{kpi: dso}]", None),
+        ("  findings: none", None),
+    ],
+)
+def test_a_test_ends_after_the_last_stage_whose_outputs_it_names_unless_it_looks_further(expect: str, last: str | None) -> None:
+    assert last_stage(written(expect)) == last
