@@ -37,11 +37,13 @@ from engine.revenue.modifications.happenings import (
     deltas_of,
     ended_obligations,
     ending_obligations,
+    goes_first,
     level_steps,
     ordered_events,
     spread_discounts,
     terminations,
     told_ends,
+    with_hours_left,
     with_own_levels,
 )
 from engine.revenue.modifications.kept import paid_on_lines
@@ -197,14 +199,15 @@ def _happenings(
     """Return every event of the obligations, and which of them are known before they take effect (`ahead.AHEAD`)."""
     told = told_ends(agreed.contracts, agreed.amended, agreed.lines)
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.terms, agreed.records, agreed.as_of)
-    events = ordered_events(agreed.amendments, priced.later, ends)
-    touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
+    later = goes_first(priced.later, ends, agreed.terms)
+    events = ordered_events(agreed.amendments, later, ends)
+    touched = with_hours_left(change_rows(spread_discounts(changes, states), terms, agreed.lines, states), agreed.terms, agreed.lines)
     touched = over_unit_parts(over_parts(touched, agreed.splits, agreed.lines, agreed.amendments), later_units)
     own = paid_on_lines(agreed.contracts, ends, agreed.lines, agreed.records)
     ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")
     ahead = pl.concat([waiting(agreed.amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))])
-    return Happenings(events, deltas_of(priced.later, events), touched, added), ahead
+    return Happenings(events, deltas_of(later, events), touched, added), ahead
 
 
 def _earned_outside(

@@ -111,11 +111,8 @@ def _version(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, measures: Measures, made: Evolved) -> pl.DataFrame:
-    # What a contract ends on is still served; any other change takes effect at the start of its day.
-    ending = pl.col("is_end").fill_null(value=False)
-    before = pl.concat(
-        [with_progress(active.filter(~ending), measures, "date", before=True), with_progress(active.filter(ending), measures, "date")]
-    )
+    active = _with_through(active, events, happenings)
+    before = _at_event(active, measures)
     numerator, denominator = segment_part()
     before = with_revenue(before, minor="minor.before", units="earned.before").with_columns(
         (pl.col("base") + pl.col("rem")).alias("price.before"), numerator.alias("n"), denominator.alias("d")
@@ -129,6 +126,33 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
     whole = going_on(_restarted(changed, measures), before)
     _note(whole, before, made)
     return whole
+
+
+def _with_through(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings) -> pl.DataFrame:
+    """Add `through`: the day of the event itself is measured before it.
+
+    What a contract ends on is still served, and so are the hours of the day on which their line is taken away; and what a change of the
+    same day has caught up was measured with its day. Any other change takes effect at the start of its day.
+    """
+    ends = pl.col("is_end").fill_null(value=False)
+    key = ["group_id", "place"]
+    left = happenings.changes.filter(pl.col("hours_left") if "hours_left" in happenings.changes.columns else pl.lit(value=False))
+    found = [left.join(events.select(key), on=key, how="semi")["okey"]]
+    later = events.filter((pl.col("place") > 1) & ~ends).select("group_id", "date", pl.col("place").alias("→now"))
+    if later.height:
+        earlier = happenings.events.join(later, on=["group_id", "date"], how="inner").filter(pl.col("place") < pl.col("→now"))
+        caught = happenings.changes.filter(pl.col("kind") == "catch_up").join(earlier, on=key, how="semi")
+        timed = active.filter(pl.col("measure") == BY_TIME)
+        found.append(caught.join(timed, on="okey", how="anti")["okey"])
+    told = pl.concat(found).unique()
+    return active.with_columns((ends | pl.col("okey").is_in(told.implode()).fill_null(value=False)).alias("through"))
+
+
+def _at_event(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+    through = pl.col("through").fill_null(value=False)
+    return pl.concat(
+        [with_progress(rows.filter(~through), measures, "date", before=True), with_progress(rows.filter(through), measures, "date")]
+    )
 
 
 def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
@@ -324,10 +348,7 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     # The price changes at the progress of before; the new term and estimate only after that.
     made = with_revenue(made, minor="minor.price", m="m.before", mt="mt.before", u="u.before")
     made = made.with_columns(pl.col("begins.next").alias("begins"), pl.col("ends.next").alias("ends"))
-    ending = pl.col("is_end").fill_null(value=False)
-    made = pl.concat(
-        [with_progress(made.filter(~ending), measures, "date", before=True), with_progress(made.filter(ending), measures, "date")]
-    )
+    made = _at_event(made, measures)
     catches, ends = ((pl.col("kind") == name).fill_null(value=False) for name in ("catch_up", "terminate"))
     anew = pl.col("in_pool") & ~catches & ~pl.col("is_new")
     whole = units_to_minor(pl.col("base"), pl.col("half_even"))

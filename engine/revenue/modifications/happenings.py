@@ -92,25 +92,40 @@ def shared_levels(start: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def goes_first(later: pl.DataFrame, ends: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return re-estimates with `is_first`: what the end of a promise leaves of its hours is told before the end, on its day.
+
+    The end of a contract takes all that moves price and measure at once, one of a line (`terms`) the hours of that line.
+    """
+    days = ends.select("group_id", "date", pl.lit(value=True).alias("→ends")).unique()
+    gone = terms.filter(pl.col("action") == "remove")
+    gone = gone.select("contract_line_id", pl.col("event_date").alias("date"), pl.lit(value=True).alias("→gone")).unique()
+    made = later.join(days, on=["group_id", "date"], how="left", maintain_order="left")
+    made = made.join(gone, on=["contract_line_id", "date"], how="left", maintain_order="left")
+    is_first = (pl.col("moves_total") & pl.col("→ends")) | (pl.col("of_hours") & pl.col("→gone"))
+    return made.with_columns(is_first.fill_null(value=False).alias("is_first")).drop("→ends", "→gone")
+
+
 def ordered_events(amendments: pl.DataFrame, later: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
     """Return every group's events in order: amendments in theirs; a re-estimate joins the first amendment of its day, or the end.
 
-    What moves price and measure at once (the hours that the end of a contract leaves) is an event of its own before the end.
+    What `goes_first` is an event of its own before both (`is_first`).
     """
+    day = ["group_id", "date"]
     changes = amendments.select("group_id", pl.col("event_date").alias("date"), "place", "amendment_id")
-    days = later.group_by("group_id", "date").agg(pl.col("moves_total").any()).join(changes, on=["group_id", "date"], how="anti")
-    last = ends.sort("group_id", "date", "amendment_id").unique(["group_id", "date"], keep="first", maintain_order=True)
+    last = ends.sort("group_id", "date", "amendment_id").unique(day, keep="first", maintain_order=True)
     last = last.select("group_id", "date", "place", "amendment_id", pl.lit(value=True).alias("is_end"))
-    moving = days.filter("moves_total").join(last, on=["group_id", "date"], how="semi")
-    days = pl.concat([days.join(last, on=["group_id", "date"], how="anti"), moving]).select("group_id", "date")
-    both = pl.concat([changes, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
-    return both.with_columns(counted("group_id").cast(pl.Int32).alias("ordinal"))
+    days = later.filter(~pl.col("is_first")).select(day).unique().join(changes, on=day, how="anti").join(last, on=day, how="anti")
+    first = later.filter("is_first").select(*day, pl.lit(value=True).alias("is_first")).unique()
+    both = pl.concat([changes, first, days, last], how="diagonal").sort("group_id", "date", "place", nulls_last=False)
+    return both.with_columns(counted("group_id").cast(pl.Int32).alias("ordinal"), pl.col("is_first").fill_null(value=False))
 
 
 def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """Return re-estimates by the ordinal of their event: the first of their day."""
-    first = events.sort("ordinal").unique(["group_id", "date"], keep="first", maintain_order=True).select("group_id", "date", "ordinal")
-    made = later.join(first, on=["group_id", "date"], how="inner")
+    """Return re-estimates by the ordinal of their event: the first of their day, or the one before it that is theirs (`goes_first`)."""
+    key = ["group_id", "date", "is_first"]
+    first = events.sort("ordinal").unique(key, keep="first", maintain_order=True).select(*key, "ordinal")
+    made = later.join(first, on=key, how="inner")
     return made.select(
         "group_id",
         "ordinal",
@@ -122,6 +137,15 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         "of_hours",
         pl.when("is_variable").then(pl.col("delta")).otherwise(wide(0)).alias("variable_delta"),
     )
+
+
+@of_nothing
+def with_hours_left(touched: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return touched obligations with `hours_left`: an hourly line of theirs is taken away, and the hours of its day are still served."""
+    gone = terms.filter(pl.col("action") == "remove").select("contract_line_id", "place")
+    by_hour = lines.filter(pl.col("pricing").is_in(["hours", "capped"])).select("contract_line_id", "okey")
+    left = gone.join(by_hour, on="contract_line_id", how="inner").select("okey", "place", pl.lit(value=True).alias("hours_left")).unique()
+    return touched.join(left, on=["okey", "place"], how="left", maintain_order="left")
 
 
 @of_nothing

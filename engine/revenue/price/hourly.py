@@ -34,7 +34,7 @@ def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, 
     """Return the hours that lines are expected to take from a day on: contract_line_id, date, →hours, evidence.
 
     As stated and reported; hours worked beyond those expected raise the expectation, at the month's last work. From the day a
-    contract ends early none are to come (`hours_at_end`), whatever is estimated then.
+    contract ends early, or a line is taken away, none are to come (`hours_at_end`), whatever is estimated then.
     """
     stated = stated_estimates(terms, chosen, "estimated_hours", "estimated_hours")
     told = records.frame("progress").join(chosen, on=_KEY, how="semi")
@@ -42,7 +42,7 @@ def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, 
     reported = told.join(timed, on=_KEY, how="anti")
     seen = told.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("estimated_hours"), "evidence")
     done = reported.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("done"), "evidence")
-    ended = hours_at_end(records, chosen, worked)
+    ended = hours_at_end(records, chosen, terms, worked)
     said = without_hours_after(pl.concat([stated, seen], how="diagonal"), ended, "estimated_hours")
     said = pl.concat([said, ended.rename({"hours": "estimated_hours"})], how="diagonal").filter(pl.col("estimated_hours").is_not_null())
     known = pl.concat([said, done.filter(pl.col("done").is_not_null()), _worked_by_month(timed)], how="diagonal")
@@ -57,23 +57,42 @@ def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, 
     return known.filter(changed)
 
 
-def hours_at_end(records: Records, lines: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
-    """Return the hours of lines that a contract's early end leaves: contract_line_id, date, hours (done by the end), evidence.
+def hours_at_end(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return the hours that the end of lines leaves of them: contract_line_id, date, hours (done by the end), evidence.
 
-    Of hours under a cap or priced by tiers: what is owed for those done is not their part of what all would have cost (606-10-32-14).
-    They are told on the day of the end, before it (`happenings.ordered_events`), so that the end takes away nothing of them.
+    Of work paid by the hour that an amendment takes away, and of hours under a cap or priced by tiers of a contract that ends early: what
+    is owed for those done is not their part of what all would have cost (606-10-32-14). They are told on the day of the end, before it
+    (`happenings.goes_first`), so that the end takes away nothing of them.
     """
+    asked = pl.concat([_ends_of_contracts(records, lines), _removals(lines, terms)]).sort("date")
+    if not asked.height:
+        return asked.with_columns(pl.lit(0).cast(_HOURS).alias("hours"))
+    asked = asked.unique(_KEY, keep="first", maintain_order=True)
+    done = _done(records, asked, worked).sort("date")
+    known = asked.join_asof(done, on="date", by=_KEY, check_sortedness=False).with_columns(pl.col("done").fill_null(0).alias("hours"))
+    return known.filter((pl.col("hours") > 0) | pl.col("is_removed")).drop("done")
+
+
+_LEFT: Final[dict[str, pl.DataType]] = {_KEY: pl.String(), "date": pl.Date(), "evidence": TEXTS, "is_removed": pl.Boolean()}
+
+
+def _ends_of_contracts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     ends = records.frame("contract").filter(pl.col("terminated_date") <= records.as_of)
     if not ends.height:
-        return pl.DataFrame(schema={_KEY: pl.String(), "date": pl.Date(), "hours": _HOURS, "evidence": TEXTS})
+        return pl.DataFrame(schema=_LEFT)
     tiered = pl.col(_KEY).is_in(records.frame("price_tier")[_KEY].implode()).fill_null(value=False)
-    uneven = lines.filter(pl.col("cap_amount").is_not_null() | tiered).select(_KEY, "contract_id")
-    asked = uneven.unique(_KEY, maintain_order=True).join(
-        ends.select("contract_id", pl.col("terminated_date").alias("date"), "evidence"), on="contract_id", how="inner"
-    )  # fmt: skip
-    done = _done(records, asked, worked).sort("date")
-    known = asked.sort("date").join_asof(done, on="date", by=_KEY, check_sortedness=False)
-    return known.filter(pl.col("done") > 0).select(_KEY, "date", pl.col("done").alias("hours"), "evidence")
+    uneven = lines.filter(pl.col("cap_amount").is_not_null() | tiered).select(_KEY, "contract_id").unique(_KEY, maintain_order=True)
+    ends = ends.select("contract_id", pl.col("terminated_date").alias("date"), "evidence", pl.lit(value=False).alias("is_removed"))
+    return uneven.join(ends, on="contract_id", how="inner").select(list(_LEFT))
+
+
+def _removals(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    gone = terms.filter(pl.col("action") == "remove")
+    if not gone.height:
+        return pl.DataFrame(schema=_LEFT)
+    by_hour = lines.filter(pl.col("pricing").is_in(["hours", "capped"])).select(_KEY).unique()
+    rows = gone.join(by_hour, on=_KEY, how="semi").sort("place").unique(_KEY, keep="first", maintain_order=True)
+    return rows.select(_KEY, pl.col("event_date").alias("date"), "evidence", pl.lit(value=True).alias("is_removed"))
 
 
 def without_hours_after(rows: pl.DataFrame, ended: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -169,7 +169,8 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
     """Price lines by month, quarter or year: quantity × unit price × periods of the term, rounded to the minor unit.
 
-    A change of quantity, price or term counts from its day on: what came before stays at the price of before.
+    A change of quantity, price or term counts from its day on: what came before stays at the price of before. Of a line that is taken
+    away nothing more is to come.
     """
     chosen = terms.filter(pl.col("pricing") == "periodic")
     if not chosen.height:
@@ -177,7 +178,7 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
     keys = ["contract_line_id", "place"]
     chosen = chosen.sort(*keys, "amendment_line_id", nulls_last=False).unique(keys, keep="last", maintain_order=True)
     chosen = chosen.with_columns(pl.coalesce("start_date", "begins").alias("→start"), pl.coalesce("end_date", "ends").alias("→end"))
-    first = pl.max_horizontal("→start", pl.when(pl.col("action") == "change").then(pl.col("takes_effect")))
+    first = pl.max_horizontal("→start", pl.when(pl.col("action").is_in(["change", "remove"])).then(pl.col("takes_effect")))
     until = pl.col("takes_effect").shift(-1).over("contract_line_id", order_by="place").dt.offset_by("-1d")
     chosen = chosen.with_columns(
         first.alias("→first"), pl.min_horizontal("→end", until).alias("→until"), first.dt.offset_by("-1d").alias("→earlier")
@@ -187,7 +188,8 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
         chosen = _months_worth(chosen, end, name)
     none = wide(0)
     closed = pl.when(pl.col("→until") >= pl.col("→first")).then(pl.col("→closed") - pl.col("→gone")).otherwise(none).fill_null(none)
-    left = pl.when(pl.col("→end") >= pl.col("→first")).then(pl.col("→open") - pl.col("→gone")).otherwise(none).fill_null(none)
+    runs_on = (pl.col("→end") >= pl.col("→first")) & (pl.col("action") != "remove")
+    left = pl.when(runs_on).then(pl.col("→open") - pl.col("→gone")).otherwise(none).fill_null(none)
     chosen = chosen.with_columns(closed.alias("→closed"), left.alias("→open"))
     passed = pl.col("→closed").cum_sum().over("contract_line_id", order_by="place") - pl.col("→closed")
     whole = passed + pl.col("→open")

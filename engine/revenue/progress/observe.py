@@ -188,7 +188,7 @@ def _hours_by_day(
     seen = seen.join(has_time, on="contract_line_id", how="left").with_columns(
         pl.when(pl.col("has_time").is_null()).then(pl.col("done")).alias("done")
     )
-    ended = hours_at_end(records, about, worked)
+    ended = hours_at_end(records, about, terms, worked)
     rows = without_hours_after(pl.concat([stated, seen.drop("has_time"), timed.drop("hours")], how="diagonal"), ended, "expected")
     left = ended.select("contract_line_id", "date", whole_number("hours", HOURS).alias("expected"), "evidence")
     rows = pl.concat([rows, left], how="diagonal")
