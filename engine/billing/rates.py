@@ -9,9 +9,9 @@ from typing import Final
 import polars as pl
 
 from engine.billing.dated import DatedTable, dated_table
-from engine.billing.money import PRICE
+from engine.billing.money import PRICE, RATE, product
 from engine.billing.references import frame_of
-from engine.policy.kinds.billing import BillingPolicy, rate_source
+from engine.policy.kinds.billing import BillingPolicy, is_percent, marked_up, rate_source
 
 # A card's line for a project beats one for the contract, then the person, then the role.
 _KEYS: Final = ("project_id", "contract_id", "resource_id", "role")
@@ -79,7 +79,7 @@ def with_rate(policy: BillingPolicy) -> list[pl.Expr]:
         function, argument = rate_source(text)
         if function == "price_tier":
             continue
-        price, currency = (pl.col(CARD), pl.col(CARD_CURRENCY)) if function else _field(argument)
+        price, currency = _source(function, argument)
         prices.append(price.cast(PRICE))
         currencies.append(pl.when(price.is_not_null()).then(pl.coalesce(currency, pl.lit(""))))
         names.append(pl.when(price.is_not_null()).then(pl.lit(function or argument)))
@@ -97,16 +97,39 @@ def rate_paths(policy: BillingPolicy) -> list[str]:
     found: list[str] = []
     for text in policy.rate:
         function, argument = rate_source(text)
-        path = argument.removeprefix("time_entry.")
-        if not function and "." in path and not path.startswith("assignment."):
-            found += [path, f"{path.rpartition('.')[0]}.currency"]
+        price, percent = marked_up(argument) if function == "marked_up" else (argument, "")
+        path = price.removeprefix("time_entry.")
+        if function in ("", "marked_up") and "." in path and not path.startswith("assignment."):
+            found += [path, _currency(path)]
+        percent = percent.removeprefix("time_entry.")
+        if "." in percent and not is_percent(percent):
+            found.append(percent)
     return found
+
+
+def _source(function: str, argument: str) -> tuple[pl.Expr, pl.Expr]:
+    """Return the price that a source gives, and its currency."""
+    if function == "rate_card":
+        return pl.col(CARD), pl.col(CARD_CURRENCY)
+    if not function:
+        return _field(argument)
+    path, percent = marked_up(argument)
+    price, currency = _field(path)
+    more = pl.lit(Decimal(percent)) if is_percent(percent) else pl.col(percent.removeprefix("time_entry."))
+    factor = pl.lit(Decimal(1), dtype=RATE) + more.cast(RATE) / pl.lit(Decimal(100), dtype=RATE)
+    return product(price, factor).round(10, mode="half_away_from_zero"), currency
 
 
 def _field(argument: str) -> tuple[pl.Expr, pl.Expr]:
     path = argument.removeprefix("time_entry.")
-    prefix = path.rpartition(".")[0]
-    return pl.col(path), pl.col(f"{prefix}.currency" if prefix else "currency")
+    return pl.col(path), pl.col(_currency(path))
+
+
+def _currency(path: str) -> str:
+    """Return the currency's column beside a price's; what an hour costs is told in a currency of its own."""
+    prefix, _, name = path.rpartition(".")
+    currency = "cost_currency" if name == "cost_rate" else "currency"
+    return f"{prefix}.{currency}" if prefix else currency
 
 
 def _named(currency: pl.Expr) -> pl.Expr:

@@ -64,12 +64,12 @@ CHECKS: Final[dict[str, tuple[str, ...]]] = {
 
 _NEED_AFTER: Final = ("stale_unbilled", "late_activation")
 
-_FUNCTION: Final = re.compile(r"(rate_card|price_tier)\s*\(\s*([\w.,\s]*)\)\Z")
+_FUNCTION: Final = re.compile(r"(rate_card|price_tier|marked_up)\s*\(\s*([\w.,\s]*)\)\Z")
 _ARGUMENTS: Final = {"rate_card": "role, work_date", "price_tier": "hours"}
 
 
 def _sources(value: Any) -> Any:
-    """Join what a flow list cut apart at the comma of `rate_card(role, work_date)`."""
+    """Join what a flow list cut apart at the comma of `rate_card(role, work_date)` or `marked_up(time_entry.cost_rate, 15)`."""
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, Sequence):
@@ -188,6 +188,17 @@ def rate_source(text: str) -> tuple[str, str]:
     return found[1], ", ".join(part.strip() for part in found[2].split(","))
 
 
+def marked_up(argument: str) -> tuple[str, str]:
+    """Return the price and the percent that the arguments of `marked_up(price, percent)` name; each may be missing ("")."""
+    price, _, percent = argument.partition(", ")
+    return price, percent
+
+
+def is_percent(text: str) -> bool:
+    """Say whether a percent is written out, and not a field's."""
+    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
+
+
 def check_billing(policy: BillingPolicy, document: Document, sheet: Sheet | None) -> list[Diagnostic]:
     """Check everything a billing policy names: table, outputs, rates, caps, checks and conditions."""
     scope = billing_scope(policy.item)
@@ -252,6 +263,8 @@ def _check_rate(policy: BillingPolicy, document: Document, text: str, place: Loc
     if policy.item != "time_entry":
         return [document.diagnostic(billing_codes.RATE_SOURCE, place, "only time has a rate; other items bear their amount")]
     function, argument = rate_source(text)
+    if function == "marked_up":
+        return _check_marked_up(policy, document, argument, place)
     if function:
         if argument != _ARGUMENTS[function]:
             message = f"write {function}({_ARGUMENTS[function]})"
@@ -265,8 +278,25 @@ def _check_rate(policy: BillingPolicy, document: Document, text: str, place: Loc
     if isinstance(resolved, Unresolved) and not path.startswith("assignment."):
         return [document.diagnostic(billing_codes.RATE_SOURCE, place, resolved.message)]
     if isinstance(resolved, Unresolved) or resolved[1].category is not Category.NUMBER or resolved[1].currency is None:
-        known = "time_entry.bill_rate, assignment.bill_rate, contract_line.unit_price, rate_card(role, work_date) or price_tier(hours)"
+        known = "time_entry.bill_rate, assignment.bill_rate, contract_line.unit_price, rate_card(role, work_date), price_tier(hours)"
+        known += " or marked_up(time_entry.cost_rate, 15)"
         return [document.diagnostic(billing_codes.RATE_SOURCE, place, f"'{text}' is no price of an hour; write {known}")]
+    return []
+
+
+def _check_marked_up(policy: BillingPolicy, document: Document, argument: str, place: Location) -> list[Diagnostic]:
+    price, percent = marked_up(argument)
+    if not price or not percent or ", " in percent:
+        message = "write marked_up(time_entry.cost_rate, 15), or a percent of the record in place of 15"
+        return [document.diagnostic(billing_codes.RATE_SOURCE, place, message)]
+    found = _check_rate(policy, document, price, place)
+    if found or is_percent(percent):
+        return found
+    resolved = billing_scope("time_entry").resolve(percent.removeprefix("time_entry."))
+    if isinstance(resolved, Unresolved):
+        return [document.diagnostic(billing_codes.RATE_SOURCE, place, resolved.message)]
+    if resolved[1].kind is not Kind.PCT:
+        return [document.diagnostic(billing_codes.RATE_SOURCE, place, f"'{percent}' is no percent")]
     return []
 
 

@@ -16,7 +16,8 @@ RATE_SOURCE: Final = Code(
     "rate-source",
     Level.ERROR,
     "A billing policy takes the rate from a place that gives no price of an hour.",
-    "Name time_entry.bill_rate, assignment.bill_rate, contract_line.unit_price, rate_card(role, work_date) or price_tier(hours).",
+    "Name time_entry.bill_rate, assignment.bill_rate, contract_line.unit_price, rate_card(role, work_date), price_tier(hours) or "
+    "marked_up(time_entry.cost_rate, 15).",
 )
 CAP: Final = Code(
     "cap",

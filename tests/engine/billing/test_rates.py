@@ -73,6 +73,25 @@ def test_a_rate_in_another_currency_is_converted_on_the_day_of_work(decide: Any,
     ]  # fmt: skip
 
 
+def test_cost_plus_is_what_an_hour_costs_and_a_percent_in_the_currency_it_costs_in(decide: Any, base: Any, make: Any) -> None:
+    base["contract_line"] = [{**base["contract_line"][0], "fee_pct": "12.5"}]
+    rates = [{"from_currency": "USD", "to_currency": "EUR", "rate_date": "2026-03-02", "rate_type": "spot", "rate": "0.9"}]
+    entries = [
+        make.entry(2, "8", None, cost_rate="60", cost_currency="EUR"), make.entry(3, "8", None, cost_rate="60", cost_currency="USD"),
+        make.entry(4, "8", None),
+    ]  # fmt: skip
+    written = {"bill-time": {"rate": ["marked_up(time_entry.cost_rate, 15)"]}}
+    decided = decide(**base, time_entry=entries, exchange_rate=rates, policies=written)
+    # 60 x 1.15 = 69; in dollars 69 x 0.9 = 62.10; what an hour costs is not known of the third.
+    assert decided.rows("rate", "amount", "rate_source", "decision") == [
+        (69, 552, "marked_up", "billable"), (Decimal("62.1"), Decimal("496.8"), "marked_up", "billable"), (None, None, None, "on_hold"),
+    ]  # fmt: skip
+    of_line = {"bill-time": {"rate": ["marked_up(cost_rate, contract_line.fee_pct)"]}}
+    assert decide(**base, time_entry=entries[:1], policies=of_line).rows("rate") == [(Decimal("67.5"),)]
+    plain = {"bill-time": {"rate": ["time_entry.cost_rate"]}}
+    assert decide(**base, time_entry=entries[1:2], exchange_rate=rates, policies=plain).rows("rate") == [(54,)]
+
+
 def test_tiers_price_the_running_hours_of_a_line(decide: Any, base: Any, make: Any) -> None:
     tiers = [
         {"tier_id": "A", "contract_line_id": "L1", "from_quantity": 0, "to_quantity": 10, "unit_price": 100},
