@@ -44,11 +44,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Hold what a run knows beside facts and policies; nothing here is read from a clock."""
+    """Hold what a run knows beside facts and policies; nothing here is read from a clock.
+
+    `covered` is the last day that all systems compared were exported on, where that is before the as-of date.
+    """
 
     as_of: dt.date
     known_on: dt.date | None = None
     holidays: tuple[dt.date, ...] = ()
+    covered: dt.date | None = None
 
 
 @dataclass(slots=True)

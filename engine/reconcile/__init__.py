@@ -17,19 +17,20 @@ from engine.policy.kinds.reconciliation import PER, Pass, ReconciliationPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.reconcile.breaks import find_breaks, with_causes
 from engine.reconcile.checks import CHECK_SCHEMA, run_check_policy
-from engine.reconcile.coverage import supplied, with_coverage
+from engine.reconcile.coverage import covering, supplied, with_coverage
 from engine.reconcile.decided import decided_of
 from engine.reconcile.flows import FLOW_SCHEMA, run_flow_policy
 from engine.reconcile.frames import PassSpec
 from engine.reconcile.passes import Matched, match_lines
 from engine.reconcile.sides import TwoSides, applicable_parts, read_sides, system_name
-from engine.reconcile.sources import period_of
+from engine.reconcile.sources import ended_period, period_of
 from engine.reconcile.tieouts import NOT_COMPARABLE, TIEOUT_SCHEMA, matrix, tie_out
 from engine.reconcile.told import (
     Told,
     bias_findings,
     break_findings,
     coverage_findings,
+    earlier_period_findings,
     total_findings,
     uncovered_findings,
     unknown_findings,
@@ -74,6 +75,7 @@ class _Compared:
     matched: Matched
     breaks: pl.DataFrame
     told: Told
+    period: str | None
     supplied: tuple[Callable[[], pl.DataFrame | None], ...]
 
 
@@ -129,13 +131,18 @@ def _compare(
     parts = applicable_parts(loaded, policy, facts, context)
     if isinstance(parts, str):
         return parts
+    parts = covering(*parts)
+    context = parts[0][0].context
     sides = _with_budget_groups(read_sides(policy, *parts, facts), policy)
     passes = [_spec(place, each) for place, each in enumerate(policy.passes)]
     decided = decided_of(facts, policy.id, sides.left, sides.right)
     matched = match_lines(sides.left, sides.right, passes, by_currency=sides.by_currency, decided=decided)
     breaks = with_coverage(find_breaks(sides, matched, policy, context), sides, parts, policy)
     there = tuple(functools.partial(supplied, each) for each in parts)
-    return _Compared(sides, matched, breaks, Told(loaded, policy, (system_name(parts[0]), system_name(parts[1])), period, context), there)
+    told = Told(loaded, policy, (system_name(parts[0]), system_name(parts[1])), period, context)
+    ended = ended_period(facts, context)[0]
+    earlier = None if ended == ended_period(facts, replace(context, covered=None))[0] else ended
+    return _Compared(sides, matched, breaks, told, earlier, there)
 
 
 def _judge(policy: ReconciliationPolicy, compared: _Compared | str, known: pl.DataFrame | None) -> _Made:
@@ -148,7 +155,7 @@ def _judge(policy: ReconciliationPolicy, compared: _Compared | str, known: pl.Da
     breaks = with_causes(compared.breaks, policy, known)
     tieouts = tie_out(sides, matched, breaks, policy, told.systems, told.period, compared.supplied)
     made.written.tieouts.append(tieouts)
-    made.findings += unknown_findings(sides, told)
+    made.findings += unknown_findings(sides, told) + earlier_period_findings(told, compared.period)
     made.findings += uncovered_findings(tieouts, told)
     if not policy.passes:
         made.findings += total_findings(tieouts, told)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
+from engine.policy.kinds.sides import ENDED_ON, ENDED_PERIOD
 from engine.reconcile.breaks import MISSING_LEFT, MISSING_RIGHT
 from engine.reconcile.lines import Part
 from engine.reconcile.sides import TwoSides
@@ -41,6 +42,21 @@ class Reach:
     exported: dt.date | None
 
 
+def covering(left: list[Part], right: list[Part]) -> tuple[list[Part], list[Part]]:
+    """Return the parts as of the last day that all their systems cover, where they speak of the last period that has ended.
+
+    A ledger exported before a period ended does not hold what is booked at its end: the period before is compared.
+    """
+    both = [*left, *right]
+    if not any(word in part.side.model_dump_json() for part in both for word in (ENDED_PERIOD, ENDED_ON)):
+        return left, right
+    days = [day for part in both if (day := _exported_part(part)) is not None]
+    if not days or min(days) >= both[0].context.as_of:
+        return left, right
+    context = replace(both[0].context, covered=min(days))
+    return [replace(part, context=context) for part in left], [replace(part, context=context) for part in right]
+
+
 def with_coverage(
     breaks: pl.DataFrame, sides: TwoSides, parts: tuple[Sequence[Part], Sequence[Part]], policy: ReconciliationPolicy
 ) -> pl.DataFrame:
@@ -49,19 +65,24 @@ def with_coverage(
     Beyond the day of the other system's export (`exported`) that is certain. Months before the first record of the sort
     there (`before`) say it of lines dated alike where they are not just a few; so do months after the last record of any
     sort (`after`) where nothing says when that system was exported: an export of a stated day covers the days before it.
+    Of figures as their systems held them on the day (`as_exported`) a difference says nothing where those days differ.
     """
     excused = pl.col("expectation").is_in(["expected", "waived"]).fill_null(value=False)
     alone = pl.col("break").is_in([MISSING_RIGHT, MISSING_LEFT]) & ~excused
-    if breaks.filter(alone).height == 0:
+    moved = ~excused if policy.as_exported else pl.lit(value=False)
+    if breaks.filter(alone | moved).height == 0:
         return breaks.with_columns(pl.lit(None, dtype=pl.String).alias(UNCOVERED), pl.lit(None, dtype=pl.Date).alias("reach"))
     why, reach = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.Date)
     as_of = parts[0][0].context.as_of
     stated = [_exported(each) for each in parts]
     exported = [each or as_of for each in stated]
+    if exported[0] != exported[1]:
+        why = pl.when(moved).then(pl.lit(EXPORTED)).otherwise(why)
+        reach = pl.when(moved).then(pl.lit(min(exported))).otherwise(reach)
     for sort, lines, side in ((MISSING_RIGHT, sides.right, 1), (MISSING_LEFT, sides.left, 0)):
         # What both exports are too early for is no difference of theirs.
         ends = exported[side] if exported[side] < exported[1 - side] else None
-        mine = alone & (pl.col("break") == sort)
+        mine = alone & (pl.col("break") == sort) & why.is_null()
         other = Reach(None, None, ends)
         if policy.dated_alike and breaks.filter(mine).height >= NOT_FEW:
             other = _reach(lines, parts[side], ends, is_dated=stated[side] is not None)

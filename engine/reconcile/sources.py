@@ -48,14 +48,18 @@ def period_of(facts: Facts, context: Context) -> str:
 
 
 def ended_period(facts: Facts, context: Context) -> tuple[str, dt.date]:
-    """Return label and last day of the last fiscal period that has ended by the as-of date; else of the last month that has."""
+    """Return label and last day of the last fiscal period that has ended by the as-of date; else of the last month that has.
+
+    Where a system that is compared was exported before that date, it is the last one that had ended then.
+    """
+    by = context.covered or context.as_of
     periods = facts.frame("fiscal_period")
     if periods is not None:
-        past = periods.filter(pl.col("end_date") <= pl.lit(context.as_of)).select("period", "end_date").drop_nulls().collect()
+        past = periods.filter(pl.col("end_date") <= pl.lit(by)).select("period", "end_date").drop_nulls().collect()
         if past.height:
             label, day = past.sort("end_date", "period", descending=[True, False]).row(0)
             return str(label), day
-    tomorrow = context.as_of + dt.timedelta(days=1)
+    tomorrow = by + dt.timedelta(days=1)
     day = tomorrow.replace(day=1) - dt.timedelta(days=1)
     return day.strftime("%Y-%m"), day
 

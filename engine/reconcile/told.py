@@ -227,7 +227,11 @@ def coverage_findings(breaks: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
     full, empty = (
         pl.when(of_left == is_left).then(pl.lit(told.systems[0])).otherwise(pl.lit(told.systems[1])) for is_left in (True, False)
     )
+    # Figures of the day of the export: neither side lacks anything, one of them is older.
+    early = pl.lit("one side") if told.policy.as_exported else empty
+    full = pl.lit(" and ".join(told.systems)) if told.policy.as_exported else full
     day = pl.col("reach").cast(pl.String)
+    span = pl.format(" from {} to {}", pl.col("since").cast(pl.String), pl.col("until").cast(pl.String)).fill_null("")
     words = {"exported": " was exported on ", "after": " supplies nothing after ", "before": " supplies nothing before "}
     frame = parts.sort("break", UNCOVERED, "currency", nulls_last=True).select(
         pl.lit("not_comparable").alias("kind"),
@@ -235,11 +239,24 @@ def coverage_findings(breaks: pl.DataFrame, told: Told) -> list[pl.DataFrame]:
         pl.lit("tie_out").alias("entity"), "since", "evidence", pl.col("total").alias("amount_at_risk"), "currency",
         pl.concat_str(pl.lit(told.policy.id), "break", UNCOVERED, pl.col("currency").fill_null(""), separator="|").alias("entity_id"),
         pl.concat_str(
-            pl.lit(f"{told.policy.title}: "), empty, pl.col(UNCOVERED).replace_strict(words, return_dtype=pl.String), day,
-            pl.lit(", so that "), pl.col("n").cast(pl.String), pl.lit(" lines of "), full, pl.lit(" from "),
-            pl.col("since").cast(pl.String), pl.lit(" to "), pl.col("until").cast(pl.String), pl.lit(", "), shown(pl.col("total")),
+            pl.lit(f"{told.policy.title}: "), early, pl.col(UNCOVERED).replace_strict(words, return_dtype=pl.String), day,
+            pl.lit(", so that "), pl.col("n").cast(pl.String), pl.lit(" lines of "), full, span, pl.lit(", "), shown(pl.col("total")),
             pl.lit(" in all, cannot be compared."),
         ).alias("message"),
+        pl.lit("Have both sides exported for the same days.").alias("remedy"), pl.lit(told.policy.owner).alias("owner"),
+    )  # fmt: skip
+    return [told.frame(frame)]
+
+
+def earlier_period_findings(told: Told, period: str | None) -> list[pl.DataFrame]:
+    """Return a finding where the figures of an earlier period are compared: a system was exported before the last one ended."""
+    if period is None:
+        return []
+    day = told.context.covered
+    text = f"{told.policy.title}: a system was exported on {day}, before the as-of date; the figures of {period} are compared."
+    frame = pl.DataFrame({"entity_id": [f"{told.policy.id}|exported"]}).select(
+        pl.lit("not_comparable").alias("kind"), pl.lit("medium").alias("severity"), pl.lit("tie_out").alias("entity"), "entity_id",
+        pl.lit(told.period).alias("period"), pl.lit(Decimal(0), dtype=MONEY).alias("amount_at_risk"), pl.lit(text).alias("message"),
         pl.lit("Have both sides exported for the same days.").alias("remedy"), pl.lit(told.policy.owner).alias("owner"),
     )  # fmt: skip
     return [told.frame(frame)]

@@ -127,6 +127,12 @@ def disclosed(books: Books, records: Records, context: Context) -> tuple[Books, 
     return books, StageResult(frames={"disclosures": joined(each_block(books, of_block)).lazy()})
 
 
+def _ledger_day(records: Records) -> pl.Expr:
+    """Return the day on which the ledger was exported; none where it is not stated."""
+    held = records.frame("journal_line")
+    return pl.lit(held["extracted_at"].dt.date().max() if "extracted_at" in held.columns else None, dtype=pl.Date)
+
+
 def controlled(books: Books, records: Records, context: Context) -> tuple[Books, StageResult]:
     """Compare the revenue engine's schedule with ours and check estimates and balances; put out revenue_shadow and posted_shadow."""
     as_of = pl.lit(context.as_of)
@@ -147,6 +153,9 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         result.frames["posted_shadow"] = differing.lazy()
         running = books.periods.filter((pl.col("start_date") <= as_of) & (pl.col("end_date") > as_of))["period"].unique()
         awaited = pl.col("period").is_in(running.implode()) & (pl.col("posted") == 0)
+        # A ledger exported before a period ended does not hold what is posted at its end.
+        unseen = books.periods.filter(pl.col("end_date") > _ledger_day(records))["period"].unique()
+        awaited = awaited | (pl.col("period").is_in(unseen.implode()) & (_ledger_day(records) < as_of))
         result.findings += _some(posted_findings(differing.filter(~awaited)))
     result.findings += _some(
         price_range_findings(records.frame("contract_line")),

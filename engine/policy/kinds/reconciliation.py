@@ -213,7 +213,8 @@ class ReconciliationPolicy(PolicyFile):
     of `unless_supplied` is. `dated_alike: false` says that the two sides' dates mean different days, so that a month of which
     one side has no lines may still have them on the other. `remeasured_at` says that a ledger may carry what is compared at a
     rate of the as-of date (`closing`): what that changes is exchange (ASC 830-20-35-1, IAS 21.28). It is so where it explains the
-    whole difference of two totals, or where the ledger holds lines that a side's `remeasures` names.
+    whole difference of two totals, or where the ledger holds lines that a side's `remeasures` names. `as_exported` says that the
+    amounts are those of the day of the export (what is still open): between exports of two days they differ as time goes on.
     """
 
     policy: Literal["reconciliation"]
@@ -227,6 +228,7 @@ class ReconciliationPolicy(PolicyFile):
     by_period: bool = False
     count: bool = False
     dated_alike: bool = True
+    as_exported: bool = False
     within: Decimal = Decimal(0)
     rounding: Decimal = Decimal("0.005")
     expect: Expectation | None = None

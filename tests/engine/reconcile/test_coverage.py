@@ -253,3 +253,36 @@ def test_dates_that_mean_different_days_cover_no_months() -> None:
 def test_a_line_of_the_future_is_beyond_both_exports_and_no_difference_of_theirs() -> None:
     found, _ = reconciled([*of_month(3), ("next", dt.date(2026, 4, 1))], of_month(3))
     assert told(found) == [("no_counterpart", "next")]
+
+
+def test_a_ledger_exported_before_a_period_ended_is_held_to_the_period_before() -> None:
+    """What is booked at the end of March is not in an export of the 29th; February's is."""
+    ended = POLICY.replace("amount: gross_amount,", "where: invoice_date <= ended_on, amount: gross_amount,")
+    billing, erp = [*of_month(2), ("end", AS_OF)], of_month(2)
+    found, tie = reconciled(billing, erp, ended, exported={"billing": AS_OF, "erp": dt.date(2026, 3, 29)})
+    assert told(found) == [("not_comparable", "rec-test|exported")]
+    assert found["message"][0] == (
+        "Invoices: a system was exported on 2026-03-29, before the as-of date; the figures of 2026-02 are compared."
+    )
+    assert (tie["left_total"], tie["right_total"], tie["status"]) == (60, 60, "tied")
+    found, tie = reconciled(billing, erp, ended, exported={"billing": AS_OF, "erp": AS_OF})
+    assert (kinds(found), tie["left_total"], tie["status"]) == ({"no_counterpart"}, 70, "open")
+
+
+def test_figures_of_the_day_of_the_export_are_compared_only_where_both_are_of_one_day() -> None:
+    def tied(policy: str, day: dt.date) -> tuple[pl.DataFrame, dict[str, Any]]:
+        paid = [{**each, "gross_amount": Decimal(4)} for each in invoices("erp", of_month(3, 1))]
+        found, ties = run(policy, {"billing": AS_OF, "erp": day}, invoice=invoices("billing", of_month(3, 1)) + paid)
+        return found, ties[0]
+
+    open_items = f"{POLICY}as_exported: true\n"
+    found, tie = tied(open_items, dt.date(2026, 3, 29))
+    assert told(found) == [("not_comparable", "rec-test|differs|exported|EUR")]
+    assert found["message"][0] == (
+        "Invoices: one side was exported on 2026-03-29, so that 1 lines of billing and erp from 2026-03-01 to 2026-03-01, 6.00 EUR in all, "
+        "cannot be compared."
+    )
+    assert (tie["explained_timing"], tie["unexplained"], tie["status"]) == (6, 0, "explained")
+    for policy, day in ((open_items, AS_OF), (POLICY, dt.date(2026, 3, 29))):
+        found, tie = tied(policy, day)
+        assert ("not_comparable" in kinds(found), tie["unexplained"], tie["status"]) == (False, 6, "open")
