@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.kpi.accruals import expense_facts, subcontract_facts
 from engine.kpi.anomalies import anomaly_findings, judged_figures, ranked
 from engine.kpi.billing import billed_time_facts, decision_facts, invoice_facts
 from engine.kpi.books import backlog_facts, balance_facts, margin_facts, revenue_facts
@@ -27,7 +28,7 @@ _BUILDERS: Final[Mapping[str, Callable[[Facts, Context], pl.LazyFrame]]] = {
     "time": time_facts, "capacity": capacity_facts, "planned": planned_facts, "activations": activation_facts,
     "decisions": decision_facts, "billed_time": billed_time_facts, "invoices": invoice_facts, "records": record_facts,
     "findings": finding_facts, "revenue": revenue_facts, "balances": balance_facts, "backlog": backlog_facts,
-    "margin": margin_facts, "reported": reported_facts,
+    "margin": margin_facts, "reported": reported_facts, "expenses": expense_facts, "subcontracts": subcontract_facts,
 }  # fmt: skip
 
 

@@ -52,6 +52,18 @@ FACTS: Final[Mapping[str, FactColumns]] = {
          "cost_currency": Kind.TEXT, "role": Kind.TEXT, "submitted_on": Kind.DATE, "approved_on": Kind.DATE},
         ("time_entry",),
     ),
+    "expenses": FactColumns(
+        "One expense, dated by the day it was incurred.",
+        {**PLACES, "amount": Kind.MONEY, "category": Kind.TEXT, "billable": Kind.BOOL, "status": _ITEM_STATUS,
+         "submitted_on": Kind.DATE, "approved_on": Kind.DATE},
+        ("expense",),
+    ),
+    "subcontracts": FactColumns(
+        "Work of one vendor's people of one month and project that no bill charged by the month's end (approved hours at cost), and what "
+        "later bills charged for it.",
+        {**PLACES, "vendor_id": Kind.ID, "accrued": Kind.MONEY, "billed": Kind.MONEY, "gap": Kind.MONEY},
+        ("time_entry", "resource", "bill", "bill_line"),
+    ),
     "capacity": FactColumns(
         "One person's working hours of one month: workdays in service times a fifth of the weekly capacity, up to the as-of date.",
         {**PLACES, "hours": Kind.HOURS, "role": Kind.TEXT},

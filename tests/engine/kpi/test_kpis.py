@@ -452,3 +452,63 @@ def test_the_accuracy_of_an_accrual_is_what_was_not_approved_of_what_was() -> No
     assert rows.select("period", "value", "numerator", "denominator", "status").rows() == [
         ("2026-01", Decimal(25), Decimal(4), Decimal(16), "missed")
     ]
+
+
+def policy_of(name: str) -> PolicySet:
+    text = (Path(__file__).parents[3] / "policies" / "kpi" / f"{name}.yaml").read_text(encoding="utf-8")
+    loaded, diagnostics = load_policies([SourceText(f"{name}.yaml", text)])
+    assert not [each for each in diagnostics if each.is_error], diagnostics
+    return loaded
+
+
+def total_of(given: Facts, name: str) -> list[tuple[Any, ...]]:
+    rows = measure_kpis(given, policy_of(name), Context(AS_OF)).frames["kpis"].collect().filter(pl.col("dimension") == "total")
+    return rows.select("period", "value", "numerator", "denominator", "status").rows()
+
+
+def test_the_accuracy_of_accrued_expenses_is_what_was_not_approved_of_what_was() -> None:
+    # Accrued in January 100 + 60 approved in February, and 40 rejected: 25 % too much. What was approved
+    # within January, or submitted later, was no accrual.
+    january, february = dt.datetime(2026, 1, 30, 9, tzinfo=dt.UTC), dt.datetime(2026, 2, 3, 9, tzinfo=dt.UTC)
+
+    def spent(number: int, amount: str, **more: Any) -> dict[str, Any]:
+        return {"expense_id": f"X{number}", "incurred_date": dt.date(2026, 1, 20), "amount": Decimal(amount), "currency": "EUR",
+                "status": "approved", "submitted_at": january, "approved_at": february, **more}  # fmt: skip
+
+    given = facts(
+        expense=[
+            spent(1, "100"), spent(2, "60"), spent(3, "40", status="rejected", approved_at=None), spent(4, "70", approved_at=january),
+            spent(5, "30", submitted_at=february), spent(6, "20", status="submitted", approved_at=None),
+        ]
+    )  # fmt: skip
+    assert total_of(given, "accrual_accuracy_expenses") == [("2026-01", Decimal(25), Decimal(40), Decimal(160), "missed")]
+
+
+def test_the_accuracy_of_accrued_subcontracts_is_what_later_bills_differ_by() -> None:
+    # V1 worked 10 h at 50 in January, of which a bill of January charges 100: 400 accrued, February's bill charges 500 for it: 100 off.
+    # V2's 5 h at 40 are billed in February as accrued: 200. V3's work is not billed yet; a credit note of a draft bill does not count.
+    day = dt.date(2026, 1, 20)
+    given = facts(
+        resource=[
+            {"resource_id": f"R{number}", "vendor_id": f"V{number}", "cost_rate": Decimal(rate), "cost_currency": "EUR"}
+            for number, rate in ((1, 50), (2, 40), (3, 30))
+        ],
+        time_entry=[
+            entry(number, day, hours, resource_id=f"R{number}", project_id="P") for number, hours in ((1, "10"), (2, "5"), (3, "8"))
+        ],
+        bill=[
+            {"bill_id": key, "vendor_id": vendor, "invoice_date": dated, "currency": "EUR", "status": status}
+            for key, vendor, dated, status in (
+                ("B1", "V1", dt.date(2026, 1, 31), "posted"), ("B2", "V1", dt.date(2026, 2, 5), "paid"),
+                ("B3", "V2", dt.date(2026, 2, 6), "posted"), ("B4", "V2", dt.date(2026, 2, 7), "draft"),
+            )
+        ],
+        bill_line=[
+            {"bill_line_id": f"{bill}L", "bill_id": bill, "project_id": "P", "net_amount": Decimal(amount), "service_end": day}
+            for bill, amount in (("B1", 100), ("B2", 500), ("B3", 200), ("B4", 900))
+        ],
+    )  # fmt: skip
+    value = Decimal(100) * 100 / 700
+    assert total_of(given, "accrual_accuracy_subcontractors") == [
+        ("2026-01", value.quantize(Decimal("0.01")), Decimal(100), Decimal(700), "missed")
+    ]
