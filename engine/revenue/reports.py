@@ -35,7 +35,7 @@ from engine.revenue.controls.shadow import (
 from engine.revenue.controls.shadow_causes import WHOLE, explained
 from engine.revenue.controls.shadow_entries import entries_of
 from engine.revenue.controls.shadow_findings import foreign_findings, shadow_findings
-from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue
+from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue, standing_accruals
 from engine.revenue.costs.assets import (
     AMORTIZATION,
     CONTRACT_COSTS,
@@ -137,7 +137,8 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     """Compare the revenue engine's schedule with ours and check estimates and balances; put out revenue_shadow and posted_shadow."""
     as_of = pl.lit(context.as_of)
     result = StageResult()
-    theirs, posted = records.frame("revenue_schedule_line"), posted_revenue(records.frame("journal_line"), records.frame("account"))
+    ledger = records.frame("journal_line"), records.frame("account")
+    theirs, posted = records.frame("revenue_schedule_line"), posted_revenue(*ledger)
     if theirs.height:
         judged, found = _shadow(books, records, theirs, context)
         result.frames["revenue_shadow"] = shadow_rows(judged).lazy()
@@ -149,7 +150,7 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
     result.frames["out_of_period"] = register.lazy()
     result.findings += _some(register_findings(register))
     if posted.height:
-        differing = posted_differences(posted, _translated(books), judged)
+        differing = posted_differences(posted, _translated(books), judged, standing_accruals(*ledger))
         result.frames["posted_shadow"] = differing.lazy()
         running = books.periods.filter((pl.col("start_date") <= as_of) & (pl.col("end_date") > as_of))["period"].unique()
         awaited = pl.col("period").is_in(running.implode()) & (pl.col("posted") == 0)
