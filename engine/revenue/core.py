@@ -43,8 +43,8 @@ from engine.revenue.modifications.happenings import (
     spread_discounts,
     terminations,
     told_ends,
-    with_hours_left,
     with_own_levels,
+    with_work_left,
 )
 from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.opening import with_openings
@@ -201,7 +201,8 @@ def _happenings(
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.terms, agreed.records, agreed.as_of)
     later = goes_first(priced.later, ends, agreed.terms)
     events = ordered_events(agreed.amendments, later, ends)
-    touched = with_hours_left(change_rows(spread_discounts(changes, states), terms, agreed.lines, states), agreed.terms, agreed.lines)
+    touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
+    touched = with_work_left(touched, agreed.terms, agreed.lines, priced.start, priced.later)
     touched = over_unit_parts(over_parts(touched, agreed.splits, agreed.lines, agreed.amendments), later_units)
     own = paid_on_lines(agreed.contracts, ends, agreed.lines, agreed.records)
     ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)

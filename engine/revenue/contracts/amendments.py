@@ -146,11 +146,13 @@ def _without_claimed(lines: pl.DataFrame, records: Records, amendments: pl.DataF
 
 
 def _fees_moved(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return a change of every fee that is a percent of a line whose price an amendment changes, where it does not name the fee itself."""
+    """Return a change of every fee that is a percent of a line whose price an amendment changes, or that it takes away, where it does not
+    name the fee itself."""
     fees = records.frame("contract_line").filter(pl.col("fee_on_line_id").is_not_null() & pl.col("fee_pct").is_not_null())
     if not fees.height or not lines.height:
         return lines.clear()
-    priced = lines.filter((pl.col("action") == "change") & pl.any_horizontal(pl.col(_OF_PRICE).is_not_null()))
+    is_priced = (pl.col("action") == "change") & pl.any_horizontal(pl.col(_OF_PRICE).is_not_null())
+    priced = lines.filter(is_priced | (pl.col("action") == "remove"))
     on = fees.select(pl.col("contract_line_id").alias("→fee"), pl.col("fee_on_line_id").alias("contract_line_id"))
     moved = priced.join(on, on="contract_line_id", how="inner").select(
         pl.format("{}|{}", "amendment_line_id", "→fee").alias("amendment_line_id"),

@@ -131,12 +131,12 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
 def _with_through(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings) -> pl.DataFrame:
     """Add `through`: the day of the event itself is measured before it.
 
-    What a contract ends on is still served, and so are the hours of the day on which their line is taken away; and what a change of the
+    What a contract ends on is still served, and so is the work of the day on which its line is taken away; and what a change of the
     same day has caught up was measured with its day. Any other change takes effect at the start of its day.
     """
     ends = pl.col("is_end").fill_null(value=False)
     key = ["group_id", "place"]
-    left = happenings.changes.filter(pl.col("hours_left") if "hours_left" in happenings.changes.columns else pl.lit(value=False))
+    left = happenings.changes.filter(pl.col("work_left") if "work_left" in happenings.changes.columns else pl.lit(value=False))
     found = [left.join(events.select(key), on=key, how="semi")["okey"]]
     later = events.filter((pl.col("place") > 1) & ~ends).select("group_id", "date", pl.col("place").alias("→now"))
     if later.height:
@@ -262,8 +262,8 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, mea
     implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0) & ~pl.col("is_told").fill_null(value=False)
     implied = implied.fill_null(value=False)
     gone = units_to_minor(still_served()) * GUARD * -1
-    change = pl.when(taken_out()).then(pl.col("stated_change") - pl.col("→own")).when(implied).then(gone).otherwise("price_change")
-    whole = pl.when(taken_out()).then("→own").otherwise("stated_change")
+    change = pl.when(taken_out()).then("stated_change").when(implied).then(gone).otherwise("price_change") - pl.col("→own")
+    whole = pl.when(taken_out()).then("→own").otherwise(pl.col("stated_change") + pl.col("→own"))
     variable = pl.col("variable") - pl.col("→own_variable")
     made = made.with_columns(change.alias("price_change"), whole.alias("stated_change"), variable.alias("variable")).with_columns(
         pl.coalesce("ends.after", "ends").alias("ends.next"),
@@ -293,13 +293,16 @@ def _lifted(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add what goes with a promise that ends of amounts of its own that are not stated (hours, estimates): what is still to be earned."""
+    """Add what goes with a promise that ends of amounts of its own that are not stated (hours, cost, estimates): what is to be earned."""
     names = {"own_level": "→own", "own_variable_level": "→own_variable"}
-    if not rows.select(taken_out().any()).item():
+    ends = taken_out()
+    if "own_level" in rows.columns:
+        ends = ends | ((pl.col("kind") == "remove") & pl.col("own_level").is_not_null()).fill_null(value=False)
+    if not rows.select(ends.any()).item():
         return rows.with_columns(wide(0).alias(own) for own in names.values())
     left = pl.col(*names.values())
     return with_still_to_come(rows, names).with_columns(
-        pl.when(taken_out()).then(units_to_minor(left.fill_null(0)) * GUARD).otherwise(wide(0)).name.keep()
+        pl.when(ends).then(units_to_minor(left.fill_null(0)) * GUARD).otherwise(wide(0)).name.keep()
     )
 
 

@@ -65,9 +65,9 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
     # Named sources of the whole contract belong to it, whichever line they were told on.
     steps = steps.with_columns(
         pl.col("component").is_in(list(MOVING)).alias("moves_total"), (pl.col("component") == REVALUED).alias("revalues"),
-        (pl.col("component") == "hours").alias("of_hours"),
+        (pl.col("component") == "hours").alias("of_hours"), (pl.col("component") == "fee").alias("of_cost"),
     )  # fmt: skip
-    names = ["group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues", "of_hours"]
+    names = ["group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues", "of_hours", "of_cost"]
     return start, steps.select(names).filter(pl.col("delta") != 0)
 
 
@@ -95,14 +95,14 @@ def shared_levels(start: pl.DataFrame) -> pl.DataFrame:
 def goes_first(later: pl.DataFrame, ends: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return re-estimates with `is_first`: what the end of a promise leaves of its hours is told before the end, on its day.
 
-    The end of a contract takes all that moves price and measure at once, one of a line (`terms`) the hours of that line.
+    The end of a contract takes all that moves price and measure at once, one of a line (`terms`) what does of that line.
     """
     days = ends.select("group_id", "date", pl.lit(value=True).alias("→ends")).unique()
     gone = terms.filter(pl.col("action") == "remove")
     gone = gone.select("contract_line_id", pl.col("event_date").alias("date"), pl.lit(value=True).alias("→gone")).unique()
     made = later.join(days, on=["group_id", "date"], how="left", maintain_order="left")
     made = made.join(gone, on=["contract_line_id", "date"], how="left", maintain_order="left")
-    is_first = (pl.col("moves_total") & pl.col("→ends")) | (pl.col("of_hours") & pl.col("→gone"))
+    is_first = (pl.col("moves_total") & pl.col("→ends")) | (pl.col("moves_total") & pl.col("→gone"))
     return made.with_columns(is_first.fill_null(value=False).alias("is_first")).drop("→ends", "→gone")
 
 
@@ -140,12 +140,33 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 
 @of_nothing
-def with_hours_left(touched: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return touched obligations with `hours_left`: an hourly line of theirs is taken away, and the hours of its day are still served."""
-    gone = terms.filter(pl.col("action") == "remove").select("contract_line_id", "place")
-    by_hour = lines.filter(pl.col("pricing").is_in(["hours", "capped"])).select("contract_line_id", "okey")
-    left = gone.join(by_hour, on="contract_line_id", how="inner").select("okey", "place", pl.lit(value=True).alias("hours_left")).unique()
-    return touched.join(left, on=["okey", "place"], how="left", maintain_order="left")
+def with_work_left(
+    touched: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame
+) -> pl.DataFrame:
+    """Return touched obligations with what their end leaves of a price that their work tells.
+
+    `work_left`: a line of theirs that is paid by hours or tiers is taken away, and the work of its day is still served. `own_level`: what
+    cost plus a fee has in the price of one that is taken away (units); what of it is still to come goes with it (25-13(a)).
+    """
+    gone = terms.filter(pl.col("action") == "remove").select("contract_line_id", "place", "event_date")
+    is_work = pl.col("pricing").is_in(["hours", "capped", "tiers"])
+    # A fee on such work follows it.
+    work = lines.filter(is_work)["contract_line_id"]
+    by_work = lines.filter(is_work | pl.col("fee_on_line_id").is_in(work.implode())).select("contract_line_id", "okey")
+    left = gone.join(by_work, on="contract_line_id", how="inner").select("okey", "place", pl.lit(value=True).alias("work_left")).unique()
+    made = touched.join(left, on=["okey", "place"], how="left", maintain_order="left")
+    signed, level = start.filter(pl.col("component") == "fee"), pl.col("level").alias("own_level")
+    by_cost = pl.concat([
+        signed.select("contract_line_id", pl.lit(dt.date.min).alias("date"), level),
+        later.filter("of_cost").select("contract_line_id", "date", pl.col("delta").alias("own_level")),
+    ])  # fmt: skip
+    of_cost = gone.join(lines.select("contract_line_id", "okey"), on="contract_line_id", how="inner").join(
+        by_cost, on="contract_line_id", how="inner"
+    ).filter(pl.col("date") <= pl.col("event_date"))  # fmt: skip
+    summed = of_cost.group_by("okey", "place").agg(pl.col("own_level").sum(), pl.col("own_level").sum().alias("own_variable_level"))
+    removed = pl.col("kind") == "remove"
+    made = made.join(summed, on=["okey", "place"], how="left", maintain_order="left")
+    return made.with_columns(pl.when(removed).then(name).alias(name) for name in ("own_level", "own_variable_level"))
 
 
 @of_nothing

@@ -146,7 +146,7 @@ def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame, whole: pl.Series
     measured = contracts.select("contract_id", (pl.col("setting.noncash.measured_at") != "receipt").alias("→fixed_in_kind"))
     signed = signed.join(measured, on="contract_id", how="left", maintain_order="left")
     in_kind = (pl.col("pricing") == "noncash") & pl.col("→fixed_in_kind").fill_null(value=True)
-    shares = pl.col("pricing").is_in(list(POOLED)) | in_kind
+    shares = (pl.col("pricing").is_in(list(POOLED)) & ~_on_work(signed)) | in_kind
     # What is passed on at its own price needs no standalone price and takes no part in a discount.
     is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
     signed = signed.with_columns((is_apart & (pl.len().over("group_id") > 1)).fill_null(value=False).alias("→apart"))
@@ -158,6 +158,12 @@ def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame, whole: pl.Series
         (shares & (~pl.col("→apart") | pl.col("→bears"))).alias("is_pooled"),
         pl.when("→bears").then(pl.col("pooled") // unit).otherwise(pl.col("ssp")).alias("ssp"),
     ).drop("→apart", "→bears")
+
+
+def _on_work(lines: pl.DataFrame) -> pl.Expr:
+    """Tell fees that are a percent of work priced by itself (hours, tiers, cost): they have its level as their own price (32-40)."""
+    by_work = lines.filter(~pl.col("pricing").is_in(list(POOLED)))["contract_line_id"]
+    return (pl.col("pricing") == "percent_of") & pl.col("fee_on_line_id").is_in(by_work.implode()).fill_null(value=False)
 
 
 def _promises(signed: pl.DataFrame) -> pl.DataFrame:

@@ -64,10 +64,11 @@ def hours_at_end(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
     is owed for those done is not their part of what all would have cost (606-10-32-14). They are told on the day of the end, before it
     (`happenings.goes_first`), so that the end takes away nothing of them.
     """
-    asked = pl.concat([_ends_of_contracts(records, lines), _removals(lines, terms)]).sort("date")
+    tiered = pl.col(_KEY).is_in(records.frame("price_tier")[_KEY].implode()).fill_null(value=False)
+    by_hour = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
+    asked = ends_of_lines(records, lines.filter(pl.col("cap_amount").is_not_null() | tiered), by_hour, terms)
     if not asked.height:
         return asked.with_columns(pl.lit(0).cast(_HOURS).alias("hours"))
-    asked = asked.unique(_KEY, keep="first", maintain_order=True)
     done = _done(records, asked, worked).sort("date")
     known = asked.join_asof(done, on="date", by=_KEY, check_sortedness=False).with_columns(pl.col("done").fill_null(0).alias("hours"))
     return known.filter((pl.col("hours") > 0) | pl.col("is_removed")).drop("done")
@@ -76,22 +77,30 @@ def hours_at_end(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
 _LEFT: Final[dict[str, pl.DataType]] = {_KEY: pl.String(), "date": pl.Date(), "evidence": TEXTS, "is_removed": pl.Boolean()}
 
 
-def _ends_of_contracts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+def ends_of_lines(records: Records, uneven: pl.DataFrame, paid_by_work: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the days on which lines end ahead of time: contract_line_id, date, evidence, is_removed (an amendment takes it away).
+
+    `uneven`: those whose price is not even with their work, of contracts that end early; `paid_by_work`: those that may be taken away.
+    """
+    found = [_ends_of_contracts(records, uneven), _removals(paid_by_work, terms)]
+    return pl.concat(found).sort("date", maintain_order=True).unique(_KEY, keep="first", maintain_order=True)
+
+
+def _ends_of_contracts(records: Records, uneven: pl.DataFrame) -> pl.DataFrame:
     ends = records.frame("contract").filter(pl.col("terminated_date") <= records.as_of)
     if not ends.height:
         return pl.DataFrame(schema=_LEFT)
-    tiered = pl.col(_KEY).is_in(records.frame("price_tier")[_KEY].implode()).fill_null(value=False)
-    uneven = lines.filter(pl.col("cap_amount").is_not_null() | tiered).select(_KEY, "contract_id").unique(_KEY, maintain_order=True)
     ends = ends.select("contract_id", pl.col("terminated_date").alias("date"), "evidence", pl.lit(value=False).alias("is_removed"))
-    return uneven.join(ends, on="contract_id", how="inner").select(list(_LEFT))
+    own = uneven.select(_KEY, "contract_id").unique(_KEY, maintain_order=True)
+    return own.join(ends, on="contract_id", how="inner").select(list(_LEFT))
 
 
-def _removals(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+def _removals(paid_by_work: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     gone = terms.filter(pl.col("action") == "remove")
     if not gone.height:
         return pl.DataFrame(schema=_LEFT)
-    by_hour = lines.filter(pl.col("pricing").is_in(["hours", "capped"])).select(_KEY).unique()
-    rows = gone.join(by_hour, on=_KEY, how="semi").sort("place").unique(_KEY, keep="first", maintain_order=True)
+    rows = gone.join(paid_by_work.select(_KEY).unique(), on=_KEY, how="semi").sort("place")
+    rows = rows.unique(_KEY, keep="first", maintain_order=True)
     return rows.select(_KEY, pl.col("event_date").alias("date"), "evidence", pl.lit(value=True).alias("is_removed"))
 
 

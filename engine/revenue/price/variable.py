@@ -19,7 +19,7 @@ from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 from engine.revenue.price.fees import fee_levels
-from engine.revenue.price.hourly import hours_levels
+from engine.revenue.price.hourly import ends_of_lines, hours_levels
 from engine.revenue.price.unpriced import until_priced
 
 LEVELS: Final[dict[str, pl.DataType]] = {
@@ -48,7 +48,7 @@ def price_levels(
     found = [
         _estimates(records, contracts, lines, terms),
         hours_levels(records, lines, terms, worked),
-        _tiers(records, lines),
+        _tiers(records, lines, terms),
         _cost_plus(records, lines, terms),
         _payable(records, contracts),
         _noncash(records, contracts, lines),
@@ -126,10 +126,11 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, t
     )
 
 
-def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+def expected_quantities(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return for lines priced by tiers the quantity expected from a day on; units delivered above it raise it.
 
     It is the one of the latest estimate, or of a progress report that says how many units are expected in all; of one day the estimate's.
+    From the day a line ends ahead of time it is what was delivered by then (606-10-32-14).
 
     Columns: contract_line_id, date, quantity, unit_price (of the tier it falls in), is_retrospective, evidence.
     """
@@ -146,6 +147,7 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     said = pl.concat([signed, *told]).sort("contract_line_id", "date", maintain_order=True)
     said = said.unique(["contract_line_id", "date"], keep="last", maintain_order=True)
     done = units_done(records, chosen).rename({"quantity": "done"})
+    said = _until_the_end(said, done, ends_of_lines(records, chosen, chosen, terms))
     both = pl.concat([said, done], how="diagonal").sort("contract_line_id", "date")
     key = "contract_line_id"
     held = both.with_columns(
@@ -156,11 +158,25 @@ def expected_quantities(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     held = held.unique([key, "date"], keep="last", maintain_order=True)
     changed = held.filter((pl.col("expected") != pl.col("expected").shift(1).over(key, order_by="date")).fill_null(value=True))
     tiers = records.frame("price_tier").filter(pl.col("unit_price").is_not_null())
-    inside = (pl.col("expected") > pl.coalesce("from_quantity", pl.lit(0))) & (
+    # Of a line that ends with nothing delivered no tier is reached: it comes to nothing.
+    first = pl.coalesce("from_quantity", pl.lit(0))
+    inside = ((pl.col("expected") > first) | ((pl.col("expected") == 0) & (first == 0))) & (
         pl.col("to_quantity").is_null() | (pl.col("expected") <= pl.col("to_quantity"))
     )
     priced = changed.join(tiers.drop("evidence"), on=key, how="inner").filter(inside)
     return priced.select(key, "date", pl.col("expected").alias("quantity"), "unit_price", "is_retrospective", "evidence").sort(key, "date")
+
+
+def _until_the_end(said: pl.DataFrame, done: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
+    if not ends.height:
+        return said
+    key = "contract_line_id"
+    last = ends.select(key, pl.col("date").alias("→end"))
+    kept = said.join(last, on=key, how="left", maintain_order="left").filter((pl.col("date") < pl.col("→end")).fill_null(value=True))
+    left = ends.join_asof(done.select(key, "date", "done").sort("date"), on="date", by=key, check_sortedness=False)
+    left = left.filter((pl.col("done") > 0) | pl.col("is_removed"))
+    quantity = pl.col("done").fill_null(0).cast(said.schema["quantity"]).alias("quantity")
+    return pl.concat([kept.select(said.columns), left.select(key, "date", quantity, "evidence").select(said.columns)])
 
 
 def units_done(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
@@ -178,9 +194,9 @@ def units_done(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([told, daily.with_columns(so_far)])
 
 
-def _tiers(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+def _tiers(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return the price of lines with volume tiers at the expected quantity: all units at its tier, or each tier's own."""
-    expected = expected_quantities(records, lines).with_row_index("row")
+    expected = expected_quantities(records, lines, terms).with_row_index("row")
     if expected.is_empty():
         return empty(LEVELS)
     by_tier = tier_value(expected.select("row", "contract_line_id", "quantity"), records.frame("price_tier"))

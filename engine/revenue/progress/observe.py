@@ -34,7 +34,7 @@ def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
         _costs(records, lines, terms),
         _hours(records, lines, terms, worked),
         units(records, lines, terms, worked, as_of),
-        tiered(records, lines),
+        tiered(records, lines, terms),
         milestones(records, lines, terms),
         observed_percent(records, lines),
         committed_use(records, lines),

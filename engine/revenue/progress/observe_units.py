@@ -204,12 +204,12 @@ def _expired(made: pl.DataFrame, chosen: pl.DataFrame, as_of: dt.date) -> pl.Dat
     return pl.concat([kept, rows], how="diagonal")
 
 
-def tiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+def tiered(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return units delivered of lines with volume tiers over the quantity expected, or both at what their own tiers cost."""
     chosen = lines.filter(pl.col("pricing") == "tiers").select("contract_line_id", "okey")
     if not chosen.height:
         return pl.DataFrame(schema=OBSERVED)
-    expected = expected_quantities(records, lines)
+    expected = expected_quantities(records, lines, terms)
     done = units_done(records, chosen)
     kinds = expected.unique("contract_line_id", keep="last").select("contract_line_id", "is_retrospective")
     rows = pl.concat(
