@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from adapters.publish import INPUTS, read_manifest
-from adapters.snapshot import SNAPSHOT_FILE
+from adapters.snapshot_file import SNAPSHOT_FILE
 from engine.canonical.kinds import MONEY
 from engine.errors import StoreError
 from engine.kpi.measure import TOTAL

@@ -13,7 +13,8 @@ import polars as pl
 
 from adapters.publish import MANIFEST
 from adapters.reading import format_of
-from adapters.snapshot import SNAPSHOT_FILE, SnapshotRead, read_snapshot
+from adapters.snapshot import SnapshotRead, read_snapshot
+from adapters.snapshot_file import SNAPSHOT_FILE
 from engine.billing import stopped_lines
 from engine.canonical.schema import empty_frame
 from engine.errors import StoreError, UsageError

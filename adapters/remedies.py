@@ -17,7 +17,8 @@ from adapters.entry_drafts import JOURNAL, Ledger, entry_lines, own_entries
 from adapters.mapping.library import CANONICAL
 from adapters.mapping.model import EntityRule, FieldRule, Mapping
 from adapters.mapping.reverse import carried_fields, write_streams
-from adapters.snapshot import SnapshotRead, Source, has_stream, read_stream
+from adapters.snapshot import SnapshotRead, has_stream, read_stream
+from adapters.snapshot_file import Source
 from engine.canonical.schema import ENTITIES, EntitySpec
 from engine.errors import UsageError
 from engine.exchange import home_currency

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from adapters.policy_folder import require_in_force
 from adapters.publish import MANIFEST, SUMMARIES
-from adapters.snapshot import SNAPSHOT_FILE, load_snapshot_file
+from adapters.snapshot_file import SNAPSHOT_FILE, load_snapshot_file
 from adapters.store.attachments import forget_attachments, remove_files
 from adapters.store.audit import Actor, now, record
 from adapters.store.database import Store

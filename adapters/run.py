@@ -23,7 +23,8 @@ from adapters.publish import MANIFEST, Encoded, is_published, publish_run, remov
 from adapters.quality import DocsWriter
 from adapters.quality_gate import INDEX, data_docs, docs_suites, through_gate
 from adapters.remedies import draft_files
-from adapters.snapshot import SNAPSHOT_FILE, FileAccount, SnapshotRead, load_snapshot_file, read_snapshot
+from adapters.snapshot import FileAccount, SnapshotRead, read_snapshot
+from adapters.snapshot_file import SNAPSHOT_FILE, load_snapshot_file
 from adapters.store.database import open_store, store_url
 from adapters.store.policy_versions import require_approved, require_approved_mappings
 from adapters.store.runs import enter_run, scope_of

@@ -1,57 +1,28 @@
-"""A snapshot folder: `snapshot.yaml`, its sources, and the reading of all of it into facts."""
+"""The reading of a snapshot: every source into facts, and the account of every file's rows."""
 
 from __future__ import annotations
 
-import datetime as dt
 import fnmatch
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pydantic
 
+from adapters.control_totals import stated_and_read
 from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, StreamRows, map_entity
 from adapters.mapping.library import CANONICAL, LoadedMapping, load_mapping
 from adapters.mapping.model import Mapping, StreamRule
 from adapters.mapping.repeated import Part, each_once
 from adapters.mapping.unknown import Unknown, unknown_columns, unknown_file
 from adapters.reading import ROW, FileRead, Place, RawTable, ReadOptions, find_place, read_file
-from engine.canonical.schema import ENTITIES, PROVENANCE, SCHEMA_VERSION, check_schema_version, entity_spec
+from adapters.snapshot_file import SNAPSHOT_FILE, SnapshotFile, Source, load_snapshot_file
+from engine.canonical.schema import PROVENANCE, entity_spec
 from engine.errors import SnapshotError
-from engine.policy.source import SourceText, parse_document
 from engine.stage import Facts
 
-SNAPSHOT_FILE = "snapshot.yaml"
 _JSON = (".json", ".ndjson", ".jsonl")
-
-
-class Source(pydantic.BaseModel):
-    """One source of a snapshot: a system, its adapter and where its files lie."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-    system: str
-    adapter: str
-    path: str = "."
-    delimiter: str | None = pydantic.Field(default=None, pattern=r"^[,;|\t]$")
-    encoding: str | None = None
-    extracted_at: dt.datetime | None = None
-    expected_rows: dict[str, int] = {}
-    control_totals: dict[str, Any] = {}
-
-
-class SnapshotFile(pydantic.BaseModel):
-    """What `snapshot.yaml` says."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-    snapshot: str | None = None
-    schema_version: str = SCHEMA_VERSION
-    as_of: dt.date
-    sources: tuple[Source, ...]
 
 
 @dataclass
@@ -87,34 +58,6 @@ class SnapshotRead:
     empty_sources: list[tuple[str, str]]
 
 
-def load_snapshot_file(root: Path) -> SnapshotFile:
-    """Read `snapshot.yaml`; raises SnapshotError with the line and what to do."""
-    path = root / SNAPSHOT_FILE if root.is_dir() else root
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SnapshotError(
-            f"There is no readable {SNAPSHOT_FILE} in {root}.", "Give the folder that holds snapshot.yaml."
-        ) from error
-    document, diagnostics = parse_document(SourceText(path.name, text))
-    if diagnostics or not isinstance(document.value, dict):
-        first = diagnostics[0].message if diagnostics else "it holds no settings"
-        raise SnapshotError(f"{path} cannot be read: {first}.", "Correct the file; `tieout init DIR` writes one to begin with.")
-    try:
-        snapshot = SnapshotFile.model_validate(document.value)
-    except pydantic.ValidationError as error:
-        mistakes = sorted(
-            (document.span_of(list(each["loc"])).line, ".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()
-        )
-        told = "; ".join(f"{path}:{line}: '{place}': {message}" for line, place, message in mistakes)
-        remedy = "Correct this setting." if len(mistakes) == 1 else "Correct these settings."
-        raise SnapshotError(f"{told}.", remedy) from error
-    problem = check_schema_version(snapshot.schema_version)
-    if problem is not None:
-        raise SnapshotError(f"{path}: {problem}.", "Use a version of Tieout that knows it, or export again.")
-    return snapshot
-
-
 def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRead:
     """Read every source of a snapshot into facts; nothing is lost, everything is accounted."""
     snapshot = load_snapshot_file(root)
@@ -148,7 +91,7 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
                 for system in finished["source_system"].unique().to_list() or [source.system]:
                     key = (each.entity, system)
                     stated[key] = stated.get(key, frozenset()) | each.stated
-        expectations += _expectations(source, made)
+        expectations += stated_and_read(source, made)
     joined = _once(records, held, files)
     facts = Facts({name: frame.lazy() for name, frame in sorted(joined.items())}, stated, snapshot.as_of)
     whole = pl.concat(frame for frames in held for frame in frames)
@@ -420,59 +363,3 @@ def _finished(records: EntityRecords, source: Source) -> pl.DataFrame:
 
 def _filled(frame: pl.DataFrame, name: str, default: pl.Expr) -> pl.Expr:
     return pl.coalesce(pl.col(name), default) if name in frame.columns else default
-
-
-def _expectations(source: Source, made: list[EntityRecords]) -> list[dict[str, Any]]:
-    """Compare the source's stated row counts and control totals with what was read."""
-    frames: dict[str, list[pl.DataFrame]] = {}
-    for each in made:
-        frames.setdefault(each.entity, []).append(each.frame)
-    results: list[dict[str, Any]] = []
-    for entity, expected in sorted(source.expected_rows.items()):
-        actual = sum(frame.height for frame in frames.get(entity, []))
-        results.append(_compared(source, "expected_rows", entity, None, str(expected), str(actual), expected == actual))
-    for name, stated in sorted(source.control_totals.items()):
-        entity, _, column = name.partition(".")
-        spec = ENTITIES.get(entity)
-        if spec is None or column not in spec.fields:
-            raise SnapshotError(
-                f"The control total '{name}' of source '{source.system}' names no canonical field.",
-                "Write entity.field, as in invoice.gross_amount.",
-            )
-        parts = stated if isinstance(stated, dict) else {None: stated}
-        for currency, total in parts.items():
-            actual_total = _total(frames.get(entity, []), column, spec.fields[column].currency, currency)
-            expected_total = _decimal(total, name)
-            results.append(_compared(source, "control_totals", name, currency, f"{expected_total.normalize():f}",
-                                     f"{actual_total.normalize():f}", expected_total == actual_total))  # fmt: skip
-    return results
-
-
-def _decimal(value: Any, name: str) -> Decimal:
-    try:
-        return Decimal(str(value))
-    except InvalidOperation as error:
-        raise SnapshotError(f"The control total '{name}' is not a number: {value}.", "Write it as digits.") from error
-
-
-def _total(frames: list[pl.DataFrame], column: str, currency_field: str | None, currency: str | None) -> Decimal:
-    total = Decimal(0)
-    for frame in frames:
-        if column not in frame.columns:
-            continue
-        part = frame
-        if currency is not None and currency_field in frame.columns:
-            part = frame.filter(pl.col(currency_field) == currency)
-        value = part[column].sum()
-        total += value if isinstance(value, Decimal) else Decimal(str(value or 0))
-    return total
-
-
-def _compared(
-    source: Source, kind: str, name: str, currency: str | None, stated: str, found: str, equal: bool
-) -> dict[str, Any]:  # fmt: skip
-    return {"source": source.system, "path": source.path, "kind": kind, "name": name, "currency": currency, "stated": stated,
-            "found": found, "equal": equal}  # fmt: skip
-
-
-__all__ = ["FileAccount", "SnapshotFile", "SnapshotRead", "Source", "has_stream", "load_snapshot_file", "read_snapshot", "read_stream"]
