@@ -203,7 +203,7 @@ def _happenings(
     events = ordered_events(agreed.amendments, later, ends)
     touched = change_rows(spread_discounts(changes, states), terms, agreed.lines, states)
     touched = with_work_left(touched, agreed.terms, agreed.lines, priced.start, priced.later)
-    touched = over_unit_parts(over_parts(touched, agreed.splits, agreed.lines, agreed.amendments), later_units)
+    touched = over_unit_parts(over_parts(touched, agreed.splits, agreed.lines, agreed.amendments), later_units, agreed.splits)
     own = paid_on_lines(agreed.contracts, ends, agreed.lines, agreed.records)
     ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")

@@ -7,7 +7,7 @@ import polars as pl
 from engine.revenue.arithmetic.exact import GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.modifications.happenings import TERMINATE
-from engine.revenue.modifications.pooling import still_served, taken_out, with_still_to_come
+from engine.revenue.modifications.pooling import still_owed, still_served, taken_out, with_still_to_come
 from engine.revenue.progress.measured import BY_TIME, Measures, with_progress
 
 
@@ -22,7 +22,7 @@ def forfeited(rows: pl.DataFrame) -> pl.DataFrame:
     cut = ((pl.col("kind") == TERMINATE) & ~pl.col("is_settled").fill_null(value=False)).fill_null(value=False)
     if not rows.select(cut.any()).item():
         return rows.with_columns(none.alias("stated_change"), none.alias("forfeited"))
-    unserved = pl.when(cut).then(units_to_minor(still_served()) * GUARD).otherwise(none)
+    unserved = pl.when(cut).then(units_to_minor(still_owed()) * GUARD).otherwise(none)
     unearned = pl.max_horizontal(pl.col("base") + pl.col("rem") - pl.col("earned"), none)
     rows = rows.with_columns(
         cut.alias("→cut"), unserved.alias("→lost"), pl.when(cut & ~taken_out()).then(unearned).otherwise(none).alias("→left")

@@ -23,7 +23,7 @@ from engine.revenue.modifications.ended import forfeited, with_cut
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
 from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
-from engine.revenue.modifications.pooling import pooled, still_served, taken_out, with_still_to_come
+from engine.revenue.modifications.pooling import pooled, still_owed, still_served, taken_out, with_still_to_come
 from engine.revenue.modifications.segments import at_cost_of_start, segment_part, with_revenue
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
@@ -259,10 +259,12 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, mea
     made = _borne_ahead(made.with_columns(pl.col(name).fill_null(0) for name in ("price_change", "past", "borne", "lifted", "ssp_lifted")))
     made = _with_own_left(forfeited(_lifted(made)))
     # A removal that states no price takes what is still to be served out of it; one that states the price of before gives no credit.
-    implied = (pl.col("kind") == "remove") & (pl.col("price_change") == 0) & ~pl.col("is_told").fill_null(value=False)
-    implied = implied.fill_null(value=False)
-    gone = units_to_minor(still_served()) * GUARD * -1
+    untold = ((pl.col("kind") == "remove") & ~pl.col("is_told").fill_null(value=False)).fill_null(value=False)
+    implied = untold & (pl.col("price_change") == 0)
+    gone = units_to_minor(still_owed()) * GUARD * -1
     change = pl.when(taken_out()).then("stated_change").when(implied).then(gone).otherwise("price_change") - pl.col("→own")
+    # What is credited for what was served is none of what is still to be.
+    change = change + pl.when(untold).then("past").otherwise(wide(0))
     whole = pl.when(taken_out()).then("→own").otherwise(pl.col("stated_change") + pl.col("→own"))
     variable = pl.col("variable") - pl.col("→own_variable")
     made = made.with_columns(change.alias("price_change"), whole.alias("stated_change"), variable.alias("variable")).with_columns(

@@ -172,6 +172,16 @@ def still_served(name: str = "unserved") -> pl.Expr:
     return part_units(pl.col(name), pl.col("d") - pl.col("n"), pl.col("d"))
 
 
+def still_owed() -> pl.Expr:
+    """Return what of the stated price is still to be served, where part of it was earned at cost what is still to be earned.
+
+    Where the whole cannot be told, or materials are not installed, the measure says less than what was passed (25-37, 55-21(b)).
+    """
+    at_cost = (pl.col("mt") == 0) | (pl.col("u") > pl.col("u0"))
+    left = pl.max_horizontal(pl.col("base") + pl.col("rem") - pl.col("earned"), wide(0))
+    return pl.when(at_cost & (pl.col("rem") > 0)).then(part_units(pl.col("unserved"), left, pl.col("rem"))).otherwise(still_served())
+
+
 def with_still_to_come(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     """Add the part of amounts for the whole life that what is still to be served has, through every new start.
 

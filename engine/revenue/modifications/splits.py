@@ -187,11 +187,17 @@ def with_renewed_rights(observed: pl.DataFrame, splits: pl.DataFrame, as_of: dt.
     return pl.concat([observed, renewed]).sort("okey", "date")
 
 
-def over_unit_parts(touched: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
-    """Give what later changes do to a line in parts by unit to the part they concern (`unit_parts`)."""
+def over_unit_parts(touched: pl.DataFrame, later: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """Give what later changes do to a line in parts by unit to the part they concern (`unit_parts`); all parts go with the line."""
+    parts = _by_units(splits).select("okey", pl.col("new_okey").alias("→part"), pl.col("place").alias("→since"))
+    gone = touched.filter((pl.col("kind") == "remove") & ~pl.col("is_told")).join(parts, on="okey", how="inner")
+    gone = gone.filter(pl.col("place") > pl.col("→since")).with_columns(
+        pl.col("→part").alias("okey"), *(wide(0).alias(name) for name in ("price_change", "borne", "lifted", "ssp_lifted", "past"))
+    )
     part = later.select("okey", "place", "→part")
     made = touched.join(part, on=["okey", "place"], how="left", maintain_order="left")
-    return made.with_columns(pl.coalesce("→part", "okey").alias("okey")).drop("→part") if later.height else touched
+    made = made.with_columns(pl.coalesce("→part", "okey").alias("okey")).drop("→part") if later.height else touched
+    return pl.concat([made, gone.select(made.columns)]) if gone.height else made
 
 
 def over_parts(touched: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataFrame:
