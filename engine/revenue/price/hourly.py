@@ -240,12 +240,16 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
 
 
 def with_rate_changes(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Return changes of lines (`changes.classified`) with what a new rate of expected hours does to the price in `price_change`."""
+    """Return changes of lines (`changes.classified`) with what a new rate of expected hours does to the price in `price_change`.
+
+    It is of hours to come: what is agreed beside it for those done is on top.
+    """
     if not steps.height:
         return rows
     effects = steps.filter(pl.col("effect").is_not_null()).select(_KEY, "place", "amendment_line_id", "effect")
     made = rows.join(effects, on=[_KEY, "place", "amendment_line_id"], how="left", maintain_order="left")
-    more = money_units(pl.col("effect").fill_null(0), pl.col("minor_digits"))
+    past = pl.when(pl.col("effect").is_not_null()).then(pl.col("past_performance_amount").cast(MONEY).fill_null(0)).otherwise(pl.lit(0))
+    more = money_units((pl.col("effect").fill_null(0) + past).cast(MONEY), pl.col("minor_digits"))
     return made.with_columns((pl.col("price_change") + more).alias("price_change")).drop("effect")
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
@@ -170,7 +171,7 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
     """Price lines by month, quarter or year: quantity × unit price × periods of the term, rounded to the minor unit.
 
     A change of quantity, price or term counts from its day on: what came before stays at the price of before. Of a line that is taken
-    away nothing more is to come.
+    away nothing more is to come. What a change agrees for the months served is on top.
     """
     chosen = terms.filter(pl.col("pricing") == "periodic")
     if not chosen.height:
@@ -192,7 +193,9 @@ def _periodic(terms: pl.DataFrame) -> pl.DataFrame:
     left = pl.when(runs_on).then(pl.col("→open") - pl.col("→gone")).otherwise(none).fill_null(none)
     chosen = chosen.with_columns(closed.alias("→closed"), left.alias("→open"))
     passed = pl.col("→closed").cum_sum().over("contract_line_id", order_by="place") - pl.col("→closed")
-    whole = passed + pl.col("→open")
+    past = pl.when(pl.col("action") == "change").then(pl.col("past_performance_amount")).cast(MONEY).fill_null(0)
+    past = money_units(past, pl.col("minor_digits")).cum_sum().over("contract_line_id", order_by="place")
+    whole = passed + pl.col("→open") + past
     priced = chosen.select(*keys, ((whole + GUARD // 2) // GUARD * GUARD).alias("periodic"))
     return (
         terms.join(priced, on=keys, how="left", maintain_order="left")
