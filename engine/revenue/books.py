@@ -37,6 +37,7 @@ from engine.revenue.ground.settings import Versions, accounts_frame
 from engine.revenue.modifications.ahead import as_agreed
 from engine.revenue.moved import moved_evidence
 from engine.revenue.price.allocation import variable_shares
+from engine.revenue.price.concessions import so_far, step_by_step
 from engine.revenue.progress.measured import told_part, with_progress
 from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
@@ -86,7 +87,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         partial(_lines, core),
         partial(_observations, core),
     )
-    stood = {"lowered": core.lowered, "standing": obligations}
+    stood = {"lowered": core.lowered, "standing": obligations, "conceded": core.conceded}
     if earlier is not None:
         price, stood = _as_it_stood(core, earlier, as_of, price, obligations)
     return Books(
@@ -102,7 +103,6 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
         extra={
             "financing_decisions": core.financing.decisions,
             "financing_parts": core.financing.parts,
-            "conceded": core.conceded,
             "to_come": core.to_come,
             "opened": _opened(core),
             "moved_ends": _moved_ends(core),
@@ -124,9 +124,11 @@ def _as_it_stood(
         (core.lowered, copies.lowered, ["contract_id", "obligation_id"], "date"),
         (obligations, _obligations(copies, told, as_of), ["contract_id", "obligation_id"], "effective_date"),
         (force_steps(core.contracts), force_steps(copies.contracts), ["contract_id"], "date"),
+        (so_far(core.conceded), so_far(copies.conceded), ["contract_id"], "date"),
     )
     made = [composed_steps(now, then, earlier.vintages, core.contracts, core.periods, keys, day) for now, then, keys, day in frames]
-    return made[0], dict(zip(("lowered", "standing", "force"), made[1:], strict=True))
+    stood = dict(zip(("lowered", "standing", "force"), made[1:-1], strict=True))
+    return made[0], stood | {"conceded": step_by_step(made[-1])}
 
 
 def _fees(core: Core) -> pl.DataFrame:

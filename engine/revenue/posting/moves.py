@@ -66,13 +66,24 @@ def _interest(books: Books) -> pl.DataFrame:
 
 
 def _to_customer(books: Books, records: Agreed) -> pl.DataFrame:
-    """Return what the firm owes or paid its customer for nothing distinct: revenue is lower by it (606-10-32-25 to 32-27)."""
+    """Return what the firm owes or paid its customer for nothing distinct: revenue is lower by it (606-10-32-25 to 32-27).
+
+    What became known after a close counts from the first open period, as its price does.
+    """
     lowering = records.frame("consideration_payable").filter(~pl.col("is_for_distinct_good").fill_null(value=False))
     known = lowering.join(books.contracts.select("contract_id"), on="contract_id", how="semi")
-    agreed = known.select("contract_id", pl.min_horizontal("agreed_date", "paid_date").alias("date"), pl.col("amount").alias("agreed"))
-    paid = known.select("contract_id", pl.col("paid_date").alias("date"), pl.col("amount").alias("paid_out"))
+    told = [pl.col("known_at")] if "known_at" in known.columns else []
+    day = pl.min_horizontal("agreed_date", "paid_date").alias("date")
+    agreed = known.select("contract_id", day, pl.col("amount").alias("agreed"), *told)
+    paid = known.select("contract_id", pl.col("paid_date").alias("date"), pl.col("amount").alias("paid_out"), *told)
     steps = pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
+    steps = as_arrived(steps, books.contracts, books.lines, books.periods, "date").drop("known_at", strict=False)
     return steps if steps.is_empty() else pl.concat([steps, *_bearing_nothing(books, steps)], how="diagonal_relaxed")
+
+
+def _standing(books: Books) -> pl.DataFrame:
+    """Return the versions of obligations as each period stood with them."""
+    return books.extra.get("standing", books.obligations)
 
 
 def _bearing_nothing(books: Books, asked: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -81,7 +92,7 @@ def _bearing_nothing(books: Books, asked: pl.DataFrame) -> tuple[pl.DataFrame, p
     Work as invoiced, use and royalties, and promises with a price of their own alone bear nothing of what concerns the contract.
     """
     keys = ["contract_id", "obligation_id"]
-    versions = books.obligations.join(asked, on="contract_id", how="semi").filter(~pl.col("is_pooled").fill_null(value=True))
+    versions = _standing(books).join(asked, on="contract_id", how="semi").filter(~pl.col("is_pooled").fill_null(value=True))
     done = books.performance.filter(~pl.col("is_planned")).join(asked, on="contract_id", how="semi")
     done = done.with_columns(pl.col("obligation_id", "timing").cast(TEXT))
     own = versions.select(*keys, pl.lit(value=True).alias("→own")).unique()
@@ -150,7 +161,7 @@ def _tiered(books: Books, records: Agreed) -> pl.DataFrame:
     listed = records.frame("contract_line").select("contract_line_id", pl.col("unit_price").alias("own_price"))
     prices = first.join(listed, on="contract_line_id", how="left")
     prices = prices.select("contract_line_id", pl.coalesce("own_price", "unit_price").alias("price"))
-    units_done = _delivered(records)
+    units_done = _delivered(books, records)
     rows = earned.join(prices, on="contract_line_id", how="inner").sort("date")
     rows = rows.join_asof(units_done, on="date", by="contract_line_id", check_sortedness=False)
     listed_price = (pl.col("delivered").cast(pl.Decimal(38, 10)) * pl.col("price").cast(pl.Decimal(38, 10))).cast(MONEY)
@@ -158,27 +169,32 @@ def _tiered(books: Books, records: Agreed) -> pl.DataFrame:
     return rows.select("contract_id", "contract_line_id", "date", owed.cast(MONEY).alias("owed"))
 
 
-def _delivered(records: Agreed) -> pl.DataFrame:
-    """Return units delivered of a line, cumulative by day: as observed, else as used."""
-    observed = records.frame("progress").drop_nulls("units_delivered")
+def _delivered(books: Books, records: Agreed) -> pl.DataFrame:
+    """Return units delivered of a line, cumulative by day: as observed, else as used; what came after a close in the next open period."""
+
+    def arrived(entity: str, day: str, told: tuple[str, ...] = ()) -> pl.DataFrame:
+        return as_arrived(records.frame(entity).sort(day), books.contracts, books.lines, books.periods, day, told)
+
+    observed = arrived("progress", "as_of_date", ("units_delivered",)).drop_nulls("units_delivered")
     observed = observed.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("delivered"))
-    used = records.frame("usage").drop_nulls("quantity").join(observed, on="contract_line_id", how="anti")
+    used = arrived("usage", "usage_date").drop_nulls("quantity").join(observed, on="contract_line_id", how="anti")
     daily = used.group_by("contract_line_id", pl.col("usage_date").alias("date")).agg(pl.col("quantity").sum())
     daily = daily.sort("contract_line_id", "date")
     counted = daily.with_columns(pl.col("quantity").cum_sum().over("contract_line_id").alias("delivered")).select(observed.columns)
-    return pl.concat([observed, counted, _hours_done(records)], how="vertical_relaxed").sort("date")
+    time, reports = arrived("time_entry", "work_date"), arrived("progress", "as_of_date", ("hours_to_date",))
+    return pl.concat([observed, counted, _hours_done(records, time, reports)], how="vertical_relaxed").sort("date", maintain_order=True)
 
 
-def _hours_done(records: Agreed) -> pl.DataFrame:
+def _hours_done(records: Agreed, time: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
     """Return the hours of lines whose hours have tiers, cumulative by day: of approved time, else as reported."""
     by_hour = records.frame("contract_line").filter(pl.col("offering") == "time_and_materials")
     tiered = by_hour.join(records.frame("price_tier"), on="contract_line_id", how="semi").select("contract_line_id")
-    time = records.frame("time_entry").filter((pl.col("status") == "approved") & pl.col("hours").is_not_null())
+    time = time.filter((pl.col("status") == "approved") & pl.col("hours").is_not_null())
     time = time.join(tiered, on="contract_line_id", how="semi")
     daily = time.group_by("contract_line_id", pl.col("work_date").alias("date")).agg(pl.col("hours").sum())
     worked = daily.sort("contract_line_id", "date")
     worked = worked.with_columns(pl.col("hours").cum_sum().over("contract_line_id").alias("delivered")).drop("hours")
-    told = records.frame("progress").drop_nulls("hours_to_date").join(tiered, on="contract_line_id", how="semi")
+    told = reports.drop_nulls("hours_to_date").join(tiered, on="contract_line_id", how="semi")
     told = told.join(worked, on="contract_line_id", how="anti")
     reported = told.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("hours_to_date").alias("delivered"))
     return pl.concat([worked, reported], how="vertical_relaxed")
@@ -191,7 +207,7 @@ def _estimated(books: Books) -> pl.DataFrame:
         return pl.DataFrame(schema={"contract_id": TEXT, "of": TEXT, "date": DAY, "owed": MONEY})
     own = lowered.filter(pl.col("obligation_id").is_not_null())
     whole = lowered.filter(pl.col("obligation_id").is_null()).drop("obligation_id")
-    versions = books.obligations.select(
+    versions = _standing(books).select(
         "contract_id", "obligation_id", pl.col("effective_date").alias("date"), pl.col("allocated_amount").alias("price")
     )
     prices = books.price.select("contract_id", "date", pl.col("transaction_price").alias("price"))

@@ -53,11 +53,16 @@ def levels_of_work(levels: pl.DataFrame, lines: pl.DataFrame) -> tuple[pl.DataFr
         made = made.join(frame, on="group_id", how="left", maintain_order="left")
     whole = pl.col("contract_line_id").is_null() & pl.col("→priced").is_null() & pl.col("→works").is_not_null()
     of_work = pl.col("→own").is_not_null() | whole
-    pool = pl.coalesce("contract_line_id", "group_id")
+    pool = pl.coalesce("contract_line_id", _of_group())
     return (
         made.filter(~of_work).select(levels.columns),
         made.filter(of_work).with_columns(pool.alias("pool")).select(*levels.columns, "pool"),
     )
+
+
+def _of_group() -> pl.Expr:
+    """Return the pool of a whole contract; a line may bear the same id as one."""
+    return pl.concat_str(pl.lit("\x1f"), "group_id")
 
 
 def with_concessions(
@@ -81,7 +86,7 @@ def with_concessions(
             lines.join(pools, left_on="contract_line_id", right_on="pool", how="semi").with_columns(
                 pl.col("contract_line_id").alias("pool")
             ),
-            lines.join(pools, left_on="group_id", right_on="pool", how="semi").with_columns(pl.col("group_id").alias("pool")),
+            lines.with_columns(_of_group().alias("pool")).join(pools, on="pool", how="semi"),
         ]
     )
     if not members.height:
@@ -122,6 +127,20 @@ def _conceded(grid: pl.DataFrame, head: pl.DataFrame) -> pl.DataFrame:
         *(units_money(pl.col(f"→{name}"), pl.col("minor_digits")).alias(name) for name in ("amount", "to_customer")),
     )
     return conceded.sort("contract_id", "date")
+
+
+def so_far(conceded: pl.DataFrame) -> pl.DataFrame:
+    """Return `CONCEDED` as what it comes to by each day."""
+    daily = conceded.group_by("contract_id", "date").agg(pl.col("amount", "to_customer").sum()).sort("contract_id", "date")
+    return daily.with_columns(pl.col("amount", "to_customer").cum_sum().over("contract_id").cast(MONEY))
+
+
+def step_by_step(levels: pl.DataFrame) -> pl.DataFrame:
+    """Return what `so_far` gives as `CONCEDED` again."""
+    names = ("amount", "to_customer")
+    ordered = levels.sort("contract_id", "date")
+    steps = ((pl.col(name) - pl.col(name).shift(1).over("contract_id").fill_null(ZERO)).cast(MONEY).alias(name) for name in names)
+    return ordered.with_columns(steps).filter((pl.col("amount") != 0) | (pl.col("to_customer") != 0))
 
 
 def _worked(work: pl.DataFrame, members: pl.DataFrame, levels: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
