@@ -19,7 +19,7 @@ INVOICES = pl.DataFrame({
 
 
 def told(**stated: Any) -> list[tuple[str, str | None, str, str, bool]]:
-    records = EntityRecords("invoice", INVOICES, pl.DataFrame(schema=HELD_SCHEMA), frozenset(INVOICES.columns))
+    records = EntityRecords("invoice", INVOICES, frozenset(INVOICES.columns), pl.DataFrame(schema=HELD_SCHEMA))
     rows = stated_and_read(Source(system="billing", adapter="canonical", **stated), [records])
     return [(each["name"], each["currency"], each["stated"], each["found"], each["equal"]) for each in rows]
 
