@@ -7,9 +7,9 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.numbers import FRACTION, ZERO
 from engine.revenue.arithmetic.runs import begins, put_in
-from engine.revenue.ground.frames import CODE, FRACTION, TEXT, TEXTS, Books
+from engine.revenue.ground.frames import CODE, TEXT, TEXTS, Books
 from engine.revenue.ground.sources import united
 from engine.revenue.moved import with_moved
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
-from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
+from engine.revenue.arithmetic.numbers import FRACTION, WIDE, whole_number, wide
 
 GUARD: Final = 10**9
 """Units of one minor unit."""
@@ -28,7 +28,6 @@ _HALF: Final = GUARD // 2
 # Amounts that were cut to units may lie a few units beside a tie; nothing that is not a tie lies so near.
 _SNAP: Final = 500
 _STEP: Final = 10**10
-_FRACTION: Final = pl.Decimal(38, 12)
 # Twice as much fits 64 bits.
 _FITS: Final = 4 * 10**18
 # So small that its remainder times 10^12 fits 64 bits.
@@ -134,7 +133,7 @@ def fraction(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     # Twelve places of a large measure: cut both alike first.
     scale = pl.when(below >= 10**24).then(wide(10**6)).otherwise(wide(1))
     digits = (rest // scale * 10**12 + below // scale // 2) // (below // scale)
-    return (whole * 10**12 + digits).reinterpret(dtype=_FRACTION)
+    return (whole * 10**12 + digits).reinterpret(dtype=FRACTION)
 
 
 def with_fraction(rows: pl.DataFrame, name: str, numerator: pl.Expr, denominator: pl.Expr) -> pl.DataFrame:
@@ -144,7 +143,7 @@ def with_fraction(rows: pl.DataFrame, name: str, numerator: pl.Expr, denominator
     n, below = (pl.col(part).cast(pl.Int64, strict=False) for part in ("n", "d"))
     divisor = pl.when(below > 0).then(below)
     quick = (n // divisor) * 10**12 + (n % divisor * 10**12 + divisor // 2) // divisor
-    told = parts.with_columns(is_small.alias("small"), quick.cast(WIDE).reinterpret(dtype=_FRACTION).alias("quick"))
+    told = parts.with_columns(is_small.alias("small"), quick.cast(WIDE).reinterpret(dtype=FRACTION).alias("quick"))
     large = told.filter(~pl.col("small"))
     if not large.height:
         return rows.with_columns(told["quick"].alias(name))

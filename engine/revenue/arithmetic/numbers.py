@@ -12,6 +12,9 @@ from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
 WIDE: Final = pl.Int128()
 """Integers that hold a money amount times a measure without overflow (up to 1.7e38)."""
 
+FRACTION: Final = pl.Decimal(38, 12)
+"""Progress and shares for people to read; figures are computed from exact integers, never from these."""
+
 ZERO: Final = pl.lit(0, dtype=MONEY)
 """No money, as an expression."""
 

@@ -9,12 +9,11 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.asof import latest, running
-from engine.revenue.arithmetic.numbers import ZERO, whole_number
+from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.ground.frames import BESIDE, by_price
 from engine.revenue.progress.expected_cost import total_cost_history
 
-FRACTION: Final = pl.Decimal(38, 12)
 _KINDS: Final = ("incremental", "allocated_direct")
 
 

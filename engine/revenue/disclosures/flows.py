@@ -12,12 +12,10 @@ from engine.canonical.schema import ENTITIES
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.bands import fiscal_year_start
-from engine.revenue.arithmetic.numbers import ZERO, whole_number
+from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
 from engine.revenue.ground.frames import AT_A_POINT, BESIDE, CODE, TEXT, by_price, in_words
-
-_FRACTION_SCALE: Final = 12
 
 # What is asked of the revenue of a year.
 _ASKED: Final = (
@@ -89,10 +87,10 @@ def _of_earlier_performance(caught: pl.DataFrame, performance: pl.DataFrame, per
     done = performance.lazy().filter(~pl.col("is_planned")).select(*key, "posting_date", "progress", "amount", "basis").collect()
     done = done.join(caught, on=key, how="semi", nulls_equal=True, maintain_order="left")
     seen = done.filter(pl.col("progress").is_not_null() & ~by_price()).group_by(*key, "posting_date").agg(pl.col("progress").last())
-    seen = seen.with_columns(whole_number("progress", pl.Decimal(38, _FRACTION_SCALE)))
+    seen = seen.with_columns(whole_number("progress", FRACTION))
     events = caught.with_columns(
         (pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day"),
-        pl.when(by_price()).then(whole_number("progress", pl.Decimal(38, _FRACTION_SCALE))).alias("→then"),
+        pl.when(by_price()).then(whole_number("progress", FRACTION)).alias("→then"),
     ).drop("progress", "basis")
     # Progress where it is observed, else revenue: what was earned by each day tells how much was done.
     for name, day in (("by_opening", "opening_day"), ("by_event", "before_day")):

@@ -15,13 +15,9 @@ import polars as pl
 import polars.selectors as cs
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.numbers import WIDE
+from engine.revenue.arithmetic.numbers import FRACTION, WIDE
 
 Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
-
-FRACTION: Final = pl.Decimal(38, 12)
-"""Progress and shares for people to read; figures are computed from exact integers, never from these."""
-
 
 TEXT: Final = pl.String()
 DAY: Final = pl.Date()

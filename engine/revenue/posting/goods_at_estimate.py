@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_no
-from engine.revenue.arithmetic.numbers import whole_number
+from engine.revenue.arithmetic.numbers import FRACTION, whole_number
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.frames import Books, by_price
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.progress.expected_cost import total_cost_history
-
-_FRACTION: Final = pl.Decimal(38, 12)
 
 
 def goods_at_estimate(books: Books, records: Agreed) -> pl.DataFrame:
@@ -41,6 +37,6 @@ def _expected(goods: pl.DataFrame, books: Books, records: Agreed) -> pl.DataFram
     costs = total_cost_history(goods, *known).rename({"end_date": "as_of_date"}).sort("as_of_date", maintain_order=True)
     rows = rows.join_asof(costs, on="as_of_date", by=key, check_sortedness=False).drop_nulls("estimated_total_cost")
     rows = rows.join(books.contracts.select("contract_id", "currency", "minor_digits"), on="contract_id", how="left")
-    part = whole_number(pl.col("progress").cast(_FRACTION), _FRACTION)
+    part = whole_number(pl.col("progress").cast(FRACTION), FRACTION)
     cost = round_share(pl.col("estimated_total_cost"), part, pl.lit(10**12, dtype=pl.Int128), pl.col("minor_digits"))
     return rows.select("contract_id", key, "as_of_date", cost.cast(MONEY).alias("cost_to_date"), "currency")

@@ -9,13 +9,12 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.numbers import ZERO, whole_number
+from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
 from engine.revenue.arithmetic.rounding import minor_digits, round_share
 from engine.revenue.ground.frames import DAY, TEXT, Books
 from engine.revenue.ground.rates import RATE
 from engine.revenue.posting.claims import Agreed, Claims
 
-_FRACTION: Final = pl.Decimal(38, 12)
 _AMOUNTS: Final = ("recognized_amount", "billed_amount", "received_amount", "contract_asset", "contract_liability")
 
 OPENED: Final[dict[str, pl.DataType]] = {
@@ -68,7 +67,7 @@ def cost_by_opening(books: Books, reports: pl.DataFrame, progress: pl.DataFrame)
     ).sort("posting_date")  # fmt: skip
     found = found.sort("posting_date").join_asof(told, on="posting_date", by="contract_line_id", check_sortedness=False)
     expected = pl.coalesce("→then", "estimated_cost", "estimated_total_cost").cast(MONEY)
-    part = whole_number(pl.col("progress").cast(_FRACTION), _FRACTION)
+    part = whole_number(pl.col("progress").cast(FRACTION), FRACTION)
     by_part = round_share(expected, part, pl.lit(10**12, dtype=pl.Int128), minor_digits(pl.coalesce("currency", "→own")))
     recovered = pl.when((pl.col("progress") == 0) & pl.col("→alone")).then(pl.max_horizontal("amount", ZERO))
     cost = pl.min_horizontal(pl.coalesce(recovered, by_part, ZERO), "cost_to_date").cast(MONEY)
