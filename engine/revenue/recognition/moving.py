@@ -32,20 +32,28 @@ def done_before(rows: pl.DataFrame, seen: pl.DataFrame, events: pl.DataFrame, pe
     return found.select(*rows.columns, "m", "mt", "u")
 
 
+def _moving(jumps: pl.DataFrame) -> pl.DataFrame:
+    moves = pl.col("moves_total") & (pl.col("nature") == "estimate_change")
+    return jumps.filter(moves).select("id", "date", "ordinal").unique()
+
+
+def without_moving(jumps: pl.DataFrame) -> pl.DataFrame:
+    """Return jumps without estimates that move price and measure: another estimate of their month is measured where they are."""
+    asked = _moving(jumps)
+    return jumps.join(asked, on=["id", "ordinal"], how="anti") if asked.height else jumps
+
+
 def moved_from_their_period(jumps: pl.DataFrame, parts: pl.DataFrame, seen: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Return jumps, an estimate that moves price and measure of over-time work being caught up on what was done before its month.
 
     The work of a period is earned at the estimate it ends with, whether entries tell it day by day or one report does (606-10-25-35).
     What an event within the period measured is behind. `parts`: segments by id and ordinal; `seen`: observations by id and day.
     """
-    moves = pl.col("moves_total") & (pl.col("nature") == "estimate_change")
-    asked = jumps.filter(moves).select("id", "date", "ordinal").unique()
+    asked = _moving(jumps)
     if not asked.height:
         return jumps
     about = seen.filter(pl.col("timing") == "over_time").select("id", "calendar").unique()
-    # Another such estimate of the month is measured there too.
-    others = jumps.join(asked, on=["id", "ordinal"], how="anti")
-    rows = done_before(asked.join(about, on="id", how="inner"), seen, others, periods, of_day=False)
+    rows = done_before(asked.join(about, on="id", how="inner"), seen, without_moving(jumps), periods, of_day=False)
     rows = rows.with_columns(pl.col("m").fill_null(0), pl.col("mt").fill_null(1), pl.col("u").fill_null(0)).sort("date")
     whole = seen.select("id", pl.col("date").alias("→on"), pl.col("total").alias("→whole")).sort("→on")
     rows = rows.join_asof(whole, left_on="date", right_on="→on", by="id", check_sortedness=False)

@@ -17,7 +17,7 @@ from engine.revenue.ground.frames import CODE
 from engine.revenue.ground.periods import with_period
 from engine.revenue.modifications.segments import with_revenue
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, told_roughly, with_progress
-from engine.revenue.recognition.moving import done_before, moved_from_their_period
+from engine.revenue.recognition.moving import done_before, moved_from_their_period, without_moving
 
 _EARLY: Final = dt.date(1900, 1, 1)
 # Within a day: events first, then what the day's observation changes, then what it shows.
@@ -74,7 +74,7 @@ def recognized(
         "mt",
     )
     changed = jumps.filter((pl.col("nature") == "modification") | pl.col("moves_total")).select("id", "date").unique()
-    reestimated = _from_their_period(seen, events, periods)
+    reestimated = _from_their_period(seen, without_moving(jumps), periods)
     others = (_seen(parts, seen, periods, as_of), *_reestimates(parts, seen, reestimated, changed), _shaped(events))
     calendars = open_keys.select("id", "calendar")
     dated = (with_period(each.join(calendars, on="id", how="left"), periods, "date").select(list(_POINTS)) for each in others)
