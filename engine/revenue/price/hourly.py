@@ -169,11 +169,34 @@ def _done(records: Records, chosen: pl.DataFrame, worked: pl.DataFrame) -> pl.Da
     """Return hours done, cumulative by day: of time that counts, else as progress reports tell them."""
     timed = worked.join(chosen, on=_KEY, how="semi").group_by(_KEY, "date").agg(pl.col("hours").cast(_HOURS).sum().alias("done"))
     timed = timed.sort(_KEY, "date").with_columns(pl.col("done").cum_sum().over(_KEY).cast(_HOURS))
+    timed = _on_top_of_before(timed, records)
     told = records.frame("progress").join(chosen, on=_KEY, how="semi").join(timed, on=_KEY, how="anti")
     told = told.filter(pl.col("hours_to_date").is_not_null()).select(
         _KEY, pl.col("as_of_date").alias("date"), pl.col("hours_to_date").cast(_HOURS).alias("done")
     )
     return pl.concat([timed, told])
+
+
+def _on_top_of_before(timed: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return hours done by entries (cumulative) on top of those of before a line was taken over, where no entry is of that time.
+
+    They are the part of the hours then expected that was recognized of the price (`progress.opened`).
+    """
+    positions = records.frame("opening_position").filter(pl.col("allocated_amount") > 0).join(timed, on=_KEY, how="semi")
+    if not positions.height:
+        return timed
+    last = positions.sort("as_of_date").unique(_KEY, keep="last", maintain_order=True).select(
+        _KEY, pl.col("as_of_date").alias("date"), (pl.col("recognized_amount").fill_null(0) / pl.col("allocated_amount")).alias("→part")
+    )  # fmt: skip
+    early = timed.join(last.select(_KEY, pl.col("date").alias("→opened")), on=_KEY, how="inner").filter(pl.col("date") <= pl.col("→opened"))
+    signed = records.frame("contract_line").select(_KEY, pl.col("estimated_hours").alias("→signed")).unique(_KEY, keep="first")
+    told = records.frame("progress").filter(pl.col("estimated_total_hours").is_not_null())
+    told = told.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("→told")).sort("date")
+    known = last.join(early, on=_KEY, how="anti").sort("date").join_asof(told, on="date", by=_KEY, check_sortedness=False)
+    known = known.join(signed, on=_KEY, how="left")
+    before = (pl.coalesce("→told", "→signed").cast(_HOURS) * pl.col("→part").cast(_HOURS)).cast(_HOURS).fill_null(0).alias("→before")
+    made = timed.join(known.select(_KEY, before), on=_KEY, how="left", maintain_order="left")
+    return made.with_columns((pl.col("done") + pl.col("→before").fill_null(0)).cast(_HOURS).alias("done")).drop("→before")
 
 
 def worth_by_rates(rows: pl.DataFrame, steps: pl.DataFrame, *, is_capped: bool = True) -> pl.DataFrame:
