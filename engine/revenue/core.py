@@ -35,15 +35,10 @@ from engine.revenue.modifications.evolve import Evolved, Happenings, evolve
 from engine.revenue.modifications.happenings import (
     change_rows,
     deltas_of,
-    ended_obligations,
-    ending_obligations,
     goes_first,
     level_steps,
     ordered_events,
     spread_discounts,
-    terminations,
-    told_ends,
-    with_own_levels,
     with_work_left,
 )
 from engine.revenue.modifications.kept import paid_on_lines
@@ -51,6 +46,7 @@ from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
 from engine.revenue.modifications.splits import over_parts, over_unit_parts, split_observations, unit_parts, with_renewed_rights
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
+from engine.revenue.modifications.terminations import ended_obligations, ending_obligations, terminations, told_ends, with_own_levels
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
 from engine.revenue.price.fees import with_fee_progress, with_fee_steps

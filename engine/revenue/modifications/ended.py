@@ -6,8 +6,8 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.modifications.happenings import TERMINATE
 from engine.revenue.modifications.pooling import still_owed, still_served, taken_out, with_still_to_come
+from engine.revenue.modifications.terminations import TERMINATE
 from engine.revenue.progress.measured import BY_TIME, Measures, with_progress
 
 

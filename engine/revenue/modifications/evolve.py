@@ -22,9 +22,9 @@ from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.modifications.ended import forfeited, with_cut
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
-from engine.revenue.modifications.happenings import ENDING, TERMINATE, ended_by
 from engine.revenue.modifications.pooling import pooled, still_owed, still_served, taken_out, with_still_to_come
 from engine.revenue.modifications.segments import at_cost_of_start, segment_part, with_revenue
+from engine.revenue.modifications.terminations import ENDING, TERMINATE, ended_by
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
 
