@@ -61,10 +61,15 @@ def moved_from_their_period(jumps: pl.DataFrame, parts: pl.DataFrame, seen: pl.D
     before = rows.sort("ordinal").join_asof(own, on="ordinal", by="id", allow_exact_matches=False, check_sortedness=False)
     after = rows.join(own, on=["id", "ordinal"], how="inner").with_columns(pl.max_horizontal("→whole", "m", wide(1)).alias("mt"))
     key = ["id", "ordinal"]
-    values = [
-        with_revenue(told_roughly(part), minor=name).select(*key, name) for part, name in ((before, "→before"), (after, "→after"))
+    told = [
+        with_revenue(told_roughly(part), minor=name).select(*key, name, pl.col("m").alias(f"{name}.m"), pl.col("mt").alias(f"{name}.mt"))
+        for part, name in ((before, "→before"), (after, "→after"))
     ]
-    made = jumps.join(values[0], on=key, how="left", maintain_order="left").join(values[1], on=key, how="left", maintain_order="left")
+    made = jumps.join(told[0], on=key, how="left", maintain_order="left").join(told[1], on=key, how="left", maintain_order="left")
     is_moved = pl.col("→before").is_not_null() & pl.col("→after").is_not_null()
-    value = pl.when(pl.col("step") == 0).then("→before").otherwise("→after")
-    return made.with_columns(pl.when(is_moved).then(value).otherwise("minor").alias("minor")).drop("→before", "→after")
+    first, last = is_moved & (pl.col("step") == 0), is_moved & (pl.col("step") == 2)
+    # The measure by which a price is told to be earned is that of before the new estimate, as with any change of a price.
+    values = [pl.when(first).then("→before").when(is_moved).then("→after").otherwise("minor").alias("minor")]
+    for name in ("m", "mt"):
+        values.append(pl.when(last).then(f"→after.{name}").when(is_moved).then(f"→before.{name}").otherwise(name).alias(name))
+    return made.with_columns(values).select(jumps.columns)
