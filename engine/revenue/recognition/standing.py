@@ -76,7 +76,9 @@ def composed_steps(
         pl.col("contract_id").str.split(COPY).list.first().cast(pl.Int64).alias("copy"), pl.col("contract_id").str.split(COPY).list.last()
     )
     known = final.join(own.join(last, on="group_id", how="inner").select("contract_id", "copy"), on="contract_id", how="inner")
-    every = pl.concat([numbered.select(*final.columns, "copy"), known]).join(own, on="contract_id", how="inner")
+    # A copy's group bears the number of the copy too: the contract's own counts.
+    every = pl.concat([numbered.select(*final.columns, "copy"), known]).drop("group_id", strict=False)
+    every = every.join(own, on="contract_id", how="inner")
     begins = periods.select("calendar", pl.col("end_date").alias("taken_in"), pl.col("start_date").alias("→from"))
     spans = own.select("group_id", "calendar").unique().join(steps, on="group_id", how="inner")
     spans = spans.join(begins, on=["calendar", "taken_in"], how="left").drop("taken_in")
