@@ -126,6 +126,9 @@ class BillLine(Record):
     service_start: Date | None = field("First day of the service charged.")
     service_end: Date | None = field("Last day of the service charged (inclusive).")
     account: Text | None = field("Ledger account the line posts to.", reference="account")
+    vendor_id: Id | None = field("Vendor who charges, where the line tells it and not its bill.", reference="vendor")
+    kind: Literal["bill", "vendor_credit"] | None = field("Bill or credit, where the line tells it.")
+    is_principal: Bool | None = field("Whether the firm controls this line's service before transfer (606-10-55-36), else as its bill.")
 
 
 class InvoiceLineTime(Record):

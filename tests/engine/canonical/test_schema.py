@@ -62,7 +62,7 @@ def test_bills_read_like_invoices() -> None:
         return [each for each in entity_spec(name).fields if each not in dropped]
 
     assert without("bill", "bill_id", "vendor_id", "is_principal") == without("invoice", "invoice_id")
-    assert without("bill_line", "bill_line_id", "bill_id") == without("invoice_line", "invoice_line_id", "invoice_id")
+    assert without("bill_line", "bill_line_id", "bill_id", "vendor_id", "kind", "is_principal") == without("invoice_line", "invoice_line_id", "invoice_id")
 
 
 ADDED_FIELDS = {
@@ -77,7 +77,7 @@ ADDED_FIELDS = {
     "option": "exercised_line_id start_date end_date estimated_cost exercised_quantity expected_purchase_amount",
     "payment": "contract_id",
     "billing_plan_line": "is_retention",
-    "contract_cost": "governed_by",
+    "contract_cost": "governed_by paid_date",
     "variable_outcome": "outcome_id estimate_id amount probability_pct",
     "price_tier": "tier_id contract_line_id from_quantity to_quantity unit_price is_retrospective",
     "funding_source": "funding_source_id contract_id name limit_amount currency",

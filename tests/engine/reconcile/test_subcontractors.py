@@ -53,6 +53,18 @@ def test_what_is_worked_and_not_billed_is_told_by_month_vendor_and_project(recon
     assert [f"{tie[name]:.2f}" for name in ("left_total", "right_total", "unexplained")] == ["1500.00", "1150.00", "350.00"]
 
 
+def test_the_vendor_may_stand_on_the_line_where_the_bill_does_not_tell_it(reconcile: Reconcile) -> None:
+    bills = "bill_id,vendor_id,invoice_date,status,currency\n" + "".join(f"B{n},,2026-02-05,posted,EUR\n" for n in (1, 2, 7))
+    head = "bill_line_id,bill_id,vendor_id,kind,is_principal,project_id,service_start,service_end,net_amount,currency\n"
+    rows = (
+        "L1,B1,V1,bill,true,P1,2026-01-01,2026-01-31,700.00,EUR\nL2,B2,V2,bill,true,P1,2026-01-01,2026-01-31,450.00,EUR\n"
+        "L7,B7,V7,bill,true,P1,,,999.00,EUR\n"
+    )
+    found = run(reconcile, JANUARY, "", bill=bills, bill_line=head + rows)
+    assert [each[:2] for each in told(found)] == [("subcontract_cost_differs", "150.00"), ("subcontract_not_billed", "200.00")]
+    assert f"{found.tie()['right_total']:.2f}" == "1150.00"
+
+
 def test_what_is_not_billed_is_accrued_at_the_periods_end_and_taken_back_in_the_next(reconcile: Reconcile) -> None:
     found = run(reconcile, JANUARY, "L1,B1,P1,2026-01-01,2026-01-31,700.00,EUR\nL2,B2,P1,,2026-01-31,600.00,EUR\n")
     drafts = found.frame("remedies").filter(pl.col("rule") == "RM-135").to_dicts()
