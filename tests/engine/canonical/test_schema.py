@@ -62,7 +62,8 @@ def test_bills_read_like_invoices() -> None:
         return [each for each in entity_spec(name).fields if each not in dropped]
 
     assert without("bill", "bill_id", "vendor_id", "is_principal") == without("invoice", "invoice_id")
-    assert without("bill_line", "bill_line_id", "bill_id", "vendor_id", "kind", "is_principal") == without("invoice_line", "invoice_line_id", "invoice_id")
+    own = ("bill_line_id", "bill_id", "vendor_id", "kind", "is_principal")
+    assert without("bill_line", *own) == without("invoice_line", "invoice_line_id", "invoice_id")
 
 
 ADDED_FIELDS = {
