@@ -38,13 +38,14 @@ class Store:
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """Give a session to look at the store."""
-        with _told(), Session(self.engine) as session:
+        with _told(self.engine), Session(self.engine) as session:
             yield session
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """Give a session whose changes are kept together at its end, or not at all."""
-        with _told(), Session(self.engine.execution_options(**{_WRITES: True}), expire_on_commit=False) as session, session.begin():
+        writing = self.engine.execution_options(**{_WRITES: True})
+        with _told(self.engine), Session(writing, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -52,15 +53,24 @@ class Store:
         self.engine.dispose()
 
 
+_REMEDY: Final = "Check that the database runs and its disk has space, then try again"
+_REMEDIES: Final = {
+    ("not a database", "malformed"): "Bring the file back from a backup, or move it aside: the next run begins a new one",
+    ("unable to open", "readonly", "read-only"): "Check that its folder is there and that you may write in it",
+}
+"""What helps, by what the database says."""
+
+
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Tell a failing database as a StoreError: nothing of the transaction was kept."""
+def _told(engine: sa.Engine) -> Iterator[None]:
+    """Tell a failing database as a StoreError that names it: nothing of the transaction was kept."""
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.DBAPIError) as error:
         reason = str(error.orig).strip().split("\n", 1)[0] if error.orig is not None else str(error)
-        remedy = "Check that the database runs and its disk has space, then try again; nothing was changed."
-        raise StoreError(f"The store cannot be used: {reason}.", remedy) from error
+        remedy = next((said for words, said in _REMEDIES.items() if any(word in reason for word in words)), _REMEDY)
+        place = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string(hide_password=True)
+        raise StoreError(f"The store {place} cannot be used: {reason}.", f"{remedy}; nothing was changed.") from error
 
 
 def open_store(url: str) -> Store:
@@ -71,7 +81,7 @@ def open_store(url: str) -> Store:
         raise StoreError(f"'{url}' is no address of a store.", "Write sqlite:///FILE or postgresql://…") from error
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
-    with _told():
+    with _told(engine):
         _upgrade(engine)
     return Store(engine)
 

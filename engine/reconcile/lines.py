@@ -159,7 +159,7 @@ def _add_plain(part: Part, wanted: Wanted) -> None:
         "currency": (side.currency, _CURRENCY, pl.String()), "legal_entity_id": (side.legal_entity, _LEGAL_ENTITY, pl.String()),
         "contract_id": (side.contract, _CONTRACT, pl.String()), "customer_id": (side.customer, _CUSTOMER, pl.String()),
         "rate": (side.rate, _RATE, pl.Decimal(38, 12)), "account": (None, ("account",), pl.String()),
-        "date": (side.date, (), pl.Date()), "scope": (side.scope, _LEGAL_ENTITY, pl.String()),
+        "date": (side.date, (), pl.Date()), "scope": (side.scope or side.legal_entity, _LEGAL_ENTITY, pl.String()),
     }  # fmt: skip
     for name, (given, candidates, dtype) in defaults.items():
         text = given if given is not None else default_path(side, *candidates)

@@ -24,7 +24,7 @@ from adapters.store.database import Store, open_store
 from adapters.store.match_decisions import Suggestion, decide_match
 from adapters.store.permissions import PERMITTED, ROLES, may, require
 from adapters.store.tables import Approval, AuditEntry, Case, CloseSignature, PeriodClose, Run
-from engine.errors import UsageError
+from engine.errors import StoreError, UsageError
 from engine.policy.kinds.cases import CasesPolicy
 from engine.policy.kinds.close import ClosePolicy
 from engine.remedies import REMEDY_SCHEMA
@@ -210,3 +210,14 @@ def test_a_page_offers_what_is_not_refused() -> None:
     assert may(signed_in("preparer"), "start a close")
     assert not may(replace(signed_in("preparer"), sight=EU), "start a close")
     assert not may(signed_in("viewer"), "comment")
+
+
+def test_a_store_that_is_none_is_named_with_what_helps(tmp_path: Path) -> None:
+    broken = tmp_path / "tieout.db"
+    broken.write_text("no database at all, whatever its name says " * 20, encoding="utf-8")
+    with pytest.raises(StoreError, match=r"tieout\.db cannot be used: file is not a database") as told:
+        open_store(f"sqlite:///{broken}")
+    assert told.value.remedy.startswith("Bring the file back from a backup")
+    with pytest.raises(StoreError, match=r"away/tieout\.db cannot be used: unable to open database file") as told:
+        open_store(f"sqlite:///{tmp_path / 'away' / 'tieout.db'}")
+    assert told.value.remedy.startswith("Check that its folder is there")
