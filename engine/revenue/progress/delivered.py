@@ -41,7 +41,7 @@ def delivered(
     caps = caps.filter(pl.col("date") <= as_of)
     found = [
         _work(lines, worked, caps),
-        _reported(records, lines, prices, caps),
+        _reported(records, lines, prices, caps, as_of),
         _spent(records, lines, as_of),
         _used(records, lines, prices, as_of),
     ]
@@ -89,7 +89,9 @@ def _work(lines: pl.DataFrame, worked: pl.DataFrame, caps: pl.DataFrame) -> pl.D
     )
 
 
-def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, caps: pl.DataFrame) -> pl.DataFrame:
+def _reported(
+    records: Records, lines: pl.DataFrame, prices: pl.DataFrame, caps: pl.DataFrame, as_of: dt.date
+) -> pl.DataFrame:  # fmt: skip
     """Return hours told by progress reports at the unit price, for lines without time entries."""
     timed = records.frame("time_entry").filter(pl.col("contract_line_id").is_not_null()).select("contract_line_id").unique()
     tiers = records.frame("price_tier")
@@ -97,16 +99,18 @@ def _reported(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, caps:
     chosen = lines.filter(pl.col("is_as_invoiced") & (pl.col("unit_price").is_not_null() | by_tier))
     chosen = chosen.join(timed, on="contract_line_id", how="anti")
     about = chosen.select("contract_line_id", "okey", "unit_price", "cap_amount", "minor_digits")
-    rows = records.frame("progress").filter(pl.col("hours_to_date").is_not_null()).join(about, on="contract_line_id", how="inner")
+    told = records.frame("progress").filter((pl.col("as_of_date") <= as_of) & pl.col("hours_to_date").is_not_null())
+    rows = told.join(about, on="contract_line_id", how="inner", maintain_order="left")
     if not rows.height:
         return empty(DELIVERED)
     if caps.height:
         moved = caps.join(rows.select("contract_line_id").unique(), on="contract_line_id", how="semi")
         moved = moved.select("contract_line_id", pl.col("date").alias("as_of_date"))
         moved = moved.join(rows, on=["contract_line_id", "as_of_date"], how="anti").join(about, on="contract_line_id", how="inner")
-        rows = with_cap(pl.concat([rows, moved], how="diagonal"), caps, "as_of_date").sort("contract_line_id", "as_of_date")
+        rows = with_cap(pl.concat([rows, moved], how="diagonal"), caps, "as_of_date").sort("contract_line_id", "as_of_date", maintain_order=True)
         rows = rows.with_columns(pl.col("hours_to_date").forward_fill().over("contract_line_id").fill_null(0))
-    rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date")
+    # Of several reports of a day the one known last stands last, and what it says counts.
+    rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date", maintain_order=True)
     more = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
     rows = rows.with_columns((more.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY).alias("so_far"))
     so_far = pl.col("so_far").cum_sum().over("contract_line_id").cast(MONEY)
