@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.conventions import MONTHS_IN
 from engine.revenue.contracts.amendments import amended_lines, counted_amendments, line_terms
 from engine.revenue.contracts.gate import contract_frame
 from engine.revenue.contracts.lines import line_frame
@@ -129,9 +130,16 @@ def _promises(
 
 
 def _open_ended(lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Give a promise by the month without an end the term that has passed: each month is a contract of its own."""
-    open_ended = pl.col("ends").is_null() & pl.col("price_period").is_in(["month", "quarter", "year"])
-    return lines.with_columns(pl.when(open_ended).then(pl.max_horizontal(pl.lit(as_of), "begins")).otherwise(pl.col("ends")).alias("ends"))
+    """Give a promise by the month without an end the term that has passed: each month is a contract of its own.
+
+    What elapsed time spreads over a whole term would be spread anew with each day that passes: a month earns its price.
+    """
+    open_ended = pl.col("ends").is_null() & pl.col("price_period").is_in(list(MONTHS_IN))
+    by_month = open_ended & pl.col("convention").is_in(["actual_days", "actual_seconds", "prorated_ends"])
+    return lines.with_columns(
+        pl.when(open_ended).then(pl.max_horizontal(pl.lit(as_of), "begins")).otherwise(pl.col("ends")).alias("ends"),
+        pl.when(by_month).then(pl.lit("monthly_even")).otherwise("convention").alias("convention"),
+    )
 
 
 def _in_force_when_taken_over(contracts: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:

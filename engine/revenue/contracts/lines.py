@@ -14,6 +14,7 @@ from engine.revenue.arithmetic.exact import minor_money, money_units, units_to_m
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.contracts.gate import conclusions
+from engine.revenue.contracts.not_agreed import without_not_agreed
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records, original_id
 from engine.revenue.ground.settings import Versions, assignments, with_settings, with_treatment
@@ -51,7 +52,8 @@ def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame
     """Return every promise as the treatment table reads it: with its dates, its licence's nature and the choices of its version."""
     schema = entity_spec("contract_line").polars_schema()
     added = changes.filter(pl.col("action") == "add").unique("contract_line_id", keep="first", maintain_order=True)
-    own = records.frame("contract_line").with_columns(pl.lit(0, dtype=pl.Int32).alias("added_place"))
+    own = without_not_agreed(records.frame("contract_line"), records, contracts, as_of)
+    own = own.with_columns(pl.lit(0, dtype=pl.Int32).alias("added_place"))
     stated = added.select(
         "contract_line_id",
         "contract_id",

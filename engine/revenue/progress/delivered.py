@@ -107,7 +107,8 @@ def _reported(
         moved = caps.join(rows.select("contract_line_id").unique(), on="contract_line_id", how="semi")
         moved = moved.select("contract_line_id", pl.col("date").alias("as_of_date"))
         moved = moved.join(rows, on=["contract_line_id", "as_of_date"], how="anti").join(about, on="contract_line_id", how="inner")
-        rows = with_cap(pl.concat([rows, moved], how="diagonal"), caps, "as_of_date").sort("contract_line_id", "as_of_date", maintain_order=True)
+        rows = with_cap(pl.concat([rows, moved], how="diagonal"), caps, "as_of_date")
+        rows = rows.sort("contract_line_id", "as_of_date", maintain_order=True)
         rows = rows.with_columns(pl.col("hours_to_date").forward_fill().over("contract_line_id").fill_null(0))
     # Of several reports of a day the one known last stands last, and what it says counts.
     rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date", maintain_order=True)

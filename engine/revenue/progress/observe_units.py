@@ -173,7 +173,7 @@ def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFr
 
     A prepaid right lapses by itself, whatever runs on beside it in its obligation: layers end each on its own day.
     """
-    lapses = (pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
+    lapses = _lapses(as_of)
     ending = rows.filter(lapses.fill_null(value=False))
     if not ending.height:
         return rows, pl.DataFrame(schema={"okey": pl.String(), "date": pl.Date(), "lapses": pl.Boolean()})
@@ -185,12 +185,18 @@ def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFr
     return pl.concat([kept, gone.select(kept.columns)]), days
 
 
+def _lapses(as_of: dt.date) -> pl.Expr:
+    """Say whether the last day of a prepaid right that nobody pays back has passed."""
+    return (pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
+
+
 def _expired(made: pl.DataFrame, chosen: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Add the expiry of prepaid rights: what was not used by the last day is earned then."""
+    """Add the expiry of prepaid rights: what was not used by the last day of all lines of an obligation is earned then."""
+    is_over = _lapses(as_of).fill_null(value=False).all()
     ending = (
-        chosen.filter((pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of))
-        .group_by("okey")
-        .agg(pl.col("ends").max().alias("date"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        chosen.group_by("okey")
+        .agg(is_over.alias("→over"), pl.col("ends").max().alias("date"), pl.col("evidence").explode().drop_nulls().unique().sort())
+        .filter("→over").drop("→over")
     )
     rows = ending.with_columns(
         wide(1).alias("to_date"),
