@@ -9,7 +9,8 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
 from engine.nothing import of_no
-from engine.revenue.arithmetic.exact import money_units
+from engine.revenue.arithmetic.exact import money_units, part_units
+from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import TEXTS
@@ -186,7 +187,8 @@ def _on_top_of_before(timed: pl.DataFrame, records: Records) -> pl.DataFrame:
     if not positions.height:
         return timed
     last = positions.sort("as_of_date").unique(_KEY, keep="last", maintain_order=True).select(
-        _KEY, pl.col("as_of_date").alias("date"), (pl.col("recognized_amount").fill_null(0) / pl.col("allocated_amount")).alias("→part")
+        _KEY, pl.col("as_of_date").alias("date"), whole_number(pl.col("recognized_amount").fill_null(0), MONEY).alias("→recognized"),
+        whole_number("allocated_amount", MONEY).alias("→allocated"),
     )  # fmt: skip
     early = timed.join(last.select(_KEY, pl.col("date").alias("→opened")), on=_KEY, how="inner").filter(pl.col("date") <= pl.col("→opened"))
     signed = records.frame("contract_line").select(_KEY, pl.col("estimated_hours").alias("→signed")).unique(_KEY, keep="first")
@@ -194,8 +196,9 @@ def _on_top_of_before(timed: pl.DataFrame, records: Records) -> pl.DataFrame:
     told = told.select(_KEY, pl.col("as_of_date").alias("date"), pl.col("estimated_total_hours").alias("→told")).sort("date")
     known = last.join(early, on=_KEY, how="anti").sort("date").join_asof(told, on="date", by=_KEY, check_sortedness=False)
     known = known.join(signed, on=_KEY, how="left")
-    before = (pl.coalesce("→told", "→signed").cast(_HOURS) * pl.col("→part").cast(_HOURS)).cast(_HOURS).fill_null(0).alias("→before")
-    made = timed.join(known.select(_KEY, before), on=_KEY, how="left", maintain_order="left")
+    expected = whole_number(pl.coalesce("→told", "→signed"), _HOURS)
+    before = part_units(expected, pl.col("→recognized"), pl.col("→allocated")).reinterpret(dtype=_HOURS)
+    made = timed.join(known.select(_KEY, before.alias("→before")), on=_KEY, how="left", maintain_order="left")
     return made.with_columns((pl.col("done") + pl.col("→before").fill_null(0)).cast(_HOURS).alias("done")).drop("→before")
 
 
