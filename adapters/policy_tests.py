@@ -15,7 +15,7 @@ from engine.diagnostics import Diagnostic
 from engine.errors import PolicyError, UsageError
 from engine.findings import finish_findings
 from engine.ownership import decide_ownership
-from engine.pipeline import GOLDEN, run_decisions
+from engine.pipeline import DECISIONS, GOLDEN, run_decisions
 from engine.policy import codes
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import PolicySet
@@ -166,7 +166,7 @@ def _run_test(test: PolicyTest, policies: Path, base: PolicySet) -> TestOutcome:
         outcome.diagnostics = [each for each in outcome.diagnostics if each.is_error]
     if outcome.is_broken:
         return outcome
-    last = last_stage(test)
+    last = last_stage(test, [*DECISIONS])
     frames, findings = run_given(test, chosen, last)
     outcome.differences = differences(test, frames, findings)
     if outcome.differences and last is not None:

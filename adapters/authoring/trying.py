@@ -9,11 +9,12 @@ from typing import Any, Final
 import polars as pl
 
 from adapters.policy_tests import given_facts, run_given
-from engine.billing import billing_held, decide_billing
+from engine.billing import billing_held
 from engine.decision.mutants import grid_as_pipes
 from engine.decision.table import Grid, HitPolicy
 from engine.decision.trial import Trial, Verdict
 from engine.findings import finish_findings
+from engine.pipeline import DECISIONS
 from engine.policy.kinds.billing import BillingPolicy
 from engine.policy.kinds.revenue import RevenuePolicy
 from engine.policy.kinds.run import CalendarPolicy
@@ -22,7 +23,7 @@ from engine.policy.kinds.tax import TaxPolicy
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.policy.testing import PolicyTest, differences
 from engine.policy.testing.compare import STAGE_OF
-from engine.revenue import decide_revenue, revenue_held
+from engine.revenue import revenue_held
 
 _BILLING_KINDS: Final = (BillingPolicy, TaxPolicy, CalendarPolicy)
 _REVENUE_KINDS: Final = (*_BILLING_KINDS, RevenuePolicy)
@@ -30,8 +31,6 @@ _REVENUE_KINDS: Final = (*_BILLING_KINDS, RevenuePolicy)
 _BEARS: Final[dict[type[TablePolicy], tuple[str, str]]] = {
     BillingPolicy: ("billing_decisions", "item_id"), RevenuePolicy: ("obligations", "obligation_id"),
 }  # fmt: skip
-
-_STAGES: Final = {"billing": decide_billing, "revenue": decide_revenue}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class Trying:
             return run_given(self.test, policies)
         facts, context, result = given_facts(self.test, policies)
         for name in self.stages:
-            made = _STAGES[name](facts, policies, context)
+            made = DECISIONS[name](facts, policies, context)
             made.frames = {output: frame.collect().lazy() for output, frame in made.frames.items()}
             facts = facts.with_outputs(made.frames)
             result.add(made)

@@ -7,7 +7,7 @@ holds when a matching row does, so what is looked for is one row, or a sum where
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -24,9 +24,6 @@ STAGE_OF: Final[dict[str, str]] = {
          "financing", "time_revenue", "out_of_period", "intercompany_charges"), "revenue"),
 }  # fmt: skip
 """The stage that makes an output; `findings: none | exactly` looks at these only."""
-
-_AT_LAST: Final = ("billing", "revenue", "reconciliation")
-"""The stages by which tests can end, in the order in which they run."""
 
 ROLE_NAMES: Final = {"cost_asset": "contract_cost_asset"}
 """Other names that tests may use for an account role."""
@@ -63,17 +60,17 @@ def differences(test: PolicyTest, outputs: Mapping[str, pl.DataFrame], findings:
     return found
 
 
-def last_stage(test: PolicyTest) -> str | None:
+def last_stage(test: PolicyTest, stages: Sequence[str]) -> str | None:
     """Return the stage after which every expectation that is met by then stays met; None where that is not known before the end.
 
-    A finding that is expected is there or may still come, as a cause of it may. What is excluded may come of any stage; `none` and
-    `exactly` look at the stages of the outputs that are expected.
+    `stages`: in the order in which they run. A finding that is expected is there or may still come, as a cause of it may. What is
+    excluded may come of any stage; `none` and `exactly` look at the stages of the outputs that are expected.
     """
-    stages = {STAGE_OF.get(output) for output in test.expect if output != "findings"}
+    needed = {STAGE_OF.get(output) for output in test.expect if output != "findings"}
     findings = test.expect.get("findings")
-    if not stages or None in stages or (isinstance(findings, dict) and "excludes" in findings):
+    if not needed or None in needed or (isinstance(findings, dict) and "excludes" in findings):
         return None
-    return max((stage for stage in stages if stage), key=_AT_LAST.index)
+    return [stage for stage in stages if stage in needed][-1]
 
 
 def _difference(test: PolicyTest, place: Location, output: str, expected: str, actual: str) -> Difference:

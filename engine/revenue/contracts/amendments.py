@@ -12,6 +12,7 @@ from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.runs import before, carried, counted
 from engine.revenue.contracts.crossing import as_approved
 from engine.revenue.contracts.lines import at_line_rate
+from engine.revenue.contracts.not_agreed import agreed_day, is_agreed
 from engine.revenue.ground.frames import setting
 from engine.revenue.ground.records import Records
 
@@ -55,8 +56,7 @@ def counted_amendments(records: Records, contracts: pl.DataFrame, as_of: dt.date
     """
     names = ("date", "effect_from", "ssp_tolerance", "catch_up", "prospective")
     terms = contracts.select("contract_id", "group_id", "terminated_date", *(setting(f"modification.{name}") for name in names))
-    claimed = (pl.col("status") == "draft") & pl.col("is_enforceable").fill_null(value=False)
-    found = records.frame("amendment").filter((pl.col("status") == "approved") | claimed).join(terms, on="contract_id", how="inner")
+    found = records.frame("amendment").filter(is_agreed()).join(terms, on="contract_id", how="inner")
     none = pl.DataFrame(schema={"amendment_id": pl.String, "is_apart": pl.Boolean})
     return _in_order(found, records, none if at_once is None else at_once, as_of)
 
@@ -66,7 +66,7 @@ def _in_order(found: pl.DataFrame, records: Records, at_once: pl.DataFrame, as_o
     """Return amendments that count with their days and places, of which anything is known as of a day."""
     approved = pl.col("status") == "approved"
     effective = pl.coalesce("effective_date", "approved_date")
-    agreed = pl.when(approved).then(pl.coalesce("approved_date", "effective_date")).otherwise(effective)
+    agreed = agreed_day()
     day = pl.when(pl.col("setting.modification.date") == "effective").then(effective).otherwise(pl.max_horizontal(effective, agreed))
     from_start = pl.col("setting.modification.effect_from") == "month_start"
     found = found.join(_signed_ahead(records, found), on="amendment_id", how="left", maintain_order="left")

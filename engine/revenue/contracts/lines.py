@@ -52,8 +52,7 @@ def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame
     """Return every promise as the treatment table reads it: with its dates, its licence's nature and the choices of its version."""
     schema = entity_spec("contract_line").polars_schema()
     added = changes.filter(pl.col("action") == "add").unique("contract_line_id", keep="first", maintain_order=True)
-    own = without_not_agreed(records.frame("contract_line"), records, contracts, as_of)
-    own = own.with_columns(pl.lit(0, dtype=pl.Int32).alias("added_place"))
+    own = records.frame("contract_line").with_columns(pl.lit(0, dtype=pl.Int32).alias("added_place"))
     stated = added.select(
         "contract_line_id",
         "contract_id",
@@ -68,7 +67,8 @@ def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame
     merged = both.with_columns(
         pl.coalesce(name, f"{name}.own").alias(name) for name in stated.columns if f"{name}.own" in both.columns and name != "evidence"
     ).select(pl.exclude("^.*\\.own$"))
-    lines = pl.concat([without(own, added, "contract_line_id"), merged], how="diagonal")
+    signed = without_not_agreed(without(own, added, "contract_line_id"), records, contracts, as_of)
+    lines = pl.concat([signed, merged], how="diagonal")
     extra = ["group_id", "currency", "minor_digits", "signed_date", "version", "legal_entity_id", "calendar", "gate"]
     head = contracts.select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
     made = lines.join(head, on="contract_id", how="inner", suffix=".contract")

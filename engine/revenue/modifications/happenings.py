@@ -92,7 +92,7 @@ def goes_first(later: pl.DataFrame, ends: pl.DataFrame, terms: pl.DataFrame) -> 
     gone = gone.select("contract_line_id", pl.col("event_date").alias("date"), pl.lit(value=True).alias("→gone")).unique()
     made = later.join(days, on=["group_id", "date"], how="left", maintain_order="left")
     made = made.join(gone, on=["contract_line_id", "date"], how="left", maintain_order="left")
-    is_first = (pl.col("moves_total") & pl.col("→ends")) | (pl.col("moves_total") & pl.col("→gone"))
+    is_first = pl.col("moves_total") & (pl.col("→ends") | pl.col("→gone"))
     return made.with_columns(is_first.fill_null(value=False).alias("is_first")).drop("→ends", "→gone")
 
 
