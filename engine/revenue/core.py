@@ -55,6 +55,7 @@ from engine.revenue.price.financing import Financing
 from engine.revenue.price.hourly import rate_steps, with_rate_changes, with_rate_weights
 from engine.revenue.price.variable import price_levels
 from engine.revenue.progress.grades import weight_findings
+from engine.revenue.progress.last_days import last_days, paid_within
 from engine.revenue.progress.leaving import estimates_of_leaving, leaving_findings, with_own_remains
 from engine.revenue.progress.measured import Measures, fiscal_periods
 from engine.revenue.progress.observe import observations
@@ -144,12 +145,15 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
 class _Priced:
     """Hold what promises cost the customer, and the work that tells it.
 
-    `prices`: unit prices by line and day. `worked`: the time that counts. `rates`: steps of hourly rates. `changes`: those agreed, with
+    `prices`: unit prices by line and day. `last`: the last day of lines that end ahead (`last_days`). `every`: the time on record that
+    counts, `worked`: without that of after those days. `rates`: steps of hourly rates. `changes`: those agreed, with
     the price of new rates. `levels`: amounts in the price by day, `of_work`: those of work as invoiced. `start`, `later`: what of the
     levels is there at inception, and what comes.
     """
 
     prices: pl.DataFrame
+    last: pl.DataFrame
+    every: pl.DataFrame
     worked: pl.DataFrame
     rates: pl.DataFrame
     changes: pl.DataFrame
@@ -163,7 +167,9 @@ class _Priced:
 def _priced(agreed: Agreed) -> _Priced:
     records, contracts, lines, terms, as_of = agreed.records, agreed.contracts, agreed.lines, agreed.terms, agreed.as_of
     prices = unit_prices(terms)
-    worked = counted_time(records, lines, prices, agreed.periods, as_of)
+    last = last_days(lines, terms, contracts)
+    every = counted_time(records, lines, prices, agreed.periods, as_of)
+    worked = paid_within(every, lines, last)
     rates = with_fee_steps(rate_steps(records, lines, terms, worked), lines)
     levels, of_work = levels_of_work(price_levels(records, contracts, lines, terms, worked, as_of), lines)
     financing = contract_financing(
@@ -179,7 +185,7 @@ def _priced(agreed: Agreed) -> _Priced:
     later = later.join(agreed.opened, on="group_id", how="left", maintain_order="left").filter(
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     )
-    return _Priced(prices, worked, rates, with_rate_changes(agreed.changes, rates), levels, of_work, financing, start, later)
+    return _Priced(prices, last, every, worked, rates, with_rate_changes(agreed.changes, rates), levels, of_work, financing, start, later)
 
 
 def _observed(agreed: Agreed, priced: _Priced, terms: pl.DataFrame) -> pl.DataFrame:
@@ -215,7 +221,7 @@ def _earned_outside(
     first_lines = obligation_terms(lines).select("okey", "line_id")
     outside = earned_outside(
         records, lines, priced.worked, priced.prices, dated_caps(agreed.terms), obligations, first_lines, observed, agreed.contracts,
-        agreed.periods, as_of,
+        agreed.periods, priced.last, as_of,
     )  # fmt: skip
     outside, conceded = with_concessions(outside, priced.of_work, expected_totals(records, lines, agreed.terms), agreed.periods, as_of)
     to_come = royalties_to_come(records, lines, priced.prices, obligations, first_lines, observed, as_of)
@@ -234,7 +240,7 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         unvalued_work(records, lines, priced.worked, agreed.as_of),
         weight_findings(records, lines, priced.worked),
         unpriced_work(records, lines, priced.worked, agreed.as_of),
-        unearned_work(records, contracts, lines, priced.worked, agreed.as_of),
+        unearned_work(records, lines, priced.every, priced.last, agreed.as_of),
         unplaced_work(records, lines, agreed.as_of),
         unplaced_expenses(records, lines, agreed.as_of),
         plan_findings(records, contracts, terms, priced.levels),

@@ -12,6 +12,7 @@ from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
+from engine.revenue.progress.last_days import BY_WORK
 
 
 def input_findings(
@@ -314,31 +315,38 @@ def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, a
     return _of_lines(hit, "work_not_priced", "high", said, "State the rate on the entry, the assignment, the rate card or the line.")
 
 
-def unearned_work(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return promises of which work or use on record comes to nothing: it is dated after the contract's end, or use prices nothing there.
+def unearned_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, last: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return promises of which work or use on record comes to nothing: it is dated after their end, or use prices nothing there.
 
-    `worked`: the time that counts. Use that is told without an amount, of a promise that states no price by use, is only information.
+    `worked`: the time that counts. `last`: the last day of lines that end ahead (`last_days`). Use that is told without an amount, of a
+    promise that states no price by use, is only information.
     """
-    return pl.concat([_after_end(records, contracts, lines, worked, as_of), _use_without_price(records, lines, as_of)])
+    return pl.concat([_after_end(records, lines, worked, last, as_of), _use_without_price(records, lines, as_of)])
 
 
-def _after_end(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    ended = contracts.filter(pl.col("terminated_date") < as_of).select("contract_id", "terminated_date")
-    own = lines.filter("is_as_invoiced" | (pl.col("pricing") == "usage") & (pl.col("offering") != "licence"))
-    own = own.join(ended, on="contract_id", how="inner")
+def _after_end(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, last: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    key = "contract_line_id"
+    paid = pl.col("pricing").is_in([*BY_WORK, "tiers"]) | (pl.col("pricing") == "usage") & (pl.col("offering") != "licence")
+    paid = paid | "→is_removed" & pl.col("measure").is_in(["hours", "units"])
+    own = lines.join(last.filter(pl.col("→last") < as_of), on=key, how="inner")
     if not own.height:
         return _of_lines(own, "work_not_priced", "high", pl.lit(""), "")
-    key = "contract_line_id"
+    by_work = own.filter(paid).select(key)
     spent = records.frame("expense").filter(pl.col("billable") & (pl.col("status") == "approved"))
+    told = without(records.frame("progress").filter(pl.col("hours_to_date") > 0), worked, key)
+    told = told.sort("as_of_date", maintain_order=True).filter(
+        (pl.col("hours_to_date") > pl.col("hours_to_date").shift(1).over(key)).fill_null(value=True)
+    )
     dated = [
-        worked.filter("earns").select(key, "date"),
-        records.frame("usage").select(key, pl.col("usage_date").alias("date")),
+        worked.filter("earns").join(by_work, on=key, how="semi").select(key, "date"),
+        told.join(by_work, on=key, how="semi").select(key, pl.col("as_of_date").alias("date")),
+        records.frame("usage").join(by_work, on=key, how="semi").select(key, pl.col("usage_date").alias("date")),
         spent.select(key, pl.col("incurred_date").alias("date")),
     ]
-    late = pl.concat(dated).filter(pl.col("date") <= as_of).group_by(key).agg(pl.col("date").max().alias("→last"))
-    hit = own.join(late, on=key, how="inner").filter(pl.col("→last") > pl.col("terminated_date")).sort(key)
-    text = "Work or use of {} is dated through {}, after the end of its contract on {}; nothing of it is recognized."
-    said = pl.format(text, key, "→last", "terminated_date")
+    late = pl.concat(dated).filter(pl.col("date") <= as_of).group_by(key).agg(pl.col("date").max().alias("→latest"))
+    hit = own.join(late, on=key, how="inner").filter(pl.col("→latest") > pl.col("→last")).sort(key)
+    text = "Work or use of {} is dated through {}, after the end of its {} on {}; nothing of it is recognized."
+    said = pl.format(text, key, "→latest", "→whose", "→last")
     remedy = "Correct the day of the work or of the end, or enter the agreement that the work was done under."
     return _of_lines(hit, "work_not_priced", "high", said, remedy)
 

@@ -14,6 +14,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.exact import money_units, part_units
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
+from engine.revenue.arithmetic.runs import without
 from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import empty
@@ -146,8 +147,9 @@ def expected_quantities(records: Records, lines: pl.DataFrame, terms: pl.DataFra
     told = (each.select("contract_line_id", pl.col("as_of_date").alias("date"), "quantity", "evidence") for each in (seen, stated))
     said = pl.concat([signed, *told]).sort("contract_line_id", "date", maintain_order=True)
     said = said.unique(["contract_line_id", "date"], keep="last", maintain_order=True)
-    done = units_done(records, chosen).rename({"quantity": "done"})
-    said = _until_the_end(said, done, ends_of_lines(records, chosen, chosen, terms))
+    ends = ends_of_lines(records, chosen, chosen, terms)
+    done = _without_use_after(units_done(records, chosen).rename({"quantity": "done"}), ends, records)
+    said = _until_the_end(said, done, ends)
     both = pl.concat([said, done], how="diagonal").sort("contract_line_id", "date")
     key = "contract_line_id"
     held = both.with_columns(
@@ -165,6 +167,16 @@ def expected_quantities(records: Records, lines: pl.DataFrame, terms: pl.DataFra
     )
     priced = changed.join(tiers.drop("evidence"), on=key, how="inner").filter(inside)
     return priced.select(key, "date", pl.col("expected").alias("quantity"), "unit_price", "is_retrospective", "evidence").sort(key, "date")
+
+
+def _without_use_after(done: pl.DataFrame, ends: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return units delivered without use dated after the end of its line: nobody owes it (606-10-25-1)."""
+    if not ends.height:
+        return done
+    key = "contract_line_id"
+    by_use = without(ends, records.frame("progress").filter(pl.col("units_delivered").is_not_null()), key)
+    made = done.join(by_use.select(key, pl.col("date").alias("→end")), on=key, how="left", maintain_order="left")
+    return made.filter((pl.col("date") <= pl.col("→end")).fill_null(value=True)).drop("→end")
 
 
 def _until_the_end(said: pl.DataFrame, done: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:

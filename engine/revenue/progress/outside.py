@@ -33,13 +33,14 @@ def earned_outside(
     observed: pl.DataFrame,
     contracts: pl.DataFrame,
     periods: pl.DataFrame,
+    last: pl.DataFrame,
     as_of: dt.date,
 ) -> pl.DataFrame:
     """Return what lines outside the pool earned by day (`delivered.DELIVERED`), with what rounds and posts it, and its period.
 
     `first_lines`: okey, line_id. What was earned before the criteria were met is dated on the day they were; after
-    the day they were lost nothing is, and after the end of the contract no work and no use (25-3): nobody owes it. Royalties follow
-    sales, which may come later.
+    the day they were lost nothing is, and after the end of the contract, or of the line (`last`: of `last_days`), no work and no use
+    (25-3): nobody owes it. Royalties follow sales, which may come later.
     """
     known, shares, satisfied = _satisfaction(lines, obligations, first_lines, observed)
     earned = [delivered(records, known, worked, prices, caps, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
@@ -58,7 +59,7 @@ def earned_outside(
     )
     held = lines.filter(pl.col("repurchase_kind").is_not_null()).select("contract_line_id")
     rows = rows.join(held, on="contract_line_id", how="anti").join(head, on="contract_line_id", how="inner")
-    rows = _in_force(rows, contracts)
+    rows = _in_force(rows, contracts, last)
     rows = rows.with_columns(pl.col("date").alias("day"), pl.max_horizontal("date", "gate_date").alias("date"))
     rows = with_period(rows, periods, "date")
     return _posted_on(rows, as_of)
@@ -105,13 +106,14 @@ def _posted_on(rows: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
 
 
 @of_nothing
-def _in_force(rows: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date", "terminated_date"), on="contract_id", how="inner")
+def _in_force(rows: pl.DataFrame, contracts: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    rows = rows.join(contracts.select("contract_id", "gate_date", "lost_date"), on="contract_id", how="inner")
+    rows = rows.join(last.select("contract_line_id", "→last"), on="contract_line_id", how="left", maintain_order="left")
     ends = pl.col("basis").is_in(["as_invoiced", "accrual", "usage", *OF_EXPENSES])
-    last = pl.min_horizontal("lost_date", pl.when(ends).then("terminated_date"))
+    until = pl.min_horizontal("lost_date", pl.when(ends).then("→last"))
     # What a closed month accrued is taken back, also after the end.
     back = (pl.col("basis") == "accrual") & (pl.col("units") < 0)
-    rows = rows.filter(last.is_null() | (pl.col("date") <= last) | back).drop("lost_date", "terminated_date")
+    rows = rows.filter(until.is_null() | (pl.col("date") <= until) | back).drop("lost_date", "→last")
     # Cash kept for good is revenue without a contract; everything else waits for one.
     rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
     return rows.filter(pl.col("gate_date").is_not_null())
