@@ -31,7 +31,7 @@ from engine.revenue.ground.records import Records
 from engine.revenue.ground.settings import Versions
 from engine.revenue.modifications.ahead import AHEAD, waiting
 from engine.revenue.modifications.changes import distinctness_findings
-from engine.revenue.modifications.evolve import Evolved, Happenings, evolve
+from engine.revenue.modifications.evolve import Happenings, evolve
 from engine.revenue.modifications.happenings import (
     change_rows,
     deltas_of,
@@ -42,6 +42,7 @@ from engine.revenue.modifications.happenings import (
     with_work_left,
 )
 from engine.revenue.modifications.kept import paid_on_lines
+from engine.revenue.modifications.noted import Evolved
 from engine.revenue.modifications.opening import with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
 from engine.revenue.modifications.splits import over_parts, over_unit_parts, split_observations, unit_parts, with_renewed_rights

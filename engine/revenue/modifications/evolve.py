@@ -12,7 +12,7 @@ that the coefficients give.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -22,11 +22,11 @@ from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.modifications.ended import forfeited, with_cut
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
+from engine.revenue.modifications.noted import Evolved, note, segment, version
 from engine.revenue.modifications.pooling import pooled, still_owed, still_served, taken_out, with_still_to_come
 from engine.revenue.modifications.segments import at_cost_of_start, segment_part, with_revenue
-from engine.revenue.modifications.terminations import ENDING, TERMINATE, ended_by
 from engine.revenue.price.allocation import share_minor
-from engine.revenue.progress.measured import BY_TIME, TERM, Measures, with_progress
+from engine.revenue.progress.measured import BY_TIME, Measures, with_progress
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
 CHOICES: Final = ("timing", "half_even", "owner", "minor_digits", "reallocation", "mixed", "is_pooled", "problem", "apart")
@@ -34,31 +34,6 @@ NUMBERS: Final = (
     "base", "rem", "m0", "u0", "w_base", "w_rem", "own_base", "own_rem", "ssp", "variable", "on_whole", "stated", "unserved", "cut",
     "held",
 )  # fmt: skip
-
-
-_JUMPS: Final[dict[str, pl.DataType]] = {
-    "okey": pl.String(), "date": pl.Date(), "ordinal": pl.Int32(), "step": pl.Int32(), "minor": pl.Int128(), "nature": pl.String(),
-    "basis": pl.String(), "moves_total": pl.Boolean(), "m": pl.Int128(), "mt": pl.Int128(),
-}  # fmt: skip
-
-
-@dataclass(slots=True)
-class Evolved:
-    """Hold what the events made, as lists of frames to be joined.
-
-    `segments`: okey, ordinal, from_date and the segment. `jumps`: okey, date, ordinal, step, minor (cumulative
-    revenue right after the step), nature, basis, m and mt (what a price that changes finds done). `versions`: okey, ordinal, date,
-    price, variable, ssp, amendment_id. `modifications`: one row per amendment and obligation it changed.
-    """
-
-    segments: list[pl.DataFrame] = field(default_factory=list)
-    jumps: list[pl.DataFrame] = field(default_factory=list)
-    versions: list[pl.DataFrame] = field(default_factory=list)
-    modifications: list[pl.DataFrame] = field(default_factory=list)
-
-    def every_jump(self) -> pl.DataFrame:
-        """Return the jumps in one frame, one without rows where nothing happened."""
-        return pl.concat([pl.DataFrame(schema=_JUMPS), *self.jumps])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +56,8 @@ def evolve(states: pl.DataFrame, happenings: Happenings, measures: Measures) -> 
     """Take obligations as signed through every event; `states` has IDENTITY, CHOICES, NUMBERS and the TERM columns."""
     made = Evolved()
     start = states.with_columns(pl.lit(0, dtype=pl.Int32).alias("ordinal"), pl.col("signed_on").alias("date"))
-    made.segments.append(_segment(start))
-    made.versions.append(_version(start.with_columns(pl.lit(None, dtype=pl.String).alias("amendment_id"))))
+    made.segments.append(segment(start))
+    made.versions.append(version(start.with_columns(pl.lit(None, dtype=pl.String).alias("amendment_id"))))
     # Only contracts that something happens to go through the events.
     states = states.join(happenings.events, on="group_id", how="semi")
     last = happenings.events["ordinal"].max() if happenings.events.height else 0
@@ -94,20 +69,6 @@ def evolve(states: pl.DataFrame, happenings: Happenings, measures: Measures) -> 
         after = _one_event(active, events, happenings, measures, made)
         states = pl.concat([rest, after.select(rest.columns)])
     return made
-
-
-def _segment(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(
-        "okey", "ordinal", pl.col("date").alias("from_date"), "base", "rem", "m0", "u0", *TERM, "timing", "half_even", "minor_digits"
-    )
-
-
-def _version(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(
-        "okey", "ordinal", "date", (pl.col("base") + pl.col("rem")).alias("price"), "variable", "ssp", "stated", "amendment_id",
-        # A contract of its own has no part in what concerns the contract beside it.
-        (pl.col("is_pooled") & pl.col("apart").is_null()).alias("is_pooled"),
-    )  # fmt: skip
 
 
 def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happenings, measures: Measures, made: Evolved) -> pl.DataFrame:
@@ -124,7 +85,7 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
     )
     changed = _changed(priced, changes, added, measures)
     whole = going_on(_restarted(changed, measures), before)
-    _note(whole, before, made)
+    note(whole, before, made)
     return whole
 
 
@@ -378,60 +339,3 @@ def _restarted(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     is_over = pl.col("is_anew") & (pl.col("mt") - pl.col("m0") <= 0) & (pl.col("mt") > 0)
     after = pl.when(catches | is_over).then(pl.col("→caught")).otherwise(pl.col("minor.price"))
     return made.with_columns(after.alias("minor.after"), is_over.alias("is_over")).drop("→caught")
-
-
-def _priced_anew() -> pl.Expr:
-    """Tell whether an event changed what a promise has of the price, or what is stated of it and others bear."""
-    stated = pl.col("stated").fill_null(0) != pl.col("old.stated").fill_null(0)
-    return stated | (pl.col("base") + pl.col("rem") != pl.col("price.before"))
-
-
-def _note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
-    """Record the segments, jumps, versions and modifications that an event made."""
-    old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends", "stated")))
-    seen = rows.join(old, on="okey", how="left", maintain_order="left")
-    moved = pl.any_horizontal(pl.col(name) != pl.col(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends")).fill_null(
-        value=False
-    )
-    by_kind = (pl.col("kind") != ENDING).fill_null(value=False)
-    seen = seen.with_columns((moved | pl.col("is_new") | by_kind).alias("is_changed")).filter("is_changed")
-    # What goes on where a contract ends does so from the day after.
-    goes_on = pl.col("is_end").fill_null(value=False) & (pl.col("kind") != TERMINATE).fill_null(value=True)
-    made.segments.append(_segment(seen.with_columns(pl.when(goes_on).then(pl.col("date").dt.offset_by("1d")).otherwise("date").alias("date"))))
-    made.versions.append(_version(seen.filter(pl.col("is_new") | _priced_anew())))
-    by_amendment = by_kind | pl.col("in_pool")
-    nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
-    told = seen.filter(~pl.col("is_new"))
-    steps = [("minor.before", 0, "current", "before"), ("minor.price", 1, None, "price"), ("minor.after", 2, None, "progress")]
-    for name, step, fixed, basis in steps:
-        basis_expr = pl.when((pl.col("past") != 0) & (step == 1)).then(pl.lit("past_performance")).otherwise(pl.lit(basis))
-        made.jumps.append(
-            told.select(
-                *("okey", "date", "ordinal"),
-                pl.lit(step, dtype=pl.Int32).alias("step"),
-                pl.col(name).alias("minor"),
-                (pl.lit(fixed) if fixed else nature).alias("nature"),
-                basis_expr.alias("basis"),
-                pl.col("moves_total").fill_null(value=False).alias("moves_total"),
-                *(pl.col(whole if step == 2 else f"{whole}.before").alias(whole) for whole in ("m", "mt")),
-            )
-        )
-    made.modifications.append(
-        seen.filter(by_amendment | pl.col("is_new")).select(
-            "okey",
-            "ordinal",
-            "date",
-            pl.when(pl.col("kind") == TERMINATE).then(ended_by()).otherwise("amendment_id").alias("amendment_id"),
-            "kind",
-            "in_pool",
-            (pl.col("price.before") - pl.col("earned.before")).alias("pool_before"),
-            (pl.col("base") + pl.col("rem")).alias("price"),
-            pl.col("minor.after"),
-            pl.col("base").alias("base"),
-            pl.col("is_anew"),
-            pl.col("is_new"),
-            (pl.col("minor.price") - pl.col("minor.before")).alias("by_price"),
-            (pl.col("minor.after") - pl.col("minor.price")).alias("by_progress"),
-            (pl.col("base") + pl.col("rem") - pl.col("price.before")).alias("price_change"),
-        )
-    )

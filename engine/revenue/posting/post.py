@@ -13,10 +13,11 @@ from engine.revenue.ground.frames import Books, shaped
 from engine.revenue.ground.rates import rate_table
 from engine.revenue.posting.approved import left_to_post
 from engine.revenue.posting.balances import CONTRACT_BALANCES, contract_balances, costs_of_delivery
+from engine.revenue.posting.batches import batch_totals, batches
 from engine.revenue.posting.claims import Agreed, Claims, read_claims
 from engine.revenue.posting.cost_rates import unrated_costs, unrated_delivery
 from engine.revenue.posting.currency import Translated, translate
-from engine.revenue.posting.entries import JOURNAL, batch_totals, batches, entry_heads, journal
+from engine.revenue.posting.entries import JOURNAL, entry_heads, journal
 from engine.revenue.posting.late_claims import as_booked
 from engine.revenue.posting.moves import moves
 from engine.revenue.posting.owed_costs import owed_exchange

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.nothing import of_no, of_nothing
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import running as through_day
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
@@ -27,6 +27,7 @@ from engine.revenue.ground.frames import Books
 from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Claims
 from engine.revenue.posting.in_force import with_force
+from engine.revenue.posting.planned import gained, line_plans, plan_steps, with_called
 
 STEP: Final = ("contract_id", "date", "seq")
 
@@ -56,7 +57,7 @@ def positions(books: Books, claims: Claims, moves: pl.DataFrame, as_of: dt.date)
 
     `moves`: further steps (contract_id, date, seq and any of FLOWS, not cumulative).
     """
-    flows = [_performance(books), _claim_steps(claims, books.contracts), _unnamed(claims), _plan_steps(books, claims.plan), moves]
+    flows = [_performance(books), _claim_steps(claims, books.contracts), _unnamed(claims), plan_steps(books, claims.plan), moves]
     present = [name for name in FLOWS if any(name in frame.columns and frame.height for frame in flows)]
     whole = pl.concat([_flow_columns(frame, present) for frame in flows]).filter(pl.col("date") <= as_of)
     numbered = books.contracts.select("contract_id").sort("contract_id").with_row_index("contract")
@@ -133,7 +134,7 @@ def _steps_of_claims(rows: pl.DataFrame, digits: pl.DataFrame) -> pl.DataFrame:
     # Of what went back, what a credit note has not taken off the claim by now.
     back = pl.min_horizontal(pl.col("refunded").cum_sum().over(keys), pl.col("right") - pl.col("cash_net"))
     rows = rows.with_columns(pl.max_horizontal(back, ZERO).cast(MONEY).alias("refunded"))
-    steps = rows.with_columns(_step_of(name, keys) for name in ("cash_tax", "cash_net", "right", "refunded"))
+    steps = rows.with_columns(gained(name, keys) for name in ("cash_tax", "cash_net", "right", "refunded"))
     as_invoiced = pl.col("is_as_invoiced")
     free, due, conditional = (~as_invoiced & (pl.col("basis") == name) for name in ("free", "due", "conditional"))
 
@@ -150,11 +151,6 @@ def _steps_of_claims(rows: pl.DataFrame, digits: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _step_of(name: str, keys: list[str]) -> pl.Expr:
-    """Return what a cumulative column gained since the row before."""
-    return (pl.col(name) - before(pl.col(name), *keys).fill_null(ZERO)).cast(MONEY).alias(name)
-
-
 def _unnamed(claims: Claims) -> pl.DataFrame:
     cash = sequenced(claims.cash).filter(pl.col("claim").is_null())
     amount = pl.col("amount")
@@ -164,41 +160,6 @@ def _unnamed(claims: Claims) -> pl.DataFrame:
 def _given_back(name: str) -> pl.Expr:
     """Return what of a payment went back to the customer."""
     return pl.max_horizontal(pl.col(name) * -1, ZERO).cast(MONEY).alias("refunded")
-
-
-@of_no("plan")
-def _plan_steps(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
-    """Return what plans give by themselves: amounts that fell due, and per line the performed part of what is due anyway."""
-    due = _due_lines(books, plan)
-    own, shared = due.filter("is_of_line"), due.filter(~pl.col("is_of_line"))
-    whole = shared.select("contract_id", pl.col("due_date").alias("date"), pl.lit(0).alias("seq"), pl.col("amount").alias("due"))
-    keys = ["contract_id", "contract_line_id"]
-    totals = own.group_by(keys).agg(pl.col("amount").sum().alias("planned"))
-    gross = pl.coalesce("gross_amount", "amount")
-    done = books.performance.lazy().filter(~pl.col("is_planned")) if totals.height else books.performance.lazy().clear()
-    earned = done.join(totals.lazy(), on=keys, how="semi").select(
-        *keys, pl.col("posting_date").alias("date"), gross.alias("earned"), ZERO.alias("fallen")
-    ).collect()  # fmt: skip
-    fallen = own.select(*keys, pl.col("due_date").alias("date"), ZERO.alias("earned"), pl.col("amount").alias("fallen"))
-    rows = pl.concat([earned, fallen]).drop_nulls("date").group_by(*keys, "date").agg(pl.col("earned", "fallen").sum()).sort(*keys, "date")
-    rows = rows.join(totals, on=keys, how="left", maintain_order="left").with_columns(
-        pl.col("earned", "fallen").cum_sum().over(keys).cast(MONEY)
-    )
-    right = pl.max_horizontal("fallen", pl.min_horizontal("earned", "planned"))
-    rows = rows.with_columns(right.alias("line_right"), pl.col("fallen").alias("line_due"))
-    steps = rows.with_columns(_step_of(name, keys) for name in ("line_right", "line_due"))
-    lines = steps.select("contract_id", "date", pl.lit(0).alias("seq"), "line_right", "line_due")
-    both = pl.concat([whole.drop_nulls("date"), lines], how="diagonal")
-    return both.with_columns(pl.col("due", "line_right", "line_due").fill_null(ZERO))
-
-
-def _due_lines(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
-    """Return unconditional plan lines with `is_of_line`: whether they stand for one promise or for the whole contract."""
-    stated = books.lines.select("contract_line_id", pl.col("amount").alias("line_amount"))
-    due = plan.filter("is_unconditional").join(stated, on="contract_line_id", how="left", maintain_order="left")
-    # A plan that charges more than its line promises stands for the contract, not for the line.
-    charged = pl.col("amount").sum().over("contract_id", "contract_line_id")
-    return due.with_columns((charged <= pl.col("line_amount")).fill_null(value=False).alias("is_of_line"))
 
 
 def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame:
@@ -211,13 +172,13 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
         pl.col("amount").sum().alias("planned"),
         pl.col("amount").filter(pl.col("is_unconditional")).sum().alias("planned_due"),
     )
-    own = _line_plans(books, claims.plan)
+    own = line_plans(books, claims.plan)
     is_combined = (pl.len().over("group_id") > 1).alias("is_combined")
     contracts = books.contracts.select("contract_id", "minor_digits", "gate", "gate_date", "terminated_date", "group_id", is_combined)
     for frame in (contracts, totals, own):
         known = joined(known, frame, "contract_id")
     known = known.with_columns(pl.col("transaction_price", "promised", "planned", "planned_due", "planned_lines").fill_null(ZERO))
-    known = _with_called(_with_lowered(known, books), claims.plan)
+    known = with_called(_with_lowered(known, books), claims.plan)
     highest = pl.col("promised").cum_max().over("contract_id")
     ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
     # A contract that has ended promises no more than what it came to; of several that are one, what is stated of each tells.
@@ -239,18 +200,6 @@ def _with_lowered(steps: pl.DataFrame, books: Books) -> pl.DataFrame:
     changes = lowered.sort(*of, "date").with_columns(step.alias("step"))
     changes = changes.select("contract_id", "date", pl.col("step").alias("lowered"))
     return through_day(steps, changes, by=["contract_id"], on="date", columns=["lowered"])
-
-
-def _with_called(steps: pl.DataFrame, plan: pl.DataFrame) -> pl.DataFrame:
-    """Add `called`: what plans have called for by the step's day without a right to it whatever is delivered."""
-    calls = plan.filter(~pl.col("is_unconditional"))
-    calls = calls.select("contract_id", pl.col("due_date").alias("date"), pl.col("amount").alias("called"))
-    return through_day(steps, calls, by=["contract_id"], on="date", columns=["called"])
-
-
-def _line_plans(books: Books, plan: pl.DataFrame) -> pl.DataFrame:
-    """Return per contract what plan lines of single promises charge unconditionally (those that `_plan_steps` takes by line)."""
-    return _due_lines(books, plan).filter("is_of_line").group_by("contract_id").agg(pl.col("amount").sum().alias("planned_lines"))
 
 
 def _with_position(steps: pl.DataFrame, books: Books) -> pl.DataFrame:
