@@ -21,7 +21,7 @@ FINDING_KINDS: Final = frozenset({
     "expense_without_receipt", "failed_event", "fee_not_invoiced", "fiscal_calendar_ends", "flow_without_policy",
     "hourly_rate_change_not_priced", "hours_not_weighed", "intercompany_differs", "intercompany_rate_missing", "invoice_amount_mismatch",
     "invoice_left_out_time", "invoice_not_in_billing", "invoice_not_posted", "invoice_revenue_not_in_ledger", "invoice_tax_mismatch",
-    "invoice_without_number", "invoiced_before_signing", "invoiced_expense_not_billable", "invoiced_fee_not_due",
+    "invoice_overpaid", "invoice_without_number", "invoiced_before_signing", "invoiced_expense_not_billable", "invoiced_fee_not_due",
     "invoiced_milestone_not_billable", "invoiced_time_not_billable", "journal_number_missing", "journal_without_source", "kpi_anomaly",
     "kpi_missed", "kpi_moved", "labour_cost_differs", "late_activation", "late_event", "ledger_cost_without_bill",
     "ledger_revenue_without_invoice", "ledger_revenue_without_schedule", "line_without_assignment", "line_without_billing_rule",

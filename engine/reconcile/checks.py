@@ -24,6 +24,7 @@ from engine.reconcile.sources import (
     why_excluded,
     with_evidence,
     with_extras,
+    with_summed_places,
 )
 from engine.stage import Context, Facts, StageResult
 
@@ -114,6 +115,8 @@ class _Runner:
         needed = [path for path in dict.fromkeys(paths) if path not in own]
         needed += [path for each, _ in made.values() for path in each.paths]
         needed += [] if where is None else where.paths
+        # What is told names the records of its sums, which bear this.
+        needed += [lookup.by or lookup.on for lookup in policy.with_sums.values() if lookup.sum is not None]
         needed += [] if contract is None else [contract]
         frame = self._base(needed)
         reached = attach_references(frame, policy.entity, needed, referenced(policy.system, self.facts), READABLE)
@@ -180,7 +183,8 @@ class _Runner:
         amount = pl.lit(None, dtype=MONEY)
         if check.amount is not None and kind != "unknown":
             amount = self.compiled(index, "amount", check.amount).expression.cast(MONEY, strict=False)
-        rows = with_evidence(rows)
+        spoken_of = [path for each in self.texts(index, check) for path in each.paths]
+        rows = with_summed_places(rows, dict.fromkeys(spoken_of), policy.with_sums, self.facts, self.context)
         related = pl.lit(None, dtype=pl.String)
         if check.related is not None:
             related = self.compiled(index, "related", check.related).expression.cast(pl.String)

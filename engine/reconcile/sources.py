@@ -180,7 +180,7 @@ def with_extras(
     for name, lookup in lookups.items():
         if lookup.by is not None:
             frame = attach_references(frame, entity, [lookup.by], referenced(systems, facts), READABLE)
-        frame = _with_sum(frame, name, lookup, facts)
+        frame = _with_sum(frame, name, lookup, facts, context)
     return frame
 
 
@@ -224,13 +224,13 @@ def _with_fiscal_period(frame: pl.LazyFrame, facts: Facts) -> pl.LazyFrame:
     return frame.join(unique, on=["legal_entity_id", "period"], how="left")
 
 
-def _with_sum(frame: pl.LazyFrame, name: str, lookup: Lookup, facts: Facts) -> pl.LazyFrame:
+def _with_sum(frame: pl.LazyFrame, name: str, lookup: Lookup, facts: Facts, context: Context) -> pl.LazyFrame:
     if why_absent(lookup.entity, lookup.system, facts) is not None:
         return frame.with_columns(pl.lit(None, dtype=pl.Int64 if lookup.sum is None else pl.Decimal(38, 6)).alias(name))
     records = base_records(lookup.entity, lookup.system, facts)
     by = lookup.by or lookup.on
     if lookup.where is not None:
-        records = limited(records, lookup, facts)
+        records = limited(records, lookup, facts, context)
     if lookup.sum is None:
         counts = records.group_by(lookup.on).agg(pl.len().cast(pl.Int64).alias(name))
         return frame.join(counts, left_on=by, right_on=lookup.on, how="left").with_columns(pl.col(name).fill_null(0))
@@ -238,7 +238,29 @@ def _with_sum(frame: pl.LazyFrame, name: str, lookup: Lookup, facts: Facts) -> p
     return frame.join(sums, left_on=by, right_on=lookup.on, how="left")
 
 
-def limited(records: pl.LazyFrame, lookup: Lookup, facts: Facts) -> pl.LazyFrame:
+def with_summed_places(
+    lines: pl.DataFrame, names: Iterable[str], lookups: Mapping[str, Lookup], facts: Facts, context: Context
+) -> pl.DataFrame:  # fmt: skip
+    """Add to the places of lines that are told those of the records whose sums they speak of."""
+    found = with_evidence(lines)
+    for name in names:
+        lookup = lookups.get(name)
+        if lookup is None or lookup.sum is None or why_absent(lookup.entity, lookup.system, facts) is not None:
+            continue
+        by = lookup.by or lookup.on
+        records = base_records(lookup.entity, lookup.system, facts).filter(pl.col(lookup.on).is_in(lines[by].unique().implode()))
+        if lookup.where is not None:
+            records = limited(records, lookup, facts, context)
+        summed = records.sort(READABLE[lookup.entity].keys).select(lookup.on, EVIDENCE).collect()
+        places = with_evidence(summed).group_by(lookup.on).agg(pl.col(EVIDENCE).explode())
+        added = pl.col("→places").fill_null(pl.lit([], dtype=pl.List(pl.String)))
+        named = places.select(pl.col(lookup.on).alias(by), pl.col(EVIDENCE).alias("→places"))
+        joined = found.join(named, on=by, how="left", maintain_order="left")
+        found = joined.with_columns(pl.concat_list(EVIDENCE, added).list.unique(maintain_order=True)).drop("→places")
+    return found
+
+
+def limited(records: pl.LazyFrame, lookup: Lookup, facts: Facts, context: Context) -> pl.LazyFrame:
     """Return the records of a lookup that meet its condition."""
     from engine.condition import compile_condition, entity_scope
     from engine.diagnostics import Anchor
@@ -246,5 +268,6 @@ def limited(records: pl.LazyFrame, lookup: Lookup, facts: Facts) -> pl.LazyFrame
 
     assert lookup.where is not None
     compiled = compile_condition(lookup.where, entity_scope(lookup.entity, READABLE, extra_names(lookup.entity)), Anchor("", 1, 1))
+    records = with_extras(records, lookup.entity, compiled.paths, {}, facts, context, lookup.system)
     reached = attach_references(records, lookup.entity, compiled.paths, referenced(lookup.system, facts), READABLE)
     return reached.filter(compiled.expression.fill_null(value=False))

@@ -148,6 +148,30 @@ checks:
     assert run.frame("findings")["contract_id"].to_list() == ["C1"]
 
 
+OVERPAID = """policy: check
+id: chk-test
+title: Payments
+owner: ar
+effective_from: 1900-01-01
+entity: invoice
+with: {paid: {entity: payment, on: invoice_id, sum: amount, where: paid_date <= as_of}}
+checks:
+  - {id: chk-one, must: paid <= gross_amount, amount: paid - gross_amount, kind: broken, says: It is paid once, remedy: Refund it.}
+"""
+
+
+def test_what_is_told_by_a_sum_names_the_rows_it_is_of(reconcile: Reconcile) -> None:
+    invoices = "invoice_id,invoice_date,currency,gross_amount,status\nI1,2026-01-02,EUR,100,posted\nI2,2026-01-02,EUR,100,posted\n"
+    payments = (
+        "payment_id,invoice_id,paid_date,amount,currency\nP1,I1,2026-01-05,100,EUR\nP2,I2,2026-01-05,100,EUR\n"
+        "P3,I1,2026-01-31,70,EUR\nP4,I2,2026-02-01,100,EUR\nP5,I1,2026-02-01,100,EUR\n"
+    )
+    found = reconcile(OVERPAID, billing={"invoice": invoices, "payment": payments}).frame("findings")
+    (row,) = found.filter(pl.col("stage") == "reconciliation").select("entity_id", "amount_at_risk", "evidence").to_dicts()
+    assert (row["entity_id"], row["amount_at_risk"]) == ("I1", 70)
+    assert [each.rpartition("/")[2] for each in row["evidence"]] == ["invoice.csv:2", "payment.csv:2", "payment.csv:4"]
+
+
 def test_a_check_is_left_out_where_better_records_are_there(reconcile: Reconcile) -> None:
     check = "checks:\n  - {id: chk-one, must: due_date >= as_of, kind: overdue, says: s, remedy: r}\n"
     invoice = {"invoice": "invoice_id,due_date\nI1,2025-12-01\n"}
