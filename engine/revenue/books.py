@@ -17,6 +17,7 @@ from engine.revenue.core import Core
 from engine.revenue.ground.blocks import together
 from engine.revenue.ground.frames import (
     CONTRACTS,
+    DONE_BY_CHANGE,
     FEES,
     LINES,
     MOVED_ENDS,
@@ -84,6 +85,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "financing_parts": core.financing.parts,
             "to_come": core.to_come,
             "opened": _opened(core),
+            "done_by_change": _done_by_change(core),
             "moved_ends": _moved_ends(core),
             "moved": moved,
             "fees": _fees(core),
@@ -133,6 +135,14 @@ def _opened(core: Core) -> pl.DataFrame:
         found.with_columns(pl.col("opened_on").alias("posting_date"), amount.alias("amount"), pl.lit(value=False).alias("is_planned")),
         PERFORMANCE,
     )
+
+
+def _done_by_change(core: Core) -> pl.DataFrame:
+    """Return how much of a promise was done when a modification changed it (DONE_BY_CHANGE)."""
+    found = core.evolved.every_jump().filter((pl.col("step") == 1) & (pl.col("nature") == "modification"))
+    about = core.lines.select("okey", "contract_id", "obligation_id").unique()
+    told = with_fraction(found.join(about, on="okey", how="inner"), "progress", *told_part())
+    return shaped(told.sort("date", "ordinal"), DONE_BY_CHANGE)
 
 
 def _moved_ends(core: Core) -> pl.DataFrame:

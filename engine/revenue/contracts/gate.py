@@ -216,8 +216,8 @@ def conclusions(judgements: pl.DataFrame, question: str, key: str, as_of: dt.dat
 
 
 def _term_end(as_of: dt.date) -> pl.Expr:
-    """Return the last enforceable day: a customer free to leave is bound for the notice period only (606-10-25-3)."""
-    return pl.when(free_to_leave()).then(notice_end(pl.lit(as_of))).otherwise(pl.col("end_date"))
+    """Return the last day a customer free to leave is bound to (606-10-25-3); null where nobody may leave: what is promised binds."""
+    return pl.when(free_to_leave()).then(notice_end(pl.lit(as_of)))
 
 
 def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:

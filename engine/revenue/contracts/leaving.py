@@ -12,4 +12,4 @@ def free_to_leave() -> pl.Expr:
 
 def notice_end(day: pl.Expr) -> pl.Expr:
     """Return the last day a customer free to leave is bound to, seen from a day."""
-    return pl.min_horizontal(pl.col("end_date"), day.dt.offset_by(pl.format("{}d", pl.coalesce("notice_days", pl.lit(0)))))
+    return day.dt.offset_by(pl.format("{}d", pl.coalesce("notice_days", pl.lit(0))))

@@ -236,7 +236,10 @@ def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.
     planned = performance.lazy().filter(pl.col("is_planned") & (pl.col("amount") != 0)).select(
         *key, pl.col("posting_date").alias("day"), "amount"
     ).collect()
-    planned = planned.join(left.select(*key, "term_end", "contract_end", "minor_digits"), on=key, how="inner")
+    ends = pl.coalesce("end_date", "line_end", "contract_end").alias("ends")
+    # What remains of a service without an end is worth the notice already.
+    bound = pl.when(pl.col("evergreen").is_null()).then("term_end").alias("term_end")
+    planned = planned.join(left.select(*key, bound, ends, "minor_digits"), on=key, how="inner")
     within = planned.with_columns(_through_notice(as_of).alias("amount")).filter(pl.col("amount") != 0)
     # What is planned beyond the notice period is dated too: it is no part of the rest.
     whole = planned.group_by(*key).agg(pl.col("amount").sum().alias("planned"))
@@ -266,13 +269,13 @@ def _banded(dated: pl.DataFrame, contracts: pl.DataFrame, as_of: pl.Expr) -> pl.
 
 
 def _through_notice(as_of: pl.Expr) -> pl.Expr:
-    """Return planned revenue through the last enforceable day; a month it lies in counts by its days."""
+    """Return planned revenue through the last enforceable day; a month it lies in counts by its days, the last to the end of the service."""
     first = pl.max_horizontal(pl.col("day").dt.month_start(), as_of + pl.duration(days=1))
-    whole = (pl.col("day") - first).dt.total_days() + 1
+    until = pl.when(pl.col("ends") >= first).then(pl.min_horizontal("day", "ends")).otherwise("day")
+    whole = (until - first).dt.total_days() + 1
     served = (pl.col("term_end") - first).dt.total_days() + 1
-    is_cut = (pl.col("term_end") < pl.col("contract_end")).fill_null(value=False)
     part = round_share(pl.col("amount"), pl.min_horizontal(pl.max_horizontal(served, pl.lit(0)), whole), whole, pl.col("minor_digits"))
-    return pl.when(~is_cut | (pl.col("day") <= pl.col("term_end"))).then(pl.col("amount")).otherwise(part)
+    return pl.when(pl.col("term_end") < until).then(part).otherwise("amount")
 
 
 @of_nothing

@@ -64,18 +64,23 @@ def opening_liability_recognized(
     return _told(found.filter(pl.col("amount") != 0), "opening_liability_recognized")
 
 
-def prior_period_performance(years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+def prior_period_performance(
+    years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame
+) -> pl.DataFrame:
     """Return the year's revenue for what was performed before the year began (50-12A), by nature.
 
     A catch-up concerns all performance up to it; the part before the year is in the proportion of the progress made by then to that on
-    the day of the change, which a change of the price tells; else to that of the month before. A fact that came late belongs to the
-    period it relates to.
+    the day of the change, which a change of the price tells, and of a modification `done_by_change`
+    (`frames.DONE_BY_CHANGE`); else to that of the month before. A fact that came late belongs to the period it relates to.
     """
-    return _of_earlier_performance(_of_year(performance.filter(pl.col("catch_up_amount") != 0), years), performance, periods)
+    caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
+    return _of_earlier_performance(caught, performance, periods, done_by_change)
 
 
 @of_nothing
-def _of_earlier_performance(caught: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+def _of_earlier_performance(
+    caught: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame
+) -> pl.DataFrame:
     """Return the part of each catch-up that is for what was performed before its year."""
     key = ["contract_id", "obligation_id"]
     caught = caught.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("opening_day")).join(
@@ -90,8 +95,12 @@ def _of_earlier_performance(caught: pl.DataFrame, performance: pl.DataFrame, per
     seen = seen.with_columns(whole_number("progress", FRACTION))
     events = caught.with_columns(
         (pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day"),
-        pl.when(by_price()).then(whole_number("progress", FRACTION)).alias("→then"),
-    ).drop("progress", "basis")
+        pl.when(by_price()).then("progress").alias("→own"), pl.col("posting_date").alias("on"),
+        ((pl.col("nature") == "modification") & (pl.col("basis") == "progress")).alias("→changed"),
+    ).drop("progress", "basis")  # fmt: skip
+    events = latest(events, done_by_change.rename({"date": "on"}), by=key, on="on", columns=["progress"]).drop("on")
+    then = pl.coalesce("→own", pl.when("→changed").then("progress"))
+    events = events.with_columns(whole_number(then, FRACTION).alias("→then")).drop("progress")
     # Progress where it is observed, else revenue: what was earned by each day tells how much was done.
     for name, day in (("by_opening", "opening_day"), ("by_event", "before_day")):
         asked = events.with_columns(pl.col(day).alias("on"))

@@ -14,7 +14,7 @@ from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
 from engine.revenue.disclosures.notice import fees_of, with_opened
 from engine.revenue.disclosures.positions import credit_exposures, current_portions, roll_forward, to_unit, waterfall
-from engine.revenue.ground.frames import Books, empty
+from engine.revenue.ground.frames import DONE_BY_CHANGE, Books, empty
 from engine.revenue.recognition.adopted import earned
 
 DISCLOSURES: Final[dict[str, pl.DataType]] = {
@@ -60,7 +60,8 @@ def disclosures(
     years = year_to_date(contracts, as_of)
     names = ("contract_id", "end_date", "contract_asset", "contract_liability", "currency")
     closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
-    prior = prior_period_performance(years, earned(with_opened(books)), books.periods)
+    changed = books.extra.get("done_by_change", empty(DONE_BY_CHANGE))
+    prior = prior_period_performance(years, earned(with_opened(books)), books.periods, changed)
     parts = [
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books), books.extra.get("to_come"),

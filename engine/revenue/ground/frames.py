@@ -60,8 +60,8 @@ CONTRACTS: Final[dict[str, pl.DataType]] = {
 `group_id`: contracts combined (606-10-25-9) share it; it is the smallest contract_id of the group.
 `calendar`: the legal entity whose fiscal periods count, "" for calendar months (joins `PERIODS`).
 `minor_digits`: digits of the currency's minor unit (USD 2, JPY 0, KWD 3).
-`end_date`: as on paper; `term_end`: last enforceable day (notice period of a contract that the customer
-may end for convenience, counted from as_of, never past `end_date`; null: open-ended).
+`end_date`: as on paper; `term_end`: last enforceable day of a contract that the customer may end for convenience (its notice
+period, counted from as_of; what ends before that ends earlier); null: nobody may leave, what is promised binds to its own end.
 `gate`: met, not_met (criteria judged and failed) or held (nobody judged; a finding); `gate_date`: the first
 day revenue may be recognized; null unless met; `lost_date`: the last one, where the criteria are not met any more.
 `gate_source`: record, judgement or presumption.
@@ -274,6 +274,9 @@ MOVED_ENDS: Final[dict[str, pl.DataType]] = {"contract_line_id": TEXT, "contract
 
 A promise that is taken away ends on the day before; a contract of its own changes no term of the one before it.
 """
+
+DONE_BY_CHANGE: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "obligation_id": TEXT, "date": DAY, "progress": FRACTION}
+"""How much of a promise was done when a modification changed it, one row a change (`extra["done_by_change"]`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
     pooled = books.performance.lazy().with_columns(key.alias("key")).filter(in_pool).group_by("key", maintain_order=True).agg(
         pl.col("contract_id", "posting_date").first(), pl.col("amount").sum()
     ).sort("key").select("contract_id", pl.col("posting_date").alias("date"), "amount")  # fmt: skip
-    already = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("recognized_amount").alias("amount"))
+    already = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("of_price").alias("amount"))
     daily = pl.concat([pooled, already]).sort("contract_id", "date") if opened.height else pooled
     earned = daily.select("contract_id", "date", running(pl.col("amount"), "contract_id").alias("pool_earned")).collect()
     found = rows

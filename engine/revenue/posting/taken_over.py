@@ -18,16 +18,22 @@ from engine.revenue.posting.claims import Agreed, Claims
 _AMOUNTS: Final = ("recognized_amount", "billed_amount", "received_amount", "contract_asset", "contract_liability")
 
 OPENED: Final[dict[str, pl.DataType]] = {
-    "contract_id": TEXT, "opened_on": DAY, **dict.fromkeys(_AMOUNTS, MONEY), "liability_rate": RATE,
+    "contract_id": TEXT, "opened_on": DAY, **dict.fromkeys(_AMOUNTS, MONEY), "of_price": MONEY, "liability_rate": RATE,
 }  # fmt: skip
+"""`of_price`: what of `recognized_amount` used up the transaction price: not that of work as invoiced, of use, or of a promise held."""
 
 
 def openings(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
     """Return per contract what its lines' last opening positions say together (OPENED)."""
     stated = records.frame("opening_position").filter(pl.col("as_of_date") <= as_of).sort("contract_line_id", "as_of_date")
     last = stated.unique("contract_line_id", keep="last", maintain_order=True)
-    owned = last.join(books.lines.select("contract_line_id", "contract_id"), on="contract_line_id", how="inner")
+    about = books.lines.select("contract_line_id", "contract_id", "group_id", "obligation_id")
+    priced = books.obligations.filter(pl.col("allocated_amount").is_not_null()).select("group_id", "obligation_id").unique()
+    owned = last.join(about, on="contract_line_id", how="inner").join(
+        priced.with_columns(pl.lit(value=True).alias("→priced")), on=["group_id", "obligation_id"], how="left"
+    )
     summed = owned.group_by("contract_id").agg(
+        pl.col("recognized_amount").filter("→priced").sum().alias("of_price"),
         pl.col("as_of_date").max().alias("opened_on"), *(pl.col(name).sum() for name in _AMOUNTS),
         pl.col("liability_rate").drop_nulls().first(),
         pl.col("received_amount").is_null().all().alias("unknown"),
