@@ -269,7 +269,7 @@ def _banded(dated: pl.DataFrame, contracts: pl.DataFrame, as_of: pl.Expr) -> pl.
 
 
 def _through_notice(as_of: pl.Expr) -> pl.Expr:
-    """Return planned revenue through the last enforceable day; a month it lies in counts by its days, the last to the end of the service."""
+    """Return planned revenue through the last enforceable day; its month counts by its days, the last one of a service by those served."""
     first = pl.max_horizontal(pl.col("day").dt.month_start(), as_of + pl.duration(days=1))
     until = pl.when(pl.col("ends") >= first).then(pl.min_horizontal("day", "ends")).otherwise("day")
     whole = (until - first).dt.total_days() + 1
