@@ -28,12 +28,11 @@ def openings(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
     stated = records.frame("opening_position").filter(pl.col("as_of_date") <= as_of).sort("contract_line_id", "as_of_date")
     last = stated.unique("contract_line_id", keep="last", maintain_order=True)
     about = books.lines.select("contract_line_id", "contract_id", "group_id", "obligation_id")
-    priced = books.obligations.filter(pl.col("allocated_amount").is_not_null()).select("group_id", "obligation_id").unique()
-    owned = last.join(about, on="contract_line_id", how="inner").join(
-        priced.with_columns(pl.lit(value=True).alias("→priced")), on=["group_id", "obligation_id"], how="left"
-    )
+    key = ["group_id", "obligation_id"]
+    priced = books.obligations.group_by(key).agg(pl.col("allocated_amount").is_not_null().any().alias("→priced"))
+    owned = last.join(about, on="contract_line_id", how="inner").join(priced, on=key, how="left")
     summed = owned.group_by("contract_id").agg(
-        pl.col("recognized_amount").filter("→priced").sum().alias("of_price"),
+        pl.col("recognized_amount").filter(pl.col("→priced").fill_null(value=True)).sum().alias("of_price"),
         pl.col("as_of_date").max().alias("opened_on"), *(pl.col(name).sum() for name in _AMOUNTS),
         pl.col("liability_rate").drop_nulls().first(),
         pl.col("received_amount").is_null().all().alias("unknown"),
