@@ -14,7 +14,7 @@ from engine.policy.kinds.access import AccessPolicy
 from engine.policy.load import load_policies
 from engine.policy.source import SourceText
 
-GOLDEN: Final = {
+GOLDEN: Final[dict[str, list[dict[str, Any]]]] = {
     "contract": [{"contract_id": f"C-{each}", "legal_entity_id": each, "customer_id": f"K-{each}"} for each in ("EU", "US")],
     "project": [
         {"project_id": "P-EU", "contract_id": "C-EU", "legal_entity_id": None, "manager": "R1"},
@@ -72,7 +72,7 @@ def test_records_of_others_are_not_shown(run: Path, entity: str, sight: Sight, e
 
 
 def test_outputs_are_shown_by_the_places_they_name(run: Path) -> None:
-    balances = [{"contract_id": "C-EU", "n": 1}, {"contract_id": "C-US", "n": 2}, {"contract_id": None, "n": 3}]
+    balances: list[dict[str, Any]] = [{"contract_id": "C-EU", "n": 1}, {"contract_id": "C-US", "n": 2}, {"contract_id": None, "n": 3}]
     assert shown(run, "contract_balances", EU, balances) == [("C-EU", 1)]
     decided = [{"item_id": item, "contract_id": "C-EU", "project_id": project} for item, project in (("T1", "P-EU"), ("T9", "P-EU2"))]
     assert [row[0] for row in shown(run, "billing_decisions", OWN, decided)] == ["T1"]

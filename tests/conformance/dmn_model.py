@@ -135,7 +135,7 @@ def _decision(element: Element, names: Mapping[str, str], types: Mapping[str, It
     if table is None:
         return Decision(name, None, requires, has_parts=False)
     variable = child(element, "variable")
-    result = _resolved(table.get("typeRef") or ("" if variable is None else variable.get("typeRef", "")), types)
+    result = _resolved(table.get("typeRef") or ("" if variable is None else variable.get("typeRef") or ""), types)
     outputs = list(children(table, "output"))
     made = DecisionTable(
         id=name,

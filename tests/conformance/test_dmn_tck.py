@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.dmn_model import read_model
-from tests.conformance.dmn_tck import equal, main, run
+from tests.conformance.dmn_tck import Result, equal, main, run
 
 CASES = Path(__file__).parent / "cases"
 
@@ -108,7 +108,8 @@ def test_structures_become_flat_names() -> None:
 
 
 def test_lists_are_compared_in_order_unless_collected() -> None:
-    wanted, got = ["1", "2", "2"], [Decimal(2), Decimal(1), Decimal(2)]
+    wanted: list[Result] = ["1", "2", "2"]
+    got: list[Result] = [Decimal(2), Decimal(1), Decimal(2)]
     assert equal(wanted, got, is_ordered=False)
     assert not equal(wanted, got, is_ordered=True)
     assert not equal(["1", "1", "2"], got, is_ordered=False)

@@ -8,7 +8,8 @@ import pytest
 
 from adapters.policy_folder import SHIPPED
 from adapters.run import run_snapshot
-from dashboard.views.access import ROLES, Person
+from adapters.store.permissions import ROLES
+from dashboard.views.access import Person
 from dashboard.views.workspace import Workspace
 
 CONTRACT = "contract_id,contract_number,customer_id,legal_entity_id,currency,signed_date,start_date,end_date,status,total_value\n"

@@ -6,7 +6,7 @@ import polars as pl
 
 from engine.nothing import of_no, of_nothing
 
-calls = []
+calls: list[int] = []
 
 
 @of_nothing

@@ -46,14 +46,15 @@ class Serving:
         """Return by month what is written down, what is taken back, and what stands (340-40-35-1 to 35-6, IFRS 15.99 to 15.104)."""
         told = []
         # What the asset was when it was last written down or taken back, when that was, and what was then expected of the contract.
-        worth, since, margin = self.asset, 0, None
+        worth, since = self.asset, 0
+        margin: Fraction | None = None
         for month, report in enumerate(self.reports, start=1):
             plain = self.asset - cents(self.asset * Fraction(month, self.months))
             left = worth - cents(worth * Fraction(month - since, self.months - since))
             down = back = Fraction(0)
             if report is not None:
                 done, whole = report
-                recoverable = max(self.price - self.recognized(month) - max(whole - done, 0), Fraction(0))
+                recoverable = max(self.price - self.recognized(month) - max(whole - done, Fraction(0)), Fraction(0))
                 expected = self.price - whole
                 if left > recoverable:
                     down = left - recoverable
@@ -70,7 +71,7 @@ class Serving:
         if report is None:
             return Fraction(0)
         done, whole = report
-        short = max(max(whole - done, 0) - (self.price - self.recognized(month)), Fraction(0))
+        short = max(max(whole - done, Fraction(0)) - (self.price - self.recognized(month)), Fraction(0))
         if self.is_ifrs:
             return short if self.penalty is None else min(short, self.penalty)
         # No loss is expected of a contract that gains on the whole.
@@ -122,16 +123,17 @@ class Financed:
     def parts(self) -> list[tuple[dt.date, dt.date, Fraction]]:
         """Return what was paid when for the service of which month."""
         served = [(month_end(self.begins, month), self.promised / self.months) for month in range(self.months)]
-        paid, found = [list(each) for each in self.payments], []
+        days, paid = [day for day, _ in self.payments], [amount for _, amount in self.payments]
+        found: list[tuple[dt.date, dt.date, Fraction]] = []
         for day, amount in served:
             left = amount
             while left > 0 and paid:
-                taken = min(left, paid[0][1])
-                found.append((paid[0][0], day, taken))
+                taken = min(left, paid[0])
+                found.append((days[0], day, taken))
                 left -= taken
-                paid[0][1] -= taken
-                if paid[0][1] == 0:
-                    paid.pop(0)
+                paid[0] -= taken
+                if paid[0] == 0:
+                    del paid[0], days[0]
             if left > 0:
                 found.append((day, day, left))
         return found

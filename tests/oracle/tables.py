@@ -7,7 +7,7 @@ the condition's field `?` is the input. `cell_text` writes a cell as its author 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -126,7 +126,8 @@ def _several(hit: str, held: Sequence[OracleRule], width: int) -> list[Any]:
     if hit == "COLLECT COUNT":
         return [len(held)] * width
     if hit.startswith("COLLECT "):
-        combine = {"SUM": sum, "MIN": min, "MAX": max}[hit.split()[1]]
+        combiners: dict[str, Callable[..., Any]] = {"SUM": sum, "MIN": min, "MAX": max}
+        combine = combiners[hit.split()[1]]
         known = [[value for value in column if value is not None] for column in columns]
         nothing = Decimal(0) if hit == "COLLECT SUM" else None
         return [combine(column) if column else nothing for column in known]

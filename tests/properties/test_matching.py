@@ -83,7 +83,8 @@ def test_rows_in_another_order_give_the_same_matches(
     order = [list(range(len(lines))) for lines in (left, right)]
     for each in order:
         shuffle.shuffle(each)
-    again = match_lines(*[lines[each] if each else lines for lines, each in zip(mixed, order, strict=True)], asked)
+    one, other = (lines[each] if each else lines for lines, each in zip(mixed, order, strict=True))
+    again = match_lines(one, other, asked)
     names = list(range(12))
     assert groups(plain, names, names) == groups(again, names, names)
 
@@ -95,7 +96,7 @@ def test_every_match_states_its_own_residual_and_is_within_tolerance(left: list[
     for match in result.matches.iter_rows(named=True):
         own = result.members.filter(pl.col("match") == match["match"])
         sums = [
-            own.filter(pl.col("side") == which).join(lines, on="row").get_column("amount").sum()
+            Decimal(own.filter(pl.col("side") == which).join(lines, on="row").get_column("amount").sum())
             for which, lines in enumerate(sides)
         ]
         assert match["residual"] == sums[0] - sums[1]

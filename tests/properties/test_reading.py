@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import Literal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,7 +57,7 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
     return data
 
 
-def written(header: list[str], rows: list[list[str]], quoting: int = csv.QUOTE_MINIMAL) -> bytes:
+def written(header: list[str], rows: list[list[str]], quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n", quoting=quoting)
     writer.writerow(header)
@@ -82,7 +83,7 @@ def blank_as_none(cell: str) -> str | None:
 
 @QUICK
 @given(tables(), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-def test_an_undamaged_table_is_read_exactly_as_it_was_written(table: tuple[list[str], list[list[str]]], quoting: int) -> None:
+def test_an_undamaged_table_is_read_exactly_as_it_was_written(table: tuple[list[str], list[list[str]]], quoting: Literal[0, 1]) -> None:
     header, rows = table
     found = read(written(header, rows, quoting), "time.csv")
     assert found.failure is None
@@ -148,7 +149,8 @@ def test_damaged_json_is_counted_and_never_raises(data: st.DataObject) -> None:
     by_line = data.draw(st.booleans())
     text = "\n".join(map(json.dumps, records)) if by_line else json.dumps(records)
     content = data.draw(damaged(text.encode())) if text else b""
-    envelope = data.draw(st.sampled_from(["none", "airbyte", "django", "keyed", "list"]))
+    envelopes: list[Literal["none", "airbyte", "django", "keyed", "list"]] = ["none", "airbyte", "django", "keyed", "list"]
+    envelope = data.draw(st.sampled_from(envelopes))
     options = ReadOptions(envelope=envelope, path=data.draw(st.sampled_from([None, "data"])), children=("lines", "data.lines"))
     check_count(read(content, "time.ndjson" if by_line else "time.json", options))
 

@@ -28,7 +28,7 @@ from engine.stage import Context, Facts
 
 # One run decides several contracts, as any run does: as many examples as the profile asks for, at a small part of the price.
 TOGETHER = 20
-SOME = hypothesis.settings.default.max_examples // TOGETHER
+SOME = hypothesis.settings().max_examples // TOGETHER
 
 ROOT = Path(__file__).parents[2]
 START = dt.date(2026, 1, 1)
@@ -108,17 +108,17 @@ def contracts(draw: st.DrawFn, name: str, entered_late: bool = False) -> Rows:
             }
         )
         done = sorted(draw(st.lists(st.integers(1, 400), max_size=4, unique=True)))
-        for place, when in enumerate(done):
+        for place, reported in enumerate(done):
             late = draw(st.one_of(st.none(), st.integers(0, 120)))
             rows["progress"].append(
                 {
                     "progress_id": f"{line}-{place}",
                     "contract_line_id": line,
-                    "as_of_date": day(when),
-                    "hours_to_date": Decimal(when),
-                    "units_delivered": Decimal(when // 10),
-                    "estimated_total_hours": Decimal(draw(st.integers(max(when, 1), 500))),
-                    "recorded_at": None if late is None else at(when + late),
+                    "as_of_date": day(reported),
+                    "hours_to_date": Decimal(reported),
+                    "units_delivered": Decimal(reported // 10),
+                    "estimated_total_hours": Decimal(draw(st.integers(max(reported, 1), 500))),
+                    "recorded_at": None if late is None else at(reported + late),
                 }
             )
     for number in range(draw(st.integers(0, 4))):

@@ -19,7 +19,7 @@ from tests.properties.test_revenue_oracle import CENT, MONTHS, START, contract, 
 
 # One run decides many contracts at the price of a few; the seed says which.
 TOGETHER = 24
-SOME = max(hypothesis.settings.default.max_examples // 16, 2)
+SOME = max(hypothesis.settings().max_examples // 16, 2)
 ENTITIES = ("contract", "contract_line", "amendment", "amendment_line", "progress", "variable_estimate", "milestone")
 OFFERINGS = {"retainer": "", "fixed_fee": "hours", "cost_plus": "cost", "goods": "units", "outcome": "milestone"}
 REPORTS = {

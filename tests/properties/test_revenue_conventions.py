@@ -26,7 +26,7 @@ from tests.oracle.conventions import BY_DAY, COUNTED, DAY, Term, months_of, week
 from tests.properties.test_revenue import Rows
 
 ROOT = Path(__file__).parents[2]
-SOME = max(hypothesis.settings.default.max_examples // 100, 1)
+SOME = max(hypothesis.settings().max_examples // 100, 1)
 CONVENTIONS = (*BY_DAY, *COUNTED)
 TOGETHER = 4 * len(CONVENTIONS)
 FIRST, LAST = dt.date(2025, 12, 29), dt.date(2030, 12, 31)

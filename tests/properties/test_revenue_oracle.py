@@ -17,7 +17,7 @@ from tests.oracle.revenue import Agreement, Measured, Served
 from tests.properties.test_revenue import AS_OF, Rows, run
 
 TOGETHER = 8
-SOME = max(hypothesis.settings.default.max_examples // (2 * TOGETHER), 3)
+SOME = max(hypothesis.settings().max_examples // (2 * TOGETHER), 3)
 START = dt.date(2026, 1, 1)
 MONTHS = [dt.date(2026 + month // 12, month % 12 + 1, 1) - dt.timedelta(days=1) for month in range(1, 18)]
 CENT = Decimal("0.01")

@@ -24,7 +24,7 @@ from tests.properties.test_revenue import ROOT, Rows
 
 # One run decides many contracts at the price of a few; the seed says which.
 TOGETHER = 24
-SOME = max(hypothesis.settings.default.max_examples // 100, 1)
+SOME = max(hypothesis.settings().max_examples // 100, 1)
 START = dt.date(2026, 1, 1)
 MONTHS = 24
 AS_OF = month_end(START, MONTHS - 1)

@@ -9,6 +9,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -281,6 +282,14 @@ def rewritten(bundle: Path, change: Callable[[dict[str, bytes]], object]) -> Pat
     return bundle
 
 
+def _lengthen(name: str, files: dict[str, bytes]) -> None:
+    files[name] += b" "
+
+
+def _take_out(name: str, files: dict[str, bytes]) -> None:
+    del files[name]
+
+
 def test_every_file_of_a_bundle_that_is_altered_or_taken_out_is_named(bundle: Path) -> None:
     whole = verify_bundle(bundle)
     assert whole.wrong == () and whole.state == "locked"
@@ -290,10 +299,10 @@ def test_every_file_of_a_bundle_that_is_altered_or_taken_out_is_named(bundle: Pa
     assert len(names) == whole.files > 20
     for name in names:
         if name not in ("contents.json", "certificate.json"):
-            altered = verify_bundle(rewritten(bundle, lambda files, name=name: files.update({name: files[name] + b" "}))).wrong
+            altered = verify_bundle(rewritten(bundle, partial(_lengthen, name))).wrong
             assert f"{name}: the file was altered" in altered
             bundle.write_bytes(content)
-            assert f"{name}: the file is gone" in verify_bundle(rewritten(bundle, lambda files, name=name: files.pop(name))).wrong
+            assert f"{name}: the file is gone" in verify_bundle(rewritten(bundle, partial(_take_out, name))).wrong
             bundle.write_bytes(content)
 
 

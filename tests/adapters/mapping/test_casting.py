@@ -63,7 +63,7 @@ def test_a_blank_is_null_and_nothing_is_wrong_with_it() -> None:
 
 
 def test_a_decimal_comma_is_read_only_when_declared_and_well_placed() -> None:
-    european = {"decimal": ",", "thousands": "."}
+    european: dict[str, Any] = {"decimal": ",", "thousands": "."}
     assert cast("2.001,0", Kind.MONEY, **european) == (Decimal(2001), None)
     assert cast("1234.56", Kind.MONEY, **european) == (None, "not_a_number")
     assert cast("12.34,5", Kind.MONEY, **european) == (None, "not_a_number")
@@ -117,7 +117,7 @@ def test_a_whole_number_may_be_written_with_zero_decimals_only() -> None:
 
 
 def test_a_period_written_without_a_dash_becomes_a_label() -> None:
-    rule = {"pattern": r"^(\d{4})-?(\d{2})$", "template": "${1}-${2}"}
+    rule: dict[str, Any] = {"pattern": r"^(\d{4})-?(\d{2})$", "template": "${1}-${2}"}
     assert cast("202601", Kind.PERIOD, **rule) == ("2026-01", None)
     assert cast("2026-01", Kind.PERIOD, **rule) == ("2026-01", None)
 

@@ -107,7 +107,7 @@ def test_a_catch_up_is_the_amended_price_on_the_hours_before_less_what_was_earne
     for each in amended.iter_rows(named=True):
         own = pl.col("contract_line_id") == each["contract_line_id"]
         hours = entries.filter(own & (pl.col("work_date") < each["effective_date"]))["hours"].sum()
-        before = schedule.filter(own & (pl.col("period") < f"{each['effective_date']:%Y-%m}"))["amount"].sum()
+        before = Decimal(schedule.filter(own & (pl.col("period") < f"{each['effective_date']:%Y-%m}"))["amount"].sum())
         after = cents(Fraction(each["amount"]) * Fraction(hours) / Fraction(each["estimated_hours"]))
         caught_up = schedule.filter(own & pl.col("is_catch_up"))
         assert caught_up["amount"].sum() == after - before
@@ -134,7 +134,8 @@ def test_a_fixed_fee_that_a_partner_shares_in_earns_cost_to_date_over_cost_expec
         assert bills.filter(own).height >= reports.height
         before, earned, estimate = Decimal(0), Decimal(0), line["estimated_cost"]
         for report in reports.to_dicts():
-            end, cost = report["as_of_date"], spent.filter(own & (pl.col("day") <= report["as_of_date"]))["cost"].sum()
+            end = report["as_of_date"]
+            cost = Decimal(spent.filter(own & (pl.col("day") <= end))["cost"].sum())
             assert report["cost_to_date"] == cost <= report["estimated_total_cost"]
             month = schedule.filter(own & (pl.col("period") == f"{end:%Y-%m}"))
             if report["estimated_total_cost"] != estimate:

@@ -64,9 +64,10 @@ def night(tmp_path: Path) -> WriteRun:
 
     def write(run_id: str, as_of: str, *, manifest: dict[str, Any] | None = None, **findings: dict[str, Any]) -> Path:
         rows = [{**FINDING, "entity_id": name, "message": f"{name} is not billed.", "amount_at_risk": Decimal(100), **each} for name, each in findings.items()]  # noqa: E501
+        schema: dict[str, pl.DataType | type[pl.DataType]]
         schema = {"since": pl.Date, "amount_at_risk": pl.Decimal(38, 6), "systems": pl.List(pl.String)}
         frame = finish_findings(pl.DataFrame(rows, schema_overrides=schema)) if rows else finish_findings()
-        body = {
+        body: dict[str, Any] = {
             "run_id": run_id, "snapshot": f"firm-{as_of}", "as_of": as_of, "known_on": None, "policies_fingerprint": "p" * 64,
             "engine_version": "e", "schema_version": "1.0.0", "rules": {"bill.yaml#BT-1": {}, "bill.yaml#BT-2": {}},
             "policies": [{"id": "bill-time", "file": "bill.yaml"}], "not_applicable": [],

@@ -74,8 +74,8 @@ def test_a_store_opened_twice_at_once_is_made_once(url: str) -> None:
         each.join()
     assert len(opened) == 3
     fill(opened[0], 1)
-    for each in opened:
-        each.close()
+    for one in opened:
+        one.close()
 
 
 def test_the_newest_migration_is_the_one_the_program_knows(store: Store) -> None:

@@ -31,7 +31,9 @@ POLICY = RetentionPolicy.model_validate(
 @pytest.fixture
 def years(store: Store, night: Any, tmp_path: Path) -> Store:
     """Three nights: an old one with a case that is gone in the second, and one of today."""
-    for run_id, day, findings in (("r1", "2024-01-30", {"GONE": {}, "HERE": {}}), ("r2", "2024-01-31", {"HERE": {}}), ("r3", "2026-01-30", {"HERE": {}})):  # noqa: E501
+    nights: tuple[tuple[str, str, dict[str, dict[str, Any]]], ...]
+    nights = (("r1", "2024-01-30", {"GONE": {}, "HERE": {}}), ("r2", "2024-01-31", {"HERE": {}}), ("r3", "2026-01-30", {"HERE": {}}))
+    for run_id, day, findings in nights:
         snapshot = tmp_path / f"snapshot-{run_id}"
         snapshot.mkdir()
         (snapshot / "snapshot.yaml").write_text("sources: []\n")

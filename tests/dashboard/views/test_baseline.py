@@ -27,7 +27,7 @@ def test_each_figure_is_told_beside_the_baseline_with_its_difference(workspace: 
     run = find_runs(workspace)[0]
     store = workspace.open_store()
     with store.write() as session:
-        case_work.comment(session, local.actor(), session.query(Case).first(), "Asked")
+        case_work.comment(session, local.actor(), session.query(Case).limit(1).one(), "Asked")
     today = dt.datetime.now(dt.UTC).date()
     run = replace(run, as_of=today)
     close(store, run.scope, "2026-01", dt.date(2026, 2, 13))

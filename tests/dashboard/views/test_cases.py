@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -111,7 +112,7 @@ def test_a_waiver_above_the_threshold_waits_for_a_second_signed_in_person(
 def test_each_role_is_refused_what_it_may_not(workspace: Workspace, store: Store, run: RunEntry, role: str, refused: set[str]) -> None:
     person = Person("p", is_signed_in=True, roles=frozenset({role}))
     policy = cases_policy(workspace, store, run.scope)
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "assign": lambda: actions.assign(store, person, run.scope, [], "x"),
         "comment": lambda: actions.comment(store, person, run.scope, [], "x"),
         "snooze": lambda: actions.snooze(store, person, run.scope, [], None),

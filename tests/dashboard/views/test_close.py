@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapters.policy_folder import SHIPPED
-from dashboard.views.access import ROLES, Person, who
+from adapters.store.permissions import ROLES
+from dashboard.views.access import Person, who
 from dashboard.views.close import close_state, periods, sign, start
 from dashboard.views.policies import checked_policies, find_policy, policies_frame, rules_of, table_of
 from dashboard.views.workspace import Workspace, find_runs

@@ -87,19 +87,19 @@ def test_a_monthly_price_is_cut_by_the_named_convention(decide: Any, proration: 
 
 
 def test_fees_go_no_further_than_the_as_of_date(decide: Any) -> None:
-    term = {"start_date": "2026-01-01", "end_date": "2026-12-31"}
+    term: dict[str, Any] = {"start_date": "2026-01-01", "end_date": "2026-12-31"}
     as_of = dt.date(2026, 2, 27)
     assert [fee[0] for fee in priced(decide, "actual_days", as_of=as_of, **term)] == ["L1|2026-01", "L1|2026-02"]
     assert [fee[0] for fee in priced(decide, "actual_days", as_of=as_of, due="in_arrears", **term)] == ["L1|2026-01"]
 
 
 def test_quarters_and_years_run_from_the_first_day_of_the_line(decide: Any) -> None:
-    term = {"start_date": "2025-02-15", "end_date": "2026-02-14", "price_period": "quarter"}
+    term: dict[str, Any] = {"start_date": "2025-02-15", "end_date": "2026-02-14", "price_period": "quarter"}
     assert priced(decide, "actual_days", **term) == [(f"L1|{month}", 310) for month in ("2025-02", "2025-05", "2025-08", "2025-11")]
 
 
 def test_a_retainer_is_spread_over_its_term_to_the_cent(decide: Any) -> None:
-    line = {
+    line: dict[str, Any] = {
         "offering": "retainer",
         "price_period": None,
         "unit_price": None,

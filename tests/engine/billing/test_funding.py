@@ -58,7 +58,8 @@ def test_work_split_by_a_cap_is_funded_within_it(decide: Any, base: Any, make: A
 
 def followed(amounts: list[Decimal], limits: dict[str, Decimal], rules: list[tuple[int, str, int]]) -> dict[tuple[int, str], Decimal]:
     """Return what each source takes of each item, one item and one rule after the other."""
-    left, taken = dict(limits), defaultdict(Decimal)
+    left = dict(limits)
+    taken: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
     for number, amount in enumerate(amounts):
         open_amount = amount
         for priority in sorted({each[0] for each in rules}):

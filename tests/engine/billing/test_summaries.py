@@ -65,7 +65,7 @@ def test_an_entry_outside_the_period_is_still_to_be_billed(decide: Decide) -> No
 
 
 def test_entries_that_a_line_names_are_not_meant_by_a_sum(decide: Decide) -> None:
-    lines = [{"quantity": 8, "net_amount": 800, "time_entry_id": "T1"}, {"quantity": 4, "net_amount": 400}]
+    lines: list[dict[str, Any]] = [{"quantity": 8, "net_amount": 800, "time_entry_id": "T1"}, {"quantity": 4, "net_amount": 400}]
     done = decide(**_firm(("T1", "2026-02-03", 8), ("T2", "2026-02-04", 4), lines=lines))
     assert sorted(done.rows("item_id", "decision")) == [("T1", "billed"), ("T2", "billed")]
     assert done.kinds() == []

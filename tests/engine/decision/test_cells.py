@@ -40,7 +40,7 @@ def matches(name: str, text: str, values: list[Any], others: dict[str, Any] | No
     frame = pl.LazyFrame(columns | {name: values}, schema=DTYPES)
     answers = []
     for plan in ("boolean", "classes"):
-        table = compiled(name, text, plan)  # type: ignore[arg-type]
+        table = compiled(name, text, plan)
         assert [each.message for each in table.diagnostics if each.code.level is Level.ERROR] == []
         answers.append((table.apply(frame, prefix="d.").collect()["d.hits"] == 1).to_list())
     assert answers[0] == answers[1]

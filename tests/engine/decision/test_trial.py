@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -47,9 +48,9 @@ def test_every_mutant_decides_as_it_does_on_its_own(hit: str) -> None:
     frame = RECORDS.with_columns(pl.col("status").cast(pl.String))
     whole = compile_table(replace(written, grid=trial.grid, hit=HitPolicy.RULE_ORDER, default=None), SCOPE)
     held = [{int(each) for each in rules} for rules in whole.apply(frame.lazy(), prefix="t.").collect()["t.rules"].to_list()]
-    for rows, grid in ((trial.base, written.grid), *zip(trial.mutants, (each.grid for each in made), strict=True)):
+    for rows, grid in [(trial.base, written.grid), *zip(trial.mutants, (each.grid for each in made), strict=True)]:
         alone = compile_table(replace(written, grid=grid), SCOPE).apply(frame.lazy(), prefix="t.").collect()
-        told = [trial.verdict(rows, each) for each in held]
+        told: list[tuple[str | None, tuple[Any, ...]]] = [trial.verdict(rows, each) for each in held]
         if hit == "RULE ORDER":
             assert [["default"] if each[0] == "default" else [name for name, _ in each[1]] for each in told] == alone["t.rules"].to_list()
         elif hit == "UNIQUE":

@@ -84,6 +84,7 @@ def test_harvest_utilization_is_what_the_raw_records_say(shared_data: Path, tmp_
     for entry in streams["time_entries"]:
         if entry["billable"]:
             worked[entry["spent_date"][:7]] += Decimal(str(entry["hours"]))
+    people: list[tuple[dt.date | None, dt.date | None, Decimal]]
     people = [(None, None, Decimal(user["weekly_capacity"]) / 3600) for user in streams["users"]]
     first = dt.date.fromisoformat(min(entry["spent_date"] for entry in streams["time_entries"]))
     available = dict(capacity(people, first, dt.date.fromisoformat(_as_of(shared_data / "harvest"))))

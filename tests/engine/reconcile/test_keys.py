@@ -47,7 +47,7 @@ def test_texts_on_both_sides_hang_together() -> None:
 
 
 def test_a_hundred_thousand_names_in_one_chain_are_one_company() -> None:
-    names = [f"{number * 7919 % 100_003:06}" for number in range(100_000)]
-    texts = [[one, other] for one, other in itertools.pairwise(names)]
+    names: list[str | None] = [f"{number * 7919 % 100_003:06}" for number in range(100_000)]
+    texts = [[str(one), str(other)] for one, other in itertools.pairwise(names)]
     only = with_shared_keys([keyed(names), keyed(names[1:], texts)], "refs", "key")
     assert [side["key"].n_unique() for side in only] == [1, 1]

@@ -18,6 +18,7 @@ from engine.stage import Context, Facts, StageResult
 
 AS_OF = dt.date(2026, 3, 31)
 Rows = list[dict[str, Any]]
+Sources = dict[tuple[str, str], Rows]
 
 
 def frame(entity: str, rows: Rows, system: str | None = None) -> pl.LazyFrame:
@@ -29,7 +30,7 @@ def frame(entity: str, rows: Rows, system: str | None = None) -> pl.LazyFrame:
     return pl.DataFrame([{**origin, **row} for row in values], schema=schema).lazy()
 
 
-def reconcile(policy: str, outputs: dict[str, Rows], sources: dict[tuple[str, str], Rows], as_of: dt.date = AS_OF) -> StageResult:
+def reconcile(policy: str, outputs: dict[str, Rows], sources: Sources, as_of: dt.date = AS_OF) -> StageResult:
     """Run one shipped policy over outputs of the revenue stage and source records of systems."""
     loaded = require_policies(SHIPPED)
     chosen = PolicySet(tuple(each for each in loaded.policies if each.policy.id == policy), loaded.fingerprint)
@@ -83,7 +84,7 @@ def test_an_amended_contract_is_compared_in_total() -> None:
     amendment = [{"amendment_id": "A1", "contract_id": "C1", "status": "approved"}]
     ours = [schedule("C1-1", "2026-01", "100.00"), schedule("C1-1", "2026-02", "80.00"), schedule("C2-1", "2026-02", "9.00")]
     theirs = [held_by_engine(*each) for each in (("C1-1", "2026-01", "100.00"), ("C1-1", "2026-02", "50.00"), ("C2-1", "2026-02", "8.00"))]
-    sources = {("revenue_schedule_line", "revrec"): theirs, ("amendment", "crm"): amendment}
+    sources: Sources = {("revenue_schedule_line", "revrec"): theirs, ("amendment", "crm"): amendment}
     result = reconcile("rec-amendment-schedule", {"revenue_schedule": ours}, sources)
     # C2 has no amendment, so it is the other tie-out's business.
     assert [kind for kind, _ in kinds(result)] == ["amendment_not_recalculated"]
@@ -109,7 +110,7 @@ def test_contract_balances_are_rolled_forward_to_the_ledger(name: str, side: str
         )
     ]  # fmt: skip
     accounts = [{"account": "2400", "control_for": f"contract_{name}"}]
-    sources = {("journal_line", "erp"): ledger, ("account", "erp"): accounts}
+    sources: Sources = {("journal_line", "erp"): ledger, ("account", "erp"): accounts}
     result = reconcile(policy, {"contract_balances": balances}, sources)
     # C1 ties at its closing balance, C5 nets to nothing in the ledger.
     assert kinds(result) == [
@@ -131,7 +132,7 @@ def test_work_done_and_not_invoiced_is_held_to_the_ledgers_accrual() -> None:
          "currency": "EUR", side: amount}
         for n, (contract, side, amount) in enumerate(amounts)
     ]  # fmt: skip
-    sources = {("journal_line", "erp"): ledger, ("account", "erp"): [{"account": "1200", "control_for": "unbilled_receivable"}]}
+    sources: Sources = {("journal_line", "erp"): ledger, ("account", "erp"): [{"account": "1200", "control_for": "unbilled_receivable"}]}
     result = reconcile("rec-unbilled-gl", {"contract_balances": balances}, sources)
     assert kinds(result) == [
         ("unbilled_differs", "C2|2026-03"), ("unbilled_not_in_ledger", "C3|2026-03"), ("unbilled_without_policy", "J3")
@@ -150,7 +151,7 @@ def test_a_contract_balance_that_the_ledger_carries_at_another_rate_differs_by_e
         {"journal_line_id": "J2", "contract_id": "C1", "posting_date": AS_OF, "account": "2400", "status": "posted", "currency": "USD",
          "legal_entity_id": "LE1", f"functional_{side}": "5"},
     ]  # fmt: skip
-    sources = {
+    sources: Sources = {
         ("journal_line", "erp"): ledger, ("account", "erp"): [{"account": "2400", "control_for": f"contract_{name}"}],
         ("legal_entity", "erp"): [{"legal_entity_id": "LE1", "functional_currency": "EUR"}],
         ("contract", "crm"): [{"contract_id": "C1", "legal_entity_id": "LE1"}],
@@ -191,7 +192,7 @@ def test_the_lines_of_one_balance_that_policy_lacks_are_one_break() -> None:
          "debit": amount}
         for n, amount in enumerate(("10", "20", "-5"))
     ]  # fmt: skip
-    sources = {("journal_line", "erp"): ledger, ("account", "erp"): [{"account": "1200", "control_for": "unbilled_receivable"}]}
+    sources: Sources = {("journal_line", "erp"): ledger, ("account", "erp"): [{"account": "1200", "control_for": "unbilled_receivable"}]}
     balance = [{"contract_id": "C1", "period": "2026-03", "unbilled_receivable": "7", "currency": "EUR"}]
     result = reconcile("rec-unbilled-gl", {"contract_balances": balance}, sources)
     assert kinds(result) == [("unbilled_not_in_ledger", "C1|2026-03"), ("unbilled_without_policy", "J0")]
@@ -208,7 +209,7 @@ def test_revenue_that_another_journal_booked_ties_by_contract_and_month(contract
     held = [{**held_by_engine("C1-1", "2026-03", "100.00"), "journal_id": "JE1"}]
     line = {"journal_line_id": "J1", "journal_id": "UPLOAD", "contract_id": contract, "posting_date": AS_OF, "account": "4000",
             "status": "posted", "currency": "EUR", "legal_entity_id": "LE1", "functional_credit": amount, "credit": amount}  # fmt: skip
-    sources = {
+    sources: Sources = {
         ("revenue_schedule_line", "revrec"): held, ("journal_line", "erp"): [line],
         ("account", "erp"): [{"account": "4000", "account_class": "revenue"}],
         ("legal_entity", "erp"): [{"legal_entity_id": "LE1", "functional_currency": "EUR"}],

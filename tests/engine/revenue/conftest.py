@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from engine.canonical.kinds import MONEY
 from engine.canonical.schema import entity_spec
 from engine.revenue.ground import frames
 
@@ -69,7 +70,7 @@ def contracts() -> Records:
         }
         settings = {f"setting.{name}": value for name, (value, _) in SETTINGS.items()}
         types = {f"setting.{name}": dtype for name, (_, dtype) in SETTINGS.items()}
-        schema = {**frames.CONTRACTS, **types, "exit_penalty": frames.MONEY}
+        schema = {**frames.CONTRACTS, **types, "exit_penalty": MONEY}
         return _typed(tuple({**given, **settings, **row} for row in rows), schema)
 
     return make

@@ -19,7 +19,7 @@ day = dt.date.fromisoformat
 
 
 def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "convention": pl.String, "start": pl.Date, "end": pl.Date, "at": pl.Date, "after": pl.Date, "amount": MONEY, "digits": pl.Int64,
         "anchor_day": pl.Int64, "from_at": pl.Datetime("us", "UTC"), "to_at": pl.Datetime("us", "UTC"),
     }  # fmt: skip
@@ -249,7 +249,7 @@ def test_nothing_before_the_start_all_by_the_end_and_never_back(rows: list[dict[
     count = table.height
     before, first, second, last = (through[part * count : (part + 1) * count] for part in range(4))
     assert before == [0] * count
-    assert all(a <= b <= c for a, b, c in zip(first, second, last, strict=True))
+    assert all(a is not None and b is not None and c is not None and a <= b <= c for a, b, c in zip(first, second, last, strict=True))
     assert last == wholes[:count]
     for row, amount in zip(rows, earned_through(stacked)[3 * count :], strict=True):
         assert abs(amount - row["amount"]) <= Decimal("0.5").scaleb(-min(row["digits"], 2))

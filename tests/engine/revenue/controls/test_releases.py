@@ -116,7 +116,7 @@ def test_what_remains_of_a_credit_is_below_zero_and_more_credited_than_promised_
 
 
 def test_an_expected_loss_that_the_ledger_does_not_hold() -> None:
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "contract_id": pl.String,
         "obligation_id": pl.String,
         "end_date": pl.Date,

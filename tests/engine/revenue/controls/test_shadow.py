@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from engine.canonical.kinds import MONEY
 from engine.findings import finish_findings
 from engine.revenue.controls.shadow import SHADOW, compared, shadow_rows
 from engine.revenue.controls.shadow_causes import explained
 from engine.revenue.controls.shadow_findings import shadow_findings
 from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue
-from engine.revenue.ground import frames
 
 DAY = dt.date
 Make = Callable[..., pl.DataFrame]
@@ -52,7 +52,7 @@ def check(records: Make, performance: Make, lines: Make, months: Callable[[int, 
         known = {key for key, _ in (*theirs, *ours)}
         term = {"start_date": DAY(2026, 1, 1), "end_date": DAY(2026, 4, 30), "measure": "hours"} | line
         promised = lines(*({"contract_line_id": key, "obligation_id": key, **term} for key in sorted(known)))
-        schema = {
+        schema: dict[str, pl.DataType | type[pl.DataType]] = {
             "amendment_id": pl.String,
             "contract_line_id": pl.String,
             "action": pl.String,
@@ -166,7 +166,7 @@ def test_one_finding_tells_all_periods_of_a_cause(check: Callable[..., pl.DataFr
     found = check({("L1", each): 40 for each in periods}, {("L1", each): 33 for each in periods})
     told = finish_findings(*shadow_findings(found, check.amendments))  # type: ignore[attr-defined]
     assert told.select("kind", "field", "severity", "amount_at_risk").rows() == [("schedule_differs", "unexplained", "high", Decimal(7))]
-    assert told.schema["amount_at_risk"] == frames.MONEY
+    assert told.schema["amount_at_risk"] == MONEY
 
 
 def test_posted_revenue_is_explained_by_the_schedule_or_told(records: Make, performance: Make) -> None:
@@ -183,7 +183,7 @@ def test_posted_revenue_is_explained_by_the_schedule_or_told(records: Make, perf
     earned = performance({"posting_date": ENDS["2026-01"], "amount": 100}, {"posting_date": ENDS["2026-02"], "amount": 80})
     judged = pl.DataFrame(
         {"contract_id": ["C1"], "period": ["2026-01"], "difference": [Decimal(20)], "is_past": [True], "currency": ["USD"]},
-        schema_overrides={"difference": frames.MONEY},
+        schema_overrides={"difference": MONEY},
     )
     rows = posted_differences(posted_revenue(journals, accounts), earned, judged)
     assert rows.select("period", "difference", "by_schedule", "unexplained").rows() == [("2026-01", 20, 20, 0), ("2026-02", 5, 0, 5)]

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.bands import fiscal_year_start
 from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
@@ -126,7 +127,7 @@ def liability(contract: str, day: dt.date, amount: int) -> dict[str, Any]:
 def test_the_opening_liability_is_used_first(years: pl.DataFrame, performance: Make) -> None:
     liabilities = pl.DataFrame(
         [liability("C1", DAY(2026, 2, 28), 70), liability("C1", DAY(2026, 3, 31), 90), liability("C2", DAY(2026, 3, 31), 50)],
-        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead"), frames.MONEY),
+        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead"), MONEY),
     )
     earned = performance(
         {"posting_date": DAY(2026, 3, 31), "amount": 500}, {"posting_date": DAY(2026, 5, 31), "amount": 60},
@@ -134,7 +135,7 @@ def test_the_opening_liability_is_used_first(years: pl.DataFrame, performance: M
     )  # fmt: skip
     # 30 taken back of earlier years lessen what was earned out of C2's liability by nothing: 20 are what is left of 50 earned.
     prior = pl.DataFrame(
-        {"contract_id": ["C2", "C2"], "amount": [Decimal(-30), Decimal(10)]}, schema_overrides={"amount": frames.MONEY}
+        {"contract_id": ["C2", "C2"], "amount": [Decimal(-30), Decimal(10)]}, schema_overrides={"amount": MONEY}
     )
     found = opening_liability_recognized(years, earned, prior, liabilities)
     assert dict(found.select("contract_id", "amount").rows()) == {"C1": 90, "C2": 50}
@@ -180,14 +181,14 @@ def test_disaggregation_follows_references_and_every_dimension_sums_to_the_whole
 def test_the_roll_forward_sums_to_the_closing_position(years: pl.DataFrame, performance: Make) -> None:
     balances = pl.DataFrame(
         [liability("C1", DAY(2026, 3, 31), 90), liability("C1", DAY(2026, 9, 30), 30)],
-        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead"), frames.MONEY),
+        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead"), MONEY),
     )
     earned = performance(
         {"posting_date": DAY(2026, 5, 31), "amount": 100}, {"posting_date": DAY(2026, 5, 31), "amount": -15, "nature": "modification"}
     )
     interest = pl.DataFrame(
         {"contract_id": ["C1"], "posting_date": [DAY(2026, 6, 30)], "cause": ["interest"], "amount": [Decimal(-4)]},
-        schema_overrides={"amount": frames.MONEY},
+        schema_overrides={"amount": MONEY},
     )
     found = dict(roll_forward(years, earned, balances, interest).select("dimension_value", "amount").rows())
     assert found == {"opening": -90, "current": 100, "modification": -15, "interest": -4, "billed_or_received": -21, "closing": -30}
@@ -197,12 +198,12 @@ def test_current_and_non_current(years: pl.DataFrame) -> None:
     closing = pl.DataFrame(
         {"contract_id": ["C1", "C1", "C1"], "balance": ["contract_liability", "cost_asset", "contract_asset"],
          "amount": [Decimal(100), Decimal(50), Decimal(20)], "currency": ["USD"] * 3},
-        schema_overrides={"amount": frames.MONEY},
+        schema_overrides={"amount": MONEY},
     )  # fmt: skip
     future = pl.DataFrame(
         [("C1", "contract_liability", DAY(2027, 3, 31), Decimal(60)), ("C1", "contract_liability", DAY(2028, 3, 31), Decimal(30)),
          ("C1", "cost_asset", DAY(2027, 9, 30), Decimal(15))],
-        schema={"contract_id": pl.String, "balance": pl.String, "date": pl.Date, "amount": frames.MONEY}, orient="row",
+        schema={"contract_id": pl.String, "balance": pl.String, "date": pl.Date, "amount": MONEY}, orient="row",
     )  # fmt: skip
     found = current_portions(closing, future, pl.lit(DAY(2027, 9, 30)), AS_OF)
     assert {row[:2]: row[2] for row in found.select("dimension", "dimension_value", "amount").rows()} == {
@@ -214,7 +215,7 @@ def test_current_and_non_current(years: pl.DataFrame) -> None:
 def test_the_waterfall_uses_the_liability_up_in_order(performance: Make) -> None:
     closing = pl.DataFrame(
         {"contract_id": ["C1"], "contract_liability": [Decimal(130)], "currency": ["USD"]},
-        schema_overrides={"contract_liability": frames.MONEY},
+        schema_overrides={"contract_liability": MONEY},
     )
     plan = planned((DAY(2026, 10, 31), 50), (DAY(2026, 11, 30), 60))
     found = waterfall(closing, performance({"posting_date": DAY(2026, 9, 30), "amount": 45}, *plan), AS_OF)
@@ -233,11 +234,11 @@ def test_credit_exposure_is_open_money_by_age_and_contract_assets(records: Make)
     )  # fmt: skip
     applied = pl.DataFrame(
         [("I1", DAY(2026, 9, 1), Decimal(40)), ("I2", DAY(2026, 10, 1), Decimal(70))],
-        schema={"invoice_id": pl.String, "date": pl.Date, "amount": frames.MONEY},
+        schema={"invoice_id": pl.String, "date": pl.Date, "amount": MONEY},
         orient="row",
     )
     closing = pl.DataFrame(
-        {"contract_id": ["C1"], "contract_asset": [Decimal(25)], "currency": ["USD"]}, schema_overrides={"contract_asset": frames.MONEY}
+        {"contract_id": ["C1"], "contract_asset": [Decimal(25)], "currency": ["USD"]}, schema_overrides={"contract_asset": MONEY}
     )
     found = credit_exposures(invoices, applied, closing, AS_OF)
     assert dict(found.select("dimension_value", "amount").rows()) == {"31-60": 60, "not_due": 70, "contract_asset": 25}
@@ -250,15 +251,15 @@ def test_a_credit_note_lessens_the_invoice_it_corrects_at_its_age(records: Make)
         {**invoice, "invoice_id": "N1", "corrects_invoice_id": "I1", "invoice_date": DAY(2026, 9, 20), "gross_amount": -100},
         {**invoice, "invoice_id": "N2", "invoice_date": DAY(2026, 9, 20), "gross_amount": -5},
     )  # fmt: skip
-    applied = pl.DataFrame(schema={"invoice_id": pl.String, "date": pl.Date, "amount": frames.MONEY})
-    closing = pl.DataFrame(schema={"contract_id": pl.String, "contract_asset": frames.MONEY, "currency": pl.String})
+    applied = pl.DataFrame(schema={"invoice_id": pl.String, "date": pl.Date, "amount": MONEY})
+    closing = pl.DataFrame(schema={"contract_id": pl.String, "contract_asset": MONEY, "currency": pl.String})
     found = credit_exposures(invoices, applied, closing, AS_OF)
     assert found["amount"].to_list() == [-5]
 
 
 def test_amounts_are_rounded_to_the_unit_of_the_policy(contracts: Make) -> None:
     rows = pl.DataFrame(
-        {"contract_id": ["C1", "C1"], "amount": [Decimal(1500), Decimal("-2499.99")]}, schema_overrides={"amount": frames.MONEY}
+        {"contract_id": ["C1", "C1"], "amount": [Decimal(1500), Decimal("-2499.99")]}, schema_overrides={"amount": MONEY}
     )
     assert to_unit(rows, contracts({"setting.rounding.disclosure_unit": 1000}))["amount"].to_list() == [2000, -2000]
     assert to_unit(rows, contracts({}))["amount"].to_list() == [1500, Decimal("-2499.99")]
@@ -291,12 +292,12 @@ def test_the_whole_output_has_its_columns_whatever_is_missing(
         frames.empty(frames.OBSERVATIONS), frames.empty(frames.MODIFICATIONS), pl.DataFrame(),
     )  # fmt: skip
     balance = liability("C1", DAY(2026, 9, 30), 0) | {"contract_asset": Decimal(40)}
-    kinds = dict.fromkeys(("contract_asset", "contract_liability", "paid_ahead"), frames.MONEY)
+    kinds = dict.fromkeys(("contract_asset", "contract_liability", "paid_ahead"), MONEY)
     balances = pl.DataFrame([balance], schema_overrides=kinds).with_columns(pl.lit("USD").alias("currency"))
     costs = pl.DataFrame(
-        schema={"cost_id": pl.String, "contract_id": pl.String, "end_date": pl.Date, "closing": frames.MONEY, "currency": pl.String}
+        schema={"cost_id": pl.String, "contract_id": pl.String, "end_date": pl.Date, "closing": MONEY, "currency": pl.String}
     )
-    ahead = pl.DataFrame(schema={"contract_id": pl.String, "date": pl.Date, "amount": frames.MONEY})
+    ahead = pl.DataFrame(schema={"contract_id": pl.String, "date": pl.Date, "amount": MONEY})
     found = disclosures(books, balances, costs, ahead, {}, AS_OF)
     told = found.group_by("disclosure").agg(pl.col("amount").sum()).sort("disclosure").rows()
     assert told == [

@@ -144,7 +144,7 @@ def test_losses_and_contract_costs_post_beside_revenue(posted: Post) -> None:
     assert made.balance("2027-01", "loss_provision", "cost_of_revenue", "gross_margin") == [40, 40, -40]
 
 
-COMBINED = {
+COMBINED: dict[str, list[dict[str, Any]]] = {
     "contracts": [{"contract_id": "C1"}, {"contract_id": "C2", "group_id": "C1"}],
     "lines": [
         {"contract_id": "C1", "contract_line_id": "L1", "amount": 500},
@@ -241,12 +241,12 @@ def contracts(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
                     {"contract_id": name, "contract_line_id": key, "posting_date": day, "amount": amount, "timing": timing}
                 )
         for number in range(draw(st.integers(0, 2))):
-            line = draw(st.sampled_from([None, f"{name}-0"]))
+            billed = draw(st.sampled_from([None, f"{name}-0"]))
             given_["billing_plan_line"].append(
                 {
                     "plan_line_id": f"{name}B{number}",
                     "contract_id": name,
-                    "contract_line_id": line,
+                    "contract_line_id": billed,
                     "due_date": draw(days),
                     "amount": draw(amounts),
                     "is_unconditional": draw(st.booleans()),

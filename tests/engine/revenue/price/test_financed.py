@@ -43,7 +43,7 @@ def price(records: Make) -> Callable[..., Decimal | None]:
         )
         milestones = records("milestone", *([] if milestone is None else [milestone]))
         found = contract_financing(terms, promises, milestones, due, DAY(2030, 12, 31))
-        return found.prices["price"].sum().quantize(Decimal("0.01")) if found.prices.height else None
+        return Decimal(found.prices["price"].sum()).quantize(Decimal("0.01")) if found.prices.height else None
 
     return go
 

@@ -20,7 +20,7 @@ def contract(**changes: Any) -> pl.DataFrame:
         "contract_id": "C1", "calendar": "", "minor_digits": 2, "financing_rate": None, "financing_exclusion": None,
         "cash_price": None, "expedient_months": 12, "compounding": "annual",
     } | changes  # fmt: skip
-    types = {
+    types: dict[str, pl.DataType | type[pl.DataType]] = {
         "financing_rate": PCT, "cash_price": MONEY, "financing_exclusion": pl.String,
         "minor_digits": pl.Int64, "expedient_months": pl.Int64,
     }  # fmt: skip
@@ -51,7 +51,7 @@ def months(first: int, last: int) -> pl.DataFrame:
 
 
 def price(found: Financing) -> Decimal:
-    return found.prices["price"].sum().quantize(Decimal("0.01"))
+    return Decimal(found.prices["price"].sum()).quantize(Decimal("0.01"))
 
 
 def interest(found: Financing, first: int, last: int) -> dict[str, Decimal]:

@@ -69,6 +69,7 @@ def renewals() -> pl.DataFrame:
 def service(**changes: Any) -> pl.DataFrame:
     line = {"contract_line_id": "L1", "contract_id": "C1", "quantity": 10, "amount": 20000, "estimated_cost": 9000}
     settings = {"weights": "expected_cost", "rounding_unit": Decimal(1), "rounding_per": "contract"} | changes
+    types: dict[str, pl.DataType | type[pl.DataType]]
     types = {"weights": pl.String, "rounding_per": pl.String, "rounding_unit": pl.Decimal(38, 6)}
     return records("contract_line", line).with_columns(pl.lit(value, dtype=types[name]).alias(name) for name, value in settings.items())
 
