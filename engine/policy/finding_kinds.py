@@ -46,5 +46,5 @@ FINDING_KINDS: Final = frozenset({
     "stale_unbilled", "subcontract_cost_differs", "subcontract_not_billed", "time_not_invoiced", "tolerance_bias",
     "total_differs_from_lines", "totals_differ", "unauthorized_change", "unbalanced_journal", "unbilled_differs",
     "unbilled_not_in_ledger", "unbilled_without_policy", "unknown", "unknown_column", "unknown_file", "unreadable_file", "value_drift",
-    "waiting_event", "work_not_priced", "work_without_line", "wrong_tax_code",
+    "waiting_event", "work_not_agreed", "work_not_priced", "work_without_line", "wrong_tax_code",
 })  # fmt: skip

@@ -13,7 +13,7 @@ from engine.revenue.contracts.gate import gate_findings
 from engine.revenue.controls.agreements import combination_findings, unapplied_findings
 from engine.revenue.controls.milestones import milestone_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
-from engine.revenue.controls.strays import unplaced_expenses, unplaced_work
+from engine.revenue.controls.strays import unplaced_expenses, unplaced_work, work_not_agreed
 from engine.revenue.controls.totals import quantity_findings, total_findings
 from engine.revenue.controls.unjudged import (
     amendment_findings,
@@ -244,6 +244,7 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         unearned_work(records, lines, priced.every, priced.last, agreed.as_of),
         unplaced_work(records, lines, agreed.as_of),
         unplaced_expenses(records, lines, agreed.as_of),
+        work_not_agreed(records, contracts, lines, agreed.as_of),
         plan_findings(records, contracts, terms, priced.levels),
         combination_findings(records, contracts),
         unapplied_findings(records, contracts, lines),

@@ -8,11 +8,14 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.schema import entity_spec
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.ground.sources import united
 
+_LINE: Final = "contract_line_id"
+_DONE: Final = ("percent_complete", "cost_to_date", "hours_to_date", "units_delivered")
 _OF_LINES: Final = (
     "progress", "variable_estimate", "milestone", "usage", "incentive_fee", "cost_estimate", "noncash_value", "price_tier",
     "opening_position",
@@ -73,6 +76,43 @@ def unplaced_expenses(records: Records, lines: pl.DataFrame, as_of: dt.date) -> 
     return rows.select(
         *finding_columns("expense_without_line", "high", "project", message, remedy), pl.col("project_id").alias("entity_id"),
         "contract_id", pl.col("incurred_date").alias("since"), "evidence",
+    )  # fmt: skip
+
+
+def work_not_agreed(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return a finding for every line with work, use or a delivery on record that stands only in an amendment which does not count yet.
+
+    A draft, a rejected one or one approved later promises nothing (606-10-25-10), so that nothing of the work is recognized.
+    """
+    stated = records.frame("amendment_line").filter((pl.col("action") == "add") & pl.col(_LINE).is_not_null())
+    stated = without(stated, lines, _LINE).select("amendment_id", _LINE, "evidence").unique(_LINE, keep="first")
+    heads = records.frame("amendment").select("amendment_id", "contract_id", "status", "approved_date")
+    rows = stated.join(heads, on="amendment_id", how="inner").join(contracts.select("contract_id"), on="contract_id", how="semi")
+    return _of_work_not_agreed(rows, records, as_of)
+
+
+@of_nothing
+def _of_work_not_agreed(rows: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+    counts = (pl.col("status") == "approved") & pl.col("billable").fill_null(value=True)
+    done = (
+        ("time_entry", "work_date", counts & (pl.col("hours") != 0)), ("expense", "incurred_date", counts),
+        ("usage", "usage_date", pl.lit(value=True)), ("milestone", "accepted_date", pl.col("status") == "accepted"),
+        ("progress", "as_of_date", pl.any_horizontal(pl.col(name) > 0 for name in _DONE)),
+    )  # fmt: skip
+    told = [
+        records.frame(name).filter(of).select(_LINE, pl.col(day).alias("→day"), pl.lit(name).alias("→what")) for name, day, of in done
+    ]
+    since = pl.concat(told).filter(pl.col("→day") <= as_of).group_by(_LINE).agg(
+        pl.col("→day").min(), pl.col("→what").unique().sort()
+    ).with_columns(pl.col("→what").list.join(", ").str.replace_all("_", " "))  # fmt: skip
+    hit = rows.join(since, on=_LINE, how="inner").sort(_LINE)
+    state = pl.when(pl.col("status") == "approved").then(pl.format("approved on {}", "approved_date")).otherwise("status")
+    text = "{} is a promise of contract {} only by amendment {} ({}), and {} of it is on record, from {} on; nothing of it is recognized."
+    message = pl.format(text, _LINE, "contract_id", "amendment_id", state, "→what", pl.col("→day").cast(pl.String))
+    remedy = "Have the amendment approved, state that it is enforceable already, or name the promise that the work is of."
+    return hit.select(
+        *finding_columns("work_not_agreed", "high", "contract_line", message, remedy), pl.col(_LINE).alias("entity_id"), "contract_id",
+        pl.col("→day").alias("since"), "evidence",
     )  # fmt: skip
 
 
