@@ -21,7 +21,7 @@ from engine.revenue.arithmetic.runs import joined
 from engine.revenue.ground.frames import Books, setting
 from engine.revenue.ground.rates import translated, with_rate
 from engine.revenue.posting.claims import Claims
-from engine.revenue.posting.late_claims import OWN_DAY, late_cash_rates
+from engine.revenue.posting.late_claims import OWN_DAY, late_bill_rates, late_cash_rates
 from engine.revenue.posting.layers import with_carried, with_layers
 from engine.revenue.posting.rights import POSITION, sequenced
 from engine.revenue.posting.valued import taken_back, with_own_rates, with_values
@@ -181,7 +181,11 @@ def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims, as_of: 
     rows = with_rate(rows, rates, day="date", kind="closing", name="closing")
     at_end = (pl.col("order") == CLOSED) & (pl.col("date") == pl.col("period_end"))
     rows = rows.with_columns(pl.when(at_end).then(pl.col("closing")).otherwise(pl.col("spot")).alias("measured_at"))
-    rows = late_cash_rates(rows, sequenced(claims.cash), rates).with_columns(pl.coalesce("late_rate", "spot").alias("cash_rate"))
+    rows = late_bill_rates(late_cash_rates(rows, sequenced(claims.cash), rates), claims.billed, rates)
+    rows = rows.with_columns(
+        pl.coalesce("late_rate", "spot").alias("cash_rate"),
+        pl.when(pl.col("order") == PERFORMED).then("billed_rate").fill_null(pl.col("spot")).alias("claim_rate"),
+    )
     invoiced = _invoice_rates(rows, claims, rates)
     rows = rows.join(invoiced, on=["contract_id", "date", "seq"], how="left", maintain_order="left")
     by_invoice = (pl.col("advance_rate") == "invoice_date") & (pl.col("order") > REMEASURED) & (pl.col("order") < CLOSED)
@@ -189,7 +193,7 @@ def _with_rates(rows: pl.DataFrame, rates: pl.DataFrame, claims: Claims, as_of: 
     layer = (
         pl.when(by_invoice).then(pl.coalesce("invoice_rate", "spot"))
         .when(taken_over).then(pl.coalesce("liability_rate", "spot"))
-        .otherwise(pl.col("cash_rate"))
+        .when(pl.col("order") == PERFORMED).then("claim_rate").otherwise("cash_rate")
     )  # fmt: skip
     return rows.with_columns(layer.alias("layer_rate"))
 
@@ -226,7 +230,7 @@ def _functional(rows: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
         ),
         translated(pl.col("delta_income"), "average", digits).alias("functional_income"),
         _borne(digits).cast(MONEY).alias("functional_expense"),
-        translated(pl.col("delta_tax_payable"), "spot", digits).alias("change_tax_payable"),
+        translated(pl.col("delta_tax_payable"), "claim_rate", digits).alias("change_tax_payable"),
         translated(pl.col("delta_received") - pl.col("delta_paid_out"), "cash_rate", digits).alias("functional_cash"),
         # Goods that come back have the value they were expected back at.
         pl.when((pl.col("delta_goods_cost") < 0) & (pl.col("delta_goods_cost") == pl.col("delta_return_asset")))

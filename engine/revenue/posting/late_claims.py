@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.ground.frames import DAY, Books
-from engine.revenue.ground.rates import with_rate
+from engine.revenue.ground.rates import RATE, mean_rate, with_rate
 from engine.revenue.posting.claims import Agreed, Claims
 from engine.revenue.recognition.standing import as_arrived
 
@@ -48,3 +48,20 @@ def late_cash_rates(steps: pl.DataFrame, cash: pl.DataFrame, rates: pl.DataFrame
     )  # fmt: skip
     each = found.group_by("contract_id", "date", "seq").agg(pl.col("late_rate").first())
     return steps.join(each, on=["contract_id", "date", "seq"], how="left", maintain_order="left")
+
+
+def late_bill_rates(steps: pl.DataFrame, billed: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
+    """Add `billed_rate`: where invoices are booked late, what the day's invoices are worth, each at the rate of its own day.
+
+    What they claim ahead became a liability on that day, whenever anybody heard of it (830-20-30-1, IAS 21.22, IFRIC 22.8). Null elsewhere.
+    `steps`: contract_id, date, seq and both currencies; positions of a day come before its payments (seq 0).
+    """
+    late = billed.filter(pl.col(OWN_DAY).is_not_null() & (pl.col("net") > 0)).select("contract_id", "date").unique()
+    if late.is_empty():
+        return steps.with_columns(pl.lit(None, dtype=RATE).alias("billed_rate"))
+    pairs = steps.select("contract_id", "currency", "functional_currency").unique()
+    asked = billed.filter(pl.col("net") > 0).join(late, on=["contract_id", "date"], how="semi").join(pairs, on="contract_id", how="inner")
+    dated = with_rate(asked.with_columns(pl.coalesce(OWN_DAY, "date").alias("→own")), rates, day="→own", kind="spot", name="→rate")
+    mean = dated.group_by("contract_id", "date").agg(mean_rate("→rate", pl.col("net") + pl.col("tax")).alias("billed_rate"))
+    mean = mean.with_columns(pl.lit(0, dtype=steps.schema["seq"]).alias("seq"))
+    return steps.join(mean, on=["contract_id", "date", "seq"], how="left", maintain_order="left")
