@@ -48,6 +48,7 @@ def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.D
         "notice_days",
         "cancellable_by",
         "end_known_at",
+        "terminated_recorded_at",
     ]
     return shaped(made, CONTRACTS, keep=[*kept, *extra]).sort("contract_id")
 

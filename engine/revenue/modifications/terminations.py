@@ -49,8 +49,8 @@ def terminations(
     `told`: of `told_ends`. Their time is over with the last day of anything they promise, extensions included.
 
     Columns: group_id, contract_id, date (the last day, still served), place, amendment_id, paid_for_good (units received that cannot be
-    claimed back: every line says so), event_date, agreed_on (as_of, of an end that is known and still to come), is_part (a contract
-    combined with it runs on).
+    claimed back: every line says so), event_date, agreed_on (of an end known ahead: the day it was, of promises earned by time; else of one
+    still to come as_of), is_to_come, is_part (a contract combined with it runs on).
     """
     whole_group = contracts.group_by("group_id").agg(
         pl.col("terminated_date").is_null().any().alias("→endless"), pl.col("terminated_date").max().alias("→latest")
@@ -66,7 +66,7 @@ def terminations(
     whole = told.filter(~pl.col("is_settled"))
     some = without(lines, whole, "okey").select("contract_id").unique()
     ended = ended.join(some, on="contract_id", how="semi")
-    made = with_paid_for_good(ended, records)
+    made = _known_ahead(with_paid_for_good(ended, records), lines)
     runs_on = pl.col("→endless") | (pl.col("→latest") > pl.col("terminated_date"))
     made = made.with_columns(runs_on.alias("is_part"), pl.col("terminated_date").alias("date"))
     # Those that end on one day are one event.
@@ -79,9 +79,21 @@ def terminations(
         ended_by().alias("amendment_id"),
         "paid_for_good",
         pl.col("date").alias("event_date"),
-        pl.when(pl.col("date") > as_of).then(pl.lit(as_of)).alias("agreed_on"),
+        pl.coalesce("→known", pl.when(pl.col("date") > as_of).then(pl.lit(as_of))).alias("agreed_on"),
+        (pl.col("date") > as_of).alias("is_to_come"),
         "is_part",
     )
+
+
+def _known_ahead(ended: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Add `→known`: the day on which an end was known before it came, of contracts whose promises time measures alone.
+
+    How far other work would be by the end nobody knew then.
+    """
+    known = pl.max_horizontal(pl.col("terminated_recorded_at").dt.date(), "signed_date")
+    other = lines.filter(pl.col("measure").ne_missing(BY_TIME))["contract_id"].unique()
+    ahead = (known < pl.col("terminated_date")) & ~pl.col("contract_id").is_in(other.implode())
+    return ended.with_columns(pl.when(ahead).then(known).alias("→known"))
 
 
 def _last_days(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -137,12 +149,12 @@ def ended_obligations(
     names = ["okey", "contract_id", "measure"]
     every = pl.concat([states.select(names), added.select(names)])
     return (
-        ends.select("group_id", "contract_id", "place", "paid_for_good", "agreed_on", "is_part", pl.col("date").alias("ends_on"))
+        ends.select("group_id", "contract_id", "place", "paid_for_good", "is_to_come", "is_part", pl.col("date").alias("ends_on"))
         .join(every, on="contract_id", how="inner")
         .join(told.select("okey", "is_settled"), on="okey", how="left")
         .join(own, on="okey", how="left")
         .filter(pl.col("is_settled").fill_null(value=True))
-        .filter(pl.col("agreed_on").is_null() | (pl.col("measure") == BY_TIME))
+        .filter(~pl.col("is_to_come") | (pl.col("measure") == BY_TIME))
         .select(
             "group_id",
             "place",
