@@ -90,7 +90,8 @@ def _known_ahead(ended: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 
     How far other work would be by the end nobody knew then.
     """
-    known = pl.max_horizontal(pl.col("terminated_recorded_at").dt.date(), "signed_date")
+    told = pl.col("terminated_recorded_at").dt.date()
+    known = pl.when(told.is_not_null()).then(pl.max_horizontal(told, "signed_date"))
     other = lines.filter(pl.col("measure").ne_missing(BY_TIME))["contract_id"].unique()
     ahead = (known < pl.col("terminated_date")) & ~pl.col("contract_id").is_in(other.implode())
     return ended.with_columns(pl.when(ahead).then(known).alias("→known"))
