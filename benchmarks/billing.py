@@ -137,15 +137,15 @@ def by_hand(given: Facts) -> pl.DataFrame:
     unpriced = (said == "billable") & pl.col("amount").is_null()
     said, reason = pl.when(unpriced).then(pl.lit("on_hold")).otherwise(said), pl.when(unpriced).then(pl.lit("no rate")).otherwise(reason)
     decided = entries.with_columns(rule.alias("rule"), said.alias("eligibility"), reason.alias("reason"), done.alias("done"))
-    decided = decided.with_columns(pl.lit(1, dtype=pl.Int64).alias("part")).collect()
-    rows = _capped(decided, money, hours, wide)
+    parted = decided.with_columns(pl.lit(1, dtype=pl.Int64).alias("part")).collect()
+    rows = _capped(parted, money, hours, wide)
     ended = (pl.col("settled") >= pl.col("hours")) & (pl.col("settled") > 0)
     decision = pl.when(ended).then(pl.lit("billed")).when((pl.col("settled") > 0) & (pl.col("eligibility") == "billable"))
-    word = decision.then(pl.lit("partially_billed")).otherwise("eligibility")
+    final = decision.then(pl.lit("partially_billed")).otherwise("eligibility")
     month_end = pl.max_horizontal(pl.col("work_date").dt.month_end(), pl.col("approved_at").dt.date())
     made = rows.lazy().select(
         pl.lit("time_entry").alias("item_type"), pl.col("time_entry_id").alias("item_id"), "part", "contract_id", "contract_line_id",
-        "project_id", word.alias("decision"), "eligibility", pl.col("hours").alias("quantity"), pl.col("settled").alias("quantity_billed"),
+        "project_id", final.alias("decision"), "eligibility", pl.col("hours").alias("quantity"), pl.col("settled").alias("quantity_billed"),
         (pl.col("hours") - pl.col("settled")).alias("quantity_unbilled"), pl.col("rate").cast(price), "amount",
         pl.col("paid").alias("amount_billed"), (pl.col("amount") - pl.col("paid")).alias("amount_unbilled"),
         pl.coalesce("contract_currency", "currency").alias("currency"), pl.col("amount").alias("functional_amount"), "rule", "reason",
