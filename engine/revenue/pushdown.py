@@ -12,6 +12,7 @@ from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.frames import empty, in_words, shaped
 from engine.revenue.ground.periods import with_period
 from engine.revenue.progress.delivered import OF_EXPENSES
+from engine.revenue.progress.worked import TAKEN_BACK
 from engine.revenue.schedule import TIME_REVENUE
 
 RULE = "pushdown"
@@ -30,9 +31,9 @@ def time_revenue(
     minor unit. Columns: `schedule.TIME_REVENUE`.
     """
     by = contracts.select("contract_id", pl.col("setting.pushdown.by").alias("by"), "minor_digits", "currency")
-    about = lines.select("contract_line_id", "contract_id", "calendar").join(by, on="contract_id", how="inner").drop("contract_id")
-    own = worked.select("contract_line_id", "date", "time_entry_id", "hours", "value", "cost")
-    known = own.join(about, on="contract_line_id", how="inner")
+    about = lines.select("contract_line_id", "contract_id", "calendar", "is_as_invoiced").join(by, on="contract_id", how="inner")
+    own = worked.select("contract_line_id", "date", "time_entry_id", "hours", "value", "cost", "is_accrued")
+    known = own.join(about.drop("contract_id"), on="contract_line_id", how="inner").with_columns(_of_its_period().alias("date"))
     if known.is_empty():
         return empty(TIME_REVENUE)
     # Put in the order of their ids once; from then on whole numbers tell that order and the period of a line.
@@ -105,6 +106,15 @@ def _both(told: pl.DataFrame, caught: pl.DataFrame) -> pl.DataFrame:
     key = ["time_entry_id", "contract_line_id", "period", "currency", "rule"]
     summed = pl.concat([told, caught]).group_by(key, maintain_order=True).agg(pl.col("hours", "recognized_amount").sum())
     return shaped(summed.sort("time_entry_id", "period"), TIME_REVENUE)
+
+
+def _of_its_period() -> pl.Expr:
+    """Return the day whose period an entry is of: hours as invoiced that are taken back of an accrual are of the period that ended before.
+
+    There their revenue belongs too (`atoms`): beside what was recorded since, they leave of it what was worked.
+    """
+    back = pl.col("is_as_invoiced") & pl.col("is_accrued") & (pl.col("hours") < 0) & pl.col("time_entry_id").str.ends_with(TAKEN_BACK)
+    return pl.when(back).then(pl.col("date").dt.offset_by("-1d")).otherwise("date")
 
 
 def _weight() -> pl.Expr:

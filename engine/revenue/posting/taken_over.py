@@ -29,7 +29,8 @@ def openings(books: Books, records: Agreed, as_of: dt.date) -> pl.DataFrame:
     last = stated.unique("contract_line_id", keep="last", maintain_order=True)
     about = books.lines.select("contract_line_id", "contract_id", "group_id", "obligation_id")
     key = ["group_id", "obligation_id"]
-    priced = books.obligations.group_by(key).agg(pl.col("allocated_amount").is_not_null().any().alias("→priced"))
+    asked = books.obligations.join(last.join(about, on="contract_line_id", how="inner"), on=key, how="semi")
+    priced = asked.group_by(key).agg(pl.col("allocated_amount").is_not_null().any().alias("→priced"))
     owned = last.join(about, on="contract_line_id", how="inner").join(priced, on=key, how="left")
     summed = owned.group_by("contract_id").agg(
         pl.col("recognized_amount").filter(pl.col("→priced").fill_null(value=True)).sum().alias("of_price"),

@@ -17,6 +17,9 @@ from engine.revenue.ground.records import COPY, Records, restored
 
 _HOURS: Final = polars_dtype(Kind.HOURS)
 
+TAKEN_BACK: Final = "|reversed"
+"""Ends the id of hours that a closed period accrued of an assignment and the next takes back."""
+
 
 def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the time that counts: approved, and what the policy accrues at the cut-off (submitted, or assigned) besides.
@@ -214,7 +217,7 @@ def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_o
         pl.format("{}|{}", "→id", pl.col("→cut").cast(pl.String)).alias("→id")
     )
     back = ended.with_columns(
-        pl.col("→day").dt.offset_by("1d"), pl.format("{}|reversed", "→id").alias("→id"), (pl.col("→left") * -1).alias("→left")
+        pl.col("→day").dt.offset_by("1d"), pl.concat_str("→id", pl.lit(TAKEN_BACK)).alias("→id"), (pl.col("→left") * -1).alias("→left")
     )
     every = pl.concat([rows.filter(pl.col("→closed_at").is_null()), ended, back])
     return every.select(
