@@ -9,8 +9,10 @@ import polars as pl
 
 from adapters.mapping.apply import EntityRecords
 from adapters.snapshot_file import Source
+from engine.canonical.kinds import Kind, is_decimal
 from engine.canonical.schema import ENTITIES
 from engine.errors import SnapshotError
+from engine.policy.names import near
 
 
 def stated_and_read(source: Source, made: list[EntityRecords]) -> list[dict[str, Any]]:
@@ -20,6 +22,11 @@ def stated_and_read(source: Source, made: list[EntityRecords]) -> list[dict[str,
         frames.setdefault(each.entity, []).append(each.frame)
     results: list[dict[str, Any]] = []
     for entity, expected in sorted(source.expected_rows.items()):
+        if entity not in ENTITIES:
+            raise SnapshotError(
+                f"The expected rows '{entity}' of source '{source.system}' name no canonical entity{near(entity, ENTITIES) or '.'}",
+                "Write the entity, as in invoice: 120; docs/canonical.md has every name.",
+            )
         actual = sum(frame.height for frame in frames.get(entity, []))
         results.append(_compared(source, "expected_rows", entity, None, str(expected), str(actual), expected == actual))
     for name, stated in sorted(source.control_totals.items()):
@@ -29,6 +36,11 @@ def stated_and_read(source: Source, made: list[EntityRecords]) -> list[dict[str,
             raise SnapshotError(
                 f"The control total '{name}' of source '{source.system}' names no canonical field.",
                 "Write entity.field, as in invoice.gross_amount.",
+            )
+        if not (is_decimal(spec.fields[column].kind) or spec.fields[column].kind is Kind.INT):
+            raise SnapshotError(
+                f"The control total '{name}' of source '{source.system}' names a field that has no total.",
+                "Name an amount, a quantity or hours, as in invoice.gross_amount.",
             )
         parts = stated if isinstance(stated, dict) else {None: stated}
         for currency, total in parts.items():

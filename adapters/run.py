@@ -36,6 +36,7 @@ from engine.policy.kinds.alerts import AlertsPolicy
 from engine.policy.kinds.quality import QualityPolicy
 from engine.policy.kinds.registry import KINDS
 from engine.policy.loaded import PolicySet
+from engine.policy.unknown import misnamed_systems
 from engine.readings import reading_findings
 from engine.remedies import propose_remedies
 from engine.stage import Context, StageResult
@@ -205,8 +206,9 @@ def found_while_reading(read: SnapshotRead, before: SnapshotRead | None, policie
         for each in read.files
         for one in each.unknown
     ]
+    misnamed = misnamed_systems(policies.policies, [each.system for each in read.file.sources])
     return reading_findings(
-        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, demand, context, earlier, unknown
+        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, demand, context, earlier, unknown, misnamed
     )
 
 
@@ -294,7 +296,8 @@ def _manifest(
         "rules": _rule_places(policies),
         "mappings": {name: each.fingerprint for name, each in sorted(read.mappings.items())},
         "not_applicable": [
-            {"policy": name, "why": why} for name, why in (*_ageless(read, policies, context.as_of), *result.not_applicable)
+            {"policy": name, "why": why}
+            for name, why in (*_ageless(read, policies, context.as_of), *policies.out_of_force(context.as_of), *result.not_applicable)
         ],
         "control_totals": read.expectations,
         "counts": {name: frame.height for name, frame in sorted(frames.items())},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -30,6 +31,7 @@ def reading_findings(
     context: Context,
     earlier_sources: Collection[str] = (),
     unknown: Sequence[Mapping[str, Any]] = (),
+    misnamed: Mapping[str, str] = MappingProxyType({}),
 ) -> pl.DataFrame:
     """Return the findings about what was read; one for each file and reason, not one a row.
 
@@ -39,6 +41,7 @@ def reading_findings(
     `earlier_sources` the systems of the previous snapshot. What a source without files states
     differs from nothing: that it is missing is said once. `unknown` are columns and files of canonical sources that bear no
     canonical name: source, path, entity (None: the file itself), name, near, is_deeper (it bears a name, and lies too deep to be read).
+    `misnamed` are systems of the snapshot that no policy names, each with the one that is meant.
     """
     rows: list[dict[str, Any]] = []
     rows += [_failed(each) for each in failures]
@@ -47,6 +50,7 @@ def reading_findings(
     empty = set(empty_sources)
     rows += [_differs(each, policy) for each in expectations if not each["equal"] and (each["source"], each["path"]) not in empty]
     rows += [_empty(system, path) for system, path in empty_sources]
+    rows += [_misnamed(system, meant) for system, meant in misnamed.items()]
     rows += list(_absent(sources, policy, earlier_sources))
     if policy is not None:
         rows += list(_stale(sources, policy, context))
@@ -70,6 +74,15 @@ def _empty(system: str, path: str) -> dict[str, Any]:
         "message": f"The snapshot names {path} as the export of {system}, but there is no file its adapter reads.",
         "remedy": "Put the export there, or correct the path and the adapter in snapshot.yaml.",
         "evidence": ["snapshot.yaml"],
+    }  # fmt: skip
+
+
+def _misnamed(system: str, meant: str) -> dict[str, Any]:
+    return {
+        "kind": "missing_source", "rule": "missing_source", "severity": "high", "entity": "source",
+        "entity_id": meant, "systems": [meant], "field": system,
+        "message": f"The snapshot has no export of {meant}, which policies name, but one of '{system}', which none does.",
+        "remedy": f"Write '{meant}' in snapshot.yaml, if that is meant.", "evidence": ["snapshot.yaml"],
     }  # fmt: skip
 
 

@@ -157,9 +157,12 @@ def _print_summary(manifest: dict[str, Any], run_dir: Path, *, is_new: bool) -> 
         console.print("No findings.")
     print_tieouts(console, run_dir)
     _print_kpis(console, _kpis(run_dir))
-    if manifest["not_applicable"]:
-        names = ", ".join(each["policy"] for each in manifest["not_applicable"])
-        console.print(f"Not applicable, for want of records (the manifest says which): {names}.")
+    ended = [each["policy"] for each in manifest["not_applicable"] if each["why"].startswith(("it is in force", "it was in force"))]
+    lacking = [each["policy"] for each in manifest["not_applicable"] if each["policy"] not in ended]
+    if lacking:
+        console.print(f"Not applicable, for want of records (the manifest says which): {', '.join(lacking)}.")
+    if ended:
+        console.print(f"Not in force on {manifest['as_of']}: {', '.join(ended)}.")
     for each in manifest["files"]:
         if each["failure"]:
             console.print(f"Not read: {each['path']} ({each['failure'].replace('_', ' ')}); the run went on without it.")

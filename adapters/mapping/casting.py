@@ -70,7 +70,8 @@ def cast_field(text: Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -
         return _boolean(text, rule, mapping)
     if spec.kind is Kind.ENUM:
         return _enum(text, spec, rule)
-    return _text(text, rule)
+    made = _text(text, rule)
+    return Cast(_currency(made.value), made.reason) if spec.name.endswith("currency") else made
 
 
 def prepared(text: Expr, rule: FieldRule) -> Expr:
@@ -107,6 +108,11 @@ def _text(text: Expr, rule: FieldRule) -> Cast:
     value = _mapped(text, rule)
     reason = NEVER if rule.map is None else _reason(text, value.is_null(), "unknown_value")
     return Cast(_with_fallback(value, text, rule.fallback, pl.String()), reason)
+
+
+def _currency(code: Expr) -> Expr:
+    """Return a code of ISO 4217 as it is written there: `eur` and `Eur` are EUR."""
+    return pl.when(code.str.len_bytes() == 3).then(code.str.to_uppercase()).otherwise(code)
 
 
 def _enum(text: Expr, spec: FieldSpec, rule: FieldRule) -> Cast:

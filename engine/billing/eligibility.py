@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from engine.billing.items import date_of_version, item_frame
-from engine.billing.ledger import LINKS, MADE, fee_ledger, fee_lines, item_ledger, item_links
+from engine.billing.ledger import LINKS, MADE, fee_ledger, fee_lines, fees_of_lines, item_ledger, item_links
 from engine.billing.money import HOURS
 from engine.billing.rates import CARD, CARD_CURRENCY
 from engine.billing.translated import bills_in_other_currencies, translated_ledger, translated_lines
@@ -176,7 +176,9 @@ def _with_ledger(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str
     apart = bills_in_other_currencies(frames)
     if policy.item == "fee":
         lines = fee_lines(frames)
-        ledger = fee_ledger(frame, translated_lines(lines, frame, frames, policy.settings) if apart else lines)
+        ledger = fee_ledger(
+            fees_of_lines(frame, frames), translated_lines(lines, frame, frames, policy.settings) if apart else lines
+        )  # fmt: skip
     else:
         ledger = translated_ledger(frame, frames, policy) if apart else item_ledger(frames, policy.item)
     joined = frame.join(ledger, on="item.id", how="left", maintain_order="left").with_columns(

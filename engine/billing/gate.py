@@ -35,15 +35,19 @@ def stopped_lines(lines: pl.DataFrame, pairs: pl.DataFrame, decisions: pl.DataFr
     their order.
     """
     charging = lines.filter(pl.col("net_amount").fill_null(0) >= 0)
-    named = _named(charging, pairs)
+    named = _named(charging, pairs, decisions)
     items = named.join(_allowed(decisions), on=["item_type", "item_id"], how="left", maintain_order="left")
     unnamed = charging.join(named.select("invoice_line_id"), on="invoice_line_id", how="anti", maintain_order="left")
     found = [_stopped(items, *each) for each in _item_reasons()] + [_unnamed(unnamed, named, decisions)]
     return pl.concat(found).sort("source_row", "invoice_line_id", "item", "reason", nulls_last=True)
 
 
-def _named(lines: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Return a row for each item a line names, with the quantity and amount it bills of it."""
+def _named(lines: pl.DataFrame, pairs: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each item a line names, with the quantity and amount it bills of it.
+
+    A milestone without an amount is none: what it lets be billed, its contract line's plan says.
+    """
+    bare = decisions.filter((pl.col("item_type") == "milestone") & pl.col("amount").is_null()).select("item_id")
     columns = ["invoice_line_id", "source_row", "currency", "invoice_date"]
     parts: list[pl.DataFrame] = []
     settled = pairs.select("invoice_line_id", pl.col("time_entry_id").alias("item_id"), pl.col("hours").alias("hours"))
@@ -58,6 +62,7 @@ def _named(lines: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     direct = lines.join(settled.select("invoice_line_id"), on="invoice_line_id", how="anti", maintain_order="left")
     for item, key in _LINKS.items():
         own = direct.filter(pl.col(key).is_not_null())
+        own = own.join(bare, left_on=key, right_on="item_id", how="anti", maintain_order="left") if item == "milestone" else own
         quantity = pl.col("quantity").cast(HOURS) if item == "time_entry" else pl.lit(1).cast(HOURS)
         parts.append(
             own.select(

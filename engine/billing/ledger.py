@@ -62,6 +62,8 @@ def item_links(frames: Mapping[str, pl.LazyFrame], item: str) -> pl.LazyFrame:
         return frames[f"{MADE}{item}"]
     lines = counted_lines(frames)
     direct = lines.filter(pl.col(LINKS[item]).is_not_null())
+    if item == "milestone" and (releases := releasing_milestones(frames)) is not None:
+        direct = direct.join(releases, on="milestone_id", how="anti")
     sign = pl.when(pl.col("net_amount") < 0).then(-1).otherwise(1)
     quantity = pl.coalesce("quantity", sign) if item == "time_entry" else sign
     if item == "time_entry" and "invoice_line_time" in frames:
@@ -142,12 +144,37 @@ def item_ledger(frames: Mapping[str, pl.LazyFrame], item: str, *, by_currency: b
     )  # fmt: skip
 
 
+def releasing_milestones(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame | None:
+    """Return the milestones that have no amount of their own and release a line of a plan (`→line`: the contract line it bills)."""
+    if "milestone" not in frames or "billing_plan_line" not in frames:
+        return None
+    bare = frame_of(frames, "milestone").filter(pl.col("amount").is_null()).select("milestone_id")
+    plans = frame_of(frames, "billing_plan_line").select("milestone_id", pl.col("contract_line_id").alias("→line"))
+    return plans.join(bare, on="milestone_id", how="semi").unique("milestone_id", keep="first", maintain_order=True)
+
+
+def fees_of_lines(fees: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the fees that lines which name no item may bill: not those whose milestone lines name and bill by its own amount."""
+    if "milestone" not in frames or "invoice_line" not in frames or "milestone_id" not in fees.collect_schema().names():
+        return fees
+    named = item_links(frames, "milestone").select(pl.col("item.id").alias("milestone_id")).unique()
+    return fees.join(named, on="milestone_id", how="anti")
+
+
 def fee_lines(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
     """Return the invoice lines that bill fees, by what they bill (`→key`, a contract line or else a contract).
 
-    Lines that name time, an expense or a milestone bill that and no fee.
+    Lines that name time, an expense or a milestone bill that and no fee; a milestone without an amount
+    bills the line of the plan that it releases.
     """
-    lines = counted_lines(frames).filter(pl.all_horizontal([pl.col(name).is_null() for name in LINKS.values()]))
+    lines = counted_lines(frames).filter(pl.col("time_entry_id").is_null() & pl.col("expense_id").is_null())
+    releases = releasing_milestones(frames)
+    if releases is None:
+        lines = lines.filter(pl.col("milestone_id").is_null())
+    else:
+        lines = lines.join(releases.with_columns(pl.lit(value=True).alias("→released")), on="milestone_id", how="left")
+        lines = lines.filter(pl.col("milestone_id").is_null() | pl.col("→released").is_not_null())
+        lines = lines.with_columns(pl.coalesce("contract_line_id", "→line").alias("contract_line_id"))
     if "invoice_line_time" in frames:
         lines = lines.join(frame_of(frames, "invoice_line_time").select("invoice_line_id").unique(), on="invoice_line_id", how="anti")
     return lines.select(

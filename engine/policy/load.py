@@ -119,6 +119,11 @@ def _validated(document: Document) -> tuple[PolicyFile | None, list[Diagnostic]]
     if not isinstance(value, dict):
         return None, [document.diagnostic(codes.NOT_A_MAPPING, (), "the file holds no settings (key: value)")]
     kind = value.get("policy")
+    if kind is None:
+        meant = next((name for name in value if str(name).lower() == "policy"), None)
+        written = f"; '{meant}' is written with small letters" if meant is not None else ""
+        message = f"`policy:` is missing, which says what kind of policy this is{written}; the kinds are {', '.join(KINDS)}"
+        return None, [document.diagnostic(codes.UNKNOWN_POLICY_KIND, () if meant is None else (meant,), message, prefer_key=True)]
     if str(kind) not in KINDS:
         message = f"'{kind}' is no kind of policy{near(str(kind), KINDS)}; the kinds are {', '.join(KINDS)}"
         return None, [document.diagnostic(codes.UNKNOWN_POLICY_KIND, ("policy",), message)]

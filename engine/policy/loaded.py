@@ -11,6 +11,9 @@ from engine.policy.kinds.run import CalendarPolicy, RunPolicy
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
 
+_BY_DAY: typing.Final = frozenset({"run", "quality", "check", "reconciliation", "flow", "remedy"})
+"""Kinds of which the version in force on the day of the run counts, whatever the dates of its records."""
+
 _Kind = typing.TypeVar("_Kind", bound=PolicyFile)
 
 
@@ -55,6 +58,14 @@ class PolicySet:
         """Return the policy that holds on a day, of a kind of which a run has one; None when none does."""
         return next((policy for _, policy in self.in_force(kind, on)), None)
 
+    def out_of_force(self, on: dt.date) -> list[tuple[str, str]]:
+        """Return the id of each policy that the day of a run chooses, and of which no version holds on it, with why."""
+        found: dict[str, list[PolicyFile]] = {}
+        for each in self.policies:
+            if each.policy.policy in _BY_DAY:
+                found.setdefault(each.policy.id, []).append(each.policy)
+        return [(name, _why_not(versions, on)) for name, versions in found.items() if not any(is_in_force(each, on) for each in versions)]
+
     def run_policy(self, on: dt.date | None = None) -> RunPolicy | None:
         """Return the run policy in force on a day; without a day, the latest version."""
         if on is not None:
@@ -74,3 +85,11 @@ class PolicySet:
 def is_in_force(policy: PolicyFile, day: dt.date) -> bool:
     """Say whether a version of a policy holds on a day: from its first day to its last, both included."""
     return policy.effective_from <= day and (policy.effective_to is None or day <= policy.effective_to)
+
+
+def _why_not(versions: typing.Sequence[PolicyFile], day: dt.date) -> str:
+    ahead = [each.effective_from for each in versions if each.effective_from > day]
+    if len(ahead) == len(versions):
+        return f"it is in force from {min(ahead)}"
+    ended = max(each.effective_to for each in versions if each.effective_to is not None and each.effective_to < day)
+    return f"it was in force until {ended}" + (f", and is again from {min(ahead)}" if ahead else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, get_args
@@ -54,6 +55,15 @@ def unknown_names(loaded: Sequence[LoadedPolicy]) -> list[Diagnostic]:
         found += _told(each, _entities(each), (*ENTITIES, *_ABOUT), "is no canonical entity", only_near=True)
         found += _told(each, _folders(each), folders, "is no folder with policies")
     return found
+
+
+def misnamed_systems(loaded: Sequence[LoadedPolicy], sources: Collection[str]) -> dict[str, str]:
+    """Return the systems of a snapshot that no policy names, each with the one that policies name, that has no source, and is meant."""
+    named = {name for each in loaded for _, name in _systems(each)}
+    absent = {name.casefold(): name for name in sorted(named - set(sources))}
+    # Alike are `Billing` and `biling`, not `ehr` and `erp`.
+    meant = {name: difflib.get_close_matches(name.strip().casefold(), absent, n=1, cutoff=0.8) for name in set(sources) - named}
+    return {name: absent[found[0]] for name, found in sorted(meant.items()) if found}
 
 
 def _told(

@@ -37,8 +37,14 @@ def test_totals_are_exact_and_by_currency_where_they_are_stated_so() -> None:
 
 @pytest.mark.parametrize(("name", "stated", "message"), [
     ("invoice.gros_amount", "1", "names no canonical field"), ("invoice", "1", "names no canonical field"),
+    ("invoice.status", "1", "a field that has no total"),
     ("invoice.gross_amount", "1O", "is not a number: 1O"),
 ])  # fmt: skip
 def test_a_total_of_nothing_or_that_is_no_number_is_told(name: str, stated: str, message: str) -> None:
     with pytest.raises(SnapshotError, match=message):
         told(control_totals={name: stated})
+
+
+def test_rows_of_what_is_no_entity_are_told() -> None:
+    with pytest.raises(SnapshotError, match=r"did you mean 'invoice'\?$"):
+        told(expected_rows={"invoices": 3})

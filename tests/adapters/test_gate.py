@@ -25,7 +25,7 @@ FILES = {
     ),
     "milestone": (
         "milestone_id,contract_line_id,amount,currency,status,accepted_date\n"
-        "M1,L3,500,EUR,accepted,2026-01-20\nM2,L3,500,EUR,completed,\n"
+        "M1,L3,500,EUR,accepted,2026-01-20\nM2,L3,500,EUR,completed,\nM3,L3,,EUR,accepted,2026-01-20\n"
     ),
     "billing_plan_line": "plan_line_id,contract_id,contract_line_id,due_date,amount,currency\nB1,C1,L3,2026-01-01,300,EUR\n",
     "invoice": "invoice_id,kind,status,currency,invoice_date,contract_id\nI1,invoice,posted,EUR,2026-01-31,C1\n",
@@ -56,7 +56,7 @@ def written(tmp_path: Path, rows: str, head: str = HEAD) -> Path:
 
 
 def test_a_draft_of_billable_items_may_go_out(runs: Path, tmp_path: Path) -> None:
-    result = gate(runs, written(tmp_path, "D1,T2,,,8,800,EUR\nD2,,M1,,1,500,EUR\nD3,,,L3,1,300,EUR\n"))
+    result = gate(runs, written(tmp_path, "D1,T2,,,8,800,EUR\nD2,,M1,,1,500,EUR\nD3,,M3,L3,1,300,EUR\n"))
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == ["0 of 3 lines must not go out.", "May go out: 3 lines, 1,600.00 EUR."]
 

@@ -102,6 +102,20 @@ def test_a_required_source_that_is_missing_and_a_changed_mapping_are_findings(sn
     assert sorted(findings["kind"]) == ["mapping_changed", "missing_source"]
 
 
+def test_a_source_whose_system_policies_name_otherwise_is_a_finding(snapshot: Snapshot, tmp_path: Path) -> None:
+    policies = tmp_path / "misnamed"
+    policies.mkdir()
+    check = "policy: check\nid: {0}\ntitle: T\nowner: ar\neffective_from: {1}\nreference: A\nentity: invoice\nsystem: [billing, erp]\nchecks:\n  - {{id: {0}-1, must: currency IS NOT NULL, kind: odd, says: S, remedy: R}}\n"  # noqa: E501
+    (policies / "now.yaml").write_text(check.format("chk-now", "1900-01-01"))
+    (policies / "ended.yaml").write_text(check.format("chk-ended", "1900-01-01\neffective_to: 2025-12-31"))
+    (policies / "later.yaml").write_text(check.format("chk-later", "2027-01-01"))
+    outcome = run_snapshot(snapshot(Billing={"invoice": "invoice_id\nI1\n"}), policies=policies, out=tmp_path / "runs")
+    found = pl.read_parquet(outcome.run_dir / "findings.parquet")
+    assert found.select("kind", "entity_id", "field").rows() == [("missing_source", "billing", "Billing")]
+    why = {each["policy"]: each["why"] for each in outcome.manifest["not_applicable"]}
+    assert (why["chk-ended"], why["chk-later"]) == ("it was in force until 2025-12-31", "it is in force from 2027-01-01")
+
+
 def test_a_policy_without_its_entity_is_not_applicable_and_not_passed(snapshot: Snapshot, tmp_path: Path) -> None:
     outcome = run_snapshot(snapshot(crm={"customer": "customer_id\nK1\n"}), out=tmp_path / "runs")
     assert {"policy": "own-contract", "why": "no source of the snapshot supplies contract records"} in outcome.manifest["not_applicable"]

@@ -29,3 +29,21 @@ def test_one_mistake_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match=r"snapshot\.yaml:3: 'clock': ") as told:
         load_snapshot_file(folder)
     assert ";" not in str(told.value)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("as_of: 2026-01-31\nsources: []\n", "names no source"),
+    ("as_of: 2026-01-31\nsources:\n", "a list of sources is needed"),
+    ("as_of: 31.01.2026\nsources: [{system: crm, adapter: tock}]\n", "'as_of': a day that exists is needed, as YYYY-MM-DD, not 31.01.2026"),
+    ("as_of: 2026-01-31T10:00:00\nsources: [{system: crm, adapter: tock}]\n", "a day without a time"),
+    ("as_of: 2026-01-31\nsources: [{system: c, adapter: a, paht: x}]\n", r"'sources.0.paht': this is no setting, did you mean 'path'\?$"),
+])  # fmt: skip
+def test_a_mistake_is_told_in_the_words_of_who_writes_the_file(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SnapshotError, match=message):
+        load_snapshot_file(write(tmp_path, text))
+
+
+def test_a_file_in_another_encoding_is_there_and_told_as_that(tmp_path: Path) -> None:
+    (tmp_path / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources: []\n", encoding="utf-16")
+    with pytest.raises(SnapshotError, match="is not written in UTF-8"):
+        load_snapshot_file(tmp_path)

@@ -111,6 +111,16 @@ def test_booleans_and_words_are_those_declared() -> None:
     assert cast("On Hold", Kind.ENUM, ("on_hold",)) == ("on_hold", None)
 
 
+def test_a_currency_is_one_however_its_code_is_written() -> None:
+    spec = FieldSpec("cost_currency", Kind.TEXT, "m")
+    frame = pl.DataFrame({"cell": ["eur", "Eur ", "EUR", "€", "Euro", None]})
+    for rule, expected in (({}, "EUR"), ({"map": {"eur": "chf", "Eur": "chf", "EUR": "chf"}}, "CHF")):
+        made = cast_field(trimmed(pl.col("cell")), spec, FieldRule.model_validate({"from": "cell", **rule}), MAPPING)
+        assert frame.head(3).select(made.value)["cell"].to_list() == [expected] * 3
+    plain = cast_field(trimmed(pl.col("cell")), spec, FieldRule.model_validate({"from": "cell"}), MAPPING)
+    assert frame.tail(3).select(plain.value)["cell"].to_list() == ["€", "Euro", None]
+
+
 def test_a_whole_number_may_be_written_with_zero_decimals_only() -> None:
     assert cast("30.0", Kind.INT) == (30, None)
     assert cast("30.5", Kind.INT) == (None, "not_a_whole_number")
