@@ -12,7 +12,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.arithmetic.runs import before, begins, in_order, running
-from engine.revenue.disclosures.notice import within_notice
+from engine.revenue.disclosures.notice import month_by_month, within_notice
 from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, setting, shaped
 from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
@@ -169,7 +169,7 @@ def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.Da
     found = rows
     for table in (price, earned):
         found = found.join_asof(table, on="date", by="contract_id", check_sortedness=False)
-    found = _with_sold(found, books)
+    found = _with_sold(month_by_month(found, books), books)
     ended = (pl.min_horizontal("terminated_date", "lost_date") <= pl.col("date")).fill_null(value=False)
     left = pl.col("transaction_price").fill_null(ZERO) - pl.col("pool_earned").fill_null(ZERO) + pl.col("sold")
     return with_force(found, books).with_columns(

@@ -53,6 +53,8 @@ class Outputs:
     """By contract what opening positions had recognized of each obligation."""
     held: set[str]
     may_leave: set[str]
+    endless: set[str]
+    """Contracts with a service by the month that has no last day: what later months bring is no price of those before."""
     has_own_months: bool
     pays_customers: bool
     has_expenses: bool
@@ -98,15 +100,17 @@ def outputs(test: PolicyTest, frames: Mapping[str, pl.DataFrame], findings: pl.D
         for name, frame in frames.items()
         if name.startswith(book) and frame.height and (book or "/" not in name)
     }
-    contracts = records("contract", "combined_with_contract_id", "cancellable_by")
+    contracts = records("contract", "combined_with_contract_id", "cancellable_by", "end_date")
     ends = {row["period"]: row["end_date"] for row in records("fiscal_period", "end_date")}
     _with_more(rows, _combined(contracts), lambda period: min(ends.get(period) or _month_end(period), test.as_of))
     amended = {row["amendment_id"]: row["contract_id"] for row in records("amendment", "contract_id")}
     lines = {row["contract_line_id"]: {**row, "contract_id": amended.get(row["amendment_id"])} for row in records("amendment_line")}
     lines |= {row["contract_line_id"]: row for row in records("contract_line", "contract_id")}
     positions = [row for row in records("opening_position", "recognized_amount") if row["as_of_date"] <= test.as_of]
+    without_end = {row["contract_id"] for row in contracts if row["end_date"] is None}
     return Outputs(
         rows,
+        endless={row["contract_id"] for row in lines.values() if row.get("price_period") and row.get("end_date") is None} & without_end,
         taken_over=_taken_over(positions, lines),
         held=set(findings.filter(pl.col("rule").is_in(HELD))["contract_id"]),
         may_leave={row["contract_id"] for row in contracts if row["cancellable_by"] in ("customer", "either")},

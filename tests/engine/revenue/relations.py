@@ -108,7 +108,8 @@ def versions_hold_the_price(run: Outputs) -> Iterator[str]:
     yield from unlike("obligations hold the whole price", total(run.in_force(), "whole", "allocated_amount"), price)
     # A company's own months may be closed, and stand as they were known then.
     for end in {row["end"] for row in run["contract_balances"]} if not run.has_own_months else ():
-        told = total((row for row in run["contract_balances"] if row["end"] == end), "whole", "transaction_price")
+        then = (row for row in run["contract_balances"] if row["end"] == end and row["contract_id"] not in run.endless)
+        told = total(then, "whole", "transaction_price")
         known = [[row for row in rows if row["effective_date"] <= end and row["whole"] in told][-1:] for rows in versions.values()]
         shared = total((row for rows in known for row in rows), "whole", "allocated_amount")
         yield from unlike(f"versions hold the price of {end}", shared, told)
