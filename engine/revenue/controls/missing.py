@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.nothing import of_no
 from engine.revenue.arithmetic.runs import without
+from engine.revenue.controls.beyond import beyond_commitment, beyond_promise
 from engine.revenue.ground.finding_columns import finding_columns, findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
@@ -36,7 +37,8 @@ def input_findings(
             _overstated(records, contracts, lines),
             _unobserved(records, lines),
             _measured_twice(lines),
-            _beyond_promise(records, lines),
+            beyond_promise(records, lines),
+            beyond_commitment(records, lines),
         ],
         how="diagonal",
     )
@@ -364,29 +366,6 @@ def _use_without_price(records: Records, lines: pl.DataFrame, as_of: dt.date) ->
     hit = hit.with_columns(pl.col("→worth").alias("amount")).sort(key)
     remedy = "Assign the measure usage to what is paid by use: to a line of its own beside a fixed fee."
     return _of_lines(hit, "work_not_priced", "high", said, remedy)
-
-
-def _beyond_promise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return promises of a quantity of which more was delivered than ever promised or expected: the price takes no more."""
-    counted = lines.filter((pl.col("measure") == "units") & pl.col("quantity").is_not_null() & ~pl.col("pricing").is_in(list(OUTSIDE)))
-    changed = records.frame("amendment_line").select("contract_line_id", pl.col("quantity").alias("promised"))
-    reports = records.frame("progress")
-    expected = reports.select("contract_line_id", pl.col("estimated_total_units").alias("promised"))
-    most = pl.concat([counted.select("contract_line_id", pl.col("quantity").alias("promised")), changed, expected])
-    most = most.group_by("contract_line_id").agg(pl.col("promised").max())
-    done = reports.group_by("contract_line_id").agg(pl.col("units_delivered").max().alias("delivered"))
-    hit = counted.join(done, on="contract_line_id", how="inner").join(most, on="contract_line_id", how="inner")
-    hit = hit.filter(pl.col("delivered") > pl.col("promised"))
-    plain = (pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".") for name in ("delivered", "promised"))
-    said = pl.format("{} units of {} were delivered, and no more than {} promised: its price is earned in full.", next(plain),
-                     "contract_line_id", next(plain))  # fmt: skip
-    found = _of_lines(hit, "delivered_beyond_promise", "medium", said, "Correct the units delivered, or the quantity of the line.")
-    idle = reports.group_by("contract_line_id").agg(pl.col("expected_breakage").max().alias("→idle"))
-    hit = counted.join(idle, on="contract_line_id", how="inner").join(most, on="contract_line_id", how="inner")
-    hit = hit.filter((pl.col("→idle") >= pl.col("promised")) & (pl.col("promised") > 0)).sort("contract_line_id")
-    text = "{} units of {} are expected to lapse, all that are promised or more: what is drawn earns all of its price."
-    said = pl.format(text, plain_text(pl.col("→idle")), "contract_line_id")
-    return pl.concat([found, _of_lines(hit, "delivered_beyond_promise", "medium", said, "Correct the units expected to lapse.")])
 
 
 def _measured_twice(lines: pl.DataFrame) -> pl.DataFrame:

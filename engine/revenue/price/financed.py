@@ -196,9 +196,12 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) ->
         pl.col("due_date").max().alias("planned"),
     )
     dated = lines.filter(pl.col("promised") > 0).join(reached, on="contract_line_id", how="left")
+    # A right to use passes when its period begins, not before and, handed over or not, not when it ends (55-58C).
+    is_licence = pl.col("offering").eq_missing(pl.lit("licence")) if "offering" in lines.columns else pl.lit(value=False)
+    handed_over = pl.coalesce("accepted", "planned")
+    passes = pl.when(is_licence).then(pl.max_horizontal(handed_over, "begins")).otherwise(pl.coalesce(handed_over, "ends", "begins"))
     at_a_point = dated.filter(pl.col("timing") == "point_in_time").select(
-        "contract_id", "contract_line_id", pl.coalesce("accepted", "planned", "ends", "begins").alias("date"),
-        pl.col("promised").alias("amount")
+        "contract_id", "contract_line_id", passes.alias("date"), pl.col("promised").alias("amount")
     )
     over_time = dated.filter(
         (pl.col("timing") == "over_time") & (pl.col("begins") <= pl.col("ends")).fill_null(value=False)

@@ -37,7 +37,7 @@ def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
         tiered(records, lines, terms),
         milestones(records, lines, terms),
         observed_percent(records, lines),
-        committed_use(records, lines),
+        committed_use(records, lines, terms),
         rights(records, lines, terms),
     ]
     found = [frame.select(pl.col(name).cast(dtype) for name, dtype in OBSERVED.items()) for frame in shapes if frame.height]

@@ -47,9 +47,14 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
 
 def _amounts(terms: pl.DataFrame) -> pl.DataFrame:
     """Return what lines amount to from each day on: contract_line_id, since, gross, minor_digits; sorted by day."""
-    stated = terms.filter(pl.col("gross").is_not_null()).sort("place")
-    since = pl.when(pl.col("place") == pl.col("place").min().over("contract_line_id")).then(pl.date(1, 1, 1)).otherwise("event_date")
-    dated = stated.select("contract_line_id", since.alias("since"), "gross", "minor_digits")
+    return _since(terms.filter(pl.col("gross").is_not_null()), "gross", "minor_digits")
+
+
+def _since(stated: pl.DataFrame, *names: str) -> pl.DataFrame:
+    """Return what the steps of lines state from each day on: contract_line_id, since (the first: from ever), `names`; sorted by day."""
+    first = pl.col("place") == pl.col("place").min().over("contract_line_id")
+    since = pl.when(first).then(pl.date(1, 1, 1)).otherwise("event_date")
+    dated = stated.sort("place").select("contract_line_id", since.alias("since"), *names)
     return dated.unique(["contract_line_id", "since"], keep="last", maintain_order=True).sort("since")
 
 
@@ -149,12 +154,10 @@ def observed_percent(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     return _weighed(reached, kept, pl.lit("observed"))
 
 
-def committed_use(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return use to date over the amount (or quantity) the customer committed to."""
+def committed_use(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return use to date over the amount (or quantity) the customer is committed to on the day, as amended (`terms`)."""
     chosen = of_measure(lines, "usage").filter(pl.col("pricing") != "usage")
-    about = chosen.select(
-        "contract_line_id", "okey", whole_number("amount", MONEY).alias("committed"), whole_number("quantity", QTY).alias("units")
-    )
+    about = chosen.select("contract_line_id", "okey", whole_number("amount", MONEY).alias("signed"))
     used = (
         records.frame("usage")
         .join(about, on="contract_line_id", how="inner")
@@ -162,14 +165,30 @@ def committed_use(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     )
     if not used.height:
         return pl.DataFrame(schema=OBSERVED)
-    rows = (
-        used.group_by("okey", "contract_line_id", pl.col("usage_date").alias("date"))
-        .agg(
-            pl.when(pl.col("by_amount")).then(whole_number("amount", MONEY)).otherwise(whole_number("quantity", QTY)).sum().alias("done"),
-            pl.when(pl.col("by_amount")).then(pl.col("committed")).otherwise(pl.col("units")).first().alias("total"),
-            pl.col("evidence").explode().drop_nulls().unique().sort(),
-        )
-        .sort("contract_line_id", "date")
-        .with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
+    daily = used.group_by("okey", "contract_line_id", pl.col("usage_date").alias("date")).agg(
+        pl.when(pl.col("by_amount")).then(whole_number("amount", MONEY)).otherwise(whole_number("quantity", QTY)).sum().alias("done"),
+        pl.col("evidence").explode().drop_nulls().unique().sort(),
     )
-    return delivered(rows, "usage")
+    steps = terms.join(used.select("contract_line_id").unique(), on="contract_line_id", how="semi")
+    amounts, quantities = _amounts(steps), _since(steps.filter(pl.col("quantity").is_not_null()), "quantity")
+    rows = _on_days_of_change(daily, pl.concat(each.select("contract_line_id", "since") for each in (amounts, quantities)))
+    rows = rows.sort("contract_line_id", "date").with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
+    rows = rows.join(used.select("contract_line_id", "by_amount", "signed").unique("contract_line_id"), on="contract_line_id", how="left")
+    for known in (amounts, quantities):
+        rows = rows.sort("date").join_asof(known, left_on="date", right_on="since", by="contract_line_id", check_sortedness=False)
+        rows = rows.drop("since")
+    # Units of the minor unit to micros of the currency.
+    committed = pl.coalesce(pl.col("gross") // (money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6), "signed")
+    total = pl.when("by_amount").then(committed).otherwise(whole_number("quantity", QTY))
+    return delivered(rows.with_columns(total.alias("total")), "usage")
+
+
+def _on_days_of_change(daily: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return use by line and day with the days on which what is committed changes: nothing more is used on them."""
+    days = changes.filter(pl.col("since") > pl.date(1, 1, 1)).select("contract_line_id", pl.col("since").alias("date")).unique()
+    if not days.height:
+        return daily
+    idle = days.join(daily.select("contract_line_id", "okey").unique(), on="contract_line_id", how="inner")
+    idle = idle.join(daily, on=["contract_line_id", "date"], how="anti")
+    idle = idle.with_columns(wide(0).alias("done"), pl.lit([], dtype=daily.schema["evidence"]).alias("evidence"))
+    return pl.concat([daily, idle.select(pl.col(name).cast(kind) for name, kind in daily.schema.items())])
