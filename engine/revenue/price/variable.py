@@ -130,8 +130,8 @@ def _estimates(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, t
 def expected_quantities(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return for lines priced by tiers the quantity expected from a day on; units delivered above it raise it.
 
-    It is the one of the latest estimate, or of a progress report that says how many units are expected in all; of one day the estimate's.
-    From the day a line ends ahead of time it is what was delivered by then (606-10-32-14).
+    It is the one of the contract as amended, of the latest estimate, or of a progress report that says how many units are expected in all;
+    of one day the estimate's. From the day a line ends ahead of time it is what was delivered by then (606-10-32-14).
 
     Columns: contract_line_id, date, quantity, unit_price (of the tier it falls in), is_retrospective, evidence.
     """
@@ -142,10 +142,11 @@ def expected_quantities(records: Records, lines: pl.DataFrame, terms: pl.DataFra
     signed = chosen.filter(pl.col("quantity").is_not_null()).select(
         "contract_line_id", pl.col("signed_date").alias("date"), "quantity", "evidence"
     )
+    changed = stated_estimates(terms.filter(pl.col("action") == "change"), chosen, "quantity", "quantity").drop_nulls("quantity")
     seen = records.frame("progress").join(chosen, on="contract_line_id", how="semi").filter(pl.col("estimated_total_units").is_not_null())
     seen = seen.with_columns(pl.col("estimated_total_units").alias("quantity"))
     told = (each.select("contract_line_id", pl.col("as_of_date").alias("date"), "quantity", "evidence") for each in (seen, stated))
-    said = pl.concat([signed, *told]).sort("contract_line_id", "date", maintain_order=True)
+    said = pl.concat([signed, changed.select(signed.columns), *told]).sort("contract_line_id", "date", maintain_order=True)
     said = said.unique(["contract_line_id", "date"], keep="last", maintain_order=True)
     ends = ends_of_lines(records, chosen, chosen, terms)
     done = _without_use_after(units_done(records, chosen).rename({"quantity": "done"}), ends, records)

@@ -36,7 +36,7 @@ def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
         units(records, lines, terms, worked, as_of),
         tiered(records, lines, terms),
         milestones(records, lines, terms),
-        observed_percent(records, lines),
+        observed_percent(records, lines, terms),
         committed_use(records, lines, terms),
         rights(records, lines, terms),
     ]

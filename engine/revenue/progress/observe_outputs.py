@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import money_units
 from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
+from engine.revenue.arithmetic.runs import carried
 from engine.revenue.ground.records import Records
 from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, summed
 
@@ -42,7 +45,7 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         pl.min_horizontal("done", "total").alias("done")
     )
     basis = pl.when(pl.col("timing") == "point_in_time").then(pl.lit("acceptance")).otherwise(pl.lit("milestones"))
-    return _weighed(reached, chosen, basis)
+    return _weighed(reached, chosen, basis, terms)
 
 
 def _amounts(terms: pl.DataFrame) -> pl.DataFrame:
@@ -96,7 +99,7 @@ def _measured_by(accepted: pl.DataFrame, records: Records, amounts: pl.DataFrame
     return accepted.with_columns(done.alias("done"), total.alias("total"))
 
 
-def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr) -> pl.DataFrame:
+def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr, terms: pl.DataFrame) -> pl.DataFrame:
     """Return obligations' progress from lines' fractions (`done` / `total`): of several lines, weighed by their amounts."""
     single = reached.filter(pl.col("lines_of") == 1).with_columns(
         pl.col("done").alias("to_date"), wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate"), basis.alias("basis")
@@ -106,21 +109,15 @@ def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr) -> pl.
         return single
     weights = chosen.select("contract_line_id", "okey", whole_number("amount", MONEY).abs().alias("weight"))
     weights = weights.with_columns(
-        pl.when(pl.col("weight").sum().over("okey") > 0).then(pl.col("weight").fill_null(0)).otherwise(wide(10**6)).alias("weight")
+        pl.when(pl.col("weight").sum().over("okey") > 0).then(pl.col("weight").fill_null(0)).otherwise(wide(10**6)).alias("weight"),
+        pl.lit(dt.date.min).alias("since"),
     )
-    whole = weights.group_by("okey").agg(pl.col("weight").sum().alias("whole"))
-    rows = several.join(weights.drop("okey"), on="contract_line_id", how="left").with_columns(
-        (pl.col("weight") * pl.col("done") // pl.col("total")).alias("done")
-    )
-    kept = rows.select("okey", "timing").unique("okey", keep="first")
-    daily = (
-        summed(rows.select("okey", "contract_line_id", "date", "done", "evidence"), ["done"])
-        .join(whole, on="okey", how="left")
-        .join(kept, on="okey", how="left")
-    )
-    made = daily.with_columns(
+    moved = _weights_moved(terms, weights)
+    daily = _at_weights(several, pl.concat([weights.join(moved, on="contract_line_id", how="anti"), moved]).sort("since"))
+    kept = several.select("okey", "timing").unique("okey", keep="first")
+    made = daily.join(kept, on="okey", how="left").with_columns(
         pl.col("done").alias("to_date"),
-        pl.max_horizontal("whole", wide(1)).alias("total"),
+        pl.max_horizontal("weight", wide(1)).alias("total"),
         wide(0).alias("at_cost"),
         pl.lit(value=False).alias("is_reestimate"),
         basis.alias("basis"),
@@ -128,7 +125,36 @@ def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr) -> pl.
     return pl.concat([single.select(list(OBSERVED)), made.select(list(OBSERVED))])
 
 
-def observed_percent(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
+def _weights_moved(terms: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """Return the weights by day of the lines of obligations whose amounts a change that catches up moves (25-13(b)); as `weights`.
+
+    What a distinct change adds has a progress of its own, which nobody tells: there the weights stay those of the signature.
+    """
+    own = terms.drop("okey").join(weights.select("contract_line_id", "okey", pl.col("weight").alias("→signed")), on="contract_line_id")
+    moves = (pl.col("action") == "change") & (pl.col("gross") != pl.col("before.gross"))
+    apart = moves & pl.col("remaining_is_distinct").fill_null(value=False)
+    asked = own.filter((moves.any() & ~apart.any()).over("okey"))
+    made = _since(asked.filter(pl.col("gross").is_not_null()), "gross", "minor_digits", "okey")
+    units = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    return made.select("contract_line_id", "okey", (pl.col("gross").abs() // units).alias("weight"), "since")
+
+
+def _at_weights(reached: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """Return per obligation and day what its lines have done of what they weigh that day (`weights`: by line, since a day)."""
+    names, key = ["okey", "contract_line_id", "date"], "contract_line_id"
+    first = reached.group_by("okey").agg(pl.col("date").min().alias("→first"))
+    days = weights.join(first, on="okey", how="inner").select("okey", key, pl.max_horizontal("since", "→first").alias("date")).unique()
+    days = days.join(reached, on=names, how="anti").with_columns(pl.lit([], dtype=OBSERVED["evidence"]).alias("evidence"))
+    rows = pl.concat([reached.select(*names, "done", "total", "evidence"), days], how="diagonal").sort(key, "date")
+    rows = rows.with_columns(carried(pl.col(name), key).alias(name) for name in ("done", "total"))
+    rows = rows.sort("date").join_asof(
+        weights.select(key, "since", "weight"), left_on="date", right_on="since", by=key, check_sortedness=False
+    )
+    part = pl.col("weight") * pl.col("done").fill_null(0) // pl.col("total").fill_null(1)
+    return summed(rows.with_columns(part.alias("done")), ["done", "weight"])
+
+
+def observed_percent(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return progress as somebody observed it, in percent."""
     chosen = of_measure(lines, "observed")
     about = chosen.select("contract_line_id", "okey", "timing")
@@ -151,7 +177,7 @@ def observed_percent(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
         )
     )
     kept = chosen.join(seen.select("contract_line_id").unique(), on="contract_line_id", how="semi")
-    return _weighed(reached, kept, pl.lit("observed"))
+    return _weighed(reached, kept, pl.lit("observed"), terms)
 
 
 def committed_use(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
