@@ -48,6 +48,9 @@ def list_command(run: Run = None, out: Out = _RUNS, store: Address = None) -> No
                 f"    {line['side']:<6} {line['entity'].replace('_', ' ')} {line['entity_id']}"
                 f"  {line['amount']:,.2f} {line['currency'] or ''}"
             )
+        others = dict.fromkeys(other for line in part.to_dicts() for other in line["alternatives"] or ())
+        if others:
+            typer.echo(f"    would fit as well: {', '.join(others)}")
     with opened_store(out, store) as opened, opened.read() as session:
         entry = session.get(Entry, folder.name)
         said = [] if entry is None else decisions(session, entry.scope)
@@ -57,7 +60,7 @@ def list_command(run: Run = None, out: Out = _RUNS, store: Address = None) -> No
                 f"decision {each.decision_id}: {each.match_id} of {each.reconciliation} {each.verdict} by {who} "
                 f"on {each.as_of}: {each.reason}"
             )
-    typer.echo(f"{len(rows)} matches are suggested, {len(said)} decided.")
+    typer.echo(f"{len(rows)} {'match is' if len(rows) == 1 else 'matches are'} suggested, {len(said)} decided.")
 
 
 @match_app.command("confirm")

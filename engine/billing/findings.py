@@ -245,10 +245,12 @@ def _not_billed(checked: Checked) -> pl.DataFrame:
     late = checked.mine_where(
         pl.col("decision").is_in(_OPEN) & (_age(checked, "item.ready") if checked.check.after else pl.lit(value=True)) & ~_too_old(checked)
     )
+    in_part = pl.col("ledger.amount") != 0
+    where = pl.when(in_part).then(pl.lit(" and is billed in part: ")).otherwise(pl.lit(" and is on no invoice: "))
     return per_item(late, unbilled.alias("→open")).select(
         *_subject(_late_from(checked, "item.ready")), pl.col("→open").alias("amount_at_risk"),
         pl.concat_str(
-            item_words(), pl.lit(" could be billed from "), pl.col("item.ready").cast(pl.String), pl.lit(" and is on no invoice: "),
+            item_words(), pl.lit(" could be billed from "), pl.col("item.ready").cast(pl.String), where,
             money_text("→open"), pl.lit(" open."),
         ).alias("message"),
     )  # fmt: skip

@@ -39,6 +39,14 @@ def test_unbilled_time_is_told_after_its_first_bill_date_and_the_delay(decide: A
     assert late.kinds() == [("not_billed", "T27"), ("not_billed", "T28")]
 
 
+def test_what_is_billed_in_part_is_told_as_that(decide: Any, base: Any, make: Any) -> None:
+    entries = [make.entry(27, work_date="2026-02-27"), make.entry(28, work_date="2026-02-28")]
+    late = decide(as_of=dt.date(2026, 3, 31), **base, time_entry=entries, **billed(make, ("T27", "4.5", "450")))
+    told = late.findings.filter(late.findings["kind"] == "not_billed").sort("entity_id")["message"].to_list()
+    said = [each.partition("2026-02-28 and is ")[2] for each in told]
+    assert said == ["billed in part: 350.00 EUR open.", "on no invoice: 800.00 EUR open."]
+
+
 def test_approval_after_the_month_moves_the_first_bill_date(decide: Any, base: Any, make: Any) -> None:
     entries = [make.entry(28, work_date="2026-02-28", approved_at="2026-03-20T10:00:00")]
     decided = decide(**base, time_entry=entries, **billed(make, ("T0", "1", "1")))

@@ -12,6 +12,7 @@ import pytest
 
 from adapters.policy_folder import SHIPPED
 from adapters.store.match_decisions import DECIDED_SCHEMA
+from tests.command import tieout
 
 Reconcile = Callable[..., Any]
 
@@ -265,6 +266,12 @@ def test_what_a_confirmed_match_leaves_over_is_booked_only_where_the_policy_says
     assert booked.height == count
     # Booked or not, it is a difference until the ledger holds the entry.
     assert run.kinds() == [("amounts_differ", "I1")]
+
+
+def test_the_list_of_suggested_matches_names_what_fits_as_well(reconcile: Reconcile) -> None:
+    run = reconcile(by_number("invoice_number"), **TWINS)
+    listed = tieout("match", "list", "--out", str(run.folder.parent)).stdout
+    assert "would fit as well: " in listed and listed.splitlines()[-1] == "1 match is suggested, 0 decided."
 
 
 def test_what_a_person_refused_is_not_matched_again(reconcile: Reconcile) -> None:
