@@ -58,7 +58,7 @@ def _events(core: Core) -> pl.DataFrame:
     # What is finished goes on in the segment it had, all of it earned.
     over = ~pl.col("is_anew") & ~pl.col("is_new") & (pl.col("kind") == "prospective").fill_null(value=False)
     # What a promise catches up leaves the pool at once, however it is measured from then on.
-    caught = (kind == "catch_up") | over | (pl.col("by_price") + pl.col("by_progress") != 0)
+    caught = (pl.col("kind") == "catch_up").fill_null(value=False) | over | (pl.col("by_price") + pl.col("by_progress") != 0)
     after = pl.when(caught).then(pl.col("price") - pl.col("minor.after") * GUARD).otherwise(pl.col("price") - pl.col("base"))
     digits = pl.col("minor_digits")
 

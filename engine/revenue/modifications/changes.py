@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
+from engine.revenue.contracts.amendments import TERM_FIELDS
 from engine.revenue.contracts.gate import conclusions
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.records import Records
@@ -21,7 +22,8 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     adds at that price; a change may be when it only adds distinct term or quantity. What nobody judged is
     taken as distinct for added lines and promises served by time or unit, else as not distinct, and
     `is_presumed` says so. Of kind `widen` is a contract of its own that is served in the days of the line it adds to: more of it
-    a day, earned with it, apart from all other promises. Columns added: kind, is_presumed, price_change, ssp_change (millionths).
+    a day, earned with it, apart from all other promises. Columns added: kind, is_presumed, price_change, ssp_change (millionths),
+    is_idle (no line of its amendment changes anything: no modification, 25-10).
     """
     rows = _judged(terms, lines, contracts, records, as_of)
     is_add = pl.col("action") == "add"
@@ -45,7 +47,15 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     running = lines.filter(pl.col("added_place") == 0)["okey"].unique()
     joins = is_add & pl.col("okey").is_in(running.implode()) & ~said.fill_null(value=True)
     ends = (pl.col("terminated_date") == pl.col("event_date")).fill_null(value=False)
-    return rows.with_columns(_kind(joins, ends).alias("kind"), ends.alias("ends_contract"))
+    idle = _says_it_again().all().over("amendment_id").alias("is_idle")
+    return rows.with_columns(_kind(joins, ends).alias("kind"), ends.alias("ends_contract"), idle)
+
+
+def _says_it_again() -> pl.Expr:
+    """Tell whether a change states of its line nothing but what stands."""
+    same = (pl.col(name).eq_missing(pl.col(f"before.{name}")) for name in TERM_FIELDS)
+    unsaid = (pl.col(name).fill_null(0) == 0 for name in ("price_change", "ssp_change", "past_performance_amount"))
+    return pl.all_horizontal(pl.col("action") == "change", pl.col("remaining_standalone_selling_price").is_null(), *same, *unsaid)
 
 
 def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
@@ -160,7 +170,7 @@ def _renews() -> pl.Expr:
 def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every change whose distinctness was presumed and decides its treatment."""
     decides = ~pl.col("kind").is_in(["separate", "widen"]) & ~pl.col("ends_contract")
-    hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & decides)
+    hit = changes.filter(pl.col("is_presumed") & (pl.col("action") == "change") & decides & ~pl.col("is_idle"))
     how = (
         pl.when(pl.col("is_distinct"))
         .then(pl.lit("distinct, so the change is prospective"))

@@ -19,6 +19,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor, with_parts
 from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.modifications.averaged import with_averaged_base
 from engine.revenue.modifications.ended import forfeited, with_cut
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
@@ -36,14 +37,18 @@ NUMBERS: Final = (
 )  # fmt: skip
 
 
+_ESTIMATED: Final = ("own", "own.variable", "own.hours", "own.averaged", "pool.variable")
+"""What estimates add to a promise: in all, of it what is variable, of hours, of tiers and fees; and its variable part of the pool's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happenings:
     """Hold every event by its ordinal in the contract's group.
 
     `events`: group_id, ordinal, date, place (null: a re-estimate), amendment_id. `deltas`: group_id, ordinal,
-    okey (null: of the whole contract), delta, variable_delta (units), moves_total, revalues, of_hours. `changes`: touched obligations by
-    group_id and place (`change_rows`). `added`: new obligations by group_id and place, ready as states, with
-    kind, price_change, own, own_variable, rights (`exercised.RIGHTS`).
+    okey (null: of the whole contract), delta, variable_delta (units), moves_total, revalues, of_hours, averaged.
+    `changes`: touched obligations by group_id and place (`change_rows`). `added`: new obligations by group_id and place, ready as
+    states, with kind, price_change, own, own_variable, rights (`exercised.RIGHTS`).
     """
 
     events: pl.DataFrame
@@ -78,7 +83,8 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
     before = with_revenue(before, minor="minor.before", units="earned.before").with_columns(
         (pl.col("base") + pl.col("rem")).alias("price.before"), numerator.alias("n"), denominator.alias("d")
     )
-    priced = _repriced(before, happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi"))
+    deltas = happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi")
+    priced = _repriced(before, deltas, measures)
     changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
     added = happenings.added.join(
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
@@ -116,7 +122,7 @@ def _at_event(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     )
 
 
-def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
+def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     """Add re-estimates to the price on the basis of inception, and what is `earned` then; the satisfied share is at once (32-43, 32-45).
 
     A new value of what is received as it is earned concerns the rest alone: the obligation starts anew from here.
@@ -124,11 +130,12 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     if not deltas.height:
         return rows.with_columns(pl.col("earned.before").alias("earned"), pl.lit(value=False).alias("moves_total"))
     made = _with_deltas(rows, deltas).with_columns((pl.col("w_base") + pl.col("w_rem")).alias("→w"))
-    made = _as_served(_shared_change(made))
+    made = with_averaged_base(_as_served(_shared_change(made)), measures)
     part = pl.col("part")
     gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
     # More hours are more to do: nothing of them belongs to what was earned before a change.
-    own_gone = part_units(pl.col("own") - pl.col("own.hours"), pl.col("own_base"), wide(COEFFICIENT))
+    own_gone = part_units(pl.col("own") - pl.col("own.hours") - pl.col("own.averaged"), pl.col("own_base"), wide(COEFFICIENT))
+    own_gone = own_gone + pl.col("→averaged")
     variable = part_units(pl.col("pool.variable"), pl.col("→w"), wide(COEFFICIENT))
     anew = pl.col("revalues").fill_null(value=False)
     to_come = still_served("own")
@@ -150,7 +157,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     # More hours are all still to be done: what a change finds earned has no part in them.
     apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
     made = with_revenue(made, units="earned").with_columns((pl.col("earned") - apart).alias("earned"))
-    return made.drop("own", "own.variable", "own.hours", "pool", "pool.variable", "→w", "part", "revalues")
+    return made.drop(*_ESTIMATED, "averaged", "→averaged", "pool", "→w", "part", "revalues")
 
 
 def _as_served(rows: pl.DataFrame) -> pl.DataFrame:
@@ -159,18 +166,19 @@ def _as_served(rows: pl.DataFrame) -> pl.DataFrame:
     lapsed = ((pl.col("own_rem") == 0) & (kept < COEFFICIENT)).fill_null(value=False)
     if not rows.select(lapsed.any()).item():
         return rows
-    names = ("part", "own", "own.variable", "own.hours", "pool.variable")
+    names = ("part", *_ESTIMATED)
     ended = with_parts(rows.filter(lapsed), **{name: (pl.col(name), kept, wide(COEFFICIENT)) for name in names})
     at_once = pl.col("base") + pl.col("part") + pl.col("own")
     ended = ended.with_columns(
         at_once.alias("base"), (pl.col("variable") + pl.col("own.variable")).alias("variable"),
-        *(wide(0).alias(name) for name in ("part", "own", "own.variable", "own.hours")),
+        *(wide(0).alias(name) for name in ("part", "own", "own.variable", "own.hours", "own.averaged")),
     )  # fmt: skip
     return pl.concat([rows.filter(~lapsed), ended.select(rows.columns)])
 
 
 def _with_deltas(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
-    """Add what is estimated anew of each promise (`own`, of hours `own.hours`) and of the whole contract's price (`pool`)."""
+    """Add what is estimated anew of each promise (`own`, of it `own.hours` of hours and `own.averaged` of tiers and fees, which come to
+    `averaged`) and of the whole contract's price (`pool`)."""
     own = (
         deltas.filter(pl.col("okey").is_not_null())
         .group_by("okey")
@@ -179,6 +187,8 @@ def _with_deltas(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
             pl.col("variable_delta").sum().alias("own.variable"),
             pl.col("moves_total", "revalues").any(),
             pl.col("delta").filter("of_hours").sum().alias("own.hours"),
+            pl.col("delta").filter(pl.col("averaged").is_not_null()).sum().alias("own.averaged"),
+            pl.col("averaged").drop_nulls().last(),
         )
     )
     shared = (
@@ -187,7 +197,7 @@ def _with_deltas(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
         .agg(pl.col("delta").sum().alias("pool"), pl.col("variable_delta").sum().alias("pool.variable"))
     )
     made = rows.join(own, on="okey", how="left", maintain_order="left").join(shared, on="group_id", how="left", maintain_order="left")
-    made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own.variable", "own.hours", "pool", "pool.variable"))
+    made = made.with_columns(pl.col(name).fill_null(0) for name in (*_ESTIMATED, "averaged", "pool"))
     return made.with_columns(pl.col("moves_total").fill_null(value=False))
 
 

@@ -10,13 +10,16 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import GUARD, money_units
-from engine.revenue.arithmetic.numbers import whole_number, wide
+from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted
 from engine.revenue.ground.records import Records
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.price.options import option_shares
 
-MOVING: Final = ("hours", "tiers", "fee")
+AVERAGED: Final = ("tiers", "fee")
+"""Components that are worth what the whole measure says: with a new estimate of it, what was done has another value."""
+
+MOVING: Final = ("hours", *AVERAGED)
 """Components whose estimate moves the price and the whole of the measure in one step."""
 
 REVALUED: Final = "noncash at receipt"
@@ -30,8 +33,9 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
     """Split levels into what is in the price from the start and what changes it later.
 
     Returns (`start`: group_id, okey, contract_line_id, added_place, level, is_variable; `later`: group_id, okey,
-    contract_line_id, date, delta, is_variable). A level of the day a promise begins, or before, is its start; of a line that
-    is added to a promise as signed it changes that promise's price on the day of the addition.
+    contract_line_id, date, delta, is_variable, averaged: what all tiers and fees of the promise come to after the day).
+    A level of the day a promise begins, or before, is its start; of a line that is added to a promise as signed it changes that promise's
+    price on the day of the addition.
     """
     signed = contracts.group_by("group_id").agg(pl.col("signed_date").max().alias("group_date"))
     about = lines.select("contract_line_id", "okey", "added_place", "from_date")
@@ -58,7 +62,20 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
         (pl.col("component") == "hours").alias("of_hours"), (pl.col("component") == "fee").alias("of_cost"),
     )  # fmt: skip
     names = ["group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues", "of_hours", "of_cost"]
-    return start, steps.select(names).filter(pl.col("delta") != 0)
+    return start, _with_averaged(steps.filter(pl.col("delta") != 0), start).select(*names, "averaged")
+
+
+def _with_averaged(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
+    """Add `averaged`: what all tiers and fees of the obligation come to after the day of a step of one of them (null: it is none)."""
+    is_averaged = pl.col("component").is_in(list(AVERAGED)) & pl.col("okey").is_not_null()
+    changed = steps.filter(is_averaged)
+    if not changed.height:
+        return steps.with_columns(pl.lit(None, dtype=WIDE).alias("averaged"))
+    begun = start.filter(is_averaged).group_by("okey").agg(pl.col("level").sum().alias("→begun"))
+    days = changed.group_by("okey", "date").agg(pl.col("delta").sum()).sort("okey", "date").join(begun, on="okey", how="left")
+    level = (pl.col("delta").cum_sum().over("okey") + pl.col("→begun").fill_null(0)).alias("averaged")
+    made = steps.join(days.select("okey", "date", level), on=["okey", "date"], how="left", maintain_order="left")
+    return made.with_columns(pl.when(is_averaged).then("averaged").alias("averaged"))
 
 
 def starting_levels(start: pl.DataFrame, place: int | None) -> pl.DataFrame:
@@ -125,6 +142,7 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         "moves_total",
         "revalues",
         "of_hours",
+        "averaged",
         pl.when("is_variable").then(pl.col("delta")).otherwise(wide(0)).alias("variable_delta"),
     )
 
@@ -168,8 +186,10 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
     """
     joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
     touched = joins.filter(~pl.col("kind").is_in(["separate", "renewal"]) | (pl.col("action") == "add"))
+    # What an amendment says again of what stands starts nothing anew.
+    idle = pl.col("is_idle").all() & (pl.col("price_change") == 0).all()
     kind = (
-        pl.when((pl.col("kind") == "catch_up").any())
+        pl.when((pl.col("kind") == "catch_up").any() | idle)
         .then(pl.lit("catch_up"))
         .when((pl.col("kind") == "remove").all())
         .then(pl.lit("remove"))

@@ -253,11 +253,13 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
         anew = worth_by_rates(asked, steps).join(asked.select("row", "effects"), on="row", how="left")
         anew = anew.select("row", (pl.col("value") - pl.col("effects")).cast(MONEY).alias("anew"))
         known = known.join(anew, on="row", how="left", maintain_order="left").with_columns(pl.coalesce("anew", "worth").alias("worth"))
+    stepped = pl.col(_KEY).is_in(steps[_KEY].unique().implode())
     return known.select(
         "group_id",
         "contract_id",
         _KEY,
-        pl.lit("hours").alias("component"),
+        # Tiers make a price of all hours together, as long as no change of the rate parts them.
+        pl.when(pl.col("value").is_not_null() & ~stepped).then(pl.lit("tiers")).otherwise(pl.lit("hours")).alias("component"),
         "date",
         money_units(pl.col("worth"), pl.col("minor_digits")).alias("level"),
         pl.lit(value=False).alias("is_variable"),
