@@ -316,7 +316,9 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
         pl.max_horizontal(payment_asset * -1, ZERO).cast(MONEY).alias("owed_to_customer"),
     )
     owed = pl.col("open_net") + pl.col("tax_payable") - pl.col("tax_cash")
-    owed = pl.when(in_force).then(owed).otherwise(ZERO)
+    # What is paid back beyond the deposit is money the customer holds without a claim.
+    beyond = pl.max_horizontal(pl.col("recognized") - pl.col("received"), ZERO)
+    owed = pl.when(in_force).then(owed).otherwise(beyond)
     # Tax credited before anything is open is owed to the customer, no receivable below zero.
     steps = steps.with_columns(
         pl.max_horizontal(owed, ZERO).cast(MONEY).alias("receivable"),
