@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import polars as pl
 
+from engine.canonical.kinds import MONEY
 from engine.nothing import of_no
 from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, with_fraction
 from engine.revenue.arithmetic.numbers import wide
@@ -42,6 +44,8 @@ from engine.revenue.progress.measured import told_part, with_progress
 from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
 from engine.revenue.recognition.standing import composed_steps, force_steps
+
+_HOURLY: Final = pl.Decimal(38, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +202,31 @@ def _lines(core: Core) -> pl.DataFrame:
         agreed = core.ahead.rename({"amendment_id": "added_by"})
         made = made.join(agreed, on="added_by", how="left", maintain_order="left") if "added_by" in made.columns else made
         made = made.with_columns(pl.coalesce("agreed_on", "from_date").alias("from_date")) if "agreed_on" in made.columns else made
-    return shaped(made, LINES).sort("contract_line_id")
+    return shaped(_with_hours_agreed(made, core), LINES, keep=["work_ahead"]).sort("contract_line_id")
+
+
+def _with_hours_agreed(lines: pl.DataFrame, core: Core) -> pl.DataFrame:
+    """Return lines, those of work as invoiced with the hours and price that changes state; none are committed once the line is over.
+
+    `work_ahead`: what the hours still to come cost where their price is another than that of hours done (null: elsewhere).
+    """
+    work = lines.filter("is_as_invoiced").select("contract_line_id")
+    steps = core.terms.filter(pl.col("action").is_in(["change", "remove"])).join(work, on="contract_line_id", how="semi")
+    if not steps.height:
+        return lines.with_columns(pl.lit(None, dtype=MONEY).alias("work_ahead"))
+    last = steps.sort("place").unique("contract_line_id", keep="last", maintain_order=True)
+    over = (pl.col("action") == "remove") | (pl.col("end_date") <= core.as_of).fill_null(value=False)
+    hours = pl.when(over).then(pl.lit(0)).otherwise("estimated_hours").cast(lines.schema["estimated_hours"])
+    moved = steps.filter(pl.col("unit_price") != pl.col("before.unit_price")).select("contract_line_id", pl.lit(value=True).alias("→moved"))
+    done = core.worked.filter("earns").group_by("contract_line_id").agg(pl.col("hours").sum().alias("→done"))
+    named = last.select("contract_line_id", hours.alias("→hours"), pl.col("unit_price").alias("→price"))
+    named = named.join(moved.unique(), on="contract_line_id", how="left").join(done, on="contract_line_id", how="left")
+    made = lines.join(named, on="contract_line_id", how="left", maintain_order="left").with_columns(
+        pl.coalesce("→hours", "estimated_hours").alias("estimated_hours"), pl.coalesce("→price", "unit_price").alias("unit_price")
+    )
+    to_come = pl.max_horizontal(pl.col("→hours").cast(_HOURLY) - pl.col("→done").cast(_HOURLY), pl.lit(0).cast(_HOURLY))
+    ahead = (to_come * pl.col("→price").cast(_HOURLY)).cast(MONEY)
+    return made.with_columns(pl.when("→moved").then(ahead).alias("work_ahead")).drop("→hours", "→price", "→moved", "→done")
 
 
 def _transfer(core: Core) -> pl.Expr:

@@ -98,6 +98,9 @@ def _left(
     promised = promised.join(_of_lines(lines, as_of), on=key, how="left").join(evergreen, on=key, how="left")
     open_price = pl.when(pl.col("is_as_invoiced")).then(_committed(as_of)).otherwise(pl.col("allocated_amount"))
     remaining = pl.max_horizontal(open_price, pl.col("recognized")) - pl.col("recognized")
+    # Hours at another price than those done: what these were does not tell what is still to come.
+    free = pl.coalesce("line_end", "contract_end") <= pl.coalesce("term_end", "line_end", "contract_end")
+    remaining = pl.when(pl.col("→is_told") & free.fill_null(value=True)).then("→ahead").otherwise(remaining)
     promised = promised.with_columns(
         pl.when(pl.col("evergreen").is_not_null()).then(pl.col("evergreen")).when(pl.col("is_as_invoiced")).then(remaining)
         .otherwise(pl.col("allocated_amount") - pl.col("in_price"))
@@ -212,6 +215,8 @@ def _of_lines(lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     value = (pl.col("estimated_hours").cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY)
     return lines.group_by("contract_id", "obligation_id").agg(
         value.sum().alias("hours_value"),
+        (pl.col("work_ahead") if "work_ahead" in lines.columns else pl.lit(None, dtype=MONEY)).sum().alias("→ahead"),
+        (pl.col("work_ahead") if "work_ahead" in lines.columns else pl.lit(None, dtype=MONEY)).is_not_null().all().alias("→is_told"),
         ((pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")).any().alias("bears_royalty"),
         pl.col("transfer_date").filter(pl.col("transfer_date") > as_of).max().alias("transfer_day"),
         pl.col("start_date").min().alias("line_start"),

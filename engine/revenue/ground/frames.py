@@ -101,7 +101,8 @@ LINES: Final[dict[str, pl.DataType]] = {
     "rule": TEXT,
     "evidence": TEXTS,
 }
-"""One row per promise, as signed; a line added by an amendment has its `added_by` and `from_date`.
+"""One row per promise, as signed; a line added by an amendment has its `added_by` and `from_date`. Of work as invoiced
+`estimated_hours` and `unit_price` are those agreed now: what is committed.
 
 Amounts are in the contract's currency (a line in another currency is translated at the day of signing).
 `transfer_date`: point in time: the day of acceptance or delivery if known, else the planned day
