@@ -17,7 +17,7 @@ from adapters.mapping.casting import NEVER, REASONS, Cast, cast_field
 from adapters.mapping.model import EntityRule, FieldRule, Lookup, Mapping, Related, Unpivot
 from adapters.mapping.origin import adjusted, field_text, typed_cast
 from adapters.mapping.rows import ROW, column_text, holds, last_versions, present, related_keys
-from engine.canonical.kinds import FieldSpec
+from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec
 from engine.canonical.schema import PROVENANCE, EntitySpec, entity_spec
 
 FILE = "_file"
@@ -31,6 +31,8 @@ HELD_SCHEMA = {
 
 # A held value is shown, not kept: a 10 MB cell would only hide the reason.
 VALUE_SHOWN = 200
+
+_TOTALS = ("Total", "TOTAL", "total", "Totals", "Grand total", "Grand Total", "GRAND TOTAL", "Subtotal", "Summe", "Gesamt", "Gesamtsumme")
 
 
 @dataclass
@@ -322,7 +324,8 @@ def _split(rule: EntityRule, spec: EntitySpec, typed: _Typed) -> tuple[pl.DataFr
         pl.col(name).is_null() & (pl.col(f"?{name}").is_null() if name in fallible else pl.lit(value=True)) for name in spec.keys
     )
     bad = pl.any_horizontal(pl.col(f"?{name}").is_not_null() for name in fallible) if fallible else pl.lit(value=False)
-    is_held = frame.with_columns((bad | blank_key).alias("@held"))["@held"]
+    total = _is_total_line(rule, spec, frame)
+    is_held = frame.with_columns((bad | blank_key | total).alias("@held"))["@held"]
     business = [name for name in rule.fields if name in spec.fields]
     good, reports = frame, [pl.DataFrame(schema={**HELD_SCHEMA, INDEX: frame.schema[INDEX]})]
     if is_held.any():
@@ -331,11 +334,25 @@ def _split(rule: EntityRule, spec: EntitySpec, typed: _Typed) -> tuple[pl.DataFr
                     for name in fallible]  # fmt: skip
         no_key, nothing = held.filter(blank_key), pl.lit(None, dtype=pl.String)
         reports.append(_held_rows(no_key, rule.entity, pl.lit("|".join(spec.keys)), nothing, "missing_key"))
+        reports.append(_held_rows(held.filter(total), rule.entity, pl.lit(spec.keys[0]), pl.col(spec.keys[0]), "total_line"))
     good, conflicts, repeats = _without_duplicates(rule, spec, good, business)
     if conflicts.height:
         shown = pl.concat_str([pl.col(name).cast(pl.String) for name in spec.keys], separator="|")
         reports.append(_held_rows(conflicts, rule.entity, pl.lit("|".join(spec.keys)), shown, "duplicate_key"))
     return good.select(*rule.fields, FILE, ROW, INDEX), pl.concat(reports), repeats
+
+
+def _is_total_line(rule: EntityRule, spec: EntitySpec, frame: pl.DataFrame) -> pl.Expr:
+    """Return whether a row is the sum of those above it: the word stands for its id, and it has numbers and nothing else."""
+    never, key = pl.lit(value=False), spec.keys[0]
+    if len(spec.keys) > 1 or frame.schema[key] != pl.String or not frame[key].is_in(_TOTALS).any():
+        return never
+    others = [name for name in rule.fields if name in spec.fields and name != key]
+    numbers = [name for name in others if spec.fields[name].kind in DECIMAL_SCALE]
+    words = [pl.col(name).is_null() for name in others if name not in numbers]
+    if not numbers or not words:
+        return never
+    return pl.col(key).is_in(_TOTALS) & pl.all_horizontal(words) & pl.any_horizontal(pl.col(name).is_not_null() for name in numbers)
 
 
 def _without_duplicates(

@@ -29,6 +29,7 @@ REASONS: Final[dict[str, str]] = {
     "division_by_zero": "The divisor is zero; correct it in the source.",
     "total_differs": "The cells do not add up to the total beside them; correct the one or the other in the source.",
     "missing_key": "The record has no id; complete it in the source.",
+    "total_line": "The row is the sum of those above it and no record; leave it out of the export.",
     "duplicate_key": "Two records of this system have the same id; remove or correct one in the source.",
     "missing_column": "The file lacks the column that identifies the record; export it, or add its name to the mapping.",
 }

@@ -56,6 +56,21 @@ def test_a_week_whose_days_do_not_add_up_to_its_total_is_held_as_a_whole(tmp_pat
     assert (result.files[0].rows_used, result.files[0].rows_held) == (2, 2)
 
 
+def test_a_line_of_totals_below_the_rows_is_no_record(tmp_path: Path) -> None:
+    mapping = """
+streams: {customer: {files: [customer.csv]}, line: {files: [line.csv]}}
+entities:
+  - {entity: customer, from: customer, fields: {customer_id: id, name: name}}
+  - {entity: expense, from: line, fields: {expense_id: id, incurred_date: day, category: what, amount: amount, tax_amount: tax}}
+"""
+    lines = "id,day,what,amount,tax\nE1,2026-01-05,hotel,100,7\nTotal,2026-01-06,taxi,20,1\nTotal,,,120,8\nE2,,,5,\n"
+    result = read(tmp_path, mapping, customer="id,name\nTotal,TotalEnergies\n", line=lines)
+    assert result.facts.records["expense"].collect()["expense_id"].to_list() == ["E1", "Total", "E2"]
+    assert result.held.select("row", "field", "value", "reason").rows() == [(4, "expense_id", "Total", "total_line")]
+    assert result.facts.records["customer"].collect()["customer_id"].to_list() == ["Total"]
+    assert [(each.rows_read, each.rows_used, each.rows_held) for each in result.files] == [(1, 1, 0), (4, 3, 1)]
+
+
 LINES = """
 streams: {invoice: {files: [invoice.csv]}, line: {files: [line.csv]}}
 entities:
