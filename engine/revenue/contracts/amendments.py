@@ -128,7 +128,15 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
         "description",
         pl.col("known_at").alias("amendment_known_at"),
     )
-    return lines.join(head, on="amendment_id", how="inner").sort("group_id", "place", "contract_line_id", "amendment_line_id")
+    made = lines.join(head, on="amendment_id", how="inner").sort("group_id", "place", "contract_line_id", "amendment_line_id")
+    # What was taken away stays so: a later change of it may still settle its price, and nothing else.
+    gone = (pl.col("action") == "remove").cum_max().shift(1).over("contract_line_id").fill_null(value=False)
+    return made.filter(~(gone & (pl.col("action") == "change") & says_no_price()))
+
+
+def says_no_price() -> pl.Expr:
+    """Tell whether an amendment line states nothing of its line's price."""
+    return pl.all_horizontal(pl.col(name).is_null() for name in (*_OF_PRICE, "past_performance_amount"))
 
 
 def _without_claimed(lines: pl.DataFrame, records: Records, amendments: pl.DataFrame) -> pl.DataFrame:

@@ -30,11 +30,11 @@ def last_days(lines: pl.DataFrame, terms: pl.DataFrame, contracts: pl.DataFrame)
 
 
 def _ended_lines(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return lines that the last change of them takes away, or that end before the day they were signed for."""
+    """Return lines that a change takes away, whatever later ones say, or that by the last end before the day they were signed for."""
     removed = pl.col("action") == "remove"
     moved = (pl.col("action") == "change") & pl.col("end_date").ne_missing(pl.col("before.end_date"))
     changed = terms.filter(removed | moved).select(_KEY).unique()
-    latest = terms.join(changed, on=_KEY, how="semi").sort(_KEY, "place", "amendment_line_id", nulls_last=False)
+    latest = terms.join(changed, on=_KEY, how="semi").sort(_KEY, removed, "place", "amendment_line_id", nulls_last=False)
     latest = latest.unique(_KEY, keep="last", maintain_order=True).join(lines.select(_KEY, "ends").unique(_KEY), on=_KEY, how="inner")
     day = pl.coalesce("takes_effect", "event_date")
     until = pl.when(pl.col("end_date") < pl.col("ends")).then(pl.max_horizontal("end_date", day.dt.offset_by("-1d")))
