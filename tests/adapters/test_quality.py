@@ -17,7 +17,7 @@ from adapters.run import run_snapshot
 Snapshot = Callable[..., Path]
 
 HEADER = "invoice_id,invoice_number,currency,net_amount,status\n"
-INVOICES = {"invoice": HEADER + "I1,N1,EUR,10,posted\nI2,N2,eur,20,posted\nI3,N3,EUR,-5,posted\n"}
+INVOICES = {"invoice": HEADER + "I1,N1,EUR,10,posted\nI2,N2,euro,20,posted\nI3,N3,EUR,-5,posted\n"}
 
 
 def folder(tmp_path: Path, severity: str, *expectations: dict[str, Any]) -> Path:
@@ -37,7 +37,7 @@ FEW = {"type": "expect_table_row_count_to_be_between", "kwargs": {"max_value": 2
 def test_held_records_are_used_nowhere_and_every_row_is_counted(snapshot: Snapshot, tmp_path: Path) -> None:
     run = run_snapshot(snapshot(billing=INVOICES), policies=folder(tmp_path, "held", CODE, POSITIVE), out=tmp_path / "runs")
     held = pl.read_parquet(run.run_dir / "held.parquet").to_dicts()
-    assert [(row["row"], row["field"], row["value"], row["reason"]) for row in held] == [(3, "currency", "eur", "q-test-1")]
+    assert [(row["row"], row["field"], row["value"], row["reason"]) for row in held] == [(3, "currency", "euro", "q-test-1")]
     assert pl.read_parquet(run.run_dir / "golden" / "invoice.parquet")["invoice_id"].to_list() == ["I1", "I3"]
     file = run.manifest["files"][0]
     assert (file["rows_read"], file["rows_used"], file["rows_held"]) == (3, 2, 1)

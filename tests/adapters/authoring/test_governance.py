@@ -124,7 +124,9 @@ def test_a_run_may_demand_the_version_approved_last(policy: Any, folder: Path, t
     (folder / "run.yaml").write_text(RUN.replace("fail_on: high", "fail_on: low\napproved_policies: any"))
     with pytest.raises(UsageError, match="are not approved"):
         require_approved(url, require_policies(folder), signed_in=False)
-    (tmp_path / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources: []\n")
+    (tmp_path / "crm").mkdir()
+    (tmp_path / "crm" / "contract.csv").write_text("contract_id\nC1\n")
+    (tmp_path / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources: [{system: crm, adapter: canonical, path: crm}]\n")
     run = CliRunner().invoke(cli.app, ["run", str(tmp_path), "--policies", str(folder), "--out", str(tmp_path / "runs")])
     assert "are not approved" in str(run.exception)
     policy("propose", str(folder), "--as", "Ada")
