@@ -9,9 +9,9 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
+from engine.canonical.kinds import Kind, polars_dtype
 from engine.nothing import of_no
-from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, units_money, units_to_minor, with_fraction
+from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, times, units_money, units_to_minor, with_fraction
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import before, begins, counted, running
 from engine.revenue.atoms import facts_of
@@ -45,7 +45,7 @@ from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
 from engine.revenue.recognition.standing import composed_steps, force_steps
 
-_HOURLY: Final = pl.Decimal(38, 8)
+_HOURS: Final = polars_dtype(Kind.HOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _lines(core: Core) -> pl.DataFrame:
         agreed = core.ahead.rename({"amendment_id": "added_by"})
         made = made.join(agreed, on="added_by", how="left", maintain_order="left") if "added_by" in made.columns else made
         made = made.with_columns(pl.coalesce("agreed_on", "from_date").alias("from_date")) if "agreed_on" in made.columns else made
-    return shaped(_with_hours_agreed(made, core), LINES, keep=["work_ahead"]).sort("contract_line_id")
+    return shaped(_with_hours_agreed(made, core), LINES).sort("contract_line_id")
 
 
 def _with_hours_agreed(lines: pl.DataFrame, core: Core) -> pl.DataFrame:
@@ -213,7 +213,7 @@ def _with_hours_agreed(lines: pl.DataFrame, core: Core) -> pl.DataFrame:
     work = lines.filter("is_as_invoiced").select("contract_line_id")
     steps = core.terms.filter(pl.col("action").is_in(["change", "remove"])).join(work, on="contract_line_id", how="semi")
     if not steps.height:
-        return lines.with_columns(pl.lit(None, dtype=MONEY).alias("work_ahead"))
+        return lines
     last = steps.sort("place").unique("contract_line_id", keep="last", maintain_order=True)
     over = (pl.col("action") == "remove") | (pl.col("end_date") <= core.as_of).fill_null(value=False)
     hours = pl.when(over).then(pl.lit(0)).otherwise("estimated_hours").cast(lines.schema["estimated_hours"])
@@ -224,8 +224,8 @@ def _with_hours_agreed(lines: pl.DataFrame, core: Core) -> pl.DataFrame:
     made = lines.join(named, on="contract_line_id", how="left", maintain_order="left").with_columns(
         pl.coalesce("→hours", "estimated_hours").alias("estimated_hours"), pl.coalesce("→price", "unit_price").alias("unit_price")
     )
-    to_come = pl.max_horizontal(pl.col("→hours").cast(_HOURLY) - pl.col("→done").cast(_HOURLY), pl.lit(0).cast(_HOURLY))
-    ahead = (to_come * pl.col("→price").cast(_HOURLY)).cast(MONEY)
+    to_come = pl.max_horizontal(pl.col("→hours").cast(_HOURS) - pl.col("→done").cast(_HOURS), pl.lit(0).cast(_HOURS))
+    ahead = times(to_come, pl.col("→price"))
     return made.with_columns(pl.when("→moved").then(ahead).alias("work_ahead")).drop("→hours", "→price", "→moved", "→done")
 
 

@@ -33,6 +33,9 @@ _FITS: Final = 4 * 10**18
 # So small that its remainder times 10^12 fits 64 bits.
 _SMALL: Final = 9_000_000
 
+# Eight places hold hours, quantities and prices.
+_PRODUCT: Final = pl.Decimal(38, 8)
+
 _UNITS_PER_MICRO: Final[dict[int, int]] = {digits: 10 ** (digits + 3) for digits in range(7)}
 _MICROS_PER_MINOR: Final[dict[int, int]] = {digits: 10 ** (6 - digits) for digits in range(7)}
 
@@ -48,6 +51,16 @@ def _of_digits(digits: pl.Expr, values: dict[int, int]) -> pl.Expr:
 def money_units(amount: pl.Expr, digits: pl.Expr) -> pl.Expr:
     """Return a MONEY amount in units, exactly; `digits` are those of its currency's minor unit."""
     return whole_number(amount, MONEY) * _of_digits(digits, _UNITS_PER_MICRO)
+
+
+def units_of_a_millionth() -> pl.Expr:
+    """Return how many units a millionth of the row's currency is (`minor_digits`)."""
+    return money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+
+
+def times(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
+    """Return a quantity at a price as money."""
+    return (quantity.cast(_PRODUCT) * price.cast(_PRODUCT)).cast(MONEY)
 
 
 def minor_money(minor: pl.Expr, digits: pl.Expr) -> pl.Expr:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
+from engine.revenue.arithmetic.exact import times
 
 
 def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
@@ -15,7 +15,7 @@ def tier_value(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
     inside = pl.max_horizontal(top - low, pl.lit(0).cast(pl.Decimal(38, 10)))
     return (
         quantities.join(tiers.drop("evidence"), on="contract_line_id", how="inner")
-        .with_columns((inside.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY).alias("value"))
+        .with_columns(times(inside, pl.col("unit_price")).alias("value"))
         .group_by("row")
         .agg(pl.col("value").sum())
     )
@@ -30,5 +30,5 @@ def worth_by_tiers(quantities: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFram
     reached = (pl.col("quantity") > pl.coalesce("from_quantity", pl.lit(0))) & (
         pl.col("to_quantity").is_null() | (pl.col("quantity") <= pl.col("to_quantity"))
     )
-    worth = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY)
+    worth = times(pl.col("quantity"), pl.col("unit_price"))
     return pl.concat([each, whole.filter(reached).select("row", worth.alias("value"))])

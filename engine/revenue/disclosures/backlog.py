@@ -215,8 +215,7 @@ def _of_lines(lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     value = (pl.col("estimated_hours").cast(FINE) * pl.col("unit_price").cast(FINE)).cast(MONEY)
     return lines.group_by("contract_id", "obligation_id").agg(
         value.sum().alias("hours_value"),
-        (pl.col("work_ahead") if "work_ahead" in lines.columns else pl.lit(None, dtype=MONEY)).sum().alias("→ahead"),
-        (pl.col("work_ahead") if "work_ahead" in lines.columns else pl.lit(None, dtype=MONEY)).is_not_null().all().alias("→is_told"),
+        pl.col("work_ahead").sum().alias("→ahead"), pl.col("work_ahead").is_not_null().all().alias("→is_told"),
         ((pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage")).any().alias("bears_royalty"),
         pl.col("transfer_date").filter(pl.col("transfer_date") > as_of).max().alias("transfer_day"),
         pl.col("start_date").min().alias("line_start"),

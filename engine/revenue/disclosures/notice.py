@@ -107,8 +107,8 @@ def _left_on(day: dt.date, asked: pl.DataFrame, books: Books, free: pl.DataFrame
 
 def _with_ends(day: dt.date, known: pl.DataFrame, lines: pl.DataFrame, books: Books) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return versions and lines with the last days agreed on by a day: what made a promise longer later is not known yet."""
-    moved = books.extra.get("moved_ends")
-    if moved is None or moved.join(lines, on="contract_line_id", how="semi").is_empty():
+    moved = books.extra.get("moved_ends", empty(MOVED_ENDS))
+    if moved.join(lines, on="contract_line_id", how="semi").is_empty():
         return known, lines
     by_then = moved.filter(pl.col("date") <= day).sort("date").unique("contract_line_id", keep="last", maintain_order=True)
     told = lines.join(by_then.select("contract_line_id", pl.col("end_date").alias("→end")), on="contract_line_id", how="left")

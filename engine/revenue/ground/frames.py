@@ -97,12 +97,14 @@ LINES: Final[dict[str, pl.DataType]] = {
     "commission_pct": polars_dtype(Kind.PCT),
     "loss_scope": pl.Boolean(),
     "is_as_invoiced": pl.Boolean(),
+    "work_ahead": MONEY,
     "transfer_date": DAY,
     "rule": TEXT,
     "evidence": TEXTS,
 }
 """One row per promise, as signed; a line added by an amendment has its `added_by` and `from_date`. Of work as invoiced
-`estimated_hours` and `unit_price` are those agreed now: what is committed.
+`estimated_hours` and `unit_price` are those agreed now: what is committed; `work_ahead`: what the hours still to come cost where their
+price is another than that of hours done (null: elsewhere).
 
 Amounts are in the contract's currency (a line in another currency is translated at the day of signing).
 `transfer_date`: point in time: the day of acceptance or delivery if known, else the planned day

@@ -12,9 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
-from engine.revenue.arithmetic.exact import money_units, with_cumulative
+from engine.revenue.arithmetic.exact import units_of_a_millionth, with_cumulative
 from engine.revenue.arithmetic.numbers import wide
 
 STATE: Final = ("base", "rem", "m0", "u0")
@@ -39,7 +38,7 @@ def at_cost_of_start(m: str = "m", mt: str = "mt", u: str = "u") -> pl.Expr:
 
 
 def _units_of_cost() -> pl.Expr:
-    return money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    return units_of_a_millionth()
 
 
 def at_cost(u: str = "u", behind: pl.Expr | None = None) -> pl.Expr:

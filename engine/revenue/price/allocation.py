@@ -9,7 +9,15 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.policy.kinds.revenue_settings import named_keys
-from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor, with_cumulative
+from engine.revenue.arithmetic.exact import (
+    COEFFICIENT,
+    GUARD,
+    money_units,
+    part_units,
+    units_of_a_millionth,
+    units_to_minor,
+    with_cumulative,
+)
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import setting
@@ -153,7 +161,7 @@ def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame, whole: pl.Series
     # Where nothing else is promised, amounts of the whole contract are shared by these prices.
     alone = ~(shares & ~pl.col("→apart")).any().over("group_id") & pl.col("group_id").is_in(whole.implode())
     signed = signed.with_columns((pl.col("→apart") & alone & (pl.col("pooled") > 0)).fill_null(value=False).alias("→bears"))
-    unit = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    unit = units_of_a_millionth()
     return signed.with_columns(
         (shares & (~pl.col("→apart") | pl.col("→bears"))).alias("is_pooled"),
         pl.when("→bears").then(pl.col("pooled") // unit).otherwise(pl.col("ssp")).alias("ssp"),
@@ -286,7 +294,7 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
     # The residual is what the price leaves after every other obligation, bundles first (32-34(c), 32-38).
     is_other = pl.col("is_pooled") & ~pl.col("is_residual")
     others = pl.when(is_other).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id")
-    unit = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    unit = units_of_a_millionth()
     left = pl.col("pool") // unit * pl.col("scale") - others
     low, high = (whole_number(name, MONEY) * pl.col("scale") for name in ("ssp_low", "ssp_high"))
     several = pl.col("is_residual").sum().over("group_id") > 1

@@ -10,7 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
 from engine.nothing import of_nothing
-from engine.revenue.arithmetic.exact import money_units, part_units, units_money
+from engine.revenue.arithmetic.exact import money_units, part_units, times, units_money
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import AT_A_POINT, OF_USE
@@ -18,8 +18,6 @@ from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
 from engine.revenue.price.variable import included_estimates
-
-_FINE: Final = pl.Decimal(38, 8)
 
 CONCEDED: Final[dict[str, pl.DataType]] = {
     "contract_id": pl.String(), "date": pl.Date(), "amount": MONEY, "to_customer": MONEY
@@ -209,7 +207,7 @@ def expected_totals(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) 
     )  # fmt: skip
     known = pl.concat([stated, told]).drop_nulls("hours").sort("contract_line_id", "date")
     known = known.unique(["contract_line_id", "date"], keep="last", maintain_order=True).join(about, on="contract_line_id", how="inner")
-    value = (pl.col("hours").cast(_FINE) * pl.col("unit_price").cast(_FINE)).cast(MONEY)
+    value = times(pl.col("hours"), pl.col("unit_price"))
     limited = up_to_cap(value, pl.col("cap_amount"))
     return known.select("contract_line_id", "date", money_units(limited, pl.col("minor_digits")).alias("total")).sort(
         "contract_line_id", "date"

@@ -197,7 +197,7 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) ->
     )
     dated = lines.filter(pl.col("promised") > 0).join(reached, on="contract_line_id", how="left")
     # A right to use passes when its period begins, not before and, handed over or not, not when it ends (55-58C).
-    is_licence = pl.col("offering").eq_missing(pl.lit("licence")) if "offering" in lines.columns else pl.lit(value=False)
+    is_licence = pl.col("offering").eq_missing(pl.lit("licence"))
     handed_over = pl.coalesce("accepted", "planned")
     passes = pl.when(is_licence).then(pl.max_horizontal(handed_over, "begins")).otherwise(pl.coalesce(handed_over, "ends", "begins"))
     at_a_point = dated.filter(pl.col("timing") == "point_in_time").select(

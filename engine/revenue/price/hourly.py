@@ -9,7 +9,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.caps import up_to_cap
 from engine.nothing import of_no
-from engine.revenue.arithmetic.exact import money_units, part_units
+from engine.revenue.arithmetic.exact import money_units, part_units, times
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.contracts.amendments import stated_estimates
@@ -244,7 +244,7 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
     known = known.with_row_index("row")
     by_tier = worth_by_tiers(known.select("row", _KEY, pl.col("→hours").alias("quantity")), records.frame("price_tier"))
     known = known.join(by_tier, on="row", how="left", maintain_order="left")
-    value = pl.coalesce("value", (pl.col("→hours").cast(_HOURS) * pl.col("unit_price").cast(_HOURS)).cast(MONEY))
+    value = pl.coalesce("value", times(pl.col("→hours"), pl.col("unit_price")))
     known = known.with_columns(up_to_cap(value, pl.col("cap_amount")).cast(MONEY).alias("worth"))
     steps = rate_steps(records, lines, terms, worked)
     if steps.height:

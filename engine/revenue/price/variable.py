@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
-from engine.revenue.arithmetic.exact import money_units, part_units
+from engine.revenue.arithmetic.exact import money_units, part_units, times
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.arithmetic.tiers import tier_value
@@ -213,7 +213,7 @@ def _tiers(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
     if expected.is_empty():
         return empty(LEVELS)
     by_tier = tier_value(expected.select("row", "contract_line_id", "quantity"), records.frame("price_tier"))
-    whole = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY)
+    whole = times(pl.col("quantity"), pl.col("unit_price"))
     value = pl.when(pl.col("is_retrospective").fill_null(value=False)).then(whole).otherwise(pl.col("value"))
     about = lines.select("contract_line_id", "contract_id", "group_id", "minor_digits")
     return (
@@ -337,7 +337,7 @@ def _noncash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame) -> 
     first = pl.col("as_of_date") <= pl.col("signed_date")
     earliest = pl.col("as_of_date") == pl.col("as_of_date").min().over("contract_line_id")
     own = (pl.col("measured_at") == "receipt") | (pl.col("added_place") > 0)
-    value = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_fair_value").cast(pl.Decimal(38, 8))).cast(MONEY)
+    value = times(pl.col("quantity"), pl.col("unit_fair_value"))
     return (
         found.filter(first | earliest | (pl.col("measured_at") == "receipt"))
         .sort("as_of_date", "known_at", "unit_fair_value", nulls_last=False)

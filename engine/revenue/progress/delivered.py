@@ -10,7 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.caps import OVER, up_to_cap
 from engine.nothing import of_no, of_nothing
-from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, units_to_minor
+from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, times, units_to_minor
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import empty, setting
@@ -113,7 +113,7 @@ def _reported(
     # Of several reports of a day the one known last stands last, and what it says counts.
     rows = with_unit_price(rows, prices, "as_of_date").sort("contract_line_id", "as_of_date", maintain_order=True)
     more = pl.col("hours_to_date") - pl.col("hours_to_date").shift(1).over("contract_line_id").fill_null(0)
-    rows = rows.with_columns((more.cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY).alias("so_far"))
+    rows = rows.with_columns(times(more, pl.col("unit_price")).alias("so_far"))
     so_far = pl.col("so_far").cum_sum().over("contract_line_id").cast(MONEY)
     rows = rows.with_row_index("row")
     worth = worth_by_tiers(rows.select("row", "contract_line_id", pl.col("hours_to_date").alias("quantity")), tiers)
@@ -203,7 +203,7 @@ def _use(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.
         return empty(DELIVERED | {"occurred": pl.Date(), "opens": pl.Date()})
     rows = with_unit_price(rows, prices, "usage_date")
     rows = _with_tier_worth(rows, records.frame("price_tier"))
-    each = (pl.col("quantity").cast(pl.Decimal(38, 8)) * pl.col("unit_price").cast(pl.Decimal(38, 8))).cast(MONEY)
+    each = times(pl.col("quantity"), pl.col("unit_price"))
     priced = pl.coalesce("by_tier", each)
     licence = pl.col("offering") == "licence"
     opens = (

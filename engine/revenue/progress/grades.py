@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.exact import money_units
+from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.records import Records
@@ -74,7 +74,7 @@ def _done(records: Records, about: pl.DataFrame, resources: pl.DataFrame, worked
     rows = rows.join(resources, on="resource_id", how="left")
     by_cost, is_own = pl.col("hours_weight") == "cost_rate", pl.col("cost_rate").is_not_null()
     # What work bills is worth stands in the contract's currency already, in units of its minor unit.
-    billed = pl.col("value") // (money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6)
+    billed = pl.col("value") // units_of_a_millionth()
     cost_unit = pl.when(is_own).then("cost_currency").otherwise("own.currency")
     return rows.select(
         _KEY, "date",

@@ -11,7 +11,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_no
-from engine.revenue.arithmetic.exact import money_units
+from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import before, carried, running
 from engine.revenue.contracts.amendments import stated_estimates
@@ -86,7 +86,7 @@ def _costs(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Dat
 
 def _micro_units() -> pl.Expr:
     """Return how many units of its minor unit a micro of a currency has."""
-    return money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    return units_of_a_millionth()
 
 
 def _cost_by_day(records: Records, about: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.exact import money_units
+from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
 from engine.revenue.arithmetic.runs import carried
 from engine.revenue.ground.records import Records
@@ -82,7 +82,7 @@ def _measured_by(accepted: pl.DataFrame, records: Records, amounts: pl.DataFrame
     accepted = accepted.join(planned, on="contract_line_id", how="left", maintain_order="left")
     whole = pl.when(pl.col("gross") > 0).then(pl.col("gross"))
     # Units of the minor unit to micros of the currency, cents and all.
-    factor = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    factor = units_of_a_millionth()
     line_amount = pl.coalesce(whole // factor, whole_number("planned", MONEY))
     # Among percentages a milestone that states an amount alone counts as that part of the line.
     of_line = whole_number("amount", MONEY) * HUNDRED // pl.max_horizontal(line_amount, wide(1))
@@ -135,7 +135,7 @@ def _weights_moved(terms: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
     apart = moves & pl.col("remaining_is_distinct").fill_null(value=False)
     asked = own.filter((moves.any() & ~apart.any()).over("okey"))
     made = _since(asked.filter(pl.col("gross").is_not_null()), "gross", "minor_digits", "okey")
-    units = money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6
+    units = units_of_a_millionth()
     return made.select("contract_line_id", "okey", (pl.col("gross").abs() // units).alias("weight"), "since")
 
 
@@ -204,7 +204,7 @@ def committed_use(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) ->
         rows = rows.sort("date").join_asof(known, left_on="date", right_on="since", by="contract_line_id", check_sortedness=False)
         rows = rows.drop("since")
     # Units of the minor unit to micros of the currency.
-    committed = pl.coalesce(pl.col("gross") // (money_units(pl.lit(1).cast(MONEY), pl.col("minor_digits")) // 10**6), "signed")
+    committed = pl.coalesce(pl.col("gross") // units_of_a_millionth(), "signed")
     total = pl.when("by_amount").then(committed).otherwise(whole_number("quantity", QTY))
     return delivered(rows.with_columns(total.alias("total")), "usage")
 

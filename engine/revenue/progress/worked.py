@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.caps import NO_FUNDING, OVER
-from engine.revenue.arithmetic.exact import money_units, part_units
+from engine.revenue.arithmetic.exact import money_units, part_units, times
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.rates import in_contract_currency, rate_table
@@ -40,9 +40,9 @@ def counted_time(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, pe
     if assigned.height:
         rows = pl.concat([rows, assigned], how="diagonal_relaxed")
     rows = with_unit_price(rows.with_columns(pl.col("unit_price").alias("signed.price")), prices, "work_date")
-    worth = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.col("rate").cast(pl.Decimal(38, 8))).cast(MONEY)
+    worth = times(pl.col("hours"), pl.col("rate"))
     rows = valued_in_contract(_rated(rows, records).with_columns(worth.alias("worth")), records, "worth", "work_date", "rate_currency")
-    cost = (pl.col("hours").cast(pl.Decimal(38, 8)) * pl.coalesce("cost_rate", pl.lit(0)).cast(pl.Decimal(38, 8))).cast(MONEY)
+    cost = times(pl.col("hours"), pl.coalesce("cost_rate", pl.lit(0)))
     value = money_units(pl.col("worth"), pl.col("minor_digits"))
     rows = priced(rows.with_columns(value.alias("value")), records, "time_entry", "value", pl.col("cap_amount").is_not_null())
     unbillable = pl.col("is_unbillable").fill_null(value=False) & ~restored(rows.columns)
