@@ -211,6 +211,14 @@ def _with_costs(rows: pl.DataFrame, books: Books, costs: pl.DataFrame) -> pl.Dat
     return found.with_columns((pl.col("recognized") - pl.col("cost_of_revenue")).cast(MONEY).alias("gross_margin"))
 
 
+def without_goods_back(costs: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
+    """Return `costs_of_delivery` less what goods that came back cost (`goods_back` of `moves`, where there is any)."""
+    if "goods_back" not in moves.columns:
+        return costs
+    back = moves.filter(pl.col("goods_back") != 0).select("contract_id", "date", (pl.col("goods_back") * -1).cast(MONEY).alias("cost"))
+    return pl.concat([costs, back], how="diagonal_relaxed")
+
+
 def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.DataFrame:
     """Return cost by contract and day in its currency: as observed on a line, else its approved time at cost and direct costs of delivery.
 

@@ -8,14 +8,13 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.nothing import of_no, of_nothing
+from engine.nothing import of_no
 from engine.revenue.arithmetic.asof import running as through_day
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.ground.frames import BESIDE, DAY, TEXT, Books
 from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Agreed, Claims
-from engine.revenue.posting.goods_at_estimate import goods_at_estimate
+from engine.revenue.posting.goods_delivered import goods_delivered
 from engine.revenue.posting.taken_over import opening_steps, openings
 from engine.revenue.recognition.standing import as_arrived
 
@@ -28,8 +27,8 @@ def moves(books: Books, records: Agreed, claims: Claims, as_of: dt.date) -> pl.D
     Interest comes from `books.extra["interest"]` (contract_id, posting_date, direction, interest).
     """
     frames = [
-        _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records, claims), _goods(books, records),
-        opening_steps(openings(books, records, as_of)),
+        _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records, claims),
+        _goods(books, records, claims), opening_steps(openings(books, records, as_of)),
     ]  # fmt: skip
     whole = pl.concat([pl.DataFrame(schema=_STEP), *(_stepped(frame) for frame in frames if frame.height)], how="diagonal_relaxed")
     return whole.filter(pl.col("date") <= as_of).with_columns(pl.exclude(*_STEP).fill_null(ZERO))
@@ -243,46 +242,6 @@ def _of_price(days: pl.DataFrame, books: Books, keys: list[str]) -> pl.DataFrame
     return days
 
 
-def _goods(books: Books, records: Agreed) -> pl.DataFrame:
-    """Return the cost of goods delivered and the part expected to come back as a return asset, as steps (606-10-55-27).
-
-    What is expected back is of all that is promised, as its price is: of a part delivered, the same part.
-    """
+def _goods(books: Books, records: Agreed, claims: Claims) -> pl.DataFrame:
     goods = books.lines.filter(pl.col("offering") == "goods").select("contract_id", "contract_line_id")
-    return _delivered_goods(goods, books, records)
-
-
-@of_nothing
-def _delivered_goods(goods: pl.DataFrame, books: Books, records: Agreed) -> pl.DataFrame:
-    told = as_arrived(
-        records.frame("progress"), books.contracts, books.lines, books.periods, "as_of_date", ("cost_to_date", "units_delivered")
-    )
-    cost = told.drop_nulls("cost_to_date").select(
-        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"),
-        pl.col("units_delivered").alias("delivered"),
-    )  # fmt: skip
-    expected = goods_at_estimate(books, records).select(
-        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost")
-    )
-    cost = pl.concat([cost, expected], how="diagonal")
-    estimated = records.frame("variable_estimate").drop_nulls("contract_line_id")
-    estimates = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date").select(
-        "contract_line_id", pl.col("as_of_date").alias("date"), pl.col("quantity").alias("coming_back")
-    )
-    days = pl.concat([cost.select("contract_line_id", "date"), estimates.select("contract_line_id", "date")]).unique()
-    rows = days.join(goods, on="contract_line_id", how="inner").sort("date")
-    rows = rows.join_asof(cost.sort("date", maintain_order=True), on="date", by="contract_line_id", check_sortedness=False)
-    rows = rows.join_asof(estimates.sort("date"), on="date", by="contract_line_id", check_sortedness=False)
-    returned = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
-    returned = returned.select("contract_line_id", pl.lit(value=True).alias("returns"), pl.col("quantity").alias("promised"))
-    rows = rows.join(returned, on="contract_line_id", how="left")
-    rows = rows.join(books.contracts.select("contract_id", "minor_digits"), on="contract_id", how="left")
-    back, *whole = (pl.col(name).cast(pl.Decimal(38, 10)).to_physical() for name in ("coming_back", "delivered", "promised"))
-    part = round_share(pl.col("cost"), back, pl.max_horizontal(whole), pl.col("minor_digits"))
-    asset = pl.when(pl.col("returns")).then(part).otherwise(ZERO).fill_null(ZERO)
-    rows = rows.with_columns(pl.col("cost").fill_null(ZERO), asset.alias("asset")).sort("contract_line_id", "date")
-    steps = [
-        (pl.col(name) - pl.col(name).shift(1).over("contract_line_id").fill_null(ZERO)).cast(MONEY).alias(flow)
-        for name, flow in (("cost", "goods_cost"), ("asset", "return_asset"))
-    ]
-    return rows.select("contract_id", "date", *steps)
+    return goods_delivered(goods, books, records, claims, _estimated)

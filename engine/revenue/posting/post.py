@@ -12,7 +12,7 @@ from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import Books, shaped
 from engine.revenue.ground.rates import rate_table
 from engine.revenue.posting.approved import left_to_post
-from engine.revenue.posting.balances import CONTRACT_BALANCES, contract_balances, costs_of_delivery
+from engine.revenue.posting.balances import CONTRACT_BALANCES, contract_balances, costs_of_delivery, without_goods_back
 from engine.revenue.posting.batches import batch_totals, batches
 from engine.revenue.posting.claims import Agreed, Claims, read_claims
 from engine.revenue.posting.cost_rates import unrated_costs, unrated_delivery
@@ -44,7 +44,8 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     if provisions is not None:
         books = books.with_extra(loss_provisions=with_functional(provisions, books.contracts, rates))
     books = books.with_extra(owed_exchange=owed_exchange(books, records, rates, as_of))
-    further, costs = moves(books, records, claims, as_of), since_opening(costs_of_delivery(books, records, rates), opened)
+    further = moves(books, records, claims, as_of)
+    costs = without_goods_back(since_opening(costs_of_delivery(books, records, rates), opened), further)
 
     group = functional_columns(books, records)
 

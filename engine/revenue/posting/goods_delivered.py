@@ -1,0 +1,140 @@
+"""Goods delivered: their cost, the part expected to come back as a return asset, and what came back (606-10-55-23, 55-27)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import polars as pl
+
+from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
+from engine.revenue.arithmetic.asof import latest
+from engine.revenue.arithmetic.asof import running as through_day
+from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.ground.frames import DAY, TEXT, Books
+from engine.revenue.posting.claims import Agreed, Claims
+from engine.revenue.posting.goods_at_estimate import goods_at_estimate
+from engine.revenue.recognition.standing import as_arrived
+
+_LINE: Final = "contract_line_id"
+
+_NOTHING: Final = pl.DataFrame(schema={"contract_id": TEXT, "date": DAY, "back": MONEY})
+
+
+@of_nothing
+def goods_delivered(
+    goods: pl.DataFrame, books: Books, records: Agreed, claims: Claims, owed: Callable[[Books], pl.DataFrame]
+) -> pl.DataFrame:
+    """Return the cost of goods and their return asset as steps: contract_id, date, goods_cost, return_asset, goods_back.
+
+    `goods`: contract_id, contract_line_id. What is expected back is of all that is promised, as its price is: of a part delivered, the
+    same part. It comes back as far as the money owed for it (`owed`: what estimates take off the price by day) was paid back or
+    credited: `goods_back`, in neither of the other two any more. A report of less cost after that tells it itself.
+    """
+    returning = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
+    returning = returning.select(_LINE, pl.lit(value=True).alias("returns"), pl.col("quantity").alias("promised"))
+    back = _paid_back(goods.join(returning, on=_LINE, how="semi"), claims)
+    cost, estimates = _cost(goods, books, records, back), _expected_back(goods, books, records, back)
+    days = pl.concat([cost.select(_LINE, "date"), estimates.select(_LINE, "date")]).unique()
+    rows = days.join(goods, on=_LINE, how="inner").sort("date")
+    rows = rows.join_asof(cost, on="date", by=_LINE, check_sortedness=False)
+    rows = rows.join_asof(estimates, on="date", by=_LINE, check_sortedness=False)
+    rows = rows.join(returning, on=_LINE, how="left")
+    rows = rows.join(books.contracts.select("contract_id", "minor_digits"), on="contract_id", how="left")
+    coming = pl.when("reported").then("told").otherwise("coming_back")
+    back_units, *whole = (each.cast(pl.Decimal(38, 10)).to_physical() for each in (coming, pl.col("delivered"), pl.col("promised")))
+    part = round_share(pl.col("cost"), back_units, pl.max_horizontal(whole), pl.col("minor_digits"))
+    asset = pl.when(pl.col("returns")).then(part).otherwise(ZERO).fill_null(ZERO)
+    rows = rows.with_columns(pl.col("cost").fill_null(ZERO), asset.alias("asset"))
+    rows = _with_returned(rows, owed(books), back) if back.height else rows.with_columns(ZERO.alias("returned"))
+    rows = rows.sort(_LINE, "date")
+    steps = [
+        (pl.col(name) - pl.col(name).shift(1).over(_LINE).fill_null(ZERO)).cast(MONEY).alias(flow)
+        for name, flow in (("cost", "goods_cost"), ("asset", "return_asset"), ("returned", "goods_back"))
+    ]
+    return rows.select("contract_id", "date", *steps)
+
+
+def _cost(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.DataFrame) -> pl.DataFrame:
+    """Return the cost to date and units of lines by day, and whether by then a report told less cost after money went back."""
+    told = as_arrived(
+        records.frame("progress"), books.contracts, books.lines, books.periods, "as_of_date", ("cost_to_date", "units_delivered")
+    )
+    cost = told.drop_nulls("cost_to_date").select(
+        _LINE, pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"), pl.col("units_delivered").alias("delivered")
+    )
+    expected = goods_at_estimate(books, records).select(_LINE, pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"))
+    cost = pl.concat([cost, expected], how="diagonal").sort("date", maintain_order=True)
+    less = (pl.col("cost") < pl.col("cost").shift(1).over(_LINE)).fill_null(value=False)
+    cost = _with_paid(cost, goods, back).with_columns((less & (pl.col("back") > 0)).cum_max().over(_LINE).alias("reported"))
+    return cost.drop("back")
+
+
+def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.DataFrame) -> pl.DataFrame:
+    """Return the units estimated to come back by day: as `told`, and `coming_back`, those that came back by then with them.
+
+    An estimate after money went back that tells fewer units at the same amount counts those still to come.
+    """
+    estimated = records.frame("variable_estimate").drop_nulls(_LINE)
+    estimated = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date")
+    rows = estimated.select(
+        _LINE, pl.col("as_of_date").alias("date"), pl.col("quantity").alias("told"),
+        pl.coalesce("constrained_amount", "amount").alias("→amount"),
+    ).sort("date", maintain_order=True)  # fmt: skip
+    earlier = {name: pl.col(name).shift(1).over(_LINE) for name in ("told", "→amount")}
+    is_rest = (pl.col("→amount") == earlier["→amount"]) & (pl.col("told") < earlier["told"]) & (pl.col("back") > 0)
+    counted = pl.when(~is_rest.fill_null(value=False)).then("told").forward_fill().over(_LINE)
+    return _with_paid(rows, goods, back).with_columns(counted.alias("coming_back")).drop("back", "→amount")
+
+
+def _with_paid(rows: pl.DataFrame, goods: pl.DataFrame, back: pl.DataFrame) -> pl.DataFrame:
+    """Add what went back of the line's contract by the day, 0 where nothing did."""
+    if not back.height:
+        return rows.with_columns(ZERO.alias("back"))
+    found = latest(rows.join(goods, on=_LINE, how="left", maintain_order="left"), back, by=["contract_id"], on="date", columns=["back"])
+    return found.with_columns(pl.col("back").fill_null(ZERO)).drop("contract_id")
+
+
+def _paid_back(goods: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+    """Return what went back to customers of goods with a right of return, or was credited, cumulative by day: contract_id, date, back.
+
+    Of a credit note and the money paid back for it the greater counts. Money that names an invoice of other lines is not for goods.
+    """
+    cash = claims.cash.join(goods, on="contract_id", how="semi").filter(pl.col("amount") < 0)
+    billed = claims.billed.join(goods, on="contract_id", how="semi")
+    if not cash.height and not billed.filter(pl.col("net") < 0).height:
+        return _NOTHING
+    of_goods = billed.filter(pl.col(_LINE).is_null() | pl.col(_LINE).is_in(goods[_LINE].implode()))
+    others = billed.join(of_goods, on="claim", how="anti")
+    ours = cash.join(others, on="claim", how="anti")
+    out = ours.group_by("contract_id", "date").agg((pl.col("amount").sum() * -1).cast(MONEY).alias("paid"))
+    daily = of_goods.group_by("contract_id", "date").agg(pl.col("net").sum()).sort("contract_id", "date")
+    billed_by_then = pl.col("net").cum_sum().over("contract_id")
+    credited = (billed_by_then.cum_max().over("contract_id") - billed_by_then).cast(MONEY)
+    credit = daily.with_columns(credited.alias("credited"))
+    step = pl.col("credited") - pl.col("credited").shift(1).over("contract_id").fill_null(ZERO)
+    credit = credit.select("contract_id", "date", step.cast(MONEY).alias("credited"))
+    days = pl.concat([out.select("contract_id", "date"), credit.select("contract_id", "date")]).unique().sort("contract_id", "date")
+    for flow, name in ((out, "paid"), (credit, "credited")):
+        days = through_day(days, flow, by=["contract_id"], on="date", columns=[name])
+    return days.select("contract_id", "date", pl.max_horizontal("paid", "credited").cast(MONEY).alias("back")).sort("date")
+
+
+def _with_returned(rows: pl.DataFrame, owed: pl.DataFrame, back: pl.DataFrame) -> pl.DataFrame:
+    """Add `returned`, the cost of goods that came back by the day, and take it off `cost` and `asset`, on the days of all of them."""
+    days = pl.concat([each.select("contract_id", "date") for each in (rows, back, owed)]).unique()
+    lines = rows.select("contract_id", _LINE, "minor_digits").unique()
+    days = lines.join(days, on="contract_id", how="inner").sort("date")
+    stands = rows.select(_LINE, "date", "cost", "asset", "reported").sort("date")
+    rows = days.join_asof(stands, on="date", by=_LINE, check_sortedness=False)
+    before = pl.col("owed").shift(1).over("contract_id", "of", order_by="date").fill_null(ZERO)
+    steps = owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("owed"))
+    rows = through_day(rows, steps, by=["contract_id"], on="date", columns=["owed"])
+    rows = latest(rows, back, by=["contract_id"], on="date", columns=["back"])
+    settled = pl.max_horizontal(pl.min_horizontal("owed", pl.col("back").fill_null(ZERO)), ZERO)
+    share = round_share(pl.col("asset").fill_null(ZERO), units(settled), units(pl.col("owed")), pl.col("minor_digits")).fill_null(ZERO)
+    returned = pl.when(pl.col("reported").fill_null(value=False)).then(ZERO).otherwise(share)
+    rows = rows.with_columns(returned.cast(MONEY).alias("returned"), pl.col("cost", "asset").fill_null(ZERO))
+    return rows.with_columns((pl.col(name) - pl.col("returned")).cast(MONEY) for name in ("cost", "asset"))
