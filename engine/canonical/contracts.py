@@ -66,7 +66,7 @@ class Contract(Record):
     billing_frequency: Text | None = field("How often it is billed (weekly, monthly, quarterly, semiannually, annually, milestone, once).")
     payment_terms_days: Int | None = field("Days from invoice date to due date.")
     terminated_date: Date | None = field("Day it was terminated.")
-    terminated_recorded_at: Time | None = field("When that it was terminated was first known in the source, UTC; null: by that day.")
+    terminated_recorded_at: Time | None = field("When that it was terminated was first known, UTC; null: see `end_not_dated`.")
     combined_with_contract_id: Id | None = field("Contract it is accounted for together with.", reference="contract")
     created_at: Time | None = field("When it was entered.")
     notice_days: Int | None = field("Days of notice for termination.")

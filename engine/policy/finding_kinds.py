@@ -15,7 +15,7 @@ FINDING_KINDS: Final = frozenset({
     "contract_value_differs", "contract_without_active_project", "contract_without_won_opportunity", "contracts_not_combined",
     "control_account_differs", "control_total_differs", "cost_benefit_unknown", "cost_differs_from_bill", "cost_not_judged",
     "credit_note_by_invoicer", "dead_letter_event", "delivered_beyond_promise", "distinctness_presumed", "document_without_lines",
-    "duplicate_event", "duplicate_invoice", "duplicate_time_entry", "edited_after_posting", "estimate_below_included",
+    "duplicate_event", "duplicate_invoice", "duplicate_time_entry", "edited_after_posting", "end_not_dated", "estimate_below_included",
     "estimate_far_from_outcome", "estimate_never_attested", "estimate_stale", "event_not_sent", "evidence_without_recognition",
     "exchange_differs", "exchange_rate_missing", "expense_cost_differs", "expense_not_invoiced", "expense_without_line",
     "expense_without_receipt", "failed_event", "fee_not_invoiced", "fiscal_calendar_ends", "flow_without_policy",

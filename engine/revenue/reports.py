@@ -10,6 +10,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.controls.calendars import calendar_findings
+from engine.revenue.controls.ends import end_findings
 from engine.revenue.controls.estimates import estimate_findings, estimated_lines, look_back, look_back_findings
 from engine.revenue.controls.register import out_of_period_register, register_findings
 from engine.revenue.controls.releases import (
@@ -162,6 +163,7 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         price_range_findings(records.frame("contract_line")),
         calendar_findings(books, records.frame("fiscal_period")),
         return_findings(books, records, as_of),
+        end_findings(books.contracts, records, context.as_of),
         rejection_findings(books, records),
         material_right_findings(records.frame("option"), records.frame("judgement")),
         *_balance_findings(books, records, as_of),

@@ -11,6 +11,7 @@ import polars as pl
 
 from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec
 from engine.only_line import line_of_expenses, only_line_of_project
+from engine.revenue.ground.end_days import with_end_days
 from engine.revenue.ground.frames import TEXTS
 from engine.revenue.ground.stated import STATED, in_currency_of_contract
 from engine.revenue.ground.told_ends import with_told_ends
@@ -68,6 +69,8 @@ class Records:
             frame = frame.with_columns(pl.concat_list(place).alias("evidence"))
         known = pl.coalesce("approved_at", "recorded_at") if entity in _APPROVED_ITEMS else pl.col("recorded_at")
         frame = frame.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), "evidence", known.alias("known_at"))
+        if entity == "contract":
+            frame = with_end_days(frame, self.frame)
         known_then = frame if self.known_on is None else _as_known(frame, entity, self.known_on)
         if entity in _STATEMENTS and known_then.height:
             known_then = known_then.sort("known_at", *_STATEMENTS[entity], nulls_last=False)
