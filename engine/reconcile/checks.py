@@ -77,7 +77,7 @@ class _Runner:
         return compiled_in(self.scope, text, self.loaded.document, ("checks", index, name), is_condition=condition)
 
     def texts(self, index: int, check: Check) -> list[CompiledCondition]:
-        named = [(name, getattr(check, name)) for name in ("must", "where", "amount", "related")]
+        named = [(name, getattr(check, name)) for name in ("must", "where", "amount", "related", "dated")]
         return [self.compiled(index, name, text) for name, text in named if text is not None]
 
     def why_not(self, check: Check, index: int) -> str | None:
@@ -100,7 +100,7 @@ class _Runner:
         """Return what is judged: records, or groups, with every column the checks read."""
         policy, group = self.policy, self.policy.group
         paths = [path for index, check in asked for each in self.texts(index, check) for path in each.paths]
-        paths += [path for _, check in asked for path in (*check.per, *(each for each in (check.sequence, check.dated) if each))]
+        paths += [path for _, check in asked for path in (*check.per, *((check.sequence,) if check.sequence else ()))]
         document = self.loaded.document
         where = None
         if policy.where is not None:
@@ -191,7 +191,9 @@ class _Runner:
         # A number that is missing is of no contract: what stands beside it is another document's.
         contract = pl.lit(None, dtype=pl.String) if check.sequence is not None else pl.col("→contract")
         of_entity = pl.col("legal_entity_id") if "legal_entity_id" in check.per else pl.lit(None, dtype=pl.String)
-        since = pl.lit(None, dtype=pl.Date) if check.dated is None else pl.col(check.dated).cast(pl.Date)
+        since = pl.lit(None, dtype=pl.Date)
+        if check.dated is not None:
+            since = self.compiled(index, "dated", check.dated).expression.cast(pl.Date)
         return rows.select(
             pl.lit("reconciliation").alias("stage"), pl.lit(kind or check.kind).alias("kind"), pl.lit(check.id).alias("rule"),
             pl.lit(check.severity).alias("severity"), pl.lit(entity).alias("entity"), pl.col("→id").alias("entity_id"),

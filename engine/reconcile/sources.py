@@ -226,11 +226,16 @@ def _with_fiscal_period(frame: pl.LazyFrame, facts: Facts) -> pl.LazyFrame:
 
 def _with_sum(frame: pl.LazyFrame, name: str, lookup: Lookup, facts: Facts, context: Context) -> pl.LazyFrame:
     if why_absent(lookup.entity, lookup.system, facts) is not None:
-        return frame.with_columns(pl.lit(None, dtype=pl.Int64 if lookup.sum is None else pl.Decimal(38, 6)).alias(name))
+        dtype = pl.Date() if lookup.last is not None else pl.Int64() if lookup.sum is None else pl.Decimal(38, 6)
+        return frame.with_columns(pl.lit(None, dtype=dtype).alias(name))
     records = base_records(lookup.entity, lookup.system, facts)
     by = lookup.by or lookup.on
     if lookup.where is not None:
         records = limited(records, lookup, facts, context)
+    if lookup.last is not None:
+        reached = attach_references(records, lookup.entity, [lookup.last], referenced(lookup.system, facts), READABLE)
+        days = reached.group_by(lookup.on).agg(pl.col(lookup.last).cast(pl.Date).max().alias(name))
+        return frame.join(days, left_on=by, right_on=lookup.on, how="left")
     if lookup.sum is None:
         counts = records.group_by(lookup.on).agg(pl.len().cast(pl.Int64).alias(name))
         return frame.join(counts, left_on=by, right_on=lookup.on, how="left").with_columns(pl.col(name).fill_null(0))

@@ -37,8 +37,8 @@ class Check(Strict):
     """Say what must hold; where it does not, or is not known, that is a finding.
 
     `sequence` instead of `must` asks that the running numbers in a field have no gap, for each of
-    `per`. `dated` is the field that tells since when a finding stands. `unstated` says what becomes of
-    a check whose fields no source states.
+    `per`. `dated` tells since when a finding stands: a field, or an expression that gives a day (of a sequence a field).
+    `unstated` says what becomes of a check whose fields no source states.
     """
 
     id: str
@@ -128,26 +128,20 @@ def _check_one(policy: CheckPolicy, each: Check, document: Document, place: Loca
         text = getattr(each, name)
         if text is not None:
             found += compiled_in(scope, text, document, (*place, name), is_condition=True).diagnostics
-    for name, category in (("amount", Category.NUMBER), ("related", Category.TEXT)):
+    wanted = {"amount": (Category.NUMBER,), "related": (Category.TEXT,), "dated": (Category.DATE, Category.TIME)}
+    for name, categories in wanted.items():
         text = getattr(each, name)
         if text is not None:
             compiled = compiled_in(scope, text, document, (*place, name), is_condition=False)
             found += compiled.diagnostics
-            if compiled.is_valid and compiled.type.category is not category:
-                message = f"`{text}` is {compiled.type.words}; here {category.value} is needed"
+            if compiled.is_valid and compiled.type.category not in categories:
+                message = f"`{text}` is {compiled.type.words}; here {Type(categories[0]).words} is needed"
                 found.append(document.diagnostic(codes.INVALID_VALUE, (*place, name), message))
     if each.sequence is not None:
         found += _check_fields(policy, (each.sequence,), document, (*place, "sequence"))
-    if each.dated is not None:
-        found += _check_fields(policy, (each.dated,), document, (*place, "dated")) or _check_date(policy, each.dated, document, place)
+        # Its day is that of the number before, not of the record the finding stands on.
+        found += _check_fields(policy, (each.dated,), document, (*place, "dated")) if each.dated and not found else []
     return found + _check_fields(policy, each.per, document, (*place, "per"))
-
-
-def _check_date(policy: CheckPolicy, name: str, document: Document, place: Location) -> list[Diagnostic]:
-    field = READABLE[policy.entity].fields.get(name)
-    if field is not None and field.kind in (Kind.DATE, Kind.TIME):
-        return []
-    return [document.diagnostic(codes.INVALID_VALUE, (*place, "dated"), f"'{name}' is no day; here a date is needed")]
 
 
 def _check_fields(policy: CheckPolicy, names: Words, document: Document, place: Location) -> list[Diagnostic]:

@@ -331,7 +331,7 @@ def _of(side: Side, text: str, document: Document, place: Location, *wanted: Cat
         return []
     compiled = compile_side(side, expression, document, place)
     if compiled.is_valid and compiled.type.category not in wanted:
-        message = f"`{text}` is {compiled.type.words}; here {wanted[0].value} is needed"
+        message = f"`{text}` is {compiled.type.words}; here {Type(wanted[0]).words} is needed"
         return [document.diagnostic(codes.INVALID_VALUE, place, message)]
     return list(compiled.diagnostics)
 

@@ -45,9 +45,10 @@ PERIOD_COLUMNS: Final[dict[str, Kind | Type]] = {
 
 
 class Lookup(Strict):
-    """Say what is added to each line from other records that name it: the sum of a field, or their number.
+    """Say what is added to each line from other records that name it: the sum of a field, the last of their days, or their number.
 
-    They name it in `on`; the line bears the same in `by`, a field or what it refers to, by default in `on` as well.
+    They name it in `on`; the line bears the same in `by`, a field or what it refers to, by default in `on` as well. `last` is a
+    day of those records, or of what they refer to.
     """
 
     entity: str
@@ -55,7 +56,21 @@ class Lookup(Strict):
     on: str
     by: str | None = None
     sum: str | None = None
+    last: str | None = None
     where: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_figure(self) -> Lookup:
+        if self.sum is not None and self.last is not None:
+            raise ValueError("what is added is a `sum` or the `last` day, not both; give it two names")
+        return self
+
+    @property
+    def kind(self) -> Kind | Type:
+        """Return what it adds: an amount, a day or a number of records."""
+        if self.last is not None:
+            return Kind.DATE
+        return Kind.INT if self.sum is None else decimal(6, "currency")
 
 
 class Side(Strict):
@@ -115,7 +130,7 @@ def extra_names(entity: str, with_sums: Mapping[str, Lookup] | None = None) -> d
         names |= {name: kind for name, kind in DECISION_COLUMNS.items() if name not in fields}
     if {"legal_entity_id", "period"} <= set(fields):
         names |= PERIOD_COLUMNS
-    names |= {name: Kind.INT if each.sum is None else decimal(6, "currency") for name, each in (with_sums or {}).items()}
+    names |= {name: each.kind for name, each in (with_sums or {}).items()}
     return names
 
 
@@ -181,7 +196,7 @@ def _of_category(side: Side, text: str, document: Document, place: Location, *wa
     compiled = compile_side(side, text, document, place)
     if not compiled.is_valid or compiled.type.category in wanted:
         return list(compiled.diagnostics)
-    message = f"`{text}` is {compiled.type.words}; here {wanted[0].value} is needed"
+    message = f"`{text}` is {compiled.type.words}; here {Type(wanted[0]).words} is needed"
     return [*compiled.diagnostics, document.diagnostic(codes.INVALID_VALUE, place, message)]
 
 
@@ -217,6 +232,12 @@ def check_lookups(entity: str, lookups: Mapping[str, Lookup], document: Document
             if field not in fields:
                 message = f"'{owner}' has no field '{field}'{near(field, fields)}"
                 found.append(document.diagnostic(codes.UNKNOWN_FIELD, (*at, where), message))
+        if lookup.last is not None:
+            compiled = compile_value(lookup.last, entity_scope(lookup.entity, READABLE), document.anchor_of((*at, "last")))
+            found += compiled.diagnostics
+            if compiled.is_valid and compiled.type.category not in (Category.DATE, Category.TIME):
+                message = f"`{lookup.last}` is {compiled.type.words}; here a date is needed"
+                found.append(document.diagnostic(codes.INVALID_VALUE, (*at, "last"), message))
         if lookup.where is not None:
             scope = entity_scope(lookup.entity, READABLE, extra_names(lookup.entity))
             found += compile_condition(lookup.where, scope, document.anchor_of((*at, "where"))).diagnostics

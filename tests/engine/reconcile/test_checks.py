@@ -108,7 +108,35 @@ def test_a_voided_journal_holds_its_number_and_is_asked_nothing_else(reconcile: 
 
 
 def test_what_dates_a_finding_is_a_day(policies_of: Callable[[str], list[str]]) -> None:
-    assert policies_of(journals("must: debits > 0, dated: journal_number")) == ["'journal_number' is no day; here a date is needed"]
+    assert policies_of(journals("must: debits > 0, dated: journal_number")) == ["`journal_number` is text; here a date is needed"]
+    assert policies_of(journals("sequence: journal_number, dated: debits"))[0].endswith("here a date is needed")
+    assert "did you mean 'created_at'?" in policies_of(journals("sequence: journal_number, dated: creatd_at"))[0]
+
+
+PAID = HEAD + """entity: invoice
+with:
+  paid: {entity: payment, on: invoice_id, sum: amount}
+  paid_on: {entity: payment, on: invoice_id, last: DAY}
+checks:
+  - {id: chk-one, must: paid <= gross_amount, dated: "GREATEST(paid_on, invoice_date)", kind: broken, says: It holds, remedy: Mend it.}
+"""
+
+
+def test_a_finding_may_stand_since_the_last_day_of_other_records(reconcile: Reconcile) -> None:
+    invoices = "invoice_id,invoice_date,gross_amount,currency\nI1,2026-01-05,10,EUR\nI2,2026-03-01,10,EUR\nI3,2026-01-05,10,EUR\n"
+    payments = "payment_id,invoice_id,paid_date,amount,currency\nP1,I1,2026-02-07,9,EUR\nP2,I1,2026-02-03,9,EUR\nP3,I2,2026-02-01,11,EUR\n"
+    run = reconcile(PAID.replace("DAY", "paid_date"), erp={"invoice": invoices, "payment": payments})
+    found = run.frame("findings").filter(pl.col("kind") == "broken").sort("entity_id")
+    assert found.select("entity_id", pl.col("since").cast(pl.String)).rows() == [("I1", "2026-02-07"), ("I2", "2026-03-01")]
+
+
+@pytest.mark.parametrize(("day", "message"), [
+    ("amount", "here a date is needed"),
+    ("paid_day", "unknown field 'paid_day', did you mean 'paid_date'?"),
+    ("paid_date, sum: amount", "what is added is a `sum` or the `last` day, not both; give it two names"),
+])  # fmt: skip
+def test_the_last_of_other_records_is_a_day(policies_of: Callable[[str], list[str]], day: str, message: str) -> None:
+    assert message in policies_of(PAID.replace("DAY", day))[0]
 
 
 CLOSED = "legal_entity_id,period,start_date,end_date,status,closed_at\nLE1,2025-11,2025-11-01,2025-11-30,closed,2025-12-08T18:00:00Z\n"
