@@ -43,7 +43,7 @@ from engine.revenue.modifications.happenings import (
 )
 from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.noted import Evolved
-from engine.revenue.modifications.opening import with_openings
+from engine.revenue.modifications.opening import over_promises, with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
 from engine.revenue.modifications.splits import over_parts, over_unit_parts, split_observations, unit_parts, with_renewed_rights
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
@@ -98,17 +98,18 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     agreed = agree(records, versions, as_of)
     priced = _priced(agreed)
     lines, terms, contracts = agreed.lines, agreed.terms, agreed.contracts
+    openings = over_promises(agreed.openings, without_discounts(lines, terms)) if agreed.openings.height else agreed.openings
     kept_terms = without(terms, agreed.splits, "contract_line_id", "place")
     # Units added as contracts of their own count as promised; `split_observations` tells them apart.
     by_units = without(terms, agreed.splits.filter(pl.col("measure") != "units"), "contract_line_id", "place")
     allocated, observed = beside(
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start, priced.later), priced.financing.prices),
-        lambda: _observed(agreed, priced, by_units),
+        lambda: _observed(agreed, priced, by_units, openings),
     )
     later_units = unit_parts(observed, priced.changes, agreed.splits, lines, agreed.amendments)
     observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))
-    states = with_openings(states_as_signed(allocated.obligations, lines, contracts), agreed.openings, lines, measures, verdicts)
+    states = with_openings(states_as_signed(allocated.obligations, lines, contracts), openings, lines, measures, verdicts)
     added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
     happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms, later_units)
@@ -189,10 +190,10 @@ def _priced(agreed: Agreed) -> _Priced:
     return _Priced(prices, last, every, worked, rates, with_rate_changes(agreed.changes, rates), levels, of_work, financing, start, later)
 
 
-def _observed(agreed: Agreed, priced: _Priced, terms: pl.DataFrame) -> pl.DataFrame:
+def _observed(agreed: Agreed, priced: _Priced, terms: pl.DataFrame, openings: pl.DataFrame) -> pl.DataFrame:
     """Return what every promise had done by its reports, and by its opening position where nothing else tells it."""
     seen = with_fee_progress(observations(agreed.records, agreed.lines, terms, priced.worked, agreed.as_of), agreed.lines)
-    return with_taken_over(seen, agreed.openings, agreed.lines, agreed.records, priced.worked)
+    return with_taken_over(seen, openings, agreed.lines, agreed.records, priced.worked)
 
 
 def _happenings(

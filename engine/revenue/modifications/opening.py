@@ -10,6 +10,7 @@ from engine.canonical.schema import entity_spec
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, money_units, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.contracts.amendments import TERM_FIELDS
 from engine.revenue.ground.records import Records, original_id
 from engine.revenue.modifications.segments import at_cost_of_start, with_revenue
@@ -21,6 +22,36 @@ def latest_openings(records: Records, as_of: dt.date) -> pl.DataFrame:
     found = records.frame("opening_position").filter((pl.col("as_of_date") <= as_of) & pl.col("allocated_amount").is_not_null())
     latest = found.sort("contract_line_id", "as_of_date").unique("contract_line_id", keep="last", maintain_order=True)
     return latest.rename({"as_of_date": "opened_on"})
+
+
+def over_promises(openings: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return opening positions of promises, with what those of discounts (lines below 0 that are no promise) hold of their price.
+
+    A discount is a part of the price of what it is off (606-10-32-36): what is allocated to it is shared by what is to these, what was
+    recognized of it by what was. `lines`: of `without_discounts`.
+    """
+    about = lines.select("contract_line_id", "group_id", "okey", "minor_digits")
+    owned = openings.join(about, on="contract_line_id", how="inner", maintain_order="left")
+    promised = owned.filter(pl.col("okey").is_not_null())["group_id"]
+    off = owned.filter(pl.col("okey").is_null() & pl.col("group_id").is_in(promised.implode()))
+    return openings if off.is_empty() else _shared(openings, owned, off)
+
+
+def _shared(openings: pl.DataFrame, owned: pl.DataFrame, off: pl.DataFrame) -> pl.DataFrame:
+    names = ("allocated_amount", "recognized_amount")
+    sums = off.group_by("group_id").agg(pl.col(name).sum().alias(f"→{name}") for name in names)
+    rows = owned.filter(pl.col("okey").is_not_null()).join(sums, on="group_id", how="inner").sort("group_id", "contract_line_id")
+    rows = rows.with_columns(pl.col(names).fill_null(0))
+    for name in names:
+        # Where nothing was recognized of any promise, by what is allocated.
+        own = units(pl.when(pl.col(name).sum().over("group_id") == 0).then("allocated_amount").otherwise(name))
+        running, whole = own.cum_sum().over("group_id"), own.sum().over("group_id")
+        by_then = round_share(pl.col(f"→{name}"), running, whole, pl.col("minor_digits")).fill_null(0)
+        rows = rows.with_columns(by_then.alias("→by_then"))
+        share = pl.col("→by_then") - pl.col("→by_then").shift(1).over("group_id").fill_null(0)
+        rows = rows.with_columns((pl.col(name) + share).cast(openings.schema[name]).alias(name))
+    taken = pl.concat([off.select("contract_line_id"), rows.select("contract_line_id")])
+    return pl.concat([openings.join(taken, on="contract_line_id", how="anti"), rows.select(openings.columns)])
 
 
 def opened_groups(openings: pl.DataFrame, records: Records, contracts: pl.DataFrame) -> pl.DataFrame:

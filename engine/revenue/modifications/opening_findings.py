@@ -76,7 +76,7 @@ def unopened_findings(states: pl.DataFrame, opened: pl.DataFrame, lines: pl.Data
     """Return a finding for every promise of a contract taken over that has no opening position, though it was promised by then.
 
     `states`: obligations as they begin (`opening.with_openings`). Its price is its share by standalone prices, as if nothing were taken
-    over, and all of it is still to be earned.
+    over; what its measure shows by then is claimed and paid (`posting.taken_over.unopened_steps`).
     """
     signed = contracts.select("contract_id", "signed_date", "currency")
     rows = states.filter(pl.col("opened_on").is_null() & pl.col("is_pooled") & (pl.col("base") + pl.col("rem") != 0))

@@ -15,7 +15,7 @@ from engine.revenue.ground.frames import BESIDE, DAY, TEXT, Books
 from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Agreed, Claims
 from engine.revenue.posting.goods_delivered import goods_delivered
-from engine.revenue.posting.taken_over import opening_steps, openings
+from engine.revenue.posting.taken_over import opening_steps, openings, unopened_steps
 from engine.revenue.recognition.standing import as_arrived
 
 _STEP: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "date": DAY, "seq": pl.Int32()}
@@ -26,9 +26,10 @@ def moves(books: Books, records: Agreed, claims: Claims, as_of: dt.date) -> pl.D
 
     Interest comes from `books.extra["interest"]` (contract_id, posting_date, direction, interest).
     """
+    opened = openings(books, records, as_of)
     frames = [
         _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records, claims),
-        _goods(books, records, claims), opening_steps(openings(books, records, as_of)),
+        _goods(books, records, claims), opening_steps(opened), unopened_steps(opened, books.performance),
     ]  # fmt: skip
     whole = pl.concat([pl.DataFrame(schema=_STEP), *(_stepped(frame) for frame in frames if frame.height)], how="diagonal_relaxed")
     return whole.filter(pl.col("date") <= as_of).with_columns(pl.exclude(*_STEP).fill_null(ZERO))

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_no
 from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
 from engine.revenue.arithmetic.rounding import minor_digits, round_share
 from engine.revenue.ground.frames import DAY, TEXT, Books
@@ -105,3 +106,20 @@ def opening_steps(opened: pl.DataFrame) -> pl.DataFrame:
         pl.max_horizontal(claimed, received).cast(MONEY).alias("free_right"), received.alias("named_cash"),
         pl.col("billed_amount").alias("free_billed"),
     ).with_columns(pl.col("earned_gross", "free_right", "named_cash", "free_billed").fill_null(ZERO))  # fmt: skip
+
+
+@of_no("opened")
+def unopened_steps(opened: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
+    """Return what promises without an opening position earned through the day of their contract's as claimed and paid, as steps.
+
+    No entry of ours posts it, and nobody says that anything of it is open: neither an asset nor a receivable is invented.
+    """
+    days = opened.select("contract_id", "opened_on")
+    done = performance.filter(~pl.col("is_planned")).join(days, on="contract_id", how="inner")
+    done = done.filter(pl.col("posting_date") <= pl.col("opened_on"))
+    of_work = (pl.col("timing") == "as_invoiced").fill_null(value=False)
+    earned = pl.coalesce("gross_amount", "amount")
+    return done.select(
+        "contract_id", pl.col("posting_date").alias("date"), pl.when(of_work).then(ZERO).otherwise(earned).cast(MONEY).alias("free_right"),
+        earned.alias("named_cash"),
+    )  # fmt: skip

@@ -7,7 +7,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
 import polars as pl
@@ -137,9 +137,16 @@ def _with_more(rows: Mapping[str, list[Row]], whole: Mapping[str, str], end: Cal
 def _taken_over(positions: list[Row], lines: Mapping[str, Row]) -> dict[str, Sums]:
     last = {row["contract_line_id"]: row for row in sorted(positions, key=lambda row: row["as_of_date"])}
     found: dict[str, Sums] = defaultdict(lambda: defaultdict(lambda: NONE))
-    for name, row in last.items():
-        if name in lines:
-            found[lines[name]["contract_id"]][lines[name].get("obligation_key") or name] += row["recognized_amount"] or NONE
+    discounts = {name for name in last if name in lines and (lines[name].get("amount") or 0) < 0 and not lines[name].get("obligation_key")}
+    for name in sorted(last.keys() & lines.keys() - discounts):
+        found[lines[name]["contract_id"]][lines[name].get("obligation_key") or name] += last[name]["recognized_amount"] or NONE
+    for name in discounts:
+        own, off = found[lines[name]["contract_id"]], last[name]["recognized_amount"] or NONE
+        whole, so_far, given = sum(own.values(), NONE), NONE, NONE
+        for each, amount in list(own.items()):
+            so_far += amount
+            share = (off * so_far / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)
+            own[each], given = amount + share - given, share
     return found
 
 
