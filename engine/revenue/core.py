@@ -115,7 +115,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms, later_units)
     evolved, ((outside, to_come, conceded), findings) = beside(
         lambda: evolve(states.drop("opened_on", "opened", "runs_on"), happenings, measures),
-        lambda: (_earned_outside(agreed, priced, allocated.obligations, observed), _findings(agreed, priced, allocated)),
+        lambda: (_earned_outside(agreed, priced, by_units, allocated.obligations, observed), _findings(agreed, priced, allocated)),
     )
     return Core(
         contracts,
@@ -216,14 +216,14 @@ def _happenings(
 
 
 def _earned_outside(
-    agreed: Agreed, priced: _Priced, obligations: pl.DataFrame, observed: pl.DataFrame
+    agreed: Agreed, priced: _Priced, terms: pl.DataFrame, obligations: pl.DataFrame, observed: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return what lines outside the pool earned, royalties to come (`TO_COME`), and what estimates take off (`concessions.CONCEDED`)."""
+    """Return what is earned outside the pool, royalties to come (`TO_COME`), and what estimates take off (`concessions.CONCEDED`)."""
     records, lines, as_of = agreed.records, agreed.lines, agreed.as_of
     first_lines = obligation_terms(lines).select("okey", "line_id")
     outside = earned_outside(
         records, lines, priced.worked, priced.prices, dated_caps(agreed.terms), obligations, first_lines, observed, agreed.contracts,
-        agreed.periods, priced.last, as_of,
+        agreed.periods, priced.last, terms, as_of,
     )  # fmt: skip
     outside, conceded = with_concessions(outside, priced.of_work, expected_totals(records, lines, agreed.terms), agreed.periods, as_of)
     to_come = royalties_to_come(records, lines, priced.prices, obligations, first_lines, observed, as_of)

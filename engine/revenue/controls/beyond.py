@@ -6,9 +6,11 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
+from engine.revenue.progress.commitments import priced_beyond
 
 _KIND: Final = "delivered_beyond_promise"
 
@@ -37,16 +39,26 @@ def beyond_promise(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def beyond_commitment(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return promises earned by use of an amount committed to of which more was used: what is bought beyond it has no price here."""
+    """Return promises earned by use of what is committed to of which more was used, and nobody agreed what more of it costs."""
     key = "contract_line_id"
     own = lines.filter((pl.col("measure") == "usage") & ~pl.col("pricing").is_in(list(OUTSIDE)) & (pl.col("amount") > 0))
-    used = records.frame("usage").filter(pl.col("usage_date") <= records.as_of).join(own, on=key, how="semi")
-    used = used.group_by(key).agg(pl.when(pl.col("amount").is_not_null().all()).then(pl.col("amount").sum()).alias("→used"))
-    changed = records.frame("amendment_line").group_by(key).agg(pl.col("amount").max().alias("→changed"))
-    hit = own.join(used, on=key, how="inner").join(changed, on=key, how="left")
-    hit = hit.with_columns(pl.max_horizontal("amount", "→changed").alias("→most")).filter(pl.col("→used") > pl.col("→most")).sort(key)
-    text = "Use of {} comes to {}, and no more than {} is committed to: what is beyond it is not recognized."
-    said = pl.format(text, key, plain_text(pl.col("→used")), plain_text(pl.col("→most")))
+    own = without(own, priced_beyond(records, own, records.frame("amendment_line")), key)
+    used = records.frame("usage").filter(pl.col("usage_date") <= records.as_of).join(own.select(key, "quantity"), on=key, how="inner",
+                                                                                     suffix=".agreed")  # fmt: skip
+    in_money = pl.col("amount").is_not_null().all()
+    used = used.group_by(key).agg(
+        pl.when(in_money).then(pl.col("amount").sum()).alias("→used"), pl.when(~in_money).then(pl.col("quantity").sum()).alias("→units")
+    )
+    changed = records.frame("amendment_line").group_by(key).agg(pl.col("amount").max().alias("→amount"), pl.col("quantity").max().alias("→quantity"))
+    hit = own.join(used, on=key, how="inner").join(changed, on=key, how="left").with_columns(
+        pl.max_horizontal("amount", "→amount").alias("→most"), pl.max_horizontal("quantity", "→quantity").alias("→units.most")
+    )  # fmt: skip
+    hit = hit.filter((pl.col("→used") > pl.col("→most")) | (pl.col("→units") > pl.col("→units.most"))).sort(key)
+    text = "Use of {} comes to {}, and no more than {} is committed to: what is beyond it has no price and is not recognized."
+    by_unit = pl.col("→units").is_not_null()
+    done, most = (pl.when(by_unit).then(plain_text(pl.col(unit))).otherwise(plain_text(pl.col(money)))
+                  for unit, money in (("→units", "→used"), ("→units.most", "→most")))  # fmt: skip
+    said = pl.format(text, key, done, most)
     hit = hit.with_columns((pl.col("→used") - pl.col("→most")).alias("amount"))
-    remedy = "Enter what is bought beyond the commitment as a line of its own, or correct the use."
+    remedy = "State the price of a unit or a tier beyond the commitment, or correct the use."
     return findings_of(hit, "contract_line", "amount", _KIND, "high", said, remedy)

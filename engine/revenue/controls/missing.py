@@ -299,7 +299,9 @@ def _without_estimate(records: Records, lines: pl.DataFrame, of: str) -> pl.Data
 
 def unpriced_work(records: Records, lines: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return promises paid by work or use of which some is on record that nobody put a price on; `worked`: the time that counts."""
-    own = lines.filter(pl.col("pricing").is_in(list(OUTSIDE)))
+    # A commitment in money is measured by what its use is worth.
+    in_money = (pl.col("measure") == "usage") & pl.col("quantity").is_null()
+    own = lines.filter(pl.col("pricing").is_in(list(OUTSIDE)) | in_money)
     hourly = own.filter(pl.col("is_as_invoiced") & (pl.col("offering") != "pass_through"))
     bare = without(own.filter(pl.col("unit_price").is_null()), records.frame("price_tier"), "contract_line_id")
     key, amount = "contract_line_id", pl.col("quantity").cast(pl.Decimal(38, 8))

@@ -17,9 +17,10 @@ from engine.revenue.arithmetic.runs import before, carried, running
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
 from engine.revenue.price.hourly import hours_at_end, rate_steps, through_steps, without_hours_after, worth_by_rates
+from engine.revenue.progress.commitments import committed_use
 from engine.revenue.progress.grades import at_weights, weighed_hours
 from engine.revenue.progress.leaving import leaving_lines, without_left
-from engine.revenue.progress.observe_outputs import committed_use, milestones, observed_percent
+from engine.revenue.progress.observe_outputs import milestones, observed_percent
 from engine.revenue.progress.observe_units import prepaid_hours, rights, tiered, units
 from engine.revenue.progress.observed import HOURS, OBSERVED, of_measure, reestimated, summed
 from engine.revenue.progress.worked import with_cap

@@ -1,4 +1,4 @@
-"""Output measures by acceptance and observation: milestones, observed percentages, use of what was committed (606-10-55-17)."""
+"""Output measures by acceptance and observation: milestones, observed percentages (606-10-55-17)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
 from engine.revenue.arithmetic.runs import carried
 from engine.revenue.ground.records import Records
-from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure, summed
+from engine.revenue.progress.observed import OBSERVED, of_measure, summed
 
 
 def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -28,7 +28,7 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         pl.col("amount").is_not_null().any().over("contract_line_id").alias("by_amount"),
     )
     accepted = accepted.with_columns(pl.max_horizontal("accepted_date", "not_before").alias("date"))
-    amounts = _amounts(terms.join(accepted.select("contract_line_id").unique(), on="contract_line_id", how="semi"))
+    amounts = amounts_since(terms.join(accepted.select("contract_line_id").unique(), on="contract_line_id", how="semi"))
     accepted = _measured_by(_with_new_amounts(accepted, amounts), records, amounts)
     daily = (
         accepted.group_by("okey", "contract_line_id", "date")
@@ -48,12 +48,12 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     return _weighed(reached, chosen, basis, terms)
 
 
-def _amounts(terms: pl.DataFrame) -> pl.DataFrame:
+def amounts_since(terms: pl.DataFrame) -> pl.DataFrame:
     """Return what lines amount to from each day on: contract_line_id, since, gross, minor_digits; sorted by day."""
-    return _since(terms.filter(pl.col("gross").is_not_null()), "gross", "minor_digits")
+    return stated_since(terms.filter(pl.col("gross").is_not_null()), "gross", "minor_digits")
 
 
-def _since(stated: pl.DataFrame, *names: str) -> pl.DataFrame:
+def stated_since(stated: pl.DataFrame, *names: str) -> pl.DataFrame:
     """Return what the steps of lines state from each day on: contract_line_id, since (the first: from ever), `names`; sorted by day."""
     first = pl.col("place") == pl.col("place").min().over("contract_line_id")
     since = pl.when(first).then(pl.date(1, 1, 1)).otherwise("event_date")
@@ -134,7 +134,7 @@ def _weights_moved(terms: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
     moves = (pl.col("action") == "change") & (pl.col("gross") != pl.col("before.gross"))
     apart = moves & pl.col("remaining_is_distinct").fill_null(value=False)
     asked = own.filter((moves.any() & ~apart.any()).over("okey"))
-    made = _since(asked.filter(pl.col("gross").is_not_null()), "gross", "minor_digits", "okey")
+    made = stated_since(asked.filter(pl.col("gross").is_not_null()), "gross", "minor_digits", "okey")
     units = units_of_a_millionth()
     return made.select("contract_line_id", "okey", (pl.col("gross").abs() // units).alias("weight"), "since")
 
@@ -178,43 +178,3 @@ def observed_percent(records: Records, lines: pl.DataFrame, terms: pl.DataFrame)
     )
     kept = chosen.join(seen.select("contract_line_id").unique(), on="contract_line_id", how="semi")
     return _weighed(reached, kept, pl.lit("observed"), terms)
-
-
-def committed_use(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return use to date over the amount (or quantity) the customer is committed to on the day, as amended (`terms`)."""
-    chosen = of_measure(lines, "usage").filter(pl.col("pricing") != "usage")
-    about = chosen.select("contract_line_id", "okey", whole_number("amount", MONEY).alias("signed"))
-    used = (
-        records.frame("usage")
-        .join(about, on="contract_line_id", how="inner")
-        .with_columns(pl.col("amount").is_not_null().all().over("contract_line_id").alias("by_amount"))
-    )
-    if not used.height:
-        return pl.DataFrame(schema=OBSERVED)
-    daily = used.group_by("okey", "contract_line_id", pl.col("usage_date").alias("date")).agg(
-        pl.when(pl.col("by_amount")).then(whole_number("amount", MONEY)).otherwise(whole_number("quantity", QTY)).sum().alias("done"),
-        pl.col("evidence").explode().drop_nulls().unique().sort(),
-    )
-    steps = terms.join(used.select("contract_line_id").unique(), on="contract_line_id", how="semi")
-    amounts, quantities = _amounts(steps), _since(steps.filter(pl.col("quantity").is_not_null()), "quantity")
-    rows = _on_days_of_change(daily, pl.concat(each.select("contract_line_id", "since") for each in (amounts, quantities)))
-    rows = rows.sort("contract_line_id", "date").with_columns(pl.col("done").cum_sum().over("contract_line_id", order_by="date"))
-    rows = rows.join(used.select("contract_line_id", "by_amount", "signed").unique("contract_line_id"), on="contract_line_id", how="left")
-    for known in (amounts, quantities):
-        rows = rows.sort("date").join_asof(known, left_on="date", right_on="since", by="contract_line_id", check_sortedness=False)
-        rows = rows.drop("since")
-    # Units of the minor unit to micros of the currency.
-    committed = pl.coalesce(pl.col("gross") // units_of_a_millionth(), "signed")
-    total = pl.when("by_amount").then(committed).otherwise(whole_number("quantity", QTY))
-    return delivered(rows.with_columns(total.alias("total")), "usage")
-
-
-def _on_days_of_change(daily: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
-    """Return use by line and day with the days on which what is committed changes: nothing more is used on them."""
-    days = changes.filter(pl.col("since") > pl.date(1, 1, 1)).select("contract_line_id", pl.col("since").alias("date")).unique()
-    if not days.height:
-        return daily
-    idle = days.join(daily.select("contract_line_id", "okey").unique(), on="contract_line_id", how="inner")
-    idle = idle.join(daily, on=["contract_line_id", "date"], how="anti")
-    idle = idle.with_columns(wide(0).alias("done"), pl.lit([], dtype=daily.schema["evidence"]).alias("evidence"))
-    return pl.concat([daily, idle.select(pl.col(name).cast(kind) for name, kind in daily.schema.items())])

@@ -1,4 +1,4 @@
-"""What lines outside the pool earned, gated and dated: work as invoiced, expenses, use, royalties, cash kept for good."""
+"""What is earned outside the pool, gated and dated: work as invoiced, expenses, use, royalties, cash kept for good."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.revenue.arithmetic.numbers import percent
 from engine.revenue.ground.frames import AT_A_POINT, TO_COME, empty, shaped
 from engine.revenue.ground.periods import with_period
 from engine.revenue.ground.records import Records
+from engine.revenue.progress.commitments import bought_beyond
 from engine.revenue.progress.delivered import (
     OF_EXPENSES,
     delivered,
@@ -34,6 +35,7 @@ def earned_outside(
     contracts: pl.DataFrame,
     periods: pl.DataFrame,
     last: pl.DataFrame,
+    terms: pl.DataFrame,
     as_of: dt.date,
 ) -> pl.DataFrame:
     """Return what lines outside the pool earned by day (`delivered.DELIVERED`), with what rounds and posts it, and its period.
@@ -44,6 +46,7 @@ def earned_outside(
     """
     known, shares, satisfied = _satisfaction(lines, obligations, first_lines, observed)
     earned = [delivered(records, known, worked, prices, caps, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
+    earned.append(bought_beyond(records, lines, terms, as_of).select(earned[0].columns))
     rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
     head = lines.select(
         "contract_line_id",

@@ -59,6 +59,8 @@ class Outputs:
     pays_customers: bool
     has_expenses: bool
     has_royalties: bool
+    buys_more: set[str]
+    """Promises of which use beyond what is committed to has a price of its own."""
     rounds_notes: bool
 
     def __getitem__(self, name: str) -> list[Row]:
@@ -107,6 +109,7 @@ def outputs(test: PolicyTest, frames: Mapping[str, pl.DataFrame], findings: pl.D
     lines = {row["contract_line_id"]: {**row, "contract_id": amended.get(row["amendment_id"])} for row in records("amendment_line")}
     lines |= {row["contract_line_id"]: row for row in records("contract_line", "contract_id")}
     positions = [row for row in records("opening_position", "recognized_amount") if row["as_of_date"] <= test.as_of]
+    tiered = {row["contract_line_id"] for row in records("price_tier")}
     without_end = {row["contract_id"] for row in contracts if row["end_date"] is None}
     return Outputs(
         rows,
@@ -118,6 +121,7 @@ def outputs(test: PolicyTest, frames: Mapping[str, pl.DataFrame], findings: pl.D
         pays_customers="consideration_payable" in test.given,
         has_expenses="expense" in test.given,
         has_royalties="usage" in test.given and any(row.get("offering") == "licence" for row in lines.values()),
+        buys_more={row.get("obligation_key") or name for name, row in lines.items() if row.get("unit_price") or name in tiered},
         rounds_notes="disclosure_unit" in str(test.policies),
     )
 

@@ -132,6 +132,10 @@ def revenue_keeps_to_the_price(run: Outputs) -> Iterator[str]:
             earned[whole.get(contract), name] += amount
     priced = [row for row in run.in_force() if row["allocated_amount"] is not None and row["whole"] not in held]
     for row in priced:
+        if row["measure"] == "usage" and row["obligation_id"] in run.buys_more:
+            key = (row["whole"], row["obligation_id"])
+            earned[key] = min(earned[key], row["allocated_amount"])
+    for row in priced:
         key, price = (row["whole"], row["obligation_id"]), row["allocated_amount"]
         for amount in (earned[key], earned[key] + planned[key]):
             if abs(amount) > abs(price) or amount * price < 0:
