@@ -142,11 +142,14 @@ def _opened(core: Core) -> pl.DataFrame:
 
 
 def _done_by_change(core: Core) -> pl.DataFrame:
-    """Return how much of a promise was done when a modification changed it (DONE_BY_CHANGE)."""
-    found = core.evolved.every_jump().filter((pl.col("step") == 1) & (pl.col("nature") == "modification"))
+    """Return how much of a promise was done when it changed (DONE_BY_CHANGE)."""
+    jumps = core.evolved.every_jump()
     about = core.lines.select("okey", "contract_id", "obligation_id").unique()
-    told = with_fraction(found.join(about, on="okey", how="inner"), "progress", *told_part())
-    return shaped(told.sort("date", "ordinal"), DONE_BY_CHANGE)
+    told = with_fraction(jumps.filter(pl.col("step") == 1).join(about, on="okey", how="inner"), "progress", *told_part())
+    after = with_fraction(jumps.filter(pl.col("step") == 2), "after", *told_part())
+    after = after.select("okey", "ordinal", "after", pl.col("m").alias("done_after"))
+    told = told.join(after, on=["okey", "ordinal"], how="left", maintain_order="left")
+    return shaped(told.with_columns(pl.col("m").alias("done")).sort("date", "ordinal"), DONE_BY_CHANGE)
 
 
 def _moved_ends(core: Core) -> pl.DataFrame:

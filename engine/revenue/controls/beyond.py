@@ -43,13 +43,12 @@ def beyond_commitment(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     key = "contract_line_id"
     own = lines.filter((pl.col("measure") == "usage") & ~pl.col("pricing").is_in(list(OUTSIDE)) & (pl.col("amount") > 0))
     own = without(own, priced_beyond(records, own, records.frame("amendment_line")), key)
-    used = records.frame("usage").filter(pl.col("usage_date") <= records.as_of).join(own.select(key, "quantity"), on=key, how="inner",
-                                                                                     suffix=".agreed")  # fmt: skip
+    used = records.frame("usage").filter(pl.col("usage_date") <= records.as_of).join(own.select(key), on=key, how="semi")
     in_money = pl.col("amount").is_not_null().all()
     used = used.group_by(key).agg(
         pl.when(in_money).then(pl.col("amount").sum()).alias("→used"), pl.when(~in_money).then(pl.col("quantity").sum()).alias("→units")
     )
-    changed = records.frame("amendment_line").group_by(key).agg(pl.col("amount").max().alias("→amount"), pl.col("quantity").max().alias("→quantity"))
+    changed = records.frame("amendment_line").group_by(key).agg(pl.col("amount", "quantity").max().name.prefix("→"))
     hit = own.join(used, on=key, how="inner").join(changed, on=key, how="left").with_columns(
         pl.max_horizontal("amount", "→amount").alias("→most"), pl.max_horizontal("quantity", "→quantity").alias("→units.most")
     )  # fmt: skip

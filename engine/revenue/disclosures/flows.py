@@ -65,21 +65,22 @@ def opening_liability_recognized(
 
 
 def prior_period_performance(
-    years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame
+    years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame, observed: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the year's revenue for what was performed before the year began (50-12A), by nature.
 
     A catch-up concerns all performance up to it; the part before the year is in the proportion of the progress made by then to that on
     the day of the change, which a change of the price tells, and of a modification `done_by_change`
-    (`frames.DONE_BY_CHANGE`); else to that of the month before. A fact that came late belongs to the period it relates to.
+    (`frames.DONE_BY_CHANGE`); else to that of the month before. Where the work is observed (`frames.OBSERVATIONS`) it is that work
+    itself, which no new estimate of the whole changes. A fact that came late belongs to the period it relates to.
     """
     caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
-    return _of_earlier_performance(caught, performance, periods, done_by_change)
+    return _of_earlier_performance(caught, performance, periods, done_by_change, observed)
 
 
 @of_nothing
 def _of_earlier_performance(
-    caught: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame
+    caught: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame, observed: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the part of each catch-up that is for what was performed before its year."""
     key = ["contract_id", "obligation_id"]
@@ -96,11 +97,15 @@ def _of_earlier_performance(
     events = caught.with_columns(
         (pl.col("posting_date").dt.month_start() - pl.duration(days=1)).alias("before_day"),
         pl.when(by_price()).then("progress").alias("→own"), pl.col("posting_date").alias("on"),
-        ((pl.col("nature") == "modification") & (pl.col("basis") == "progress")).alias("→changed"),
+        ((pl.col("nature") == "modification") & (pl.col("basis") == "progress")).alias("→changed"), pl.col("progress").alias("after"),
     ).drop("progress", "basis")  # fmt: skip
-    events = latest(events, done_by_change.rename({"date": "on"}), by=key, on="on", columns=["progress"]).drop("on")
-    then = pl.coalesce("→own", pl.when("→changed").then("progress"))
-    events = events.with_columns(whole_number(then, FRACTION).alias("→then")).drop("progress")
+    of_change = done_by_change.filter(pl.col("nature") == "modification").rename({"date": "on"})
+    # Of several changes of a month each is known by the progress it leads to.
+    for by, name in (([*key, "after"], "→each"), (key, "→last")):
+        events = latest(events, of_change.select(*by, "on", pl.col("progress").alias(name)), by=by, on="on", columns=[name])
+    then = pl.coalesce("→own", pl.when("→changed").then(pl.coalesce("→each", "→last")))
+    events = _with_work(events, done_by_change, observed, key).drop("on")
+    events = events.with_columns(whole_number(then, FRACTION).alias("→then")).drop("→each", "→last", "after")
     # Progress where it is observed, else revenue: what was earned by each day tells how much was done.
     for name, day in (("by_opening", "opening_day"), ("by_event", "before_day")):
         asked = events.with_columns(pl.col(day).alias("on"))
@@ -112,7 +117,9 @@ def _of_earlier_performance(
     known = pl.col("by_opening_progress").is_not_null() & (pl.col("by_event_progress") > 0)
     part = pl.when(known).then(pl.col("by_opening_progress")).otherwise(units(pl.col("by_opening_earned")))
     whole = pl.when(known).then(pl.col("by_event_progress")).otherwise(units(pl.col("by_event_earned")))
-    share = round_share(pl.col("catch_up_amount"), pl.min_horizontal(part, whole), whole, pl.col("minor_digits"))
+    seen_work = (pl.col("work.opening").is_not_null() & (pl.col("work.event") > 0)).fill_null(value=False)
+    part, whole = pl.when(seen_work).then("work.opening").otherwise(part), pl.when(seen_work).then("work.event").otherwise(whole)
+    share = round_share(pl.col("of_before"), pl.min_horizontal(part, whole), whole, pl.col("minor_digits"))
     late = pl.when(pl.col("relates_to_end") < pl.col("band_start")).then(pl.col("catch_up_amount")).otherwise(ZERO)
     amount = pl.when(pl.col("nature").is_in(["out_of_period", "error"])).then(late).otherwise(share.fill_null(ZERO))
     found = (
@@ -123,6 +130,41 @@ def _of_earlier_performance(
         .with_columns(pl.lit("nature").alias("dimension"))
     )  # fmt: skip
     return _told(found, "prior_period_performance")
+
+
+def _with_work(events: pl.DataFrame, done_by_change: pl.DataFrame, observed: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """Add to catch-ups the work done by the opening of their year and by the change (`work.opening`, `work.event`), where observed.
+
+    A change of the price is known by the progress it finds, one of the measure by the progress it leads to; a new estimate
+    of the whole alone concerns what was done before its month.
+    """
+    found = done_by_change.select(*key, pl.col("date").alias("on"), "progress", "after", pl.col("done").alias("→found"), "done_after")
+    by_price = events.with_columns(pl.col("→own").alias("progress"))
+    by_price = latest(by_price, found.select(*key, "on", "progress", "→found"), by=[*key, "progress"], on="on", columns=["→found"])
+    led = found.select(*key, "on", "after", pl.col("→found").alias("→led"), pl.col("progress").alias("→from"), "done_after")
+    events = latest(by_price.drop("progress"), led, by=[*key, "after"], on="on", columns=["→led", "→from", "done_after"])
+    seen = observed.select(*key, pl.col("date").alias("on"), pl.col("to_date").alias("→work"))
+    for name, day in (("work.opening", "opening_day"), ("→before", "before_day")):
+        asked = latest(events.rename({"on": "→on"}).with_columns(pl.col(day).alias("on")), seen, by=key, on="on", columns=["→work"])
+        events = asked.drop("on").rename({"→work": name, "→on": "on"})
+    is_price = pl.col("→own").is_not_null()
+    event = pl.when(is_price).then("→found").otherwise(pl.coalesce("→led", pl.when(~pl.col("→changed")).then("→before")))
+    # So large that the product with an amount would not fit.
+    cut = pl.when(pl.max_horizontal(event, "work.opening") >= 10**15).then(10**8).otherwise(1)
+    made = events.with_columns(
+        (event // cut).alias("work.event"), (pl.col("work.opening") // cut).alias("work.opening"), _of_work_before().alias("of_before")
+    )
+    return made.drop("→found", "→led", "→from", "→before", "done_after")
+
+
+def _of_work_before() -> pl.Expr:
+    """Return what of a catch-up concerns the work of before its day: what a report of that day adds is none of earlier years'."""
+    was, now = whole_number("→from", FRACTION), whole_number("after", FRACTION)
+    of_before = now * pl.col("→led") // pl.when(pl.col("done_after") > 0).then(pl.col("done_after"))
+    moved = pl.when(now != was).then(now - was)
+    part = (units(pl.col("catch_up_amount")) * (of_before - was) // moved).reinterpret(dtype=MONEY)
+    adds = pl.col("→changed") & (pl.col("done_after") != pl.col("→led"))
+    return pl.when(adds).then(pl.coalesce(part, "catch_up_amount")).otherwise("catch_up_amount")
 
 
 def disaggregated(

@@ -278,8 +278,12 @@ MOVED_ENDS: Final[dict[str, pl.DataType]] = {"contract_line_id": TEXT, "contract
 A promise that is taken away ends on the day before; a contract of its own changes no term of the one before it.
 """
 
-DONE_BY_CHANGE: Final[dict[str, pl.DataType]] = {"contract_id": TEXT, "obligation_id": TEXT, "date": DAY, "progress": FRACTION}
-"""How much of a promise was done when a modification changed it, one row a change (`extra["done_by_change"]`)."""
+DONE_BY_CHANGE: Final[dict[str, pl.DataType]] = {
+    "contract_id": TEXT, "obligation_id": TEXT, "date": DAY, "nature": TEXT, "progress": FRACTION, "after": FRACTION, "done": WIDE,
+    "done_after": WIDE,
+}  # fmt: skip
+"""How much of a promise was done when a change of price or scope came: its progress before and `after` it, and the work measured (`done`,
+`done_after`: with that of reports of its day). One row a change, by its nature (`extra["done_by_change"]`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,8 @@ def with_work_left(
 def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return touched obligations by group and place: their kind, what changes (price_change to ssp_left), and their term after.
 
-    `is_told`: an amount after the change is stated; `is_apart`: it is a contract of its own beside what it adds to.
+    `is_told`: an amount after the change is stated; `is_apart`: it is a contract of its own beside what it adds to; `is_idle`: it says
+    again what stands.
     `known`: the obligations as signed and added so far (okey); a line added to one of them changes its price.
     """
     joins = changes.filter((pl.col("action") != "add") | pl.col("okey").is_in(known["okey"].implode()))
@@ -198,6 +199,7 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
     left = whole_number("remaining_standalone_selling_price", MONEY)
     made = touched.group_by("group_id", "place", "okey").agg(
         kind.alias("kind"),
+        idle.alias("is_idle"),
         pl.col("price_change").sum(),
         pl.col("price_change").filter("is_borne").sum().alias("borne"),
         pl.col("lifted", "ssp_lifted").sum(),

@@ -57,6 +57,12 @@ def _priced_anew() -> pl.Expr:
     return stated | (pl.col("base") + pl.col("rem") != pl.col("price.before"))
 
 
+def _says_nothing() -> pl.Expr:
+    """Tell whether a change says again what stands, on a day on which no estimate moves the price or the measure (25-10)."""
+    same = (pl.col("minor.price") == pl.col("minor.before")) & (pl.col("mt") == pl.col("mt.before"))
+    return (pl.col("is_idle") & same).fill_null(value=False)
+
+
 def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     """Record the segments, jumps, versions and modifications that an event made."""
     old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends", "stated")))
@@ -65,14 +71,16 @@ def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
         value=False
     )
     by_kind = (pl.col("kind") != ENDING).fill_null(value=False)
-    seen = seen.with_columns((moved | pl.col("is_new") | by_kind).alias("is_changed")).filter("is_changed")
+    quiet = pl.lit(value=False) if "is_idle" not in seen.columns else _says_nothing() & ~moved
+    seen = seen.with_columns((moved | pl.col("is_new") | by_kind).alias("is_changed"), quiet.alias("→quiet")).filter("is_changed")
     # What goes on where a contract ends does so from the day after.
     goes_on = pl.col("is_end").fill_null(value=False) & (pl.col("kind") != TERMINATE).fill_null(value=True)
-    made.segments.append(segment(seen.with_columns(pl.when(goes_on).then(pl.col("date").dt.offset_by("1d")).otherwise("date").alias("date"))))
+    starts = seen.filter(~pl.col("→quiet"))
+    made.segments.append(segment(starts.with_columns(pl.when(goes_on).then(pl.col("date").dt.offset_by("1d")).otherwise("date").alias("date"))))
     made.versions.append(version(seen.filter(pl.col("is_new") | _priced_anew())))
     by_amendment = by_kind | pl.col("in_pool")
     nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
-    told = seen.filter(~pl.col("is_new"))
+    told = starts.filter(~pl.col("is_new"))
     steps = [("minor.before", 0, "current", "before"), ("minor.price", 1, None, "price"), ("minor.after", 2, None, "progress")]
     for name, step, fixed, basis in steps:
         basis_expr = pl.when((pl.col("past") != 0) & (step == 1)).then(pl.lit("past_performance")).otherwise(pl.lit(basis))
@@ -102,7 +110,7 @@ def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
             pl.col("is_anew"),
             pl.col("is_new"),
             (pl.col("minor.price") - pl.col("minor.before")).alias("by_price"),
-            (pl.col("minor.after") - pl.col("minor.price")).alias("by_progress"),
+            pl.when("→quiet").then(0).otherwise(pl.col("minor.after") - pl.col("minor.price")).alias("by_progress"),
             (pl.col("base") + pl.col("rem") - pl.col("price.before")).alias("price_change"),
         )
     )

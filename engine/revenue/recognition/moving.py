@@ -56,7 +56,11 @@ def moved_from_their_period(jumps: pl.DataFrame, parts: pl.DataFrame, seen: pl.D
     rows = done_before(asked.join(about, on="id", how="inner"), seen, without_moving(jumps), periods, of_day=False)
     rows = rows.with_columns(pl.col("m").fill_null(0), pl.col("mt").fill_null(1), pl.col("u").fill_null(0)).sort("date")
     whole = seen.select("id", pl.col("date").alias("→on"), pl.col("total").alias("→whole")).sort("→on")
-    rows = rows.join_asof(whole, left_on="date", right_on="→on", by="id", check_sortedness=False)
+    rows = rows.join_asof(whole, left_on="date", right_on="→on", by="id", check_sortedness=False).drop("→on")
+    # An estimate follows the one before it, of the same month too.
+    earlier = whole.rename({"→whole": "→earlier"})
+    rows = rows.join_asof(earlier, left_on="date", right_on="→on", by="id", allow_exact_matches=False, check_sortedness=False)
+    rows = rows.with_columns(pl.max_horizontal(pl.coalesce("→earlier", "mt"), "m").alias("mt"))
     own = parts.select("id", "ordinal", *_SEGMENT).sort("ordinal")
     before = rows.sort("ordinal").join_asof(own, on="ordinal", by="id", allow_exact_matches=False, check_sortedness=False)
     after = rows.join(own, on=["id", "ordinal"], how="inner").with_columns(pl.max_horizontal("→whole", "m", wide(1)).alias("mt"))
