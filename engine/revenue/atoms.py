@@ -15,6 +15,7 @@ from engine.revenue.core import Core
 from engine.revenue.ground.blocks import PROMISES, Block, blocks, in_blocks
 from engine.revenue.ground.frames import CODE, PERFORMANCE, by_price, shaped
 from engine.revenue.ground.sources import united_by
+from engine.revenue.modifications.splits import key_of_lines
 from engine.revenue.passed_on import kept_nothing_of, passed_by
 from engine.revenue.progress.delivered import OF_EXPENSES
 from engine.revenue.progress.measured import told_part
@@ -35,7 +36,7 @@ def performance(core: Core) -> pl.DataFrame:
     periods = core.periods.with_columns(pl.col("period").cast(CODE))
     passed_on, kept_nothing = _passed_on(core), kept_nothing_of(core)
     idle = kept_nothing["okey"].unique()
-    weights = line_weights(core.terms, core.start, core.later, core.lines)
+    weights = line_weights(core.terms, core.start, core.later, core.lines, core.changes)
     outside, lines = _outside(core), core.lines.select("contract_line_id", "contract_id", "commission_pct")
     # What a block looks at is cut to its contracts first: asked whole, a table costs as much in every block as in all of them.
     contract = core.obligations.select("okey", "contract_id")
@@ -69,7 +70,7 @@ def facts_of(core: Core) -> pl.DataFrame:
     )
     lines = lines.with_columns(united_by(told, ["okey"], "evidence")["evidence"])
     # A contract of its own on a running line is treated as the line is.
-    base = core.obligations.with_columns(pl.col("okey").str.split("@").list.first().alias("line_okey"))
+    base = core.obligations.with_columns(key_of_lines().alias("line_okey"))
     return base.join(lines, left_on="line_okey", right_on="okey", how="left").drop("line_okey")
 
 

@@ -36,6 +36,7 @@ from engine.revenue.ground.frames import (
 from engine.revenue.ground.periods import first_open
 from engine.revenue.ground.settings import Versions, accounts_frame
 from engine.revenue.modifications.ahead import as_agreed
+from engine.revenue.modifications.splits import adds_apart, key_apart
 from engine.revenue.modified import modifications_told
 from engine.revenue.moved import moved_evidence
 from engine.revenue.price.allocation import variable_shares
@@ -337,14 +338,17 @@ def _price(core: Core, versions: pl.DataFrame) -> pl.DataFrame:
 
 def _by_contract(versions: pl.DataFrame, core: Core, names: tuple[str, ...]) -> pl.DataFrame:
     """Share the price of obligations with lines in several combined contracts over these, as their revenue is shared (25-9)."""
-    of = core.lines.select("okey", "contract_line_id", pl.col("contract_id").alias("→of"))
+    own = ("contract_line_id", pl.col("contract_id").alias("→of"))
+    apart = core.changes.filter(adds_apart())
+    of = pl.concat([core.lines.select("okey", *own), apart.select(key_apart().alias("okey"), *own)])
     several = of.filter(pl.col("→of").n_unique().over("okey") > 1)
     if not several.height:
         return versions
     shared, alone = versions.join(several, on="okey", how="semi"), versions.join(several, on="okey", how="anti")
     days = shared.select("okey", "ordinal", "date").join(several, on="okey", how="inner").sort("date")
-    weights = line_weights(core.terms, core.start, core.later, core.lines).select("contract_line_id", "date", "weight").sort("date")
-    weighed = days.join_asof(weights, on="date", by="contract_line_id", check_sortedness=False)
+    weights = line_weights(core.terms, core.start, core.later, core.lines, core.changes).sort("date")
+    line = ["okey", "contract_line_id"]
+    weighed = days.join_asof(weights.select(*line, "date", "weight"), on="date", by=line, check_sortedness=False)
     keys = ["okey", "ordinal"]
     weighed = weighed.group_by(*keys, "→of").agg(pl.col("weight").fill_null(0).sum()).sort(*keys, "→of")
     whole, so_far = pl.col("weight").sum().over(keys), pl.col("weight").cum_sum().over(keys)

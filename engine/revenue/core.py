@@ -45,7 +45,14 @@ from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.noted import Evolved
 from engine.revenue.modifications.opening import over_promises, with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
-from engine.revenue.modifications.splits import over_parts, over_unit_parts, split_observations, unit_parts, with_renewed_rights
+from engine.revenue.modifications.splits import (
+    adds_apart,
+    over_parts,
+    over_unit_parts,
+    split_observations,
+    unit_parts,
+    with_renewed_rights,
+)
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.modifications.terminations import ended_obligations, ending_obligations, terminations, told_ends, with_own_levels
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
@@ -99,9 +106,10 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     priced = _priced(agreed)
     lines, terms, contracts = agreed.lines, agreed.terms, agreed.contracts
     openings = over_promises(agreed.openings, without_discounts(lines, terms)) if agreed.openings.height else agreed.openings
-    kept_terms = without(terms, agreed.splits, "contract_line_id", "place")
+    apart = agreed.changes.filter(adds_apart())
+    kept_terms = without(terms, apart, "contract_line_id", "place")
     # Units added as contracts of their own count as promised; `split_observations` tells them apart.
-    by_units = without(terms, agreed.splits.filter(pl.col("measure") != "units"), "contract_line_id", "place")
+    by_units = without(terms, apart.filter(pl.col("measure") != "units"), "contract_line_id", "place")
     allocated, observed = beside(
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start, priced.later), priced.financing.prices),
         lambda: _observed(agreed, priced, by_units, openings),

@@ -10,6 +10,7 @@ from engine.revenue.arithmetic.exact import GUARD, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.core import Core
 from engine.revenue.ground.frames import MODIFICATIONS, empty, shaped
+from engine.revenue.modifications.splits import adds_apart, key_apart
 
 _RULES: Final = {
     "separate": "606-10-25-12",
@@ -91,10 +92,7 @@ def _by_changed_line(core: Core) -> pl.DataFrame:
         core.obligations.select("okey", "contract_id", "obligation_id", "minor_digits", "line_id"), on="okey", how="inner"
     )
     touched = core.changes.with_columns(
-        pl.when(pl.col("kind").is_in(["separate", "renewal"]) & (pl.col("action") == "change"))
-        .then(pl.format("{}@{}", "okey", "amendment_id"))
-        .otherwise(pl.col("okey"))
-        .alias("okey")
+        pl.when(adds_apart()).then(key_apart()).otherwise(pl.col("okey")).alias("okey")
     ).select(
         "okey", "amendment_id", "contract_line_id", "evidence", "amendment_evidence", "ends_contract", pl.col("kind").alias("line_kind")
     )

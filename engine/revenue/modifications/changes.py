@@ -7,6 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.contracts.amendments import TERM_FIELDS
 from engine.revenue.contracts.gate import conclusions
@@ -135,12 +136,18 @@ def removed_parts(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFram
 def _is_at_ssp() -> pl.Expr:
     """Say whether what is added is priced at its standalone selling price."""
     is_add = pl.col("action") == "add"
-    amount, before, low, high = (whole_number(name, MONEY) for name in ("amount", "before.amount", "ssp_low", "ssp_high"))
-    price = amount.fill_null(0) - pl.when(is_add).then(wide(0)).otherwise(before.fill_null(0))
+    low, high = (whole_number(name, MONEY) for name in ("ssp_low", "ssp_high"))
+    amount, earlier = _price("amount", "gross"), _price("before.amount", "before.gross")
+    price = amount.fill_null(0) - pl.when(is_add).then(wide(0)).otherwise(earlier.fill_null(0))
     tolerance = percent("setting.modification.ssp_tolerance")
     near = (price - pl.col("ssp_change")).abs() * HUNDRED <= pl.col("ssp_change").abs() * tolerance
     in_range = is_add & (amount >= low) & (amount <= high)
     return (near.fill_null(value=False) | in_range.fill_null(value=False)) & (price > 0)
+
+
+def _price(stated: str, worked_out: str) -> pl.Expr:
+    """Return the price of a line in millionths: as stated, or as its quantity or its months at a unit price come to."""
+    return pl.coalesce(whole_number(stated, MONEY), pl.col(worked_out) // units_of_a_millionth())
 
 
 def _only_adds() -> pl.Expr:

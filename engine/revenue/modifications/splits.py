@@ -16,28 +16,55 @@ from engine.revenue.progress.observed import OBSERVED
 _QTY: Final = pl.Decimal(38, 10)
 
 
+_APART: Final = "\x1d"
+"""Stands between an obligation's key and the amendment that adds a contract of its own to its lines."""
+
+
+def adds_apart() -> pl.Expr:
+    """Return whether a change adds a promise of its own to a line that runs on: a contract of its own, or a right to use renewed."""
+    return pl.col("kind").is_in(["separate", "renewal"]) & (pl.col("action") == "change")
+
+
+def key_apart() -> pl.Expr:
+    """Return the key of the obligation that an amendment adds to the lines of another."""
+    return pl.concat_str("okey", "amendment_id", separator=_APART)
+
+
+def key_of_lines() -> pl.Expr:
+    """Return the key of an obligation's lines: its own, or of what is added apart that of the obligation it is added to."""
+    return pl.col("okey").str.split(_APART).list.first()
+
+
 @of_nothing
 def split_changes(changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return changes that add a promise of its own to a line that runs on: the new obligation's key and its span of the measure.
+    """Return what changes add apart (`adds_apart`) to each obligation: the new one's key and its span of the measure.
 
-    Contracts of their own, and renewals of rights to use at another price (`renewal`).
-
-    Of a promise of several lines what is added is drawn after the units of all of them.
+    Lines of one obligation that an amendment adds to are one obligation in what it adds, too: from the first day after one of them ends
+    to the last day. Of a promise of several lines what is added is drawn after the units of all of them. `lines`: how many it adds to.
     """
-    found = changes.filter(pl.col("kind").is_in(["separate", "renewal"]) & (pl.col("action") == "change"))
-    whole = lines.join(found.select("okey").unique(), on="okey", how="semi").group_by("okey").agg(
-        pl.col("quantity").fill_null(0).sum().alias("→whole")
+    found = changes.filter(adds_apart()).with_columns(key_apart().alias("new_okey"))
+    ssp = pl.when(pl.col("ssp_change").is_not_null().any()).then(pl.col("ssp_change").sum()).alias("ssp_change")
+    made = found.sort("new_okey", "contract_line_id").group_by("new_okey", maintain_order=True).agg(
+        pl.exclude("new_okey", "price_change", "ssp_change", "end_date", "before.end_date").first(), pl.col("price_change").sum(), ssp,
+        pl.col("end_date").max(), pl.col("before.end_date").min(), pl.len().alias("lines"),
+        whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY).sum().alias("more"),
+        pl.col("quantity").is_not_null().any().alias("→counted"),
     )  # fmt: skip
-    own = lines.select("contract_line_id", pl.col("quantity").alias("→own"))
-    found = found.join(whole, on="okey", how="left", maintain_order="left")
-    found = found.join(own, on="contract_line_id", how="left", maintain_order="left")
-    others = (pl.col("→whole") - pl.col("→own")).fill_null(0)
-    return found.with_columns(
-        pl.format("{}@{}", "okey", "amendment_id").alias("new_okey"),
+    return made.join(_units_before(made, changes, lines), on=["okey", "place"], how="left", maintain_order="left").with_columns(
         pl.format("{}@{}", pl.col("obligation_id"), original_id("amendment_id")).alias("new_obligation"),
-        (whole_number("before.quantity", _QTY) + whole_number(others, _QTY)).alias("from_units"),
-        whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY).alias("new_units"),
-    ).drop("→whole", "→own")
+        pl.when("→counted").then("more").alias("new_units"),
+    ).drop("more", "→counted")
+
+
+def _units_before(parts: pl.DataFrame, changes: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the units of all lines of an obligation before an amendment adds to them: okey, place, from_units."""
+    place = pl.col("place").cast(lines.schema["added_place"]).alias("→place")
+    promised = lines.select("okey", pl.col("added_place").alias("→place"), whole_number("quantity", _QTY).alias("→units"))
+    changed = changes.filter(pl.col("action") == "change").unique(["contract_line_id", "place"])
+    more = whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY)
+    both = pl.concat([promised, changed.select("okey", place, more.alias("→units"))])
+    earlier = parts.select("okey", "place").unique().join(both, on="okey", how="inner").filter(pl.col("→place") < pl.col("place"))
+    return earlier.group_by("okey", "place").agg(pl.col("→units").fill_null(0).sum().alias("from_units"))
 
 
 @of_no("changes", "splits", "amendments")
@@ -206,9 +233,10 @@ def over_parts(touched: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame,
     That is the part that runs on the day of the change, or the one in which the service then ends, where its last day moves. Parts
     that begin later than that are taken away, and all parts with the line. `touched`: of `change_rows`.
     """
-    single = lines.filter(pl.len().over("okey") == 1).select("okey")
-    parted = splits.filter(pl.col("before.end_date") < pl.col("end_date")).join(single, on="okey", how="semi")
-    parted = parted.sort("okey", "place").unique(["okey", "place"], keep="first", maintain_order=True)
+    # What is added to some lines of a promise only runs beside the others.
+    whole = lines.group_by("okey").agg(pl.len().alias("lines"))
+    parted = splits.filter(pl.col("before.end_date") < pl.col("end_date")).join(whole, on=["okey", "lines"], how="semi")
+    parted = parted.sort("okey", "place")
     days = amendments.select("group_id", "place", pl.col("event_date").alias("→day"))
     first = parted.group_by("okey").agg(pl.col("place").first().alias("→since"), pl.col("before.end_date").first().alias("→end"))
     hit = touched.join(first, on="okey", how="inner").filter(pl.col("place") > pl.col("→since"))

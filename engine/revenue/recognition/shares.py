@@ -8,19 +8,26 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import part_units
 from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.arithmetic.runs import joined
+from engine.revenue.arithmetic.runs import joined, without
+from engine.revenue.modifications.splits import adds_apart, key_apart
 
 _EARLY = dt.date(1900, 1, 1)
 
 
-def line_weights(terms: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return the price of each line of obligations with several lines, step by step: okey, contract_line_id, date, weight, delta."""
+def line_weights(
+    terms: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame, lines: pl.DataFrame, changes: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the price of each line of obligations with several lines, step by step: okey, contract_line_id, date, weight, delta.
+
+    What an amendment adds apart to such lines (`adds_apart`) is shared by what it adds to each of them.
+    """
     several = lines.filter(~pl.col("is_as_invoiced") & (pl.col("pricing") != "usage"))
     several = several.filter(pl.len().over("okey") > 1).select("contract_line_id", "okey", "from_date")
     names = ["okey", "contract_line_id", "date", "delta"]
+    apart = changes.filter(adds_apart())
     first = pl.coalesce("event_date", pl.lit(_EARLY)).alias("date")
     fixed = (
-        terms.drop("okey")
+        without(terms.drop("okey"), apart, "contract_line_id", "place")
         .join(several, on="contract_line_id", how="inner")
         .select("okey", "contract_line_id", first, (pl.col("pooled").fill_null(0) - pl.col("before.pooled").fill_null(0)).alias("delta"))
     )
@@ -31,9 +38,15 @@ def line_weights(terms: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame, 
     )
     changed = later.drop("okey").join(several, on="contract_line_id", how="inner").select(names)
     none = several.select("okey", "contract_line_id", pl.lit(_EARLY).alias("date"), wide(0).alias("delta"))
-    rows = pl.concat([fixed.select(names), begun.select(names), changed, none.select(names)])
+    rows = pl.concat([fixed.select(names), begun.select(names), changed, none.select(names), _added_apart(apart).select(names)])
     daily = rows.group_by("okey", "contract_line_id", "date").agg(pl.col("delta").sum()).sort("okey", "contract_line_id", "date")
-    return daily.with_columns(pl.col("delta").cum_sum().over("contract_line_id").alias("weight"))
+    return daily.with_columns(pl.col("delta").cum_sum().over("okey", "contract_line_id").alias("weight"))
+
+
+def _added_apart(apart: pl.DataFrame) -> pl.DataFrame:
+    """Return what amendments add apart to several lines of an obligation at once, from the beginning of what is added."""
+    added = apart.with_columns(key_apart().alias("okey"), pl.lit(_EARLY).alias("date"), pl.col("price_change").alias("delta"))
+    return added.filter(pl.len().over("okey") > 1)
 
 
 def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame, idle: pl.Series) -> pl.DataFrame:
@@ -51,11 +64,10 @@ def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame
         return single
     members = weights.select("okey", "contract_line_id").unique()
     spread = shared.with_row_index("→atom").join(members, on="okey", how="inner").sort("date")
-    spread = spread.join_asof(
-        weights.select("contract_line_id", "date", "weight").sort("date"), on="date", by="contract_line_id", check_sortedness=False
-    )
-    tied = weights.select("contract_line_id", "date", "delta")
-    spread = spread.join(tied, on=["contract_line_id", "date"], how="left").with_columns(
+    line = ["okey", "contract_line_id"]
+    spread = spread.join_asof(weights.select(*line, "date", "weight").sort("date"), on="date", by=line, check_sortedness=False)
+    tied = weights.select(*line, "date", "delta")
+    spread = spread.join(tied, on=[*line, "date"], how="left").with_columns(
         pl.col("delta").fill_null(0), pl.col("weight").fill_null(0)
     )
     is_price = (pl.col("basis") == "price") & (pl.col("delta").sum().over("→atom") != 0)
