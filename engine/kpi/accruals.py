@@ -9,7 +9,8 @@ from engine.kpi.billing import POSTED
 from engine.kpi.places import amount_of, records, with_places
 from engine.stage import Context, Facts
 
-_OF = ("month", "vendor_id", "project_id", "currency")
+_WHOSE = ("vendor_id", "project_id", "currency")
+_OF = ("month", *_WHOSE)
 
 
 def expense_facts(facts: Facts, _: Context) -> pl.LazyFrame:
@@ -27,22 +28,8 @@ def subcontract_facts(facts: Facts, _: Context) -> pl.LazyFrame:
 
     `accrued`: approved hours at cost, less what bills of that month's service dated by then charge; `billed`: what later bills charge.
     """
-    people = records(facts, "resource").filter(pl.col("vendor_id").is_not_null())
-    own = people.select("resource_id", "vendor_id", pl.col("cost_rate").alias("→rate"), pl.col("cost_currency").alias("→currency"))
-    work = records(facts, "time_entry").filter(pl.col("status") == "approved").join(own.unique("resource_id", keep="any"), on="resource_id")
-    has_rate = pl.col("cost_rate").is_not_null()
-    worked = work.select(
-        pl.col("work_date").dt.month_end().alias("month"), "vendor_id", "project_id",
-        pl.when(has_rate).then("cost_currency").otherwise("→currency").alias("currency"),
-        amount_of(pl.col("hours"), pl.coalesce("cost_rate", "→rate")).cast(MONEY).alias("worked"),
-    )  # fmt: skip
-    bills = records(facts, "bill").filter(pl.col("status").is_in(POSTED))
-    bills = bills.join(people.select("vendor_id").unique(), on="vendor_id", how="semi")
-    lines = records(facts, "bill_line").select("bill_id", "project_id", "net_amount", "service_end", pl.col("currency").alias("→own"))
-    charged = lines.join(bills.select("bill_id", "vendor_id", "invoice_date", "currency"), on="bill_id").select(
-        pl.coalesce("service_end", "invoice_date").dt.month_end().alias("month"), "vendor_id", "project_id",
-        pl.coalesce("→own", "currency").alias("currency"), "invoice_date", pl.col("net_amount").cast(MONEY),
-    )  # fmt: skip
+    worked = work_of_vendors(facts).with_columns(pl.col("date").dt.month_end().alias("month")).drop("date")
+    charged = _bills_of_vendors(facts)
     later = pl.col("invoice_date") > pl.col("month")
     charged = charged.with_columns(
         pl.when(later).then("net_amount").alias("billed"), pl.when(~later).then("net_amount").alias("charged")
@@ -53,3 +40,46 @@ def subcontract_facts(facts: Facts, _: Context) -> pl.LazyFrame:
     gap = (pl.col("accrued") - pl.col("billed")).abs().cast(MONEY)
     made = told.select(pl.col("month").alias("date"), "vendor_id", "project_id", "currency", "accrued", "billed", gap.alias("gap"))
     return with_places(made.sort("date", "vendor_id", "project_id", "currency"), facts)
+
+
+def people_of_vendors(facts: Facts) -> pl.LazyFrame:
+    """Return resource_id, vendor_id, rate and currency of the cost of people whom a vendor lends."""
+    people = records(facts, "resource").filter(pl.col("vendor_id").is_not_null()).unique("resource_id", keep="any")
+    return people.select("resource_id", "vendor_id", pl.col("cost_rate").alias("→rate"), pl.col("cost_currency").alias("→currency"))
+
+
+def work_of_vendors(facts: Facts) -> pl.LazyFrame:
+    """Return approved hours of vendors' people at cost: date, vendor_id, project_id, currency, worked."""
+    entries = records(facts, "time_entry").filter(pl.col("status") == "approved")
+    return entries.join(people_of_vendors(facts), on="resource_id").select(
+        pl.col("work_date").alias("date"), "vendor_id", "project_id", pl.coalesce("cost_currency", "→currency").alias("currency"),
+        amount_of(pl.col("hours"), pl.coalesce("cost_rate", "→rate")).cast(MONEY).alias("worked"),
+    )  # fmt: skip
+
+
+def _bills_of_vendors(facts: Facts) -> pl.LazyFrame:
+    """Return posted bill lines of vendors who lend people, with the month of their service; the vendor may stand on the lines alone."""
+    bills = records(facts, "bill").filter(pl.col("status").is_in(POSTED)).select("bill_id", "vendor_id", "invoice_date", "currency")
+    lines = records(facts, "bill_line").select(
+        "bill_id", "project_id", "net_amount", "service_end", pl.col("currency").alias("→own"), pl.col("vendor_id").alias("→vendor")
+    )
+    charged = lines.join(bills, on="bill_id").with_columns(pl.coalesce("vendor_id", "→vendor").alias("vendor_id"))
+    return charged.join(people_of_vendors(facts), on="vendor_id", how="semi").select(
+        pl.coalesce("service_end", "invoice_date").dt.month_end().alias("month"), "vendor_id", "project_id",
+        pl.coalesce("→own", "currency").alias("currency"), "invoice_date", pl.col("net_amount").cast(MONEY),
+    )  # fmt: skip
+
+
+def work_not_billed(facts: Facts) -> pl.LazyFrame:
+    """Return by day what a vendor's people worked and no bill charged by then, less what stood the day before.
+
+    Columns: date, project_id, currency, cost. A bill of a vendor on a project takes back what stood for its people there, so
+    that together with the bills their work counts once, and in the month it was done in.
+    """
+    billed = _bills_of_vendors(facts).select(pl.col("invoice_date").alias("date"), *_WHOSE, pl.col("net_amount").alias("billed"))
+    daily = pl.concat([work_of_vendors(facts), billed], how="diagonal").group_by(*_WHOSE, "date").agg(pl.col("worked", "billed").sum())
+    ordered = daily.filter(pl.col("date").is_not_null()).sort(*_WHOSE, "date", nulls_last=True)
+    stands = (pl.col("worked").cum_sum() - pl.col("billed").cum_sum()).over(_WHOSE)
+    told = ordered.with_columns(pl.max_horizontal(stands, pl.lit(0)).cast(MONEY).alias("stands"))
+    moved = pl.col("stands") - pl.col("stands").shift(1).over(_WHOSE).fill_null(pl.lit(0).cast(MONEY))
+    return told.select("date", "project_id", "currency", moved.cast(MONEY).alias("cost")).filter(pl.col("cost") != 0)

@@ -56,17 +56,13 @@ def invoice_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     """Return posted invoices and credit notes with the amount open at the as-of date.
 
     Open is what the system states as due, else gross less the payments applied by then; a document
-    that was paid in full by then is not open.
+    that was paid in full by then is not open. A payment that is applied counts by its applications, not by the invoice it names.
     """
-    paid = pl.concat(
-        [
-            records(facts, "payment").filter(pl.col("paid_date") <= context.as_of).filter(pl.col("invoice_id").is_not_null())
-            .select("invoice_id", "amount"),
-            records(facts, "payment_application")
-            .join(records(facts, "payment").filter(pl.col("paid_date") <= context.as_of).select("payment_id", "paid_date"), on="payment_id")
-            .select("invoice_id", "amount"),
-        ]
-    ).group_by("invoice_id").agg(pl.col("amount").sum().alias("paid"))  # fmt: skip
+    payments = records(facts, "payment").filter(pl.col("paid_date") <= context.as_of)
+    applied = records(facts, "payment_application")
+    whole = payments.filter(pl.col("invoice_id").is_not_null()).join(applied, on="payment_id", how="anti").select("invoice_id", "amount")
+    parts = applied.join(payments.select("payment_id"), on="payment_id", how="semi").select("invoice_id", "amount")
+    paid = pl.concat([whole, parts]).group_by("invoice_id").agg(pl.col("amount").sum().alias("paid"))
     posted = records(facts, "invoice").filter(pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= context.as_of))
     joined = posted.join(paid, on="invoice_id", how="left")
     settled = pl.col("fully_paid_date") <= context.as_of

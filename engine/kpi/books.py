@@ -5,8 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.kpi.accruals import people_of_vendors, work_not_billed
 from engine.kpi.delivery import time_facts
 from engine.kpi.places import records, with_places
+from engine.kpi.signed import signed_values
 from engine.policy.facts import PLACES
 from engine.stage import Context, Facts
 
@@ -43,20 +45,16 @@ def backlog_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     signed = records(facts, "contract").filter(
         (pl.col("signed_date") <= context.as_of) & pl.col("status").is_in(["signed", "active", "completed"])
     )
-    amended = (
-        records(facts, "amendment")
-        .filter((pl.col("status") == "approved") & (pl.coalesce("approved_date", "effective_date") <= context.as_of))
-        .group_by("contract_id")
-        .agg(pl.col("amount_change").sum().alias("amended"))
+    schedule = _needed(facts, "revenue_schedule")
+    recognized, earned = (
+        schedule.group_by(key).agg(pl.col("recognized_amount").cast(MONEY).sum().alias("recognized"))
+        for key in ("contract_id", "contract_line_id")
     )
-    recognized = _needed(facts, "revenue_schedule").group_by("contract_id").agg(pl.col("recognized_amount").sum().alias("recognized"))
-    zero = pl.lit(0).cast(MONEY)
-    joined = signed.join(amended, on="contract_id", how="left").join(recognized, on="contract_id", how="left")
-    value = pl.col("total_value") + pl.col("amended").fill_null(zero)
-    done = pl.col("recognized").cast(MONEY).fill_null(zero)
-    made = joined.filter(pl.col("total_value").is_not_null()).select(
-        pl.lit(context.as_of).alias("date"), "contract_id", "customer_id", "legal_entity_id", "currency",
-        value.cast(MONEY).alias("signed"), done.alias("recognized"), (value - done).cast(MONEY).alias("backlog"),
+    joined = signed.join(signed_values(facts, earned, context.as_of), on="contract_id").join(recognized, on="contract_id", how="left")
+    done = pl.col("recognized").fill_null(pl.lit(0).cast(MONEY))
+    made = joined.filter(pl.col("signed").is_not_null()).select(
+        pl.lit(context.as_of).alias("date"), "contract_id", "customer_id", "legal_entity_id", "currency", "signed",
+        done.alias("recognized"), (pl.col("signed") - done).cast(MONEY).alias("backlog"),
     )  # fmt: skip
     return with_places(made, facts)
 
@@ -66,8 +64,11 @@ def margin_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     zero = pl.lit(0).cast(MONEY)
     places = list(PLACES)
     earned = revenue_facts(facts, context).select(*places, pl.col("recognized").alias("revenue"), zero.alias("cost"))
-    worked = time_facts(facts, context).filter(pl.col("status") == "approved").with_columns(pl.col("cost_currency").alias("currency"))
-    bought = [_bought(facts, "expense", "incurred_date", "amount"), _bought(facts, "bill_line", "bill_date", "net_amount")]
+    # A vendor's people cost what the vendor bills; what no bill charges yet stands at their rate.
+    own = time_facts(facts, context, but_of=people_of_vendors(facts)).filter(pl.col("status") == "approved")
+    worked = own.with_columns(pl.col("cost_currency").alias("currency"))
+    lent = with_places(work_not_billed(facts), facts).select(*places, "cost")
+    bought = [lent, _bought(facts, "expense", "incurred_date", "amount"), _bought(facts, "bill_line", "bill_date", "net_amount")]
     spent = pl.concat([worked.select(*places, "cost"), *bought])
     delivery = spent.filter(pl.col("cost").is_not_null() & pl.col("project_id").is_not_null())
     return pl.concat([earned, delivery.select(*places, zero.alias("revenue"), "cost")])

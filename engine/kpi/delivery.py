@@ -14,13 +14,14 @@ from engine.workdays import elapsed_workdays
 FULL_WEEK_HOURS = 40
 
 
-def time_facts(facts: Facts, _: Context) -> pl.LazyFrame:
-    """Return every time entry with its cost."""
+def time_facts(facts: Facts, _: Context, *, but_of: pl.LazyFrame | None = None) -> pl.LazyFrame:
+    """Return every time entry with its cost; those of some resources (`but_of`: resource_id) left out."""
     resource = records(facts, "resource").select(
         "resource_id", "role", pl.col("cost_rate").alias("resource.cost_rate"), pl.col("service_line").alias("resource.service_line"),
         pl.col("cost_currency").alias("resource.cost_currency"), pl.col("legal_entity_id").alias("resource.legal_entity_id"),
     ).unique("resource_id", keep="any")  # fmt: skip
     entries = records(facts, "time_entry").join(resource, on="resource_id", how="left")
+    entries = entries if but_of is None else entries.join(but_of, on="resource_id", how="anti")
     rate = pl.coalesce("cost_rate", "resource.cost_rate")
     made = entries.select(
         pl.col("work_date").alias("date"), "project_id", "contract_line_id", "currency", "hours", "billable", "status", "role",

@@ -94,7 +94,7 @@ def _measured(loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: 
     base = _within(base, measure, policy, as_of)
     if measure.median is None:
         # Added up by all places at once: each dimension then groups few rows instead of every fact.
-        base = base.group_by("month", "unit", *places).agg(pl.col("amount").sum(), pl.col("known").all())
+        base = base.group_by("month", "unit", *places).agg(_sum(), pl.col("known").all())
     base = _trailing(base, measure, policy, as_of)
     return pl.concat([_grouped(base, name, measure) for name in policy.by])
 
@@ -124,11 +124,16 @@ def dimension_of(column: str, value: str = "") -> str:
 
 def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
     label = pl.lit(TOTAL) if name == TOTAL else pl.lit(dimension_of(name)) + pl.col(name).fill_null("none")
-    statistic = pl.col("amount").sum() if measure.median is None else exact_median(pl.col("amount"))
+    statistic = _sum() if measure.median is None else exact_median(pl.col("amount"))
     # One amount that no rate converts makes the whole figure unknown.
     told = pl.when(pl.col("known").all()).then(statistic.cast(MONEY))
     grouped = base.group_by("month", "unit", label.alias("dimension")).agg(told.alias("amount"))
     return grouped.select(pl.col("month").dt.strftime("%Y-%m").alias("period"), "dimension", "unit", "amount")
+
+
+def _sum() -> pl.Expr:
+    """Return the sum of the amounts that are known: nothing known is not known, and no 0."""
+    return pl.when(pl.col("amount").count() > 0).then(pl.col("amount").sum()).alias("amount")
 
 
 def exact_median(values: pl.Expr) -> pl.Expr:

@@ -120,12 +120,12 @@ FACTS: Final[Mapping[str, FactColumns]] = {
         ("contract_balances",),
     ),
     "backlog": FactColumns(
-        "One contract's backlog at the as-of date: signed value and approved amendments less recognized revenue.",
+        "One contract's backlog at the as-of date: signed value and approved amendments (by their change, else their total, else their lines) less recognized revenue.",
         {**PLACES, "signed": Kind.MONEY, "recognized": Kind.MONEY, "backlog": Kind.MONEY},
         ("contract", "revenue_schedule"),
     ),
     "margin": FactColumns(
-        "One amount of recognized revenue, or of the cost of delivering it: hours at cost rate, expenses, vendors' bills.",
+        "One amount of recognized revenue, or of the cost of delivering it: hours at cost rate (of vendors' people until billed), expenses, vendors' bills.",
         {**PLACES, "revenue": Kind.MONEY, "cost": Kind.MONEY},
         ("revenue_schedule",),
     ),
@@ -192,7 +192,8 @@ anomaly: {months: 12, months_at_least: 6, distance: 3.5, amount_at_least: 10000,
 
 A measure is a `sum` of an expression, a `median`, or a count of rows; `where` limits it in the condition language;
 `months: 12` makes it trailing. With `convert: true` amounts are told in the reporting currency at the spot rates of
-the as-of date; without a rate the figure is `not_available`, never a guess, and so is a ratio to 0 or less. A KPI
+the as-of date; without a rate the figure is `not_available`, never a guess, and so is a ratio to 0 or less, or a sum of
+amounts of which none is known. A KPI
 whose records are not in the snapshot is reported as not applicable.
 
 ## Facts

@@ -147,17 +147,94 @@ def test_what_is_open_follows_from_payments_and_their_applications() -> None:
             {**INVOICE, "invoice_id": "I3", "currency": "EUR", "gross_amount": Decimal(60), "fully_paid_date": dt.date(2026, 3, 20)},
             {**INVOICE, "invoice_id": "I4", "currency": "EUR", "gross_amount": Decimal(-10), "kind": "credit_note"},
             {**INVOICE, "invoice_id": "I5", "currency": "EUR", "gross_amount": Decimal(500), "status": "draft"},
+            {**INVOICE, "invoice_id": "I7", "currency": "EUR", "gross_amount": Decimal(90)},
+            {**INVOICE, "invoice_id": "I8", "currency": "EUR", "gross_amount": Decimal(20)},
+            {**INVOICE, "invoice_id": "I9", "currency": "CHF"},
             {**INVOICE, "invoice_id": "I6", "currency": "EUR", "gross_amount": Decimal(70), "amount_due": Decimal(7)},
         ],
         payment=[
             {"payment_id": "P1", "invoice_id": "I1", "paid_date": dt.date(2026, 3, 10), "amount": Decimal(30)},
             {"payment_id": "P2", "paid_date": dt.date(2026, 3, 11), "amount": Decimal(50)},
             {"payment_id": "P3", "invoice_id": "I1", "paid_date": dt.date(2026, 4, 1), "amount": Decimal(70)},
+            # It names I7 and is applied to I7 and I8: its applications count, and once.
+            {"payment_id": "P4", "invoice_id": "I7", "paid_date": dt.date(2026, 3, 12), "amount": Decimal(100)},
         ],
-        payment_application=[{"payment_id": "P2", "invoice_id": "I2", "amount": Decimal(50)}],
+        payment_application=[
+            {"payment_id": "P2", "invoice_id": "I2", "amount": Decimal(50)},
+            {"payment_id": "P4", "invoice_id": "I7", "amount": Decimal(85)},
+            {"payment_id": "P4", "invoice_id": "I8", "amount": Decimal(15)},
+        ],
     )
     text = "unit: currency\nperiod: as_of\nnumerator: {facts: invoices, sum: open_amount}\n"
-    assert [row[2] for row in measured(given, text)] == [Decimal(70 + 30 + 0 - 10 + 7)]
+    told = {row[3]: (row[2], row[6]) for row in measured(given, text)}
+    # What is not known is no 0.
+    assert told == {"EUR": (Decimal(70 + 30 + 0 - 10 + 7 + 5 + 5), "no_target"), "CHF": (None, "not_available")}
+
+
+def schedule_of(rows: list[tuple[str, str, str, int]]) -> dict[str, pl.LazyFrame]:
+    """Return a revenue schedule of (contract, line, period, recognized)."""
+    columns = {
+        "contract_id": [row[0] for row in rows], "contract_line_id": [row[1] for row in rows], "period": [row[2] for row in rows],
+        "recognized_amount": [Decimal(row[3]) for row in rows], "planned_amount": [Decimal(0)] * len(rows),
+        "currency": ["EUR"] * len(rows), "nature": ["current"] * len(rows),
+    }  # fmt: skip
+    return {"revenue_schedule": pl.DataFrame(columns).lazy()}
+
+
+def test_backlog_counts_amendments_by_their_change_their_total_or_their_lines() -> None:
+    def amended(number: int, contract: str, day: int, **more: Any) -> dict[str, Any]:
+        agreed = dt.date(2026, 2, day)
+        return {"amendment_id": f"A{number}", "contract_id": contract, "status": "approved", "approved_date": agreed, **more}
+
+    given = facts(
+        contract=[
+            {"contract_id": f"C{n}", "status": "active", "signed_date": dt.date(2026, 1, 1), "total_value": Decimal(1000), "currency": c}
+            for n, c in ((1, "EUR"), (2, "USD"), (3, "GBP"))
+        ],
+        contract_line=[
+            {"contract_line_id": "L1", "contract_id": "C3", "amount": Decimal(600)},
+            {"contract_line_id": "L2", "contract_id": "C3", "amount": Decimal(400)},
+        ],
+        amendment=[
+            # 1000, then 1300, less 50, then 1400 in all, and 25 more; one of tomorrow and a draft.
+            amended(1, "C1", 1, total_after=Decimal(1300)), amended(2, "C1", 2, amount_change=Decimal(-50), total_after=Decimal(999)),
+            amended(3, "C1", 3, total_after=Decimal(1400)), amended(4, "C1", 4, amount_change=Decimal(25)),
+            amended(5, "C1", 5, amount_change=Decimal(7), approved_date=dt.date(2026, 4, 1)),
+            amended(6, "C1", 6, total_after=Decimal(9), status="draft"),
+            amended(7, "C3", 7), amended(8, "C3", 8),
+        ],
+        amendment_line=[
+            # 600 becomes 700; 80 is added and raised to 90; 400, of which 150 is earned, is taken away.
+            {"amendment_line_id": "M1", "amendment_id": "A7", "contract_line_id": "L1", "action": "change", "amount": Decimal(700)},
+            {"amendment_line_id": "M2", "amendment_id": "A7", "action": "add", "amount": Decimal(80)},
+            {"amendment_line_id": "M3", "amendment_id": "A8", "contract_line_id": "M2", "action": "change", "amount": Decimal(90)},
+            {"amendment_line_id": "M4", "amendment_id": "A8", "contract_line_id": "L2", "action": "remove"},
+            {"amendment_line_id": "M5", "amendment_id": "A8", "contract_line_id": "L1", "action": "change"},
+        ],
+    )  # fmt: skip
+    given = given.with_outputs(schedule_of([("C3", "L1", "2026-01", 50), ("C3", "L2", "2026-01", 150), ("C1", "L9", "2026-01", 25)]))
+    told = {row[3]: row[2] for row in measured(given, "unit: currency\nperiod: as_of\nnumerator: {facts: backlog, sum: backlog}\n")}
+    assert told == {"EUR": Decimal(1400 + 25 - 25), "USD": Decimal(1000), "GBP": Decimal(700 + 90 + 150 - 200)}
+
+
+def test_margin_counts_the_work_of_a_vendors_people_once() -> None:
+    # January: 10 h at 50, billed in February with February's 4 h: 720, which is 20 more than their rate. March: 2 h nobody billed yet.
+    january, february, march = (dt.date(2026, month, 10) for month in (1, 2, 3))
+    given = facts(
+        resource=[{"resource_id": "R1", "vendor_id": "V1", "cost_rate": Decimal(50), "cost_currency": "EUR"}],
+        time_entry=[
+            entry(1, january, "10", resource_id="R1", project_id="P"), entry(2, february, "4", resource_id="R1", project_id="P"),
+            entry(3, march, "2", resource_id="R1", project_id="P"), entry(4, march, "9", resource_id="R1", project_id="P", status="draft"),
+            entry(5, march, "1", resource_id="R2", project_id="P", cost_rate=Decimal(30), cost_currency="EUR"),
+        ],
+        bill=[{"bill_id": "B1", "invoice_date": dt.date(2026, 2, 28), "currency": "EUR", "status": "posted"}],
+        bill_line=[{"bill_line_id": "B1L", "bill_id": "B1", "vendor_id": "V1", "project_id": "P", "net_amount": Decimal(720)}],
+    )  # fmt: skip
+    given = given.with_outputs(schedule_of([("C1", "L1", f"2026-0{month}", 1000) for month in (1, 2, 3)]))
+    text = "unit: currency\nconvert: true\nnumerator: {facts: margin, sum: cost}\n"
+    assert [(row[0], row[2]) for row in measured(given, text)] == [
+        ("2026-01", Decimal(500)), ("2026-02", Decimal(720 - 500)), ("2026-03", Decimal(100 - 20 + 30)),
+    ]  # fmt: skip
 
 
 def test_capacity_counts_workdays_in_service_up_to_the_as_of_date() -> None:
