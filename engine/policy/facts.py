@@ -120,12 +120,14 @@ FACTS: Final[Mapping[str, FactColumns]] = {
         ("contract_balances",),
     ),
     "backlog": FactColumns(
-        "One contract's backlog at the as-of date: signed value and approved amendments (by their change, else their total, else their lines) less recognized revenue.",
+        "One contract's backlog at the as-of date: signed value and approved amendments (by their change, else their total, else "
+        "their lines) less recognized revenue.",
         {**PLACES, "signed": Kind.MONEY, "recognized": Kind.MONEY, "backlog": Kind.MONEY},
         ("contract", "revenue_schedule"),
     ),
     "margin": FactColumns(
-        "One amount of recognized revenue, or of the cost of delivering it: hours at cost rate (of vendors' people until billed), expenses, vendors' bills.",
+        "One amount of recognized revenue, or of the cost of delivering it: hours at cost rate (of vendors' people until billed), "
+        "expenses, vendors' bills.",
         {**PLACES, "revenue": Kind.MONEY, "cost": Kind.MONEY},
         ("revenue_schedule",),
     ),
