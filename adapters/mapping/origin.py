@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as MappingType
+from typing import Final
 
 import polars as pl
 
@@ -56,6 +57,10 @@ def _captured(pattern: str, columns: list[str]) -> str | None:
     return None
 
 
+# What is said of the amount's own cell or of the whole.
+_OF_PARTS: Final = {"pattern": None, "template": None, "fallback": None, "sign": None, "reciprocal": False}
+
+
 def adjusted(cast: Cast, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame, mapping: Mapping) -> Cast:
     """Apply what depends on other columns: parts added, a divisor, a sign, a period's start, conditions."""
     value, reason = cast.value, cast.reason
@@ -65,11 +70,10 @@ def adjusted(cast: Cast, rule: FieldRule, spec: FieldSpec, frame: pl.DataFrame, 
         start = cast_field(column_text(frame.columns, rule.exclusive_end), spec, inclusive, mapping).value
         value = pl.when(value < start).then(start).otherwise(value)
     for name, factor in [*((each, 1) for each in rule.plus), *((each, -1) for each in rule.minus)]:
-        part = column_text(frame.columns, name.split(" | "))
-        readable = pl.when(part.str.contains(r"^[+-]?\d+(\.\d{0,6}0*)?$")).then(part)
-        value = (value + readable.str.to_decimal(scale=6).fill_null(0) * factor).cast(spec.dtype)
-        unread = part.is_not_null() & readable.is_null()
-        reason = pl.coalesce(reason, pl.when(unread).then(pl.lit("not_a_number")))
+        # A part is written as the amount itself is: in the same unit, with the same signs.
+        part = cast_field(column_text(frame.columns, name.split(" | ")), spec, rule.model_copy(update=_OF_PARTS), mapping)
+        value = (value + part.value.fill_null(0) * factor).cast(spec.dtype)
+        reason = pl.coalesce(reason, part.reason)
     if rule.divide_by is not None:
         divisor = column_text(frame.columns, rule.divide_by).str.to_decimal(scale=6)
         safe = pl.when(divisor != 0).then(divisor)

@@ -161,3 +161,29 @@ def test_columns_that_the_export_types_are_treated_like_text(tmp_path: Path) -> 
     assert [f"{value:.2f}" for value in found["net_amount"]] == ["-10.00", "-1.75"]
     assert found["due_date"].to_list() == [None, day]
     assert set_aside(result) == {"deleted": 1}
+
+
+PARTS = """
+streams: {bill: {files: [bill.csv], delimiter: ";"}}
+entities:
+  - entity: invoice
+    from: bill
+    fields:
+      invoice_id: id
+      gross_amount: {from: gross, unit: cents, sign: absolute}
+      net_amount: {from: gross, unit: cents, minus: [tax], plus: [fee]}
+      amount_due: {from: open, strip: "€ ", thousands: ".", decimal: ",", minus: [held]}
+"""
+
+
+def test_parts_of_an_amount_are_written_as_the_amount_is(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings/own.yaml").write_text(HEAD + PARTS, encoding="utf-8")
+    text = "id;gross;tax;fee;open;held\n1;11900;1900;50;€ 1.900,50;€ 1.000,25\n2;100;;;7;\n3;100;a;;7;1.00\n"
+    (tmp_path / "export/bill.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources:\n  - {system: x, adapter: own, path: export}\n")
+    result = read_snapshot(tmp_path, tmp_path / "mappings")
+    found = result.facts.records["invoice"].collect().sort("invoice_id")
+    assert [f"{value:.2f}" for value in found["net_amount"]] == ["100.50", "1.00"]
+    assert [f"{value:.2f}" for value in found["amount_due"]] == ["900.25", "7.00"]
