@@ -14,6 +14,7 @@ from engine.revenue.arithmetic.months import within_months
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins, run_sums
+from engine.revenue.disclosures.spans import with_spans
 from engine.revenue.ground.frames import BESIDE
 
 FINE: Final = pl.Decimal(38, 16)
@@ -26,7 +27,7 @@ _YEAR: Final = 12
 
 def remaining_obligations(
     contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, promised: pl.DataFrame,
-    as_of: pl.Expr, apart: pl.DataFrame | None = None, to_come: pl.DataFrame | None = None,
+    as_of: pl.Expr, apart: pl.DataFrame | None = None, to_come: pl.DataFrame | None = None, spans: pl.DataFrame | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the remaining obligation by contract and band, and one row of 0 for each expedient that exempts some of it.
 
@@ -36,7 +37,7 @@ def remaining_obligations(
     a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
     `contracts` has `fiscal_year_start` beside its columns; `promised`: what lines priced by the month cost, step by step
     (`frames.FEES`); `apart`: contract_id, obligation_id of promises that are a contract of their own (25-12);
-    `to_come`: royalties of sales made for promises not satisfied yet (`frames.TO_COME`).
+    `to_come`: royalties of sales made for promises not satisfied yet (`frames.TO_COME`); `spans`: of `fiscal_spans`.
     Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
     """
     left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
@@ -44,7 +45,7 @@ def remaining_obligations(
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
     dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
-    banded = _banded(dated, contracts, as_of)
+    banded = _banded(dated, contracts, as_of, spans)
     names = banded.columns
     nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
     by_royalty = left.filter("royalty_left_out").with_columns(pl.lit("sales_royalty").alias("exempted_by"))
@@ -254,16 +255,21 @@ def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.
 
 
 @of_nothing
-def _banded(dated: pl.DataFrame, contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+def _banded(dated: pl.DataFrame, contracts: pl.DataFrame, as_of: pl.Expr, spans: pl.DataFrame | None) -> pl.DataFrame:
     """Return what is dated by contract and band of the policy."""
     # Days of a contract stand together, and many contracts have the same: the band of each is told once.
     place = begins("contract_id").cum_sum().cast(pl.Int64) * 2**32 + pl.col("day").to_physical().fill_null(2**30)
     daily = dated.lazy().group_by(place.alias("place")).agg(pl.col("contract_id", "day").first(), pl.col("amount").sum()).collect()
-    told = contracts.select("contract_id", "currency", pl.col("setting.disclosure.rpo_bands").alias("bands"), "fiscal_year_start")
+    kind = pl.col("setting.disclosure.rpo_bands").alias("bands")
+    told = contracts.select("contract_id", "currency", kind, "fiscal_year_start", "calendar")
     daily = daily.join(told, on="contract_id", how="left")
     start, end = band_of(pl.col("day"), pl.col("bands"), pl.col("fiscal_year_start"), as_of)
-    asked = ["day", "bands", "fiscal_year_start"]
+    asked = ["day", "bands", "fiscal_year_start", "calendar"]
     bands = daily.select(asked).unique().with_columns(start.alias("band_start"), end.alias("band_end"))
+    if spans is not None and spans.height:
+        first = pl.max_horizontal("from", as_of + pl.duration(days=1))
+        own = (pl.when(pl.col("to").is_not_null()).then(first).otherwise("band_start"), pl.coalesce("to", "band_end"))
+        bands = with_spans(bands, spans, "day").with_columns(own[0].alias("band_start"), own[1].alias("band_end")).drop("from", "to")
     return (
         daily.join(bands, on=asked, how="left", nulls_equal=True)
         .group_by("contract_id", "band_start", "band_end", "currency").agg(pl.col("amount").sum())

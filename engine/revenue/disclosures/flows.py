@@ -15,6 +15,7 @@ from engine.revenue.arithmetic.bands import fiscal_year_start
 from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
+from engine.revenue.disclosures.spans import with_spans
 from engine.revenue.ground.frames import AT_A_POINT, BESIDE, CODE, TEXT, by_price, in_words
 
 # What is asked of the revenue of a year.
@@ -27,12 +28,19 @@ NAMES: Final = ("disclosure", "contract_id", "band_start", "band_end", "dimensio
 """Columns of the frames made here."""
 
 
-def year_to_date(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Return per contract the fiscal year's first day and as_of: band_start, band_end; and its currency and digits."""
-    return contracts.select(
+def year_to_date(contracts: pl.DataFrame, as_of: pl.Expr, spans: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return per contract the fiscal year's first day and as_of: band_start, band_end; and its currency and digits.
+
+    `spans`: of `fiscal_spans`.
+    """
+    years = contracts.select(
         "contract_id", "currency", "minor_digits", "calendar",
         fiscal_year_start(as_of, pl.col("fiscal_year_start")).alias("band_start"), as_of.alias("band_end"),
     )  # fmt: skip
+    if spans is None or not spans.height:
+        return years
+    own = with_spans(years.with_columns(pl.lit("fiscal_year").alias("bands")), spans, "band_end")
+    return own.with_columns(pl.coalesce("from", "band_start").alias("band_start")).select(years.columns)
 
 
 def opening_liability_recognized(

@@ -14,6 +14,7 @@ from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
 from engine.revenue.disclosures.notice import fees_of, with_opened
 from engine.revenue.disclosures.positions import credit_exposures, current_portions, roll_forward, to_unit, waterfall
+from engine.revenue.disclosures.spans import fiscal_spans
 from engine.revenue.ground.frames import DONE_BY_CHANGE, Books, empty
 from engine.revenue.recognition.adopted import earned
 
@@ -57,7 +58,8 @@ def disclosures(
     `golden`: golden records by entity (customer, legal_entity, project, invoice, payment, billing_plan_line, …).
     """
     contracts = _with_fiscal_year(books, golden.get("legal_entity"), as_of)
-    years = year_to_date(contracts, as_of)
+    spans = fiscal_spans(books.periods)
+    years = year_to_date(contracts, as_of, spans)
     names = ("contract_id", "end_date", "contract_asset", "contract_liability", "currency")
     closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     changed = books.extra.get("done_by_change", empty(DONE_BY_CHANGE))
@@ -65,6 +67,7 @@ def disclosures(
     parts = [
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books), books.extra.get("to_come"),
+            spans,
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
         opening_liability_recognized(years, earned(books.performance), prior, balances),
         prior,
