@@ -189,6 +189,7 @@ def _priced(agreed: Agreed) -> _Priced:
         promised_payments(contracts, records.frame("billing_plan_line"), records.frame("invoice"), records.frame("payment")),
         as_of,
         levels,
+        pl.concat([records.frame(name)["contract_line_id"] for name in ("progress", "usage")]).drop_nulls().unique(),
     )
     levels = discounted(levels, financing.prices)
     start, later = level_steps(levels, without_discounts(lines, terms), contracts)

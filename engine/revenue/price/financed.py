@@ -28,12 +28,14 @@ def contract_financing(
     payments: pl.DataFrame,
     as_of: dt.date,
     levels: pl.DataFrame | None = None,
+    reported: pl.Series | None = None,
 ) -> Financing:
     """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
 
     `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
     financing. `lines`: promises as signed, with timing, role, commission_pct, amount, standalone_selling_price, cash_selling_price, begins
-    and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`).
+    and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`). `reported`: the
+    lines whose transfer progress or use tells, not milestones.
     """
     cash = lines.group_by("contract_id").agg(
         pl.when(pl.col("cash_selling_price").is_not_null().any())
@@ -49,7 +51,7 @@ def contract_financing(
     valued = _valued(own, contracts)
     kept = _kept(valued)
     held = None if levels is None else _held_back(kept, levels)
-    found = _of_firm(significant_financing(stated, _transfers(valued, milestones, as_of), payments, held), valued)
+    found = _of_firm(significant_financing(stated, _transfers(valued, milestones, as_of, reported), payments, held), valued)
     if levels is None or held is None or found.parts.is_empty():
         return found
     return replace(found, parts=pl.concat([found.parts, _not_owed(found.parts, kept, levels, held)]))
@@ -187,8 +189,11 @@ def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, he
     )
 
 
-def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the day each promise transfers; what is earned over time transfers month by month."""
+def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, reported: pl.Series | None = None) -> pl.DataFrame:
+    """Return the day each promise transfers; what is earned over time transfers month by month.
+
+    The only promise of a contract, where it has not passed by as_of, passes no earlier than the day after, whatever was planned.
+    """
     if lines.is_empty():
         return pl.DataFrame(schema={"contract_id": pl.String, "contract_line_id": pl.String, "date": pl.Date, "amount": MONEY})
     reached = milestones.group_by("contract_line_id").agg(
@@ -200,8 +205,14 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date) ->
     is_licence = pl.col("offering").eq_missing(pl.lit("licence"))
     handed_over = pl.coalesce("accepted", "planned")
     passes = pl.when(is_licence).then(pl.max_horizontal(handed_over, "begins")).otherwise(pl.coalesce(handed_over, "ends", "begins"))
+    told = pl.lit(value=True) if reported is None else pl.col("contract_line_id").is_in(reported.implode())
+    # Beside other promises, what one of them waits for would move the prices of those already earned with every run.
+    alone = pl.len().over("contract_id") == 1
+    waits = pl.col("accepted").is_null() & ~is_licence & ~told & alone
+    earliest = pl.lit(as_of).dt.offset_by("1d")
     at_a_point = dated.filter(pl.col("timing") == "point_in_time").select(
-        "contract_id", "contract_line_id", passes.alias("date"), pl.col("promised").alias("amount")
+        "contract_id", "contract_line_id", pl.when(waits).then(pl.max_horizontal(passes, earliest)).otherwise(passes).alias("date"),
+        pl.col("promised").alias("amount"),
     )
     over_time = dated.filter(
         (pl.col("timing") == "over_time") & (pl.col("begins") <= pl.col("ends")).fill_null(value=False)
