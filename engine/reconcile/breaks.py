@@ -36,6 +36,8 @@ def find_breaks(sides: TwoSides, matched: Matched, policy: ReconciliationPolicy,
     left over than any pass lets through is a break that differs as well; `said` is that person's word.
     """
     rest = [_left_over(sides, matched, side, pair_column(policy)) for side in (0, 1)]
+    if sides.by_currency:
+        rest = [_told_in_another_currency(rest[side], rest[1 - side]) for side in (0, 1)]
     grouped = [_by_pair(lines) for lines in rest]
     pairs = grouped[0].join(grouped[1], on=PAIR, how="inner", suffix="_r")
     alone = [each.join(pairs.select(PAIR), on=PAIR, how="anti") for each in rest]
@@ -86,6 +88,17 @@ def _left_over(sides: TwoSides, matched: Matched, side: int, pair: str | None) -
         lines = lines.with_columns(pl.concat_str(PAIR, pl.col("currency").fill_null(""), separator=SEPARATOR).alias(PAIR))
     # A line without a key is alone; the join must not lose it.
     return lines.with_columns(pl.coalesce(PAIR, pl.concat_str(pl.lit(f"\x1e{side}"), pl.col("row").cast(pl.String))).alias(PAIR))
+
+
+def _told_in_another_currency(lines: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Say of a line without a reason of its own that the other side has its key, in other currencies."""
+    key = pl.col(PAIR).str.strip_suffix(pl.concat_str(pl.lit(SEPARATOR), pl.col("currency").fill_null(""))).alias("→key")
+    there = others.select(key, pl.col("currency").alias("→there")).drop_nulls().unique()
+    found = lines.select("row", "currency", key).join(there, on="→key").filter(pl.col("currency") != pl.col("→there"))
+    told = found.sort("row", "→there").group_by("row", maintain_order=True).agg(pl.col("→there").str.join(", "))
+    joined = lines.join(told, on="row", how="left", maintain_order="left")
+    said = pl.concat_str(pl.lit("there it is in "), "→there")
+    return joined.with_columns(pl.coalesce("reason", said).alias("reason")).drop("→there")
 
 
 def _by_pair(lines: pl.DataFrame) -> pl.DataFrame:

@@ -199,23 +199,38 @@ class _Runner:
             pl.lit(check.severity).alias("severity"), pl.lit(entity).alias("entity"), pl.col("→id").alias("entity_id"),
             related.alias("related_id"), contract.alias("contract_id"), of_entity.alias("legal_entity_id"), since.alias("since"),
             pl.lit(list(policy.system) or None, dtype=pl.List(pl.String)).alias("systems"), amount.alias("amount_at_risk"),
-            pl.col("→currency").alias("currency"), self._message(check, kind, entity, index, rows.columns).alias("message"),
+            pl.col("→currency").alias("currency"), self._message(check, kind, entity, index, rows.schema).alias("message"),
             pl.lit(check.remedy).alias("remedy"), pl.lit(check.owner or policy.owner).alias("owner"), pl.col(EVIDENCE).alias("evidence"),
             pl.lit(self.loaded.fingerprint).alias("policy_fingerprint"),
         )  # fmt: skip
 
-    def _message(self, check: Check, kind: str | None, entity: str, index: int, columns: list[str]) -> pl.Expr:
+    def _message(self, check: Check, kind: str | None, entity: str, index: int, columns: pl.Schema) -> pl.Expr:
         name = pl.concat_str(pl.lit(entity.replace("_", " ").capitalize() + " "), pl.col("→id"))
         if check.sequence is not None:
             return pl.concat_str(name, pl.lit(f": {check.says.rstrip('.')}. The numbers before and after are there."))
         paths = self.compiled(index, "must", check.must or "").paths
+        # A sum of no records is nothing worth telling, unless it is what is not known.
+        silent = self.policy.with_sums if kind != "unknown" else {}
         values = [
-            pl.concat_str(pl.lit(f"{path.replace('_', ' ').replace('.', ' ')} "), pl.col(path).cast(pl.String).fill_null("missing"))
+            pl.concat_str(pl.lit(f"{path.replace('_', ' ').replace('.', ' ')} "), _written(path, columns[path], is_silent=path in silent))
             for path in dict.fromkeys(paths) if path in columns and path != "as_of"
         ]  # fmt: skip
-        facts = pl.concat_str([pl.lit(" ("), pl.concat_str(values, separator=", "), pl.lit(").")]) if values else pl.lit(".")
+        together = pl.concat_str(values, separator=", ", ignore_nulls=True) if values else pl.lit("")
+        facts = pl.when(together.str.len_chars() > 0).then(pl.format(" ({}).", together)).otherwise(pl.lit("."))
         demand = "It is not known whether this holds: " if kind == "unknown" else "This must hold and does not: "
         return pl.concat_str(name, pl.lit(f". {demand}{check.says.rstrip('.')}"), facts)
+
+
+def _written(name: str, dtype: pl.DataType, *, is_silent: bool) -> pl.Expr:
+    """Write a value as people read it: amounts to the cent unless they have more, instants to the minute."""
+    value = pl.col(name)
+    if isinstance(dtype, pl.Decimal):
+        text = value.cast(pl.String).str.replace(r"(\.\d\d\d*?)0+$", "${1}")
+    elif isinstance(dtype, pl.Datetime):
+        text = value.dt.strftime("%Y-%m-%d %H:%M")
+    else:
+        text = value.cast(pl.String)
+    return text if is_silent else text.fill_null("missing")
 
 
 def _gaps(records: pl.DataFrame, check: Check) -> pl.DataFrame:

@@ -128,10 +128,14 @@ def plain(amount: pl.Expr) -> pl.Expr:
 
 
 def _name(side: str) -> pl.Expr:
-    words = pl.col(f"{side}_entity").str.replace_all("_", " ")
     more = pl.when(pl.col(f"{side}_lines") > 1).then(pl.format(" and {} more", pl.col(f"{side}_lines") - 1)).otherwise(pl.lit(""))
-    capital = words.str.slice(0, 1).str.to_uppercase() + words.str.slice(1)
-    return pl.concat_str(capital, pl.lit(" "), pl.col(f"{side}_id"), more)
+    return pl.concat_str(_words(pl.col(f"{side}_entity")), pl.lit(" "), pl.col(f"{side}_id"), more)
+
+
+def _words(entity: pl.Expr) -> pl.Expr:
+    """Write an entity as a sentence begins with it."""
+    words = entity.str.replace_all("_", " ")
+    return words.str.slice(0, 1).str.to_uppercase() + words.str.slice(1)
 
 
 def _message(sort: str, named: str, columns: list[str], told: Told) -> pl.Expr:
@@ -296,7 +300,7 @@ def unknown_findings(sides: TwoSides, told: Told) -> list[pl.DataFrame]:
     frame = sides.unknown.select(
         pl.lit("amount_unknown").alias("kind"), pl.lit("medium").alias("severity"), "entity", pl.col("id").alias("entity_id"),
         "contract_id", pl.col("date").alias("since"), "evidence", pl.lit(Decimal(0), dtype=MONEY).alias("amount_at_risk"),
-        pl.format("{} {} in {} states no amount that could be compared.", "entity", "id", system).alias("message"),
+        pl.format("{} {} in {} states no amount that could be compared.", _words(pl.col("entity")), "id", system).alias("message"),
         pl.lit("State the amount, or the rate that converts it.").alias("remedy"), pl.lit(told.policy.owner).alias("owner"),
     )  # fmt: skip
     return [told.frame(frame)]

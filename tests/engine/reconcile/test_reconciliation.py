@@ -67,6 +67,18 @@ def test_what_ties_what_differs_and_what_stands_on_one_side_only(reconcile: Reco
     assert (tie["matched"], tie["breaks"], tie["status"]) == (1, 3, "open")
 
 
+def test_a_line_whose_other_side_is_in_another_currency_says_so(reconcile: Reconcile) -> None:
+    day = "C1,2026-01-02"
+    billed = invoices(f"I1,A-1,{day},EUR,100.00,posted", f"I2,A-2,{day},EUR,10.00,posted", f"I3,,{day},EUR,1.00,posted")
+    booked = invoices(f"I9,A-1,{day},USD,100.00,posted", f"I8,A-1,{day},GBP,100.00,posted", f"I7,,{day},USD,1.00,posted")
+    run = reconcile(by_number("invoice_number"), billing=billed, erp=booked)
+    told = dict(run.frame("findings").select("entity_id", "message").iter_rows())
+    assert told["I1"] == "Invoice I1 of 100.00 EUR in billing has no counterpart in erp (there it is in GBP, USD)."
+    assert told["I8"] == "Invoice I8 of 100.00 GBP in erp has no counterpart in billing (there it is in EUR)."
+    # Another number, or none, is another invoice.
+    assert all(told[key].endswith("has no counterpart in erp.") for key in ("I2", "I3"))
+
+
 def test_a_finding_says_both_amounts_and_names_the_rows_of_both(reconcile: Reconcile) -> None:
     run = reconcile(by_number(), billing=BILLED, erp=BOOKED)
     found = run.frame("findings").filter(pl.col("kind") == "amounts_differ").to_dicts()[0]
