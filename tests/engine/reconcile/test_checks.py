@@ -128,7 +128,7 @@ def test_a_finding_may_stand_since_the_last_day_of_other_records(reconcile: Reco
     run = reconcile(PAID.replace("DAY", "paid_date"), erp={"invoice": invoices, "payment": payments})
     found = run.frame("findings").filter(pl.col("kind") == "broken").sort("entity_id")
     assert found.select("entity_id", pl.col("since").cast(pl.String)).rows() == [("I1", "2026-02-07"), ("I2", "2026-03-01")]
-    assert found["message"][0] == "Invoice I1. This must hold and does not: It holds (paid 18.00, gross amount 10.00)."
+    assert found["message"][0] == "Invoice I1. This must hold and does not: It holds (gross amount 10.00, paid 18.00)."
 
 
 @pytest.mark.parametrize(("day", "message"), [
