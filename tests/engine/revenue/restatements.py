@@ -58,7 +58,8 @@ def observed_twice(given: Given) -> Given:
 def with_rejected_twins(given: Given) -> Given:
     """Return the records with work, expenses and amendments that were told twice, and once rejected."""
     rejected = pl.lit("rejected").alias("status")
-    twins = {name: _twins(name, given[name]).with_columns(rejected, *_undecided(given[name])) for name in _APPROVED if name in given}
+    told = [name for name in given if name in _APPROVED]
+    twins = {name: _twins(name, given[name]).with_columns(rejected, *_undecided(given[name])) for name in told}
     if "amendment" in twins and "amendment_line" in given:
         twins["amendment_line"] = _twins("amendment_line", given["amendment_line"]).with_columns(pl.col("amendment_id") + TWIN)
     return {name: pl.concat((frame, twins[name])) if name in twins else frame for name, frame in given.items()}
@@ -126,7 +127,7 @@ def in_twice_the_lines(test: PolicyTest) -> PolicyTest | None:
     if _NOT_BY_LINE & test.given.keys() or ("option" in test.given and test.given["option"]["contract_line_id"].null_count()):
         return None
     names = {value for frame in test.given.values() for each in _names_by_line(frame) for value in frame[each].drop_nulls()}
-    given = {name: _of_two_lines(name, frame, test.given) for name, frame in test.given.items()}
+    given = {name: _of_two_lines(name, frame, dict(test.given)) for name, frame in test.given.items()}
     return replace(test, given=given, policies=_with_twins(test.policies, names))
 
 
