@@ -15,7 +15,7 @@ from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 from engine.revenue.progress.delivered import DELIVERED
-from engine.revenue.progress.observe_outputs import amounts_since, stated_since
+from engine.revenue.progress.line_weights import amounts_since, stated_since
 from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure
 from engine.revenue.progress.worked import unit_prices, valued_in_contract, with_unit_price
 

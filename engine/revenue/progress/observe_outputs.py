@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
-from engine.revenue.arithmetic.runs import carried
 from engine.revenue.ground.records import Records
-from engine.revenue.progress.observed import OBSERVED, of_measure, summed
+from engine.revenue.progress.line_weights import amounts_since, weighed
+from engine.revenue.progress.observed import of_measure
 
 
 def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -37,6 +35,7 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
             pl.col("total").max(),
             pl.col("lines_of").first(),
             pl.col("timing").first(),
+            (pl.col("by_amount") & ~pl.col("by_percent")).first().alias("in_money"),
             pl.col("evidence").explode().drop_nulls().unique().sort(),
         )
         .sort("contract_line_id", "date")
@@ -45,20 +44,7 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         pl.min_horizontal("done", "total").alias("done")
     )
     basis = pl.when(pl.col("timing") == "point_in_time").then(pl.lit("acceptance")).otherwise(pl.lit("milestones"))
-    return _weighed(reached, chosen, basis, terms)
-
-
-def amounts_since(terms: pl.DataFrame) -> pl.DataFrame:
-    """Return what lines amount to from each day on: contract_line_id, since, gross, minor_digits; sorted by day."""
-    return stated_since(terms.filter(pl.col("gross").is_not_null()), "gross", "minor_digits")
-
-
-def stated_since(stated: pl.DataFrame, *names: str) -> pl.DataFrame:
-    """Return what the steps of lines state from each day on: contract_line_id, since (the first: from ever), `names`; sorted by day."""
-    first = pl.col("place") == pl.col("place").min().over("contract_line_id")
-    since = pl.when(first).then(pl.date(1, 1, 1)).otherwise("event_date")
-    dated = stated.sort("place").select("contract_line_id", since.alias("since"), *names)
-    return dated.unique(["contract_line_id", "since"], keep="last", maintain_order=True).sort("since")
+    return weighed(reached, chosen, basis, terms)
 
 
 def _with_new_amounts(accepted: pl.DataFrame, amounts: pl.DataFrame) -> pl.DataFrame:
@@ -99,61 +85,6 @@ def _measured_by(accepted: pl.DataFrame, records: Records, amounts: pl.DataFrame
     return accepted.with_columns(done.alias("done"), total.alias("total"))
 
 
-def _weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return obligations' progress from lines' fractions (`done` / `total`): of several lines, weighed by their amounts."""
-    single = reached.filter(pl.col("lines_of") == 1).with_columns(
-        pl.col("done").alias("to_date"), wide(0).alias("at_cost"), pl.lit(value=False).alias("is_reestimate"), basis.alias("basis")
-    )
-    several = reached.filter(pl.col("lines_of") > 1)
-    if not several.height:
-        return single
-    weights = chosen.select("contract_line_id", "okey", whole_number("amount", MONEY).abs().alias("weight"))
-    weights = weights.with_columns(
-        pl.when(pl.col("weight").sum().over("okey") > 0).then(pl.col("weight").fill_null(0)).otherwise(wide(10**6)).alias("weight"),
-        pl.lit(dt.date.min).alias("since"),
-    )
-    moved = _weights_moved(terms, weights)
-    daily = _at_weights(several, pl.concat([weights.join(moved, on="contract_line_id", how="anti"), moved]).sort("since"))
-    kept = several.select("okey", "timing").unique("okey", keep="first")
-    made = daily.join(kept, on="okey", how="left").with_columns(
-        pl.col("done").alias("to_date"),
-        pl.max_horizontal("weight", wide(1)).alias("total"),
-        wide(0).alias("at_cost"),
-        pl.lit(value=False).alias("is_reestimate"),
-        basis.alias("basis"),
-    )
-    return pl.concat([single.select(list(OBSERVED)), made.select(list(OBSERVED))])
-
-
-def _weights_moved(terms: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
-    """Return the weights by day of the lines of obligations whose amounts a change that catches up moves (25-13(b)); as `weights`.
-
-    What a distinct change adds has a progress of its own, which nobody tells: there the weights stay those of the signature.
-    """
-    own = terms.drop("okey").join(weights.select("contract_line_id", "okey", pl.col("weight").alias("→signed")), on="contract_line_id")
-    moves = (pl.col("action") == "change") & (pl.col("gross") != pl.col("before.gross"))
-    apart = moves & pl.col("remaining_is_distinct").fill_null(value=False)
-    asked = own.filter((moves.any() & ~apart.any()).over("okey"))
-    made = stated_since(asked.filter(pl.col("gross").is_not_null()), "gross", "minor_digits", "okey")
-    units = units_of_a_millionth()
-    return made.select("contract_line_id", "okey", (pl.col("gross").abs() // units).alias("weight"), "since")
-
-
-def _at_weights(reached: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
-    """Return per obligation and day what its lines have done of what they weigh that day (`weights`: by line, since a day)."""
-    names, key = ["okey", "contract_line_id", "date"], "contract_line_id"
-    first = reached.group_by("okey").agg(pl.col("date").min().alias("→first"))
-    days = weights.join(first, on="okey", how="inner").select("okey", key, pl.max_horizontal("since", "→first").alias("date")).unique()
-    days = days.join(reached, on=names, how="anti").with_columns(pl.lit([], dtype=OBSERVED["evidence"]).alias("evidence"))
-    rows = pl.concat([reached.select(*names, "done", "total", "evidence"), days], how="diagonal").sort(key, "date")
-    rows = rows.with_columns(carried(pl.col(name), key).alias(name) for name in ("done", "total"))
-    rows = rows.sort("date").join_asof(
-        weights.select(key, "since", "weight"), left_on="date", right_on="since", by=key, check_sortedness=False
-    )
-    part = pl.col("weight") * pl.col("done").fill_null(0) // pl.col("total").fill_null(1)
-    return summed(rows.with_columns(part.alias("done")), ["done", "weight"])
-
-
 def observed_percent(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return progress as somebody observed it, in percent."""
     chosen = of_measure(lines, "observed")
@@ -173,8 +104,9 @@ def observed_percent(records: Records, lines: pl.DataFrame, terms: pl.DataFrame)
             wide(HUNDRED).alias("total"),
             "lines_of",
             "timing",
+            pl.lit(value=False).alias("in_money"),
             "evidence",
         )
     )
     kept = chosen.join(seen.select("contract_line_id").unique(), on="contract_line_id", how="semi")
-    return _weighed(reached, kept, pl.lit("observed"), terms)
+    return weighed(reached, kept, pl.lit("observed"), terms)
