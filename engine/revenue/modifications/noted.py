@@ -59,7 +59,8 @@ def _priced_anew() -> pl.Expr:
 
 def _says_nothing() -> pl.Expr:
     """Tell whether a change says again what stands, on a day on which no estimate moves the price or the measure (25-10)."""
-    same = (pl.col("minor.price") == pl.col("minor.before")) & (pl.col("mt") == pl.col("mt.before"))
+    # Of nothing that was done no estimate catches up anything.
+    same = (pl.col("minor.price") == pl.col("minor.before")) & ((pl.col("mt") == pl.col("mt.before")) | (pl.col("m.before") == 0))
     return (pl.col("is_idle") & same).fill_null(value=False)
 
 

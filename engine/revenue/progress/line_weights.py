@@ -110,7 +110,9 @@ def _restarted(apart: pl.DataFrame, reached: pl.DataFrame) -> pl.DataFrame:
     steps = steps.with_columns(pl.col("→done").fill_null(0), pl.col("→total").fill_null(1))
     now = _whole(steps.filter(pl.col("→step") == 0)).select(_WEIGHTS)
     made = [own, now]
-    for step in range(1, (steps["→step"].max() or 0) + 1):
+    last = steps["→step"].max() if steps.height else 0
+    assert isinstance(last, int)
+    for step in range(1, last + 1):
         before = now.select(_KEY, pl.col("base", "left", "left_at").name.prefix("→"))
         rows = steps.filter(pl.col("→step") == step).join(before, on=_KEY, how="inner")
         at = pl.max_horizontal("→done", "→left_at")
