@@ -30,14 +30,16 @@ def told_ends(contracts: pl.DataFrame, amended: pl.DataFrame, lines: pl.DataFram
 
     It is dated on the last day, or gives the promise that day for its end. One that states another price on the last day settles the
     promise at it (`is_settled`): nothing is left to do, and all of it is earned. Time measures that by the end it states. So is what
-    it adds on that day: a fee for the end, of which nothing is to be delivered.
+    it adds on that day without a later term: a fee for the end, of which nothing is to be delivered.
     """
     ends = contracts.filter(pl.col("terminated_date").is_not_null()).select("contract_id", "terminated_date")
     on_day = pl.col("event_date") == pl.col("terminated_date")
     told = amended.join(ends, on="contract_id", how="inner").filter(on_day | (pl.col("end_date") == pl.col("terminated_date")))
     runs_on = pl.col("end_date").is_null() | (pl.col("end_date") > pl.col("terminated_date"))
     by_itself = runs_on | (pl.col("measure") != BY_TIME)
-    settles = on_day & pl.col("action").is_in(["change", "add"]) & by_itself & pl.coalesce("amount", "unit_price").is_not_null()
+    within = pl.col("end_date").is_null() | (pl.col("end_date") <= pl.col("terminated_date"))
+    says = (pl.col("action") == "change") | ((pl.col("action") == "add") & within)
+    settles = on_day & says & by_itself & pl.coalesce("amount", "unit_price").is_not_null()
     own = told.join(lines.select("contract_line_id", "okey", "measure"), on="contract_line_id", how="inner")
     return own.group_by("contract_id", "okey").agg(settles.any().alias("is_settled"))
 
