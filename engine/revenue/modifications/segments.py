@@ -60,8 +60,8 @@ def with_revenue(
     base, rest = pl.col("base") + cost, pl.col("rem") - cost
     # Time never runs back: a term moved to later has not begun, and keeps what was earned before.
     timed = pl.col("measure") == "time_elapsed" if "measure" in rows.columns else pl.lit(value=False)
-    # What is done in full (a right that lapsed) is not taken back, however its measure counts.
-    below = ((pl.col(m) < pl.col("m0")) & (pl.col(m) < pl.col(mt)) & ~timed).fill_null(value=False)
+    # What is done in full (a right that lapsed) is not taken back, however its measure counts; of what began at nothing nothing is.
+    below = ((pl.col(m) < pl.col("m0")) & (pl.col("m0") > 0) & (pl.col(m) < pl.col(mt)) & ~timed).fill_null(value=False)
     if rows.select(below.any()).item():
         stood = pl.col("base") + pl.when(pl.col(mt) <= pl.col("m0")).then(pl.col("rem")).otherwise(wide(0))
         base, rest = pl.when(below).then(cost).otherwise(base), pl.when(below).then(stood).otherwise(rest)
