@@ -56,16 +56,12 @@ def invoice_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     """Return posted invoices and credit notes with the amount open at the as-of date.
 
     Open is what the system states as due, else gross less the payments applied by then; a document
-    that was paid in full by then is not open. A payment that is applied counts by its applications, not by the invoice it names.
+    that was paid in full by then, or is paid on a day that nobody tells, is not open.
     """
-    payments = records(facts, "payment").filter(pl.col("paid_date") <= context.as_of)
-    applied = records(facts, "payment_application")
-    whole = payments.filter(pl.col("invoice_id").is_not_null()).join(applied, on="payment_id", how="anti").select("invoice_id", "amount")
-    parts = applied.join(payments.select("payment_id"), on="payment_id", how="semi").select("invoice_id", "amount")
-    paid = pl.concat([whole, parts]).group_by("invoice_id").agg(pl.col("amount").sum().alias("paid"))
     posted = records(facts, "invoice").filter(pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= context.as_of))
-    joined = posted.join(paid, on="invoice_id", how="left")
-    settled = pl.col("fully_paid_date") <= context.as_of
+    joined = posted.join(_paid(facts, context), on=["invoice_id", "currency"], how="left", nulls_equal=True)
+    dated = pl.col("fully_paid_date") <= context.as_of
+    settled = dated | (pl.col("fully_paid_date").is_null() & pl.col("amount_due").is_null() & (pl.col("status") == "paid"))
     rest = pl.col("gross_amount") - pl.col("paid").fill_null(pl.lit(0).cast(MONEY))
     open_amount = pl.when(settled.fill_null(value=False)).then(pl.lit(0).cast(MONEY)).otherwise(pl.coalesce("amount_due", rest))
     overdue = pl.when(open_amount != 0).then((pl.lit(context.as_of) - pl.col("due_date")).dt.total_days())
@@ -74,3 +70,21 @@ def invoice_facts(facts: Facts, context: Context) -> pl.LazyFrame:
         "gross_amount", open_amount.cast(MONEY).alias("open_amount"), overdue.alias("days_overdue"), "due_date",
     )  # fmt: skip
     return aged(with_places(made, facts), "due_date", context.as_of)
+
+
+def _paid(facts: Facts, context: Context) -> pl.LazyFrame:
+    """Return invoice_id, currency and what came in of it in its own currency by the as-of date.
+
+    A payment that is applied counts by its applications, not by the invoice it names.
+    """
+    payments = records(facts, "payment").filter(pl.col("paid_date") <= context.as_of)
+    applied = records(facts, "payment_application").select("payment_id", "invoice_id", "amount", pl.col("currency").alias("→own"))
+    names = ["invoice_id", "amount", "→own", "currency"]
+    named = payments.filter(pl.col("invoice_id").is_not_null()).join(applied, on="payment_id", how="anti")
+    whole = named.with_columns(pl.col("currency").alias("→own")).select(names)
+    parts = applied.join(payments.select("payment_id", "currency"), on="payment_id").select(names)
+    own = records(facts, "invoice").select("invoice_id", pl.col("currency").alias("→invoice"))
+    each = pl.concat([whole, parts]).join(own, on="invoice_id")
+    stated = pl.coalesce("→own", "currency", "→invoice")
+    kept = each.filter(stated.eq_missing(pl.col("→invoice")))
+    return kept.group_by("invoice_id", pl.col("→invoice").alias("currency")).agg(pl.col("amount").sum().alias("paid"))

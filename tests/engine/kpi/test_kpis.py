@@ -150,12 +150,18 @@ def test_what_is_open_follows_from_payments_and_their_applications() -> None:
             {**INVOICE, "invoice_id": "I7", "currency": "EUR", "gross_amount": Decimal(90)},
             {**INVOICE, "invoice_id": "I8", "currency": "EUR", "gross_amount": Decimal(20)},
             {**INVOICE, "invoice_id": "I9", "currency": "CHF"},
+            # Paid, and nobody says when; paid in another currency; paid later than today.
+            {**INVOICE, "invoice_id": "J1", "currency": "SEK", "gross_amount": Decimal(40), "status": "paid"},
+            {**INVOICE, "invoice_id": "J2", "currency": "SEK", "gross_amount": Decimal(11)},
+            {**INVOICE, "invoice_id": "J3", "currency": "SEK", "gross_amount": Decimal(2), "status": "paid",
+             "fully_paid_date": dt.date(2026, 4, 1)},
             {**INVOICE, "invoice_id": "I6", "currency": "EUR", "gross_amount": Decimal(70), "amount_due": Decimal(7)},
         ],
         payment=[
             {"payment_id": "P1", "invoice_id": "I1", "paid_date": dt.date(2026, 3, 10), "amount": Decimal(30)},
             {"payment_id": "P2", "paid_date": dt.date(2026, 3, 11), "amount": Decimal(50)},
             {"payment_id": "P3", "invoice_id": "I1", "paid_date": dt.date(2026, 4, 1), "amount": Decimal(70)},
+            {"payment_id": "P5", "invoice_id": "J2", "paid_date": dt.date(2026, 3, 1), "amount": Decimal(10), "currency": "EUR"},
             # It names I7 and is applied to I7 and I8: its applications count, and once.
             {"payment_id": "P4", "invoice_id": "I7", "paid_date": dt.date(2026, 3, 12), "amount": Decimal(100)},
         ],
@@ -168,7 +174,8 @@ def test_what_is_open_follows_from_payments_and_their_applications() -> None:
     text = "unit: currency\nperiod: as_of\nnumerator: {facts: invoices, sum: open_amount}\n"
     told = {row[3]: (row[2], row[6]) for row in measured(given, text)}
     # What is not known is no 0.
-    assert told == {"EUR": (Decimal(70 + 30 + 0 - 10 + 7 + 5 + 5), "no_target"), "CHF": (None, "not_available")}
+    euros = Decimal(70 + 30 + 0 - 10 + 7 + 5 + 5)
+    assert told == {"EUR": (euros, "no_target"), "CHF": (None, "not_available"), "SEK": (Decimal(11 + 2), "no_target")}
 
 
 def schedule_of(rows: list[tuple[str, str, str, int]]) -> dict[str, pl.LazyFrame]:
