@@ -22,6 +22,7 @@ from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import Books
 from engine.revenue.ground.rates import in_contract_currency
+from engine.revenue.posting.planned import counted_from
 from engine.revenue.posting.unnamed import with_work_billed
 
 # A credited invoice is re-issued a few times at most; a longer chain is cut here.
@@ -49,7 +50,8 @@ class Claims:
     `billed`: contract_id, claim, basis, is_as_invoiced, date, invoice_id, net, tax (a claim that lies
     partly under a plan has a row per basis). `cash`: contract_id, claim (null: named no invoice), basis,
     is_as_invoiced, date, payment_id, amount. `plan`: contract_id, contract_line_id, due_date, amount,
-    is_unconditional. `unplaced`: payments that name neither an invoice nor a contract we know.
+    is_unconditional, counts_from (of a line entered after a close: the day the books knew it; null: from the start).
+    `unplaced`: payments that name neither an invoice nor a contract we know.
     `unvalued`: documents in another currency without a rate.
     """
 
@@ -75,7 +77,8 @@ def read_claims(books: Books, records: Agreed, rates: pl.DataFrame, as_of: dt.da
     lines = in_contract_currency(lines, books.contracts, rates, names=("net", "tax"), day="date", stated="stated_currency")
     unvalued = [_unvalued(lines, "invoice", "net")]
     lines = lines.drop("stated_currency").drop_nulls("net")
-    claims = with_work_billed(_with_basis(lines, plan, books.contracts), books)
+    based, plan = _with_basis(lines, plan, books.contracts)
+    claims = with_work_billed(based, books)
     cash, unplaced = _cash(books, records, invoices, claims, as_of)
     cash = in_contract_currency(cash, books.contracts, rates, names=("amount",), day="date", stated="stated_currency")
     unvalued.append(_unvalued(cash, "payment", "amount"))
@@ -172,7 +175,8 @@ def _plan(books: Books, records: Agreed) -> pl.DataFrame:
     stated = records.frame("billing_plan_line")
     accepted = records.frame("milestone").select("milestone_id", "accepted_date").unique("milestone_id", keep="first")
     of_line = books.lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"))
-    return _planned(stated, of_line, accepted, books.contracts)
+    planned = _planned(stated, of_line, accepted, books.contracts)
+    return counted_from(planned, stated, books)
 
 
 @of_nothing
@@ -192,9 +196,18 @@ def _planned(stated: pl.DataFrame, of_line: pl.DataFrame, accepted: pl.DataFrame
     )  # fmt: skip
 
 
+def _with_basis(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return invoice lines split by the basis of their claim, and the plan.
+
+    What a plan line says of an invoice of before the books knew it changes nothing of that, and is used up by it.
+    """
+    based, used = _based(lines, plan, contracts)
+    return based, _less(plan, used, "plan_line_id", "amount").filter(pl.col("amount") != 0) if used.height else plan
+
+
 @of_nothing
-def _with_basis(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Return invoice lines split by the basis of their claim: matched to plan lines by milestone, then line, then contract."""
+def _based(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Match claims to plan lines by milestone, then line, then contract; return them by basis, and what came before its plan line."""
     # What an invoice was first issued at decides; a credit of it later does not change what it was.
     first = lines.filter(pl.col("invoice_id") == pl.col("invoice_id").sort_by("date", "invoice_id").first().over(_CLAIM))
     totals = (
@@ -206,7 +219,10 @@ def _with_basis(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame
         pairs = _overlaps(left, room, keys)
         matched.append(pairs)
         left, room = _less(left, pairs, "claim_row", "left"), _less(room, pairs, "plan_line_id", "room")
-    pairs = pl.concat(matched).join(plan.select("plan_line_id", "is_unconditional"), on="plan_line_id", how="left")
+    pairs = pl.concat(matched).join(plan.select("plan_line_id", "is_unconditional", "counts_from"), on="plan_line_id", how="left")
+    pairs = pairs.join(totals.select("claim_row", "date"), on="claim_row", how="left")
+    came_before = (pl.col("date") < pl.col("counts_from")).fill_null(value=False)
+    used, pairs = pairs.filter(came_before), pairs.filter(~came_before).drop("counts_from", "date")
     due = pl.col("taken").filter("is_unconditional").sum()
     of_claim = pairs.group_by("claim_row").agg(due.cast(MONEY).alias("due"), (pl.col("taken").sum() - due).cast(MONEY).alias("conditional"))
     shares = totals.join(of_claim, on="claim_row", how="left").select(
@@ -231,7 +247,8 @@ def _with_basis(lines: pl.DataFrame, plan: pl.DataFrame, contracts: pl.DataFrame
         )
         for basis in BASES
     ]  # fmt: skip
-    return pl.concat(rows).filter((pl.col("net") != 0) | (pl.col("tax") != 0)).sort("contract_id", "date", "claim", "basis", "invoice_id")
+    told = pl.concat(rows).filter((pl.col("net") != 0) | (pl.col("tax") != 0))
+    return told.sort("contract_id", "date", "claim", "basis", "invoice_id"), used.select("plan_line_id", "taken")
 
 
 @of_nothing

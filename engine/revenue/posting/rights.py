@@ -27,7 +27,7 @@ from engine.revenue.ground.frames import Books
 from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Claims
 from engine.revenue.posting.in_force import with_force
-from engine.revenue.posting.planned import gained, line_plans, plan_steps, with_called
+from engine.revenue.posting.planned import gained, plan_steps, planned_by_then, with_called
 
 STEP: Final = ("contract_id", "date", "seq")
 
@@ -168,16 +168,10 @@ def _with_terms(steps: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFra
         (pl.col("stated").fill_null(ZERO) + pl.col("included_variable").fill_null(ZERO)).cast(MONEY).alias("promised")
     ).select("contract_id", "date", "transaction_price", "promised").sort("date")
     known = steps.join_asof(price, on="date", by="contract_id", check_sortedness=False)
-    totals = claims.plan.group_by("contract_id").agg(
-        pl.col("amount").sum().alias("planned"),
-        pl.col("amount").filter(pl.col("is_unconditional")).sum().alias("planned_due"),
-    )
-    own = line_plans(books, claims.plan)
     is_combined = (pl.len().over("group_id") > 1).alias("is_combined")
     contracts = books.contracts.select("contract_id", "minor_digits", "gate", "gate_date", "terminated_date", "group_id", is_combined)
-    for frame in (contracts, totals, own):
-        known = joined(known, frame, "contract_id")
-    known = known.with_columns(pl.col("transaction_price", "promised", "planned", "planned_due", "planned_lines").fill_null(ZERO))
+    known = planned_by_then(joined(known, contracts, "contract_id"), books, claims.plan)
+    known = known.with_columns(pl.col("transaction_price", "promised").fill_null(ZERO))
     known = with_called(_with_lowered(known, books), claims.plan)
     highest = pl.col("promised").cum_max().over("contract_id")
     ended = (pl.col("terminated_date") <= pl.col("date")).fill_null(value=False)
