@@ -134,8 +134,7 @@ def _of_earlier_performance(
         events.with_columns(amount.cast(MONEY).alias("amount"))
         .group_by("contract_id", "band_start", "band_end", "currency", "nature").agg(pl.col("amount").sum())
         .filter(pl.col("amount") != 0)
-        .rename({"nature": "dimension_value"}).with_columns(pl.col("dimension_value").cast(TEXT))
-        .with_columns(pl.lit("nature").alias("dimension"))
+        .rename({"nature": "dimension_value"}).with_columns(pl.col("dimension_value").cast(TEXT), pl.lit("nature").alias("dimension"))
     )  # fmt: skip
     return _told(found, "prior_period_performance")
 
