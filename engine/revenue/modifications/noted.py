@@ -98,7 +98,8 @@ def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
         )
     made.modifications.append(
         seen.filter(by_amendment | pl.col("is_new")).select(
-            "okey", "ordinal", "date", pl.when(pl.col("kind") == TERMINATE).then(ended_by()).otherwise("amendment_id").alias("amendment_id"),
+            "okey", "ordinal", "date",
+            pl.when(pl.col("kind") == TERMINATE).then(ended_by()).otherwise("amendment_id").alias("amendment_id"),
             "kind",
             "in_pool",
             (pl.col("price.before") - pl.col("earned.before")).alias("pool_before"),
