@@ -302,7 +302,7 @@ def option_parts(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
             whole_number(pl.min_horizontal(pl.coalesce("exercised_quantity", whole).cast(_QTY), whole), _QTY).alias("part"),
             whole_number(whole, _QTY).alias("whole"),
         )
-        .join(_among_options(every), on="option_id", how="left", maintain_order="left")
+        .join(_among_options(every.join(rights, on="contract_line_id", how="inner")), on="option_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce("→part", "part").alias("part"), pl.coalesce("→whole", "whole").alias("whole"))
     )
     # A renewal that is looked through to takes over what the hypothetical price says, and may hand on to the next.
@@ -322,8 +322,11 @@ def _turn() -> pl.Expr:
 
 
 def _among_options(options: pl.DataFrame) -> pl.DataFrame:
-    """Return of rights with several options what each exercised takes (`→part`) of what the right still holds (`→whole`): option_id."""
-    several = options.filter(pl.col("contract_line_id").is_not_null() & (pl.len().over("contract_line_id") > 1))
+    """Return of rights with several options what each exercised takes (`→part`) of what the right still holds (`→whole`): option_id.
+
+    A right is an obligation, whatever lines it has.
+    """
+    several = options.filter(pl.len().over("option_okey") > 1).with_columns(pl.col("option_okey").alias("contract_line_id"))
     if not several.height:
         return pl.DataFrame(schema={"option_id": pl.String(), "→part": pl.Int128(), "→whole": pl.Int128()})
     shares = option_shares(several)

@@ -75,7 +75,8 @@ def _cost(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.DataFrame
 def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.DataFrame) -> pl.DataFrame:
     """Return the units estimated to come back by day: as `told`, and `coming_back`, those that came back by then with them.
 
-    An estimate after money went back that tells fewer units at the same amount counts those still to come.
+    An estimate after money went back that tells fewer units at the same amount counts those still to come; one that says the same again
+    says nothing new.
     """
     estimated = records.frame("variable_estimate").drop_nulls(_LINE)
     estimated = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date")
@@ -84,7 +85,8 @@ def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.
         pl.coalesce("constrained_amount", "amount").alias("→amount"),
     ).sort("date", maintain_order=True)  # fmt: skip
     earlier = {name: pl.col(name).shift(1).over(_LINE) for name in ("told", "→amount")}
-    is_rest = (pl.col("→amount") == earlier["→amount"]) & (pl.col("told") < earlier["told"]) & (pl.col("back") > 0)
+    fewer = (pl.col("told") < earlier["told"]) & (pl.col("back") > 0)
+    is_rest = (pl.col("→amount") == earlier["→amount"]) & (fewer | (pl.col("told") == earlier["told"]))
     counted = pl.when(~is_rest.fill_null(value=False)).then("told").forward_fill().over(_LINE)
     return _with_paid(rows, goods, back).with_columns(counted.alias("coming_back")).drop("back", "→amount")
 
