@@ -77,18 +77,16 @@ def unit_parts(
     after all that were agreed before, and are of that part. `observed`: with all units of a line.
     """
     parted = _by_units(splits)
-    # Of a promise of several lines the later change of one is as before: its units are those of all of them.
-    parted = parted.join(lines.filter(pl.len().over("okey") == 1).select("okey"), on="okey", how="semi")
     first = parted.group_by("okey").agg(pl.col("place").min().alias("→since"), pl.col("from_units").min().alias("→cut"))
     later = changes.filter(pl.col("kind").is_in(["prospective", "catch_up"]) & (pl.col("action") == "change"))
     later = later.join(first, on="okey", how="inner").filter(pl.col("place") > pl.col("→since"))
     days = amendments.select("group_id", "place", pl.col("event_date").alias("begun"))
-    later = later.join(days, on=["group_id", "place"], how="inner").sort("okey", "place").unique(["okey", "place"], maintain_order=True)
-    more = whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY)
-    later = later.select(
-        "okey", "place", "begun", whole_number("before.quantity", _QTY).alias("from_units"),
-        pl.max_horizontal(more, wide(0)).alias("new_units"), pl.col("begun").dt.offset_by("-1d").alias("→before"),
-        pl.int_range(pl.len()).over("okey").alias("→turn"),
+    later = later.join(days, on=["group_id", "place"], how="inner").unique(["contract_line_id", "place"])
+    more = whole_number(pl.col("quantity") - pl.col("before.quantity"), _QTY).fill_null(0)
+    # Units of all lines of a promise are drawn together.
+    later = later.group_by("okey", "place").agg(pl.col("begun").first(), pl.max_horizontal(more.sum(), wide(0)).alias("new_units"))
+    later = later.join(_units_before(later, changes, lines), on=["okey", "place"], how="left").sort("okey", "place").with_columns(
+        pl.col("begun").dt.offset_by("-1d").alias("→before"), pl.int_range(pl.len()).over("okey").alias("→turn")
     )  # fmt: skip
     seen = observed.select("okey", pl.col("date").alias("→before"), pl.col("to_date").alias("→drawn")).sort("→before")
     later = later.sort("→before").join_asof(seen, on="→before", by="okey", check_sortedness=False)
