@@ -20,6 +20,7 @@ from adapters.policy_folder import SHIPPED, check_policies
 from adapters.policy_tests import read_test_file, run_given
 from engine.policy.testing import PolicyTest
 from tests.conformance.revenue import OWN, published
+from tests.engine.revenue.figures import Figures, told_figures
 
 ROOT = Path(__file__).parents[3]
 
@@ -33,7 +34,8 @@ BACK = (1, 3, 7) if IS_NIGHT else (1,)
 
 BALANCES = ("recognized", "contract_asset", "contract_liability", "receivable", "refund_liability", "loss_provision", "interest")
 
-Figures = dict[tuple[str, ...], Decimal]
+OF_MONTHS = ("revenue_schedule", "journal", "contract_balances")
+
 Moved = tuple[dt.date, tuple[str, ...], Decimal | None, Decimal | None]
 
 
@@ -88,15 +90,5 @@ def month_end(day: dt.date, back: int) -> dt.date:
 
 def figures(frames: dict[str, pl.DataFrame], period: str) -> Figures:
     """Return what is recognized, booked and held through a period, by what it is; what is nothing is left out."""
-    schedule, journal, balances = (
-        frames[name].filter(pl.col("period") <= period) for name in ("revenue_schedule", "journal", "contract_balances")
-    )
-    earned = schedule.group_by("contract_id", "contract_line_id", "period").agg(pl.col("recognized_amount").sum())
-    booked = journal.group_by("contract_id", "account_role", "period").agg((pl.col("debit") - pl.col("credit")).sum())
-    held = balances.unpivot(BALANCES, index=["contract_id", "period"]).select("contract_id", "variable", "period", "value")
-    return {
-        (name, *map(str, key)): amount
-        for name, frame in (("earned", earned), ("booked", booked), ("held", held))
-        for *key, amount in frame.iter_rows()
-        if amount
-    }
+    by_then = {name: frame.filter(pl.col("period") <= period) for name, frame in frames.items() if name in OF_MONTHS}
+    return told_figures(by_then, BALANCES, ("contract_id", "contract_line_id"))

@@ -20,6 +20,7 @@ from adapters.policy_folder import SHIPPED, check_policies
 from adapters.policy_tests import read_test_file, run_given
 from engine.policy.testing import PolicyTest
 from tests.conformance.revenue import OWN, published
+from tests.engine.revenue.figures import Figures, told_figures
 from tests.engine.revenue.restatements import RESTATED, TWIN, beside_itself, in_twice_the_lines
 
 ROOT: Final = Path(__file__).parents[3]
@@ -30,7 +31,6 @@ RIGHTLY: Final[dict[str, dict[str, str]]] = yaml.safe_load((ROOT / "tests" / "ca
 IS_NIGHT = hypothesis.settings.get_current_profile_name() == "nightly"
 FILES = [*sorted(OWN.glob("*.yaml")), *published()] if IS_NIGHT else published()[5::24]
 
-Figures = dict[tuple[str, ...], Decimal]
 Apart = list[tuple[tuple[str, ...], Decimal, Decimal]]
 
 
@@ -102,14 +102,5 @@ def figures(test: PolicyTest) -> Figures:
     """Return what is recognized, booked and held by month, by what it is; what is nothing is left out."""
     policies, _ = check_policies(SHIPPED, test.policies)
     frames, _ = run_given(test, policies, "revenue")
-    schedule, journal, balances = (frames[name] for name in ("revenue_schedule", "journal", "contract_balances"))
-    earned = schedule.group_by("contract_id", "contract_line_id", "nature", "period").agg(pl.col("recognized_amount").sum())
-    booked = journal.group_by("contract_id", "account_role", "period").agg((pl.col("debit") - pl.col("credit")).sum())
-    amounts = [name for name, kind in balances.schema.items() if isinstance(kind, pl.Decimal)]
-    held = balances.unpivot(amounts, index=["contract_id", "period"]).select("contract_id", "variable", "period", "value")
-    return {
-        (name, *map(str, key)): amount
-        for name, frame in (("earned", earned), ("booked", booked), ("held", held))
-        for *key, amount in frame.iter_rows()
-        if amount
-    }
+    amounts = [name for name, kind in frames["contract_balances"].schema.items() if isinstance(kind, pl.Decimal)]
+    return told_figures(frames, amounts, ("contract_id", "contract_line_id", "nature"))
