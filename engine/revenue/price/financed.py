@@ -33,8 +33,8 @@ def contract_financing(
     """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
 
     `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
-    financing. `lines`: promises as signed, with timing, role, commission_pct, amount, standalone_selling_price, cash_selling_price, begins
-    and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`). `reported`: the
+    financing. `lines`: promises as signed, with okey, timing, role, commission_pct, amount, standalone_selling_price, cash_selling_price,
+    begins and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`). `reported`: the
     lines whose transfer progress or use tells, not milestones.
     """
     cash = lines.group_by("contract_id").agg(
@@ -207,7 +207,7 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, re
     passes = pl.when(is_licence).then(pl.max_horizontal(handed_over, "begins")).otherwise(pl.coalesce(handed_over, "ends", "begins"))
     told = pl.lit(value=True) if reported is None else pl.col("contract_line_id").is_in(reported.implode())
     # Beside other promises, what one of them waits for would move the prices of those already earned with every run.
-    alone = pl.len().over("contract_id") == 1
+    alone = pl.col("okey").n_unique().over("contract_id") == 1
     waits = pl.col("accepted").is_null() & ~is_licence & ~told & alone
     earliest = pl.lit(as_of).dt.offset_by("1d")
     at_a_point = dated.filter(pl.col("timing") == "point_in_time").select(
