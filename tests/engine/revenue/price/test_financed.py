@@ -32,7 +32,8 @@ def price(records: Make) -> Callable[..., Decimal | None]:
         promises = records("contract_line", *({"contract_id": "C1", **{k: v for k, v in line.items() if k != "timing"}} for line in lines))
         promises = promises.with_columns(
             pl.Series("timing", [line.get("timing", "point_in_time") for line in lines]), pl.col("start_date").alias("begins"),
-            pl.col("end_date").alias("ends"), pl.lit("principal").alias("role"), pl.col("contract_line_id").alias("okey"),
+            pl.col("end_date").alias("ends"), pl.lit("principal").alias("role"),
+            pl.col("contract_line_id").alias("okey"),
         )  # fmt: skip
         due = promised_payments(
             terms,
