@@ -34,8 +34,8 @@ def contract_financing(
 
     `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
     financing. `lines`: promises as signed, with okey, timing, role, commission_pct, amount, standalone_selling_price,
-    cash_selling_price, begins and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price (`variable.price_levels`). `reported`: the
-    lines whose transfer progress or use tells, not milestones.
+    cash_selling_price, begins and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price
+    (`variable.price_levels`). `reported`: the lines whose transfer progress or use tells, not milestones.
     """
     cash = lines.group_by("contract_id").agg(
         pl.when(pl.col("cash_selling_price").is_not_null().any())
