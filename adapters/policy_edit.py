@@ -38,10 +38,12 @@ def digest(text: str) -> str:
 
 def read_text(folder: Path, file: str) -> str:
     """Return the text of a policy file. Raises UsageError when the folder has none of that name."""
-    found = next((each.text for each in read_policy_texts(folder) if each.file == file), None)
+    found = next((each for each in read_policy_texts(folder) if each.file == file), None)
     if found is None:
         raise UsageError(f"There is no policy file {file}.", "It may have been renamed; load the page again.")
-    return found
+    if found.unreadable is not None:
+        raise UsageError(f"The policy file {file} cannot be edited here: line {found.unreadable[0]} is not UTF-8.", "Save it as UTF-8.")
+    return found.text
 
 
 def check_text(folder: Path, file: str, text: str) -> list[Diagnostic]:

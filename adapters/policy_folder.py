@@ -38,16 +38,22 @@ def read_policy_texts(folder: Path) -> list[SourceText]:
         if path.stem.endswith("_test"):
             continue
         try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            raise UsageError(f"The policy {path} cannot be read: line {line} is not UTF-8.", "Save the file as UTF-8.") from error
+            sources.append(_as_text(path.relative_to(folder).as_posix(), path.read_bytes()))
         except OSError as error:
             raise UsageError(f"The policy {path} cannot be read.", "Check the file's permissions.") from error
-        sources.append(SourceText(path.relative_to(folder).as_posix(), text))
     if not sources:
         raise UsageError(f"There is no policy in {folder}.", "Give the folder that holds them; `tieout init DIR` writes one to begin with.")
     return sources
+
+
+def _as_text(name: str, content: bytes) -> SourceText:
+    try:
+        text, unreadable = content.decode("utf-8"), None
+    except UnicodeDecodeError as error:
+        text = content.decode("utf-8", errors="replace")
+        before = content[: error.start].decode("utf-8")
+        unreadable = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+    return SourceText(name, text.replace("\r\n", "\n").replace("\r", "\n"), unreadable)
 
 
 def read_sheets(folder: Path) -> list[Sheet]:

@@ -12,6 +12,12 @@ INVALID_YAML: Final = Code(
     "The file is not valid YAML, so nothing in it can be read.",
     "Look at the marked place: most often an indentation, a missing colon or an unclosed quote.",
 )
+NOT_UTF8: Final = Code(
+    "not-utf8",
+    Level.ERROR,
+    "The file is not written in UTF-8, so its letters cannot be told.",
+    "Save the file as UTF-8 (in an editor: the encoding beside the file's name); letters of another encoding show as marks.",
+)
 FILE_TOO_LARGE: Final = Code(
     "file-too-large",
     Level.ERROR,
@@ -205,7 +211,7 @@ WITHOUT_EFFECT: Final = Code(
 )
 
 CODES: Final = (
-    INVALID_YAML, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
+    INVALID_YAML, NOT_UTF8, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID, POLICIES_COMPETE, POLICIES_OVERLAP,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,

@@ -29,6 +29,7 @@ from engine.policy.codes import (
     HIDDEN_CHARACTER,
     INVALID_YAML,
     KEY_NOT_TEXT,
+    NOT_UTF8,
 )
 
 Value = Any
@@ -38,6 +39,7 @@ Location = tuple[str | int, ...]
 MAX_CHARACTERS: Final = 2_000_000
 MAX_LINE: Final = 20_000
 MAX_DEPTH: Final = 40
+MAX_SHOWN: Final = 200
 
 _BRACKET: Final = re.compile(r"[\[\]{}]")
 _DEEP_LINE: Final = re.compile(r"(?:[-?:] ){40}")
@@ -61,10 +63,14 @@ def _lines(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """Hold one policy file as read: its name for people and its text."""
+    """Hold one policy file as read: its name for people and its text.
+
+    `unreadable` is the line and column of the first byte that is not UTF-8; the text has `\ufffd` in its place.
+    """
 
     file: str
     text: str
+    unreadable: tuple[int, int] | None = None
 
     def line(self, number: int) -> str:
         """Return a line by its 1-based number, or "" past the end."""
@@ -161,7 +167,10 @@ def _composed_fast(text: str) -> Any:
 
 
 def _refused(source: SourceText) -> Diagnostic | None:
-    """Return why a text is not even parsed: larger than people write, or with characters nobody sees."""
+    """Return why a text is not even parsed: not UTF-8, larger than people write, or with characters nobody sees."""
+    if source.unreadable is not None:
+        line, column = source.unreadable
+        return Diagnostic(NOT_UTF8, Span(source.file, line, column), f"line {line} is not UTF-8", source.line(line)[:MAX_SHOWN])
     if len(source.text) > MAX_CHARACTERS:
         message = f"the file has {len(source.text):,} characters; a policy file has at most {MAX_CHARACTERS:,}"
         return Diagnostic(FILE_TOO_LARGE, Span(source.file, 1, 1), message)
