@@ -32,7 +32,11 @@ HELD_SCHEMA = {
 # A held value is shown, not kept: a 10 MB cell would only hide the reason.
 VALUE_SHOWN = 200
 
-_TOTALS = ("Total", "TOTAL", "total", "Totals", "Grand total", "Grand Total", "GRAND TOTAL", "Subtotal", "Summe", "Gesamt", "Gesamtsumme")
+# `Total`, `Grand Totals (5 records)`, `Summe: 1.234,50`, `Record count: 12`: what stands in the first cell of a line below the rows.
+_TOTALS = (
+    r"(?i)^(((grand|sub)[ -]?)?totals?|summe|gesamt|gesamtsumme|zwischensumme|(record|row|line)s?[ _-]?count)"
+    r"\s*[:=]?\s*\(?[\d.,']*( (records?|rows|lines))?\)?$"
+)
 
 
 @dataclass
@@ -343,16 +347,12 @@ def _split(rule: EntityRule, spec: EntitySpec, typed: _Typed) -> tuple[pl.DataFr
 
 
 def _is_total_line(rule: EntityRule, spec: EntitySpec, frame: pl.DataFrame) -> pl.Expr:
-    """Return whether a row is the sum of those above it: the word stands for its id, and it has numbers and nothing else."""
+    """Return whether a row is the sum or count of those above it: the word stands for its id, beside numbers or nothing."""
     never, key = pl.lit(value=False), spec.keys[0]
-    if len(spec.keys) > 1 or frame.schema[key] != pl.String or not frame[key].is_in(_TOTALS).any():
+    if len(spec.keys) > 1 or frame.schema[key] != pl.String or not frame[key].str.contains(_TOTALS).any():
         return never
-    others = [name for name in rule.fields if name in spec.fields and name != key]
-    numbers = [name for name in others if spec.fields[name].kind in DECIMAL_SCALE]
-    words = [pl.col(name).is_null() for name in others if name not in numbers]
-    if not numbers or not words:
-        return never
-    return pl.col(key).is_in(_TOTALS) & pl.all_horizontal(words) & pl.any_horizontal(pl.col(name).is_not_null() for name in numbers)
+    words = [name for name in rule.fields if name in spec.fields and name != key and spec.fields[name].kind not in DECIMAL_SCALE]
+    return pl.col(key).str.contains(_TOTALS) & pl.all_horizontal(pl.col(name).is_null() for name in words) if words else never
 
 
 def _without_duplicates(

@@ -7,6 +7,7 @@ the declared divisions of minutes, seconds and reciprocals, half-up at the field
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -21,7 +22,7 @@ REASONS: Final[dict[str, str]] = {
     "too_many_decimals": "The value has more decimal places than can be kept exactly; export it with fewer.",
     "number_too_large": "The value has more digits than any amount can have; correct it in the source.",
     "not_a_whole_number": "Write a whole number.",
-    "not_a_date": "Write the date in the format the mapping declares, or declare the format of this export.",
+    "not_a_date": "Write the date in the format the mapping declares, or declare that of this export (`sheet_days` for a workbook's day numbers).",
     "date_out_of_range": "The year is outside 1900-2999; correct it in the source.",
     "not_a_time": "Write the time in the format the mapping declares, or declare the format of this export.",
     "not_a_boolean": "Write one of the words the mapping declares for true and false.",
@@ -29,10 +30,14 @@ REASONS: Final[dict[str, str]] = {
     "division_by_zero": "The divisor is zero; correct it in the source.",
     "total_differs": "The cells do not add up to the total beside them; correct the one or the other in the source.",
     "missing_key": "The record has no id; complete it in the source.",
-    "total_line": "The row is the sum of those above it and no record; leave it out of the export.",
+    "total_line": "The row is the sum or the count of those above it and no record; leave it out of the export.",
     "duplicate_key": "Two records of this system have the same id; remove or correct one in the source.",
     "missing_column": "The file lacks the column that identifies the record; export it, or add its name to the mapping.",
 }
+
+# A workbook counts days from here; before 1 March 1900 it counts a day that never was.
+DAY_ZERO: Final = dt.date(1899, 12, 30)
+_FIRST_SURE_DAY: Final = 61
 
 _UNIT_DIVISOR: Final = {"cents": 100, "minutes": 60, "seconds": 3600}
 
@@ -236,6 +241,9 @@ def _one_date(text: Expr, form: str) -> Expr:
         return _epoch(text, 1_000_000).dt.date()
     if form == "epoch_ms":
         return _epoch(text, 1_000).dt.date()
+    if form == "sheet_days":
+        days = pl.when(text.str.contains(r"^\d{2,5}(\.0+)?$")).then(text.str.replace(r"\..*", "")).cast(pl.Int64, strict=False)
+        return pl.lit(DAY_ZERO) + pl.duration(days=pl.when(days >= _FIRST_SURE_DAY).then(days))
     if form == "%Y-%m-%d":
         # chrono would also take `25-1-1`; ISO dates have exactly ten characters.
         text = pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}$")).then(text)
@@ -258,6 +266,13 @@ def _epoch(text: Expr, micro: int) -> Expr:
     return (whole * micro).cast(pl.Datetime("us", "UTC"))
 
 
+def _sheet_time(text: Expr) -> Expr:
+    """Return the instant of a workbook's day number, whose fraction is the time of day, to the second."""
+    number = pl.when(text.str.contains(r"^\d{2,5}(\.\d{1,15})?$")).then(text).str.to_decimal(scale=15)
+    seconds = (number.cast(pl.Decimal(38, 15)) * 86_400).round(0, mode="half_away_from_zero").cast(pl.Int64)
+    return pl.lit(DAY_ZERO).cast(pl.Datetime("us")) + pl.duration(seconds=pl.when(number >= _FIRST_SURE_DAY).then(seconds))
+
+
 def _time(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
     formats = rule.time or mapping.time
     value = pl.coalesce([_one_time(text, each, mapping.zone) for each in formats])
@@ -275,6 +290,8 @@ def _one_time(text: Expr, form: str, zone: str) -> Expr:
         return _epoch(text, 1_000_000)
     if form == "epoch_ms":
         return _epoch(text, 1_000)
+    if form == "sheet_days":
+        return _sheet_time(text).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
     if "%z" in form or "%#z" in form or "%:z" in form:
         return text.str.to_datetime(form, time_unit="us", strict=False).dt.convert_time_zone("UTC")
     if "%H" not in form:

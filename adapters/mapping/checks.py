@@ -33,7 +33,7 @@ CONVERSIONS: Final[dict[str, frozenset[Kind]]] = {
 }  # fmt: skip
 """The kinds of field each conversion is for; on any other it would silently do nothing."""
 
-_EPOCHS: Final = ("epoch_s", "epoch_ms")
+_EPOCHS: Final = ("epoch_s", "epoch_ms", "sheet_days")
 # Two digits of the year stand for two centuries.
 _NO_CENTURY: Final = ("%y", "%D", "%g")
 
@@ -114,7 +114,7 @@ def _formats(formats: tuple[str, ...], where: Place, setting: str) -> Iterator[M
     for form in formats:
         problem = None
         if form not in _EPOCHS and "%" not in form:
-            problem = "is no format: write the day %d, the month %m, the year %Y, or epoch_s, epoch_ms"
+            problem = "is no format: write the day %d, the month %m, the year %Y, or epoch_s, epoch_ms, sheet_days"
         elif any(each in form for each in _NO_CENTURY):
             problem = "leaves the century open; write the year with four digits (%Y)"
         elif setting == "date" and form not in _EPOCHS and not _reads_a_day(form):

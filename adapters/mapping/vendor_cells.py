@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from adapters.mapping.casting import DAY_ZERO
 from adapters.mapping.model import FieldRule, Mapping
 from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec, Kind
 
@@ -28,7 +29,8 @@ def cell_text(value: pl.Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping
         return pl.when(value).then(pl.lit(yes)).when(~value).then(pl.lit(no))
     if spec.kind is Kind.DATE:
         day = value.dt.offset_by("1d") if rule.exclusive_end else value
-        return day.dt.to_string((rule.date or mapping.date)[0])
+        form = (rule.date or mapping.date)[0]
+        return (day - pl.lit(DAY_ZERO)).dt.total_days().cast(pl.String) if form == "sheet_days" else day.dt.to_string(form)
     if spec.kind is Kind.TIME:
         return _instant(value, (rule.time or mapping.time)[0])
     text = value.cast(pl.String)

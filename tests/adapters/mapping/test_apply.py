@@ -71,6 +71,18 @@ entities:
     assert [(each.rows_read, each.rows_used, each.rows_held) for each in result.files] == [(1, 1, 0), (4, 3, 1)]
 
 
+def test_a_line_that_counts_the_rows_is_no_record_however_it_is_written(tmp_path: Path) -> None:
+    mapping = """
+streams: {customer: {files: [customer.csv]}}
+entities:
+  - {entity: customer, from: customer, fields: {customer_id: id, name: name, country: country}}
+"""
+    rows = ["C1,One,", "Totally,,", "Record Count: 2,,", "Grand Totals (2 records),,", '"Summe: 1.234,50",,', "Total-7,,"]
+    result = read(tmp_path, mapping, customer="\n".join(["id,name,country", *rows]) + "\n")
+    assert result.facts.records["customer"].collect()["customer_id"].to_list() == ["C1", "Totally", "Total-7"]
+    assert result.held["reason"].to_list() == ["total_line"] * 3
+
+
 LINES = """
 streams: {invoice: {files: [invoice.csv]}, line: {files: [line.csv]}}
 entities:

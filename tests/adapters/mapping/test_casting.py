@@ -96,6 +96,21 @@ def test_declared_date_formats_are_tried_in_order() -> None:
     assert cast("0025-02-05", Kind.DATE) == (None, "date_out_of_range")
 
 
+def test_a_workbooks_day_number_is_a_date_where_declared() -> None:
+    assert cast("46027", Kind.DATE) == (None, "not_a_date")
+    days = ["%Y-%m-%d", "sheet_days"]
+    assert cast("46027", Kind.DATE, date=days) == (dt.date(2026, 1, 5), None)
+    assert cast("46027.0", Kind.DATE, date=days) == (dt.date(2026, 1, 5), None)
+    assert cast("61", Kind.DATE, date=days) == (dt.date(1900, 3, 1), None)
+    for text in ("46027.5", "60", "20260105", "-46027"):
+        assert cast(text, Kind.DATE, date=days) == (None, "not_a_date")
+
+
+def test_the_fraction_of_a_workbooks_day_number_is_the_time_of_day() -> None:
+    noon = dt.datetime(2026, 1, 5, 12, 0, 1, tzinfo=dt.UTC)
+    assert cast("46027.500011574", Kind.TIME, time=["sheet_days"]) == (noon, None)
+
+
 def test_an_instant_is_brought_to_utc() -> None:
     utc = dt.UTC
     assert cast("2021-04-15T11:39:46-0700", Kind.TIME) == (dt.datetime(2021, 4, 15, 18, 39, 46, tzinfo=utc), None)
@@ -135,7 +150,7 @@ def test_a_period_written_without_a_dash_becomes_a_label() -> None:
 @pytest.mark.parametrize(
     ("cell", "form"),
     [("2026-02-01", "%Y-%m-%d"), ("2026-02-01 00:00:00", "%Y-%m-%d %H:%M:%S"), ("1769904000", "epoch_s"), ("1769903999", "epoch_s"),
-     ("1769903999000", "epoch_ms"), ("2026-02-01 13:30:00", "%Y-%m-%d %H:%M:%S")],
+     ("1769903999000", "epoch_ms"), ("46054", "sheet_days"), ("2026-02-01 13:30:00", "%Y-%m-%d %H:%M:%S")],
 )  # fmt: skip
 def test_the_end_of_a_period_is_the_day_before_the_next_one_begins(cell: str, form: str) -> None:
     assert cast(cell, Kind.DATE, date=[form], exclusive_end=["start"]) == (dt.date(2026, 1, 31), None)

@@ -49,7 +49,7 @@ def test_a_mapping_without_mistakes_has_none(tmp_path: Path) -> None:
         ("payment_terms_days: {from: T, fallback: thirty}", "invalid-value", "'thirty' cannot be read as int"),
         ("modified_at: {from: M, fallback: '2026-01-01'}", "invalid-value", "'fallback' does nothing on 'modified_at', which is time"),
         ("modified_at: {from: M, time: HH:MM}", "invalid-value",
-         "'HH:MM' is no format: write the day %d, the month %m, the year %Y, or epoch_s, epoch_ms"),
+         "'HH:MM' is no format: write the day %d, the month %m, the year %Y, or epoch_s, epoch_ms, sheet_days"),
         ("modified_at: {from: M, time: '%d.%m.%y'}", "invalid-value",
          "'%d.%m.%y' leaves the century open; write the year with four digits (%Y)"),
         ("name: {from: N, pattern: '('}", "invalid-value", "the pattern '(' is no regular expression"),
