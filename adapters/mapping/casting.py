@@ -22,7 +22,7 @@ REASONS: Final[dict[str, str]] = {
     "too_many_decimals": "The value has more decimal places than can be kept exactly; export it with fewer.",
     "number_too_large": "The value has more digits than any amount can have; correct it in the source.",
     "not_a_whole_number": "Write a whole number.",
-    "not_a_date": "Write the date in the format the mapping declares, or declare that of this export (`sheet_days` for a workbook's day numbers).",
+    "not_a_date": "Write the date as the mapping declares, or declare the format of this export (a workbook's day numbers: `sheet_days`).",
     "date_out_of_range": "The year is outside 1900-2999; correct it in the source.",
     "not_a_time": "Write the time in the format the mapping declares, or declare the format of this export.",
     "not_a_boolean": "Write one of the words the mapping declares for true and false.",
