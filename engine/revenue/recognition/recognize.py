@@ -10,7 +10,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_no
 from engine.revenue.arithmetic.conventions import with_earned
-from engine.revenue.arithmetic.exact import GUARD, cumulative_minor, minor_money, split, units_to_minor
+from engine.revenue.arithmetic.exact import minor_money, units_to_minor
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.runs import joined
 from engine.revenue.ground.frames import CODE
@@ -18,6 +18,7 @@ from engine.revenue.ground.periods import with_period
 from engine.revenue.modifications.segments import with_revenue
 from engine.revenue.progress.measured import BY_TIME, TERM, Measures, told_roughly, with_progress
 from engine.revenue.recognition.moving import done_before, moved_from_their_period, without_moving
+from engine.revenue.recognition.scheduled import NOTHING_AHEAD, by_period, moved_ahead
 
 _EARLY: Final = dt.date(1900, 1, 1)
 # Within a day: events first, then what the day's observation changes, then what it shows.
@@ -61,7 +62,8 @@ def recognized(
     seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date", "lost_date"), on="okey", how="inner")
     seen = seen.filter(_in_time())
     jumps = moved_from_their_period(jumps.join(keyed, on="okey", how="inner"), parts, seen, periods)
-    events = jumps.select(
+    timed, ahead = _timed(parts, measures, periods, as_of)
+    events = moved_ahead(jumps, ahead).select(
         "id",
         "date",
         (pl.col("ordinal") * 10 + pl.col("step")).alias("order"),
@@ -78,7 +80,7 @@ def recognized(
     others = (_seen(parts, seen, periods, as_of), *_reestimates(parts, seen, reestimated, changed), _shaped(events))
     calendars = open_keys.select("id", "calendar")
     dated = (with_period(each.join(calendars, on="id", how="left"), periods, "date").select(list(_POINTS)) for each in others)
-    made = _differences(pl.concat([_timed(parts, measures, periods, as_of), *dated]), open_keys, as_of)
+    made = _differences(pl.concat([timed, *dated]), open_keys, as_of)
     return joined(made, keyed, "id").drop("id")
 
 
@@ -129,11 +131,11 @@ _SEGMENT: Final = (
 )
 
 
-def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the ends of periods (and as_of) at which promises measured by time have earned more."""
+def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the ends of periods (and as_of) at which promises measured by time have earned more, and what `by_period` put ahead."""
     chosen = parts.filter((pl.col("measure") == BY_TIME) & pl.col("begins").is_not_null() & pl.col("ends").is_not_null())
     if not chosen.height:
-        return pl.DataFrame(schema=_POINTS)
+        return pl.DataFrame(schema=_POINTS), NOTHING_AHEAD
     numbered = periods.sort("calendar", "start_date").with_row_index("→index").with_columns(pl.col("→index").cast(pl.Int64))
     # Where single periods are rounded, a later change moves none of those before it: they are rounded as the whole term was planned.
     until = pl.when(pl.col("schedule") == "cumulative").then("next_from")
@@ -145,8 +147,8 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
     points = points.filter(pl.col("→until").is_null() | (pl.col("date") < pl.col("→until")))
     points = points.with_columns(spans.drop(_DATED)[points["→part"]].get_columns())
     measured = with_revenue(with_progress(points, measures, "date"), minor="minor")
-    measured = _scheduled(_prorated(measured, measures))
-    return measured.select(
+    measured, ahead = by_period(_prorated(measured, measures), parts)
+    points = measured.select(
         "id",
         "date",
         pl.lit(_REGULAR, dtype=pl.Int32).alias("order"),
@@ -159,6 +161,7 @@ def _timed(parts: pl.DataFrame, measures: Measures, periods: pl.DataFrame, as_of
         "period",
         "period_end",
     )
+    return points, ahead
 
 
 # What a span's days are told by; the rest of it is put beside the days that are left.
@@ -223,44 +226,6 @@ def _prorated(points: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     unit = whole_number(minor_money(wide(1), pl.col("minor_digits")), MONEY)
     made = earned.with_columns((units_to_minor(pl.col("base")) + micros // unit).alias("minor"))
     return pl.concat([points.filter(pl.col("convention") != "prorated_ends"), made.select(points.columns)]).sort("id", "date")
-
-
-def _scheduled(points: pl.DataFrame) -> pl.DataFrame:
-    """Round single periods instead of cumulative figures where the policy says so (rounding.schedule)."""
-    others = points.filter(pl.col("schedule") != "cumulative")
-    if not others.height:
-        return points
-    key = ["id", "ordinal"]
-    done = pl.min_horizontal(pl.max_horizontal(pl.col("m") - pl.col("m0"), wide(0)), pl.col("mt") - pl.col("m0"))
-    # A price that changes when nothing is left to do is earned at once.
-    done = pl.when(pl.col("mt") <= pl.col("m0")).then(wide(1)).otherwise(done)
-    rows = others.sort("id", "ordinal", "date").with_columns(
-        done.alias("→done"), pl.max_horizontal(pl.col("mt") - pl.col("m0"), wide(1)).alias("→all")
-    )
-    rows = rows.with_columns((pl.col("→done") - pl.col("→done").shift(1).over(key).fill_null(0)).alias("→flow"))
-    even = pl.col("half_even")
-    whole, rest, _ = split(pl.col("rem"), pl.col("→flow"), pl.col("→all"))
-    rows = rows.with_columns(
-        cumulative_minor(wide(0), pl.col("rem"), pl.col("→flow"), pl.col("→all"), even).alias("→rounded"),
-        (whole // GUARD).alias("→cut"),
-        (whole % GUARD).alias("→units"),
-        rest.alias("→rest"),
-        pl.col("minor").last().over(key).alias("→closing"),
-        units_to_minor(pl.col("base"), even).alias("→opening"),
-    )
-    total = pl.col("→closing") - pl.col("→opening")
-    is_last = pl.int_range(pl.len()).over(key) == pl.len().over(key) - 1
-    plug = pl.when(is_last).then(total - pl.col("→rounded").sum().over(key) + pl.col("→rounded")).otherwise(pl.col("→rounded"))
-    left = total.abs() - pl.col("→cut").sum().over(key)
-    # Ties go to the earliest period.
-    rank = pl.struct((pl.col("→units") * -1).alias("a"), (pl.col("→rest") * -1).alias("b"), pl.col("date")).rank("ordinal").over(key)
-    largest = (pl.col("→cut") + (rank <= left).cast(pl.Int128)) * pl.col("rem").sign()
-    posted = pl.when(pl.col("schedule") == "last_period_plug").then(plug).otherwise(largest)
-    rows = rows.with_columns(posted.alias("→posted")).with_columns(
-        (pl.col("→opening") + pl.col("→posted").cum_sum().over(key)).alias("minor")
-    )
-    rows = rows.filter(pl.col("next_from").is_null() | (pl.col("date") < pl.col("next_from")))
-    return pl.concat([points.filter(pl.col("schedule") == "cumulative"), rows.select(points.columns)])
 
 
 @of_no("seen")
