@@ -35,6 +35,7 @@ from engine.pipeline import GOLDEN, findings_by_rule, run_stages
 from engine.policy.kinds.alerts import AlertsPolicy
 from engine.policy.kinds.quality import QualityPolicy
 from engine.policy.kinds.registry import KINDS
+from engine.policy.kinds.run import RunPolicy
 from engine.policy.loaded import PolicySet
 from engine.policy.unknown import misnamed_systems
 from engine.readings import reading_findings
@@ -208,8 +209,25 @@ def found_while_reading(read: SnapshotRead, before: SnapshotRead | None, policie
     ]
     misnamed = misnamed_systems(policies.policies, [each.system for each in read.file.sources])
     return reading_findings(
-        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, demand, context, earlier, unknown, misnamed
-    )
+        read.held, failures, read.expectations, sources, read.empty_sources, fingerprints, demand, context, earlier, unknown, misnamed,
+        _not_there(read, before, demand),
+    )  # fmt: skip
+
+
+def _not_there(read: SnapshotRead, before: SnapshotRead | None, demand: RunPolicy | None) -> dict[tuple[str, str], str]:
+    """Return, by system and entity, why a file of it should be there: the previous snapshot had records, or the run policy demands it.
+
+    A system without any file is another finding. An export without rows is there, and so is a file that cannot be read.
+    """
+    exported = {each.source for each in read.files if each.entities or each.failure}
+    there = {(each.source, name) for each in read.files for name in each.entities} | {(system, name) for name, system in read.facts.stated}
+    required = {} if demand is None else demand.required_records
+    missing = {(system, name): "which the run policy requires" for system, names in required.items() for name in names}
+    for name, system in () if before is None else before.facts.stated:
+        frame = None if before is None or (system, name) in there else before.facts.records.get(name)
+        if frame is not None and (count := frame.filter(pl.col("source_system") == system).select(pl.len()).collect().item()):
+            missing[system, name] = f"of which the previous snapshot had {count:,} record{'' if count == 1 else 's'}"
+    return {key: why for key, why in sorted(missing.items()) if key[0] in exported and key not in there}
 
 
 def _ageless(read: SnapshotRead, policies: PolicySet, as_of: dt.date) -> list[tuple[str, str]]:

@@ -27,7 +27,10 @@ _JSON = (".json", ".ndjson", ".jsonl")
 
 @dataclass
 class FileAccount:
-    """Account for one file: what was read and what became of its rows."""
+    """Account for one file: what was read and what became of its rows.
+
+    `entities` are those that a rule makes from it, whether it has rows of them or not; of a file of many streams those it has.
+    """
 
     path: str
     source: str
@@ -42,6 +45,7 @@ class FileAccount:
     message: str | None = None
     remedy: str | None = None
     unknown: tuple[Unknown, ...] = ()
+    entities: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,7 +86,7 @@ def read_snapshot(root: Path, mappings_folder: Path | None = None) -> SnapshotRe
     for at, (source, (made, source_held, accounts)) in enumerate(zip(snapshot.sources, reads, strict=True)):
         held.append([pl.DataFrame(schema=HELD_SCHEMA), *source_held])
         files.append({each.path: each for each in accounts})
-        if not any(each.columns or each.failure for each in accounts):
+        if not any(each.entities or each.failure or each.unknown for each in accounts):
             empty.append((source.system, source.path))
         for each in made:
             if each.frame.height or each.stated:
@@ -149,12 +153,23 @@ def _read_source(
             made.append(result)
             held.append(result.held)
     _count_outcomes(streams, parents, accounts)
+    for each, claimed in reads:
+        whole = {name for name, stream in claimed.items() if stream.envelope == "none"} | _names_in(each, claimed)
+        accounts[each.file].entities = tuple(rule.entity for rule in mapping.entities if _outer(rule.stream, whole))
     if source.adapter == CANONICAL:
         for each, claimed in reads:
             accounts[each.file].unknown = unknown_columns(accounts[each.file].columns, list(claimed))
         for account in accounts.values():
             account.unknown += (unknown_file(account.path),) if "no_stream" in account.set_aside else ()
     return made, held, list(accounts.values())
+
+
+def _names_in(read: FileRead, claimed: dict[str, StreamRule]) -> set[str]:
+    return {name for table in read.tables for name in _stream_names(table, claimed)}
+
+
+def _outer(stream: str, names: set[str]) -> bool:
+    return any(stream == each or stream.startswith(f"{each}.") for each in names)
 
 
 def _as_declared(source: Source, mapping: Mapping) -> Mapping:

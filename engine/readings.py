@@ -32,6 +32,7 @@ def reading_findings(
     earlier_sources: Collection[str] = (),
     unknown: Sequence[Mapping[str, Any]] = (),
     misnamed: Mapping[str, str] = MappingProxyType({}),
+    gone: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> pl.DataFrame:
     """Return the findings about what was read; one for each file and reason, not one a row.
 
@@ -41,7 +42,8 @@ def reading_findings(
     `earlier_sources` the systems of the previous snapshot. What a source without files states
     differs from nothing: that it is missing is said once. `unknown` are columns and files of canonical sources that bear no
     canonical name: source, path, entity (None: the file itself), name, near, is_deeper (it bears a name, and lies too deep to be read).
-    `misnamed` are systems of the snapshot that no policy names, each with the one that is meant.
+    `misnamed` are systems of the snapshot that no policy names, each with the one that is meant. `gone` says, by system and
+    entity, why a file should be there that is not.
     """
     rows: list[dict[str, Any]] = []
     rows += [_failed(each) for each in failures]
@@ -52,6 +54,7 @@ def reading_findings(
     rows += [_empty(system, path) for system, path in empty_sources]
     rows += [_misnamed(system, meant) for system, meant in misnamed.items()]
     rows += list(_absent(sources, policy, earlier_sources))
+    rows += [_gone(system, entity, why) for (system, entity), why in gone.items()]
     if policy is not None:
         rows += list(_stale(sources, policy, context))
         rows += list(_mappings(mappings, policy))
@@ -73,6 +76,16 @@ def _empty(system: str, path: str) -> dict[str, Any]:
         "entity_id": system, "systems": [system], "field": path,
         "message": f"The snapshot names {path} as the export of {system}, but there is no file its adapter reads.",
         "remedy": "Put the export there, or correct the path and the adapter in snapshot.yaml.",
+        "evidence": ["snapshot.yaml"],
+    }  # fmt: skip
+
+
+def _gone(system: str, entity: str, why: str) -> dict[str, Any]:
+    return {
+        "kind": "missing_records", "rule": "missing_records", "severity": "high", "entity": "source",
+        "entity_id": system, "systems": [system], "field": entity,
+        "message": f"The export of {system} has no file of {entity}, {why}; no policy holds anything to it.",
+        "remedy": "Export it again and run on the new snapshot; an export without records has a header all the same.",
         "evidence": ["snapshot.yaml"],
     }  # fmt: skip
 
@@ -150,7 +163,7 @@ def _absent(
 ) -> Iterable[dict[str, Any]]:
     there = {system for system, _ in sources}
     why = dict.fromkeys(sorted(earlier), "which the previous snapshot had")
-    why |= dict.fromkeys(() if policy is None else policy.required_sources, "which the run policy requires")
+    why |= dict.fromkeys(() if policy is None else (*policy.required_sources, *policy.required_records), "which the run policy requires")
     for system, reason in why.items():
         if system not in there:
             yield {

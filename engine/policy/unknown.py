@@ -98,6 +98,7 @@ def _systems(loaded: LoadedPolicy) -> Iterator[Named]:
                 yield from ((("flows", at, "from"), flow.sender), (("flows", at, "to"), flow.receiver))
         case RunPolicy():
             yield from _each(("required_sources",), policy.required_sources)
+            yield from ((("required_records", name), name) for name in policy.required_records)
 
 
 def _targets(loaded: LoadedPolicy) -> Iterator[Named]:

@@ -69,6 +69,42 @@ def test_a_source_whose_folder_is_missing_is_one_finding_and_not_one_a_total(nig
     assert read_findings(night, tmp_path) == [("missing_source", "revrec")]
 
 
+def missing(night: Path, tmp_path: Path, **options: Any) -> list[tuple[str, str, str | None]]:
+    run = run_snapshot(night, out=tmp_path / "runs", **options)
+    found = pl.read_parquet(run.run_dir / "findings.parquet").filter(pl.col("kind").is_in(["missing_records", "missing_source"]))
+    return sorted(found.select("kind", "entity_id", "field").rows())
+
+
+def test_a_file_whose_records_the_previous_snapshot_had_is_missed(night: Path, tmp_path: Path, nights: list[Path]) -> None:
+    (night / "revrec" / "revenue_contract_schedule.csv").unlink()
+    states(night, lambda body: source(body, "revrec").update(expected_rows={}, control_totals={}))
+    policies = policies_with(tmp_path, "")
+    assert missing(night, tmp_path, policies=policies) == []
+    assert missing(night, tmp_path, policies=policies, previous=nights[0]) == [("missing_records", "revrec", "revenue_schedule_line")]
+
+
+def test_records_that_the_run_policy_requires_are_missed_every_night(night: Path, tmp_path: Path) -> None:
+    (night / "revrec" / "revenue_contract_schedule.csv").unlink()
+    policies = policies_with(tmp_path, "required_records: {revrec: [revenue_schedule_line, contract], desk: [invoice]}\n")
+    assert missing(night, tmp_path, policies=policies) == [
+        ("missing_records", "revrec", "revenue_schedule_line"), ("missing_source", "desk", None),
+    ]  # fmt: skip
+
+
+def test_an_export_that_says_it_has_no_records_is_not_missed(tmp_path: Path) -> None:
+    for name, text in (("before", '[{"time_entry_id": "T1", "hours": 1}]'), ("now", "[]")):
+        (tmp_path / name / "psa").mkdir(parents=True)
+        (tmp_path / name / "psa/time_entry.json").write_text(text)
+        (tmp_path / name / "snapshot.yaml").write_text("as_of: 2026-01-31\nsources:\n  - {system: psa, adapter: canonical, path: psa}\n")
+    assert missing(tmp_path / "now", tmp_path, policies=policies_with(tmp_path, ""), previous=tmp_path / "before") == []
+
+
+def test_files_that_the_adapter_does_not_read_are_no_export(night: Path, tmp_path: Path) -> None:
+    for path in (night / "revrec").iterdir():
+        path.rename(path.with_name(f"old {path.name}"))
+    assert missing(night, tmp_path, policies=policies_with(tmp_path, "")) == [("missing_source", "revrec", "revrec")]
+
+
 def test_a_source_that_the_previous_snapshot_had_and_this_one_does_not_name_is_missing(
     night: Path, tmp_path: Path, nights: list[Path]
 ) -> None:  # fmt: skip

@@ -68,6 +68,6 @@ KINDS: Final[dict[str, PolicyKind]] = {
     "triage": PolicyKind(triage.TriagePolicy, triage.check_triage, triage.triage_rules),
     "alerts": PolicyKind(alerts.AlertsPolicy, alerts.check_alerts, alerts.alert_rules),
     "retention": PolicyKind(retention.RetentionPolicy, retention.check_retention),
-    "run": PolicyKind(run.RunPolicy, run.check_whole_run),
+    "run": PolicyKind(run.RunPolicy, run.check_run),
     "calendar": PolicyKind(run.CalendarPolicy, run.check_whole_run),
 }

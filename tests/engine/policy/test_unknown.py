@@ -107,3 +107,9 @@ def test_the_kinds_of_findings_are_those_that_are_documented() -> None:
     kinds = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE))
     kinds |= {name for more in re.findall(r"\(likewise ([^)]*)\)", page) for name in re.findall(r"`([a-z_]+)`", more)}
     assert kinds == FINDING_KINDS
+
+
+def test_records_that_a_run_requires_are_of_known_entities() -> None:
+    text = "policy: run\nid: r\ntitle: t\nowner: o\neffective_from: 2026-01-01\nreference: r\nrequired_records: {erp: [journal_lines]}\n"
+    _, diagnostics = load_policies([SourceText("run.yaml", text)])
+    assert [each.message for each in diagnostics] == ["'journal_lines' is no canonical entity, did you mean 'journal_line'?"]
