@@ -34,7 +34,8 @@ def apply_funding(
 ) -> pl.DataFrame:
     """Add `funding_source_id`; an item to bill of a contract with funding rules, or one only held back, has one row a source.
 
-    A rule takes its share of what the rules of lower priority number left, up to its source's limit.
+    A rule takes its share of what the rules of lower priority number left; those of one priority stop together, where the
+    first of their sources has nothing left.
     What no rule takes is a row without source whose eligibility is that of `unfunded` (by item type). An item below 0
     takes back what came last, so what nobody funds first, as under a cap (`engine.caps`).
     """
@@ -56,17 +57,21 @@ def apply_funding(
 
 
 def _rules(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
-    """Return each contract's rules in order: the cumulative share within a priority, and the source's limit."""
+    """Return each contract's rules in order, one a priority and source: its share (`→pct`, running `→whole`) and the source's limit."""
     sources = frame_of(frames, "funding_source").select(
         "funding_source_id", pl.col("limit_amount").fill_null(pl.lit(_UNLIMITED, dtype=MONEY)).alias("→limit")
     )
     rules = frame_of(frames, "funding_rule").join(sources, on="funding_source_id", how="inner").filter(pl.col("contract_id").is_not_null())
-    ordered = rules.sort("contract_id", "priority", "funding_rule_id", nulls_last=True).select(
-        "contract_id", "priority", "funding_rule_id", "funding_source_id", "→limit",
-        (pl.col("split_pct").fill_null(100).cast(_EXACT) / pl.lit(Decimal(100), dtype=_EXACT)).alias("→pct"),
-    ).collect()  # fmt: skip
     level = pl.col("priority").rank("dense").over("contract_id").cast(pl.Int64).alias("→level")
-    return ordered.with_columns(level, pl.int_range(pl.len()).over("contract_id").alias("→place"))
+    share = pl.col("split_pct").fill_null(100).cast(_EXACT) / pl.lit(Decimal(100), dtype=_EXACT)
+    ordered = rules.sort("contract_id", "priority", "funding_rule_id", nulls_last=True).with_columns(level, share.alias("→pct")).collect()
+    key = ["contract_id", "→level", "funding_source_id"]
+    by_source = ordered.group_by(key, maintain_order=True).agg(pl.col("→limit").first(), pl.col("→pct").sum())
+    # What shares of one priority come to beyond the whole of a charge is a share of nothing.
+    upto = pl.min_horizontal(pl.col("→pct").cum_sum().over("contract_id", "→level"), pl.lit(Decimal(1), dtype=_EXACT))
+    own = upto - upto.shift(1).over("contract_id", "→level").fill_null(0)
+    shared = by_source.with_columns(own.cast(_EXACT).alias("→pct"), upto.cast(_EXACT).alias("→whole")).filter(pl.col("→pct") > 0)
+    return shared.with_columns(pl.int_range(pl.len()).over("contract_id").alias("→place"))
 
 
 def _shared_in_turn(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
@@ -140,13 +145,14 @@ def _shared(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
 
 
 def _fractions(rules: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
-    """Return which part of an item each rule takes while its source has something left."""
+    """Return which part of an item each rule takes: a priority counts while all its sources have something left."""
     known = rules.join(left, on=["contract_id", "funding_source_id"], how="left", maintain_order="left")
     waiting = known.select("contract_id").unique().with_columns(pl.lit(Decimal(1), dtype=_EXACT).alias("→open"))
     made: list[pl.DataFrame] = []
     for level in sorted(known["→level"].unique().to_list()):
         part = known.filter(pl.col("→level") == level).join(waiting, on="contract_id", how="left", maintain_order="left")
-        part = part.with_columns(pl.when(pl.col("→left") > 0).then(product(pl.col("→pct"), pl.col("→open"))).otherwise(0).alias("→part"))
+        counts = (pl.col("→left") > 0).all().over("contract_id")
+        part = part.with_columns(pl.when(counts).then(product(pl.col("→pct"), pl.col("→open"))).otherwise(0).alias("→part"))
         made.append(part)
         used = part.group_by("contract_id").agg(pl.col("→part").sum())
         joined = waiting.join(used, on="contract_id", how="left")
@@ -172,30 +178,26 @@ def _alike(items: pl.DataFrame, fractions: pl.DataFrame) -> pl.DataFrame:
 
 
 def _followed(items: pl.DataFrame, rules: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
-    """Share one item a contract, rule by rule, each up to what its source has left."""
+    """Share one item a contract, priority by priority: each stops where one of its sources has nothing left."""
     made: list[pl.DataFrame] = []
-    state = items.select("contract_id", "→row", "item.currency", pl.col("→due").alias("→open")).with_columns(
-        pl.col("→open").alias("→base"), pl.lit(0, dtype=pl.Int64).alias("→at"), pl.lit(0, dtype=_EXACT).alias("→share")
-    )
-    for place in sorted(rules["→place"].unique().to_list()):
-        rule = rules.filter(pl.col("→place") == place).select("contract_id", "funding_source_id", "→pct", "→level", "→place")
-        joined = state.join(rule, on="contract_id", how="left", maintain_order="left").join(
+    state = items.select("contract_id", "→row", "item.currency", pl.col("→due").alias("→open"))
+    for level in sorted(rules["→level"].unique().to_list()):
+        own = rules.filter(pl.col("→level") == level).select("contract_id", "funding_source_id", "→pct", "→whole", "→place")
+        joined = state.join(own, on="contract_id", how="inner").sort("→row", "→place").join(
             left, on=["contract_id", "funding_source_id"], how="left", maintain_order="left"
         )
-        fresh = pl.col("→level") != pl.col("→at")
-        base = pl.when(fresh).then("→open").otherwise("→base")
-        before = pl.when(fresh).then(pl.lit(0, dtype=_EXACT)).otherwise("→share")
-        wish = _cents(base, before + pl.col("→pct")) - _cents(base, before)
-        taken = pl.max_horizontal(pl.min_horizontal(wish, pl.col("→left"), pl.col("→open")), _NONE)
-        stepped = joined.with_columns(
-            pl.when(pl.col("funding_source_id").is_not_null()).then(taken).otherwise(_NONE).cast(MONEY).alias("→taken"),
-            base.alias("→base"), (before + pl.col("→pct")).fill_null(0).alias("→share"), pl.col("→level").fill_null(0).alias("→at"),
-        )  # fmt: skip
-        part = stepped.filter(pl.col("funding_source_id").is_not_null())
-        made.append(part.select("contract_id", "→row", "funding_source_id", "→place", "→taken"))
+        room = (pl.col("→left").cast(_EXACT) / pl.col("→pct")).round(6).cast(MONEY)
+        joined = joined.with_columns(room.alias("→room"), room.min().over("→row").alias("→reach"))
+        base = pl.min_horizontal("→open", "→reach")
+        wish = _cents(base, pl.col("→whole")) - _cents(base, pl.col("→whole") - pl.col("→pct"))
+        # The source that stops the priority pays all it has left.
+        last = (pl.col("→reach") <= pl.col("→open")) & (pl.col("→room") == pl.col("→reach"))
+        taken = pl.max_horizontal(pl.min_horizontal(pl.when(last).then("→left").otherwise(wish), "→left", "→open"), _NONE)
+        made.append(joined.select("contract_id", "→row", "funding_source_id", "→place", taken.cast(MONEY).alias("→taken")))
         left = _spent(left, made[-1])
-        rest = (pl.col("→open") - pl.col("→taken")).alias("→open")
-        state = stepped.select("contract_id", "→row", "item.currency", rest, "→base", "→at", "→share")
+        used = made[-1].group_by("→row").agg(pl.col("→taken").sum())
+        rest = pl.max_horizontal(pl.col("→open") - pl.col("→taken").fill_null(0), _NONE).cast(MONEY)
+        state = state.join(used, on="→row", how="left", maintain_order="left").with_columns(rest.alias("→open")).drop("→taken")
     return pl.concat(made)
 
 

@@ -152,8 +152,14 @@ def _in_force_when_taken_over(contracts: pl.DataFrame, opened: pl.DataFrame) -> 
 def _span(
     records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date
 ) -> tuple[dt.date, dt.date]:
-    """Return the first and the last day of any contract or promise, as signed or as changed later, and of costs made before them."""
-    costs = records.frame("contract_cost").join(contracts, on="contract_id", how="semi")
+    """Return the first and the last day of any contract or promise, as signed or as changed later, and of what came before them.
+
+    Costs, invoices and money may: a deposit is held from its own day.
+    """
+    costs, invoices = (records.frame(name).join(contracts, on="contract_id", how="semi") for name in ("contract_cost", "invoice"))
+    money = records.frame("payment").filter(
+        pl.col("contract_id").is_in(contracts["contract_id"].implode()) | pl.col("invoice_id").is_in(invoices["invoice_id"].implode())
+    )
     named = [
         (frame, name)
         for frame, names in (
@@ -161,6 +167,8 @@ def _span(
             (lines, ("begins", "ends")),
             (terms, ("start_date", "end_date", "event_date")),
             (costs.filter(pl.col("incurred_date") <= as_of), ("incurred_date",)),
+            (invoices.filter(pl.col("invoice_date") <= as_of), ("invoice_date",)),
+            (money.filter(pl.col("paid_date") <= as_of), ("paid_date",)),
         )
         for name in names
     ]

@@ -38,6 +38,7 @@ class Allocation(Strict):
     residual_to: str = pydantic.Field(default="largest", pattern=r"^(largest|first|last|named\([^()]+\))$")
     discount: str = pydantic.Field(default="proportional", pattern=r"^(proportional|bundle\([^()]+\))$")
     bundle_price: Decimal | None = None
+    bundle_tolerance: Percent = Decimal(5)
     missing_ssp: Literal["finding"] = "finding"
     ssp_range: Literal["nearest", "mid"] = "nearest"
     cost_plus_margin: Percent = Decimal(0)
@@ -242,7 +243,8 @@ def _flattened(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any
 
 
 _DECIMALS: Final = {
-    "allocation.bundle_price": pl.Decimal(38, 6), "allocation.cost_plus_margin": pl.Decimal(38, 8),
+    "allocation.bundle_price": pl.Decimal(38, 6), "allocation.bundle_tolerance": pl.Decimal(38, 8),
+    "allocation.cost_plus_margin": pl.Decimal(38, 8),
     "modification.ssp_tolerance": pl.Decimal(38, 8), "renewal.rounding_unit": pl.Decimal(38, 6), "late.materiality": pl.Decimal(38, 6),
     "rounding.disclosure_unit": pl.Decimal(38, 6), "controls.estimate_deviation_pct": pl.Decimal(38, 8),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from engine.revenue.arithmetic.exact import (
     units_to_minor,
     with_cumulative,
 )
-from engine.revenue.arithmetic.numbers import whole_number, wide
+from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import setting
 
@@ -203,6 +203,7 @@ def _choices(contracts: pl.DataFrame) -> pl.DataFrame:
         pl.col("setting.allocation.residual_to").first().alias("owner"),
         pl.col("setting.allocation.discount").first().alias("discount"),
         pl.col("setting.allocation.bundle_price").first().alias("bundle_price"),
+        pl.col("setting.allocation.bundle_tolerance").first().alias("bundle_tolerance"),
         (pl.col("setting.rounding.mode").first() == "half_even").alias("half_even"),
         pl.col("minor_digits").first(),
     )
@@ -289,8 +290,8 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
     count = pl.col("is_pooled").sum().over("group_id")
     alone = pl.col("is_pooled") & (count == 1)
     lacks = (pl.col("method") == "residual") & pl.col("ssp").is_null()
-    made = _bundled(rows.with_columns(alone.alias("alone")))
-    made = made.with_columns((pl.col("is_pooled") & ~pl.col("alone") & (pl.col("is_residual") | lacks)).alias("is_residual"))
+    is_residual = pl.col("is_pooled") & ~pl.col("alone") & (pl.col("is_residual") | lacks)
+    made = _bundled(rows.with_columns(alone.alias("alone")).with_columns(is_residual.alias("is_residual")))
     # The residual is what the price leaves after every other obligation, bundles first (32-34(c), 32-38).
     is_other = pl.col("is_pooled") & ~pl.col("is_residual")
     others = pl.when(is_other).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id")
@@ -329,12 +330,19 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bundled(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `weight` and its `scale`: the standalone price, in a bundle its share of the price the bundle is sold at (32-37)."""
+    """Add `weight` and its `scale`: the standalone price, in a bundle its share of the price the bundle is sold at (32-37).
+
+    A bundle is sold where all of it is promised, and where its discount is that of the contract (32-37(c)); what a residual
+    leaves is the bundle's by its making (32-38).
+    """
     made = rows.with_columns(pl.col("ssp").alias("weight"), wide(1).alias("scale"))
     for text in sorted(text for text in rows["discount"].unique().drop_nulls().to_list() if text.startswith("bundle")):
-        chosen = pl.col("discount") == text
-        inside = chosen & pl.col("obligation_id").is_in(named_keys(text))
-        whole = pl.when(inside).then(pl.col("ssp")).otherwise(wide(0)).sum().over("group_id")
+        keys = sorted(set(named_keys(text)))
+        of_bundle = pl.col("is_pooled") & pl.col("obligation_id").is_in(keys)
+        whole = pl.when(of_bundle).then(pl.col("ssp")).otherwise(wide(0)).sum().over("group_id")
+        is_sold = (of_bundle.sum().over("group_id") == len(keys)) & _is_the_discount(whole)
+        chosen = (pl.col("discount") == text) & is_sold.fill_null(value=False)
+        inside = chosen & of_bundle
         price = whole_number("bundle_price", MONEY) * _FINE
         made = made.with_columns(
             pl.when(inside & (whole > 0))
@@ -346,6 +354,15 @@ def _bundled(rows: pl.DataFrame) -> pl.DataFrame:
             pl.when(chosen).then(wide(_FINE)).otherwise(pl.col("scale")).alias("scale"),
         )
     return made
+
+
+def _is_the_discount(whole: pl.Expr) -> pl.Expr:
+    """Tell whether the discount of a bundle (of `whole` alone) is substantially that of its contract, or a residual takes the rest."""
+    alone = pl.when("is_pooled").then(pl.col("ssp")).otherwise(wide(0)).sum().over("group_id")
+    of_bundle = whole - whole_number("bundle_price", MONEY)
+    apart = (alone - pl.col("pool") // units_of_a_millionth() - of_bundle).abs()
+    near = apart * wide(HUNDRED) <= of_bundle.abs() * percent("bundle_tolerance")
+    return near | pl.col("is_residual").any().over("group_id")
 
 
 def _problems(rows: pl.DataFrame) -> pl.DataFrame:

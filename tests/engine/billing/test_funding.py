@@ -38,8 +38,8 @@ def test_sources_pay_by_priority_until_they_run_out(decide: Any, base: Any) -> N
     )  # fmt: skip
     assert decided.rows("item_id", "funding_source_id", "decision", "amount", "reason") == [
         ("X01", "A", "billable", 60, "approved"), ("X01", "B", "billable", 40, "approved"),
-        ("X02", "A", "billable", 440, "approved"), ("X02", "B", "billable", 260, "approved"),
-        ("X02", None, "on_hold", 300, "no funding left"),
+        ("X02", "A", "billable", 390, "approved"), ("X02", "B", "billable", 260, "approved"),
+        ("X02", None, "on_hold", 350, "no funding left"),
     ]  # fmt: skip
 
 
@@ -57,17 +57,23 @@ def test_work_split_by_a_cap_is_funded_within_it(decide: Any, base: Any, make: A
 
 
 def followed(amounts: list[Decimal], limits: dict[str, Decimal], rules: list[tuple[int, str, int]]) -> dict[tuple[int, str], Decimal]:
-    """Return what each source takes of each item, one item and one rule after the other."""
+    """Return what each source takes of each item, one item and one priority after the other."""
     left = dict(limits)
     taken: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
     for number, amount in enumerate(amounts):
         open_amount = amount
         for priority in sorted({each[0] for each in rules}):
-            base, share = open_amount, Decimal(0)
+            shares: dict[str, int] = defaultdict(int)
             for _, name, percent in [each for each in rules if each[0] == priority]:
+                shares[name] += percent
+            # A priority stops where one of its sources has nothing left; that one has paid all it had.
+            reach = min(left[name] * 100 / percent for name, percent in shares.items())
+            base, share = min(open_amount, reach), Decimal(0)
+            for name, percent in shares.items():
                 cents = [(base * part / 100).quantize(CENT, ROUND_HALF_UP) for part in (share, share + percent)]
                 share += percent
-                part = max(min(cents[1] - cents[0], left[name], open_amount), Decimal(0))
+                stops = reach <= base and left[name] * 100 / percent == reach
+                part = max(min(left[name] if stops else cents[1] - cents[0], left[name], open_amount), Decimal(0))
                 left[name] -= part
                 open_amount -= part
                 taken[number, name] += part
