@@ -116,7 +116,7 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
     policy's expedient (25-4); costs incurred win or lose are expensed (25-3), and so is one of which nobody said
     that it is incremental. Fulfilment costs under another standard are left to it; the others are assets
     (25-5). Costs of delivery are expensed as incurred (25-8). The benefit without a stated end is the contract's
-    term and as many more as renewals are expected.
+    term (where its record states none, that of its promises as signed) and as many more as renewals are expected.
     """
     terms = contracts.select(
         "contract_id", "calendar", "status", "terminated_date",
@@ -126,6 +126,9 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
         pl.col("setting.costs.expedient_months").cast(pl.Int32).alias("expedient_months"),
         pl.coalesce("setting.costs.proration", "setting.proration", pl.lit("actual_days")).alias("convention"),
     )  # fmt: skip
+    terms = terms.join(_of_promises(lines), on="contract_id", how="left", maintain_order="left").with_columns(
+        pl.coalesce("contract_start", "→first").alias("contract_start"), pl.coalesce("contract_end", "→last").alias("contract_end")
+    ).drop("→first", "→last")  # fmt: skip
     own = lines.select("contract_line_id", pl.col("start_date").alias("line_start"), pl.col("end_date").alias("line_end"))
     dated = (
         costs.filter(pl.col("amount").is_not_null() & pl.col("incurred_date").is_not_null()).drop("legal_entity_id", strict=False)
@@ -159,6 +162,15 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
     return dated.with_columns(
         treatment.alias("treatment"), rule.alias("rule"), minor_digits(pl.col("currency")).alias("digits"),
     )  # fmt: skip
+
+
+def _of_promises(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the first and last day of what each contract was signed for (contract_id, →first, →last); no last day where a service has none."""
+    signed = lines.filter(pl.col("added_by").is_null())
+    endless = (pl.col("end_date").is_null() & (pl.col("timing") == "over_time").fill_null(value=True)).any()
+    return signed.group_by("contract_id").agg(
+        pl.col("start_date").min().alias("→first"), pl.when(~endless).then(pl.col("end_date").max()).alias("→last")
+    )
 
 
 def _end_with_renewals() -> pl.Expr:

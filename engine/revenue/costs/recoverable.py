@@ -30,7 +30,9 @@ def recoverable_amounts(
     `judged`: the classified costs (their terms of benefit).
     """
     assets = judged.filter(pl.col("treatment") == "capitalize")
-    longest = assets.group_by("contract_id").agg(pl.col("benefit_end").max(), pl.col("incurred_date").min())
+    longest = assets.group_by("contract_id").agg(
+        pl.col("benefit_end").max(), pl.col("incurred_date").min(), pl.col("contract_start", "contract_end").first()
+    )
     spans = periods.filter(pl.col("start_date") <= as_of).select("calendar", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date"))
     points = _points(contracts, longest, spans)
     if points.is_empty():
@@ -50,7 +52,7 @@ def recoverable_amounts(
 
 
 def _points(contracts: pl.DataFrame, longest: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    terms = contracts.select("contract_id", "calendar", "currency", "start_date", pl.col("end_date").alias("contract_end"))
+    terms = contracts.select("contract_id", "calendar", "currency")
     rows = terms.join(longest, on="contract_id", how="inner").join(spans, on="calendar", how="inner")
     return rows.filter(pl.col("end_date") >= pl.col("incurred_date")).with_columns(pl.lit("full").alias("cost_basis"))
 
@@ -72,7 +74,7 @@ def _cost_left(
 
 def _renewed(margin: pl.Expr) -> pl.Expr:
     """Return the margin of the renewals that the benefit runs into, in proportion to the contract's days; never negative."""
-    term = (pl.col("contract_end") - pl.col("start_date")).dt.total_days() + 1
+    term = (pl.col("contract_end") - pl.col("contract_start")).dt.total_days() + 1
     beyond = pl.max_horizontal((pl.col("benefit_end") - pl.col("contract_end")).dt.total_days(), pl.lit(0))
     share = money(round_quotient(units(margin) * beyond.cast(pl.Int128), term.cast(pl.Int128)))
     return pl.max_horizontal(share.fill_null(ZERO), ZERO)

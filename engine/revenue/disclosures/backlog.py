@@ -187,10 +187,11 @@ def _of_whole_length(promised: pl.DataFrame, apart: pl.DataFrame | None) -> pl.D
         return promised.with_columns(pl.lit(value=False).alias("is_short"))
     own = pl.DataFrame(schema={"contract_id": pl.String, "obligation_id": pl.String}) if apart is None else apart
     told = promised.join(own.unique().with_columns(pl.lit(value=True).alias("is_apart")), on=["contract_id", "obligation_id"], how="left")
-    has_end = pl.col("contract_end").is_not_null().all()
+    # Where the record of a contract states no end, its promises do, unless one of them has none.
+    endless = (pl.col("contract_end").is_null() & pl.col("end_date").is_null() & (pl.col("timing") != "point_in_time")).any()
     whole = told.filter(pl.col("is_apart").is_null()).group_by("group_id").agg(
-        pl.col("contract_start").min().alias("→start"),
-        pl.when(has_end).then(pl.max_horizontal(pl.col("contract_end").max(), pl.col("end_date").max())).alias("→end"),
+        pl.coalesce("contract_start", "start_date").min().alias("→start"),
+        pl.when(~endless).then(pl.max_horizontal(pl.col("contract_end").max(), pl.col("end_date").max())).alias("→end"),
     )
     told = told.join(whole, on="group_id", how="left")
     own_start, own_end = (pl.when("is_apart").then(name).otherwise(side) for name, side in (("start_date", "→start"), ("end_date", "→end")))
