@@ -165,7 +165,7 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
 
 
 def _of_promises(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return the first and last day of what each contract was signed for (contract_id, →first, →last); no last day where a service has none."""
+    """Return the first and last day of what each contract was signed for; no last day where a service has none: →first, →last."""
     signed = lines.filter(pl.col("added_by").is_null())
     endless = (pl.col("end_date").is_null() & (pl.col("timing") == "over_time").fill_null(value=True)).any()
     return signed.group_by("contract_id").agg(

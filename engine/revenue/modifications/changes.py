@@ -62,7 +62,9 @@ def _says_it_again() -> pl.Expr:
 def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
     """Return the steps after signature with their line, their contract's settings, what was judged of them, and whether they exercise."""
     settings = contracts.select("contract_id", "setting.modification.ssp_tolerance", "setting.material_right.exercise", "terminated_date")
-    about = lines.select("contract_line_id", "measure", "timing", "ssp_low", "ssp_high", "ssp", "offering", "is_as_invoiced", "begins", "ends")
+    about = lines.select(
+        "contract_line_id", "measure", "timing", "ssp_low", "ssp_high", "ssp", "offering", "is_as_invoiced", "begins", "ends"
+    )
     rows = terms.filter(pl.col("place") > 0).join(about, on="contract_line_id", how="left", maintain_order="left")
     # A line that states no days of its own has those of its contract.
     for day, given in (("start_date", "begins"), ("end_date", "ends")):
