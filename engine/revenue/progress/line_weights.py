@@ -43,9 +43,8 @@ def weighed(reached: pl.DataFrame, chosen: pl.DataFrame, basis: pl.Expr, terms: 
     if not several.height:
         return single
     signed = _as_signed(chosen)
-    moved, apart = _moves(terms, signed)
-    own = [_caught_up(moved, several) if moved.height else signed.clear(), _restarted(apart, several) if apart.height else signed.clear()]
-    later = pl.concat([each.select(_WEIGHTS) for each in own])
+    moved = _moves(terms, signed)
+    later = _amended(moved, several) if moved.height else signed.clear()
     daily = _at_weights(several, pl.concat([signed.join(later, on=_KEY, how="anti"), later]).sort("since"))
     kept = several.select("okey", "timing").unique("okey", keep="first")
     made = daily.join(kept, on="okey", how="left").with_columns(
@@ -72,34 +71,33 @@ def _whole(weights: pl.DataFrame) -> pl.DataFrame:
     return weights.with_columns(wide(0).alias("base"), pl.col("weight").alias("left"), wide(0).alias("left_at"))
 
 
-def _moves(terms: pl.DataFrame, signed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the amounts by day of the lines of promises whose amounts changes move, where all catch up, and where all are distinct.
+def _moves(terms: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines of promises whose amounts changes move amount to by day; →apart: the promise starts anew, all of its lines do.
 
-    Under both kinds of changes the weights stay those of the signature.
+    A promise with a line that catches up on a day catches up, as `happenings` has it.
     """
     own = terms.drop("okey").join(signed.select(_KEY, "okey"), on=_KEY)
-    moves = (pl.col("action") == "change") & (pl.col("gross") != pl.col("before.gross"))
-    apart = pl.col("remaining_is_distinct").fill_null(value=False)
-    told = own.filter(pl.col("gross").is_not_null())
-    found = []
-    for kind in (~apart, apart):
-        asked = told.filter((moves.any() & (~moves | kind).all()).over("okey"))
-        made = stated_since(asked, "gross", "minor_digits", "okey")
-        found.append(made.select(_KEY, "okey", (pl.col("gross").abs() // units_of_a_millionth()).alias("weight"), "since"))
-    return found[0], found[1]
+    moves = ((pl.col("action") == "change") & (pl.col("gross") != pl.col("before.gross"))).fill_null(value=False)
+    asked = own.filter(pl.col("gross").is_not_null()).filter(moves.any().over("okey"))
+    dated = stated_since(asked.with_columns(moves.alias("→moves")), "gross", "minor_digits", "okey", "→moves", "remaining_is_distinct")
+    distinct = pl.col("remaining_is_distinct").fill_null(value=False)
+    days = dated.filter("→moves").group_by("okey", "since").agg(distinct.all().alias("→apart"))
+    each = dated.select(_KEY, "okey").unique().join(days, on="okey").sort("since")
+    amounts = dated.select(_KEY, "since", (pl.col("gross").abs() // units_of_a_millionth()).alias("weight"))
+    told = each.join_asof(amounts, on="since", by=_KEY, check_sortedness=False).filter(pl.col("weight").is_not_null())
+    begins = amounts.join(told, on=[_KEY, "since"], how="anti").join(dated.select(_KEY, "okey").unique(), on=_KEY)
+    names = (_KEY, "okey", "weight", "since", "→apart")
+    return pl.concat([begins.with_columns(pl.lit(value=False).alias("→apart")).select(names), told.select(names)])
 
 
-def _caught_up(moved: pl.DataFrame, reached: pl.DataFrame) -> pl.DataFrame:
-    """Return lines that weigh what they amount to from each day on: what was done of them too (25-13(b))."""
-    return _whole(moved.join(reached.select("okey").unique(), on="okey", how="semi"))
+def _amended(moved: pl.DataFrame, reached: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines weigh from each day on, change by change, each on the state that the one before it left.
 
-
-def _restarted(apart: pl.DataFrame, reached: pl.DataFrame) -> pl.DataFrame:
-    """Return lines whose distinct changes leave what was done as it was: what is then left weighs what is left of the amount (25-13(a)).
-
-    What nothing is left of weighs no more. A fraction of the amount of the day moves with the amount by itself.
+    A distinct change leaves what was done as it was: what is then left weighs what is left of the amount (25-13(a)), and what nothing is
+    left of weighs no more. One that catches up moves what was done since the promise last started anew with what is left (25-13(b)).
+    A fraction of the amount of the day moves with the amount by itself.
     """
-    asked = apart.join(reached.select("okey").unique(), on="okey", how="semi").sort(_KEY, "since")
+    asked = moved.join(reached.select("okey").unique(), on="okey", how="semi").sort(_KEY, "since")
     in_money = reached.filter("in_money").select(_KEY).unique()
     own = _whole(asked.join(in_money, on=_KEY, how="semi")).select(_WEIGHTS)
     steps = asked.join(in_money, on=_KEY, how="anti").with_columns(pl.int_range(pl.len()).over(_KEY).alias("→step"))
@@ -113,14 +111,24 @@ def _restarted(apart: pl.DataFrame, reached: pl.DataFrame) -> pl.DataFrame:
     last = steps["→step"].max() if steps.height else 0
     assert isinstance(last, int)
     for step in range(1, last + 1):
-        before = now.select(_KEY, pl.col("base", "left", "left_at").name.prefix("→"))
+        before = now.select(_KEY, pl.col("base", "left", "left_at", "weight").name.prefix("→"))
         rows = steps.filter(pl.col("→step") == step).join(before, on=_KEY, how="inner")
-        at = pl.max_horizontal("→done", "→left_at")
-        done = pl.col("→base") + _part("→left", at, "→left_at", "→total")
-        left = pl.when(at < pl.col("→total")).then(pl.max_horizontal(pl.col("weight") - done, wide(1))).otherwise(wide(0))
-        now = rows.with_columns(done.alias("base"), left.alias("left"), at.alias("left_at"), (done + left).alias("weight")).select(_WEIGHTS)
+        now = _after(rows)
         made.append(now)
     return pl.concat(made)
+
+
+def _after(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines weigh after one change of each."""
+    at = pl.max_horizontal("→done", "→left_at")
+    done = pl.col("→base") + _part("→left", at, "→left_at", "→total")
+    left = pl.when(at < pl.col("→total")).then(pl.max_horizontal(pl.col("weight") - done, wide(1))).otherwise(wide(0))
+    whole = pl.max_horizontal(pl.col("→left") + pl.col("weight") - pl.col("→weight"), wide(0))
+    rows = rows.with_columns(
+        pl.when("→apart").then(done).otherwise("→base").alias("base"), pl.when("→apart").then(left).otherwise(whole).alias("left"),
+        pl.when("→apart").then(at).otherwise("→left_at").alias("left_at"),
+    )  # fmt: skip
+    return rows.with_columns((pl.col("base") + pl.col("left")).alias("weight")).select(_WEIGHTS)
 
 
 def _part(left: str, done: pl.Expr, since: str, total: str) -> pl.Expr:
