@@ -75,7 +75,8 @@ class Agreed:
 
     def as_signed(self) -> pl.DataFrame:
         """Return the contracts whose lines stand as signed: not as taken over, nor as agreed by the day they became contracts."""
-        return self.contracts.join(self.opened, on="group_id", how="anti").join(self.earlier, on="contract_id", how="anti")
+        signed = self.contracts.filter("is_signed")
+        return signed.join(self.opened, on="group_id", how="anti").join(self.earlier, on="contract_id", how="anti")
 
 
 def agree(records: Records, versions: Versions, as_of: dt.date) -> Agreed:

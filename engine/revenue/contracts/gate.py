@@ -22,17 +22,25 @@ _NO: Final = ("no", "false", "not met", "not probable", "unenforceable", "n")
 
 
 def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.DataFrame:
-    """Return one row per contract that is signed, with gate, group, term and settings (`frames.CONTRACTS` and `version`)."""
+    """Return one row per contract that is signed, with gate, group, term and settings (`frames.CONTRACTS` and `version`).
+
+    One that is not (`is_signed`) has a row where its customer paid: what was paid is a deposit, and nothing else of it counts.
+    """
     signed = pl.coalesce("signed_date", "start_date", "criteria_met_date")
-    found = records.frame("contract").filter(
-        (pl.col("status").is_null() | (pl.col("status") != "draft")) & (signed.is_null() | (signed <= as_of))
-    )
-    found = found.with_columns(pl.coalesce(signed, pl.lit(as_of)).alias("signed_date"))
+    is_signed = (pl.col("status").is_null() | (pl.col("status") != "draft")) & (signed.is_null() | (signed <= as_of))
+    found = records.frame("contract").with_columns(is_signed.alias("is_signed"))
+    found = found.filter(pl.col("is_signed") | _is_paid(found, records, as_of))
+    day = pl.when("is_signed").then(pl.coalesce(signed, pl.lit(as_of))).otherwise(pl.lit(as_of))
+    found = found.with_columns(day.alias("signed_date"))
     found = _grouped(_with_entity(_with_end_known(found, records), records))
     # Combined contracts are one, signed when the last of them was (25-9): one version of the policy is for all of it.
     found = found.with_columns(version_of(versions, pl.col("signed_date").max().over("group_id")).alias("version"))
     found = with_settings(found, versions, "contract_id")
     judged = _with_loss(_judged(found, records.frame("judgement"), as_of), records.frame("judgement"), as_of)
+    judged = judged.with_columns(
+        pl.when("is_signed").then("gate").otherwise(pl.lit("not_met")).alias("gate"),
+        *(pl.when("is_signed").then(name).alias(name) for name in ("gate_date", "lost_date")),
+    )
     kept = [name for name in judged.columns if name.startswith("setting.")]
     made = judged.with_columns(
         pl.coalesce(minor_digits(pl.col("currency")), pl.lit(2)).alias("minor_digits"),
@@ -49,8 +57,21 @@ def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.D
         "cancellable_by",
         "end_known_at",
         "terminated_recorded_at",
+        "is_signed",
     ]
     return shaped(made, CONTRACTS, keep=[*kept, *extra]).sort("contract_id")
+
+
+def _is_paid(contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.Expr:
+    """Tell whether money came in for a contract that stands by itself: on one to be combined with another both wait."""
+    if contracts["is_signed"].all():
+        return pl.lit(value=False)
+    paid = records.frame("payment").filter(pl.col("paid_date") <= as_of)
+    invoiced = records.frame("invoice").join(paid, on="invoice_id", how="semi")
+    ids = pl.concat([paid["contract_id"], invoiced["contract_id"]]).drop_nulls().unique()
+    named = contracts["combined_with_contract_id"].drop_nulls().unique()
+    alone = pl.col("combined_with_contract_id").is_null() & ~pl.col("contract_id").is_in(named.implode())
+    return alone & pl.col("contract_id").is_in(ids.implode())
 
 
 def _with_end_known(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
@@ -235,10 +256,13 @@ def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:
     )
     lost = pl.col("lost_date").is_not_null()
     gone = pl.format("Contract {} does not meet the criteria any more since {}; nothing is recognized after.", "contract_id", "lost_date")
-    message = pl.when(lost).then(gone).otherwise(message)
+    open_yet = pl.format("Contract {} is not signed; what its customer paid is a deposit until it is.", "contract_id")
+    message = pl.when(lost).then(gone).when(~pl.col("is_signed")).then(open_yet).otherwise(message)
     kind = pl.when(is_held).then(pl.lit("contract_not_judged")).otherwise(pl.lit("contract_criteria_not_met"))
     severity = pl.when(is_held).then(pl.lit("high")).otherwise(pl.lit("medium"))
-    remedy = "Judge the criteria (606-10-25-1) and enter the result on the contract or in the register of judgements."
+    judge = "Judge the criteria (606-10-25-1) and enter the result on the contract or in the register of judgements."
+    sign = "Enter the day it was signed and its status, or pay the money back."
+    remedy = pl.when("is_signed").then(pl.lit(judge)).otherwise(pl.lit(sign))
     return contracts.filter((pl.col("gate") != "met") | lost).select(
         *finding_columns(kind, severity, "contract", message, remedy, "controller"),
         pl.col("contract_id").alias("entity_id"),

@@ -70,7 +70,8 @@ def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame
     signed = without_not_agreed(without(own, added, "contract_line_id"), records, contracts, as_of)
     lines = pl.concat([signed, merged], how="diagonal")
     extra = ["group_id", "currency", "minor_digits", "signed_date", "version", "legal_entity_id", "calendar", "gate"]
-    head = contracts.select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
+    # What nobody signed is no promise yet.
+    head = contracts.filter("is_signed").select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
     made = lines.join(head, on="contract_id", how="inner", suffix=".contract")
     made = _in_contract_currency(made, records)
     return _asked(_dated(made), contracts, versions, as_of)

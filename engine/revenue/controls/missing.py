@@ -135,7 +135,7 @@ def _without_promise(records: Records, contracts: pl.DataFrame, lines: pl.DataFr
     earning = pl.concat([obligations.select("group_id"), added]).unique()
     lined = lines.select("contract_id").unique()
     valued = (pl.col("total_value").fill_null(0) != 0) | pl.col("contract_id").is_in(lined["contract_id"].implode())
-    hit = contracts.filter(valued).join(earning, on="group_id", how="anti")
+    hit = contracts.filter(valued & pl.col("is_signed")).join(earning, on="group_id", how="anti")
     # A credit alone is no contract of its own: it changes the price of the one it was given for (25-10, 32-25).
     credited = lines.filter(pl.col("amount") < 0).select("contract_id").unique()
     is_credit = pl.col("contract_id").is_in(credited["contract_id"].implode())

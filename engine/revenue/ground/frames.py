@@ -55,7 +55,7 @@ CONTRACTS: Final[dict[str, pl.DataType]] = {
     "gate_source": TEXT,
     "evidence": TEXTS,
 }
-"""One row per accounting contract (drafts have none), followed by one column `setting.<path>` a setting.
+"""One row per accounting contract (drafts have one only where money came in), followed by one column `setting.<path>` a setting.
 
 `group_id`: contracts combined (606-10-25-9) share it; it is the smallest contract_id of the group.
 `calendar`: the legal entity whose fiscal periods count, "" for calendar months (joins `PERIODS`).
