@@ -71,7 +71,8 @@ def asked_lines(records: Records, contracts: pl.DataFrame, changes: pl.DataFrame
     lines = pl.concat([signed, merged], how="diagonal")
     extra = ["group_id", "currency", "minor_digits", "signed_date", "version", "legal_entity_id", "calendar", "gate"]
     # What nobody signed is no promise yet.
-    head = contracts.filter("is_signed").select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
+    promised = contracts.filter("is_signed")
+    head = promised.select("contract_id", *extra, pl.col("start_date").alias("contract.start"), pl.col("end_date").alias("contract.end"))
     made = lines.join(head, on="contract_id", how="inner", suffix=".contract")
     made = _in_contract_currency(made, records)
     return _asked(_dated(made), contracts, versions, as_of)
