@@ -33,10 +33,13 @@ def with_pricing(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
         .unique()
         .with_columns(pl.lit(value=True).alias("has_estimate"))
     )
+    estimated = records.frame("variable_estimate").select("contract_line_id").drop_nulls().unique()
     made = lines
-    for frame in (tiered, noncash, expected):
+    for frame in (tiered, noncash, expected, estimated.with_columns(pl.lit(value=True).alias("has_amount_expected"))):
         made = made.join(frame, on="contract_line_id", how="left", maintain_order="left")
-    made = made.with_columns(_pricing().alias("pricing")).drop("has_tiers", "has_rebate", "has_noncash", "has_estimate")
+    made = made.with_columns(_pricing().alias("pricing")).drop(
+        "has_tiers", "has_rebate", "has_noncash", "has_estimate", "has_amount_expected"
+    )
     made = _of_work(_of_the_whole(_by_royalty_alone(made), records))
     # What an hourly line with a cap earns is measured by the value of the hours, not by invoices.
     # Use priced by the tier expected is measured by the units used.
@@ -53,7 +56,13 @@ def _pricing() -> pl.Expr:
     """Return how a line is priced, by what it states and what is known of it; the first that fits decides."""
     by_hour = pl.col("offering") == "time_and_materials"
     knows_hours = pl.col("estimated_hours").is_not_null() | pl.col("has_estimate").fill_null(value=False)
+    # Use beside the fixed part of one promise stands on a line of no amount: its price is the use, unless it is estimated.
     has_amount = pl.col("amount").is_not_null()
+    own = (pl.coalesce("variable_allocation", pl.lit("line")) == "line") & ~pl.col("offering").is_in(["licence", "goods"])
+    of_use = (pl.col("amount") == 0) & (pl.col("variable_kind") == "usage") & pl.all_horizontal(
+        pl.col("has_amount_expected", "quantity").is_null()
+    )
+    has_price = has_amount & ~(of_use & own).fill_null(value=False)
     has_tiers = pl.col("has_tiers").fill_null(value=False)
     priced_hours = by_hour & pl.col("unit_price").is_not_null()
     # A rebate on all hours fails the expedient: the price of an hour is that of the hours expected (55-18, 32-8).
@@ -69,7 +78,7 @@ def _pricing() -> pl.Expr:
         .then(pl.lit("hours"))
         .when(pl.col("measure") == "as_invoiced")
         .then(pl.lit("as_invoiced"))
-        .when(((pl.col("measure") == "usage") | by_use) & ~has_amount & ~pl.col("has_rebate").fill_null(value=False))
+        .when(((pl.col("measure") == "usage") | by_use) & ~has_price & ~pl.col("has_rebate").fill_null(value=False))
         .then(pl.lit("usage"))
         .when(priced_hours & (pl.col("cap_amount").is_not_null()))
         .then(pl.lit("capped"))

@@ -211,9 +211,13 @@ def _valued(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     # The value of time entries comes in units of the minor unit.
     worth = pl.col("value") // _micro_units()
     is_capped = pl.col("pricing") == "capped"
-    # Where nobody expected an overrun, work beyond the cap is neither earned nor expected.
-    limit = pl.when(pl.col("overrun") == "at_cap").then(whole_number("cap_amount", MONEY))
     valued = {"done": pl.coalesce(worth, priced["done"]), "expected": priced["expected"]}
+    # Where nobody expected an overrun before the cap was reached, work beyond it is neither earned nor expected.
+    cap = whole_number("cap_amount", MONEY)
+    done, expected = (value.forward_fill().over("contract_line_id", order_by="date") for value in valued.values())
+    ahead = ((expected > cap) & (done.fill_null(0) < cap)).fill_null(value=False)
+    foreseen = ahead.cum_max().over("contract_line_id", order_by="date")
+    limit = pl.when((pl.col("overrun") == "at_cap") & ~foreseen).then(cap)
     rows = rows.with_columns(
         pl.when(is_capped & value.is_not_null())
         .then(pl.min_horizontal(value, limit))

@@ -23,10 +23,13 @@ _HOUR: Final = 100
 
 
 def prepaid_hours(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
-    """Return the retainers measured by hours of which some are expected to lapse: rights paid in advance, drawn like units."""
+    """Return the retainers measured by hours that lapse: rights paid in advance, drawn like units.
+
+    That is, some of their hours are expected to lapse, or so many hours are promised until a day.
+    """
     lapsing = records.frame("progress").filter(pl.col("expected_breakage").is_not_null())["contract_line_id"].unique()
-    is_right = (pl.col("offering") == "retainer") & (pl.col("pricing") == "fixed") & pl.col("contract_line_id").is_in(lapsing.implode())
-    return of_measure(lines, "hours").filter(is_right)
+    lapses = pl.col("contract_line_id").is_in(lapsing.implode()) | pl.all_horizontal(pl.col("estimated_hours", "ends").is_not_null())
+    return of_measure(lines, "hours").filter((pl.col("offering") == "retainer") & (pl.col("pricing") == "fixed") & lapses)
 
 
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

@@ -181,9 +181,9 @@ def _as_changed(rows: pl.DataFrame, steps: pl.DataFrame, day: str, name: str) ->
 def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return the hours that assignments plan for a period and nobody had recorded at its cut-off, as entries of its last day.
 
-    That is the running period as of the day of the run, and each closed one as it was known at its close: what it accrued is taken
-    back on the first day after it, where what was recorded since counts. The planned hours lie evenly on the weekdays of the
-    assignment; what is approved or submitted of the period counts against them.
+    That is the running period as of the day of the run, and each one that ended, a closed one as it was known at its close: what it
+    accrued is taken back on the first day after it, where what was recorded since counts. The planned hours lie evenly on the
+    weekdays of the assignment; what is approved or submitted of the period counts against them.
     An assignment belongs to the first line of its project that is earned by the hour.
     """
     earned_by_hour = pl.col("is_as_invoiced") & (pl.col("offering") == "time_and_materials") | (pl.col("measure") == "hours")
@@ -213,13 +213,13 @@ def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_o
     left = (pl.col("→planned") - pl.col("→done").fill_null(0)).alias("→left")
     rows = rows.with_columns(left).filter(pl.col("→left") > 0).sort("assignment_id", "→cut")
     rows = rows.with_columns(pl.col("→cut").alias("→day"), pl.format("assignment|{}", "assignment_id").alias("→id"))
-    ended = rows.filter(pl.col("→closed_at").is_not_null()).with_columns(
+    ended = rows.filter("→ended").with_columns(
         pl.format("{}|{}", "→id", pl.col("→cut").cast(pl.String)).alias("→id")
     )
     back = ended.with_columns(
         pl.col("→day").dt.offset_by("1d"), pl.concat_str("→id", pl.lit(TAKEN_BACK)).alias("→id"), (pl.col("→left") * -1).alias("→left")
     )
-    every = pl.concat([rows.filter(pl.col("→closed_at").is_null()), ended, back])
+    every = pl.concat([rows.filter(~pl.col("→ended")), ended, back])
     return every.select(
         pl.col("→id").alias("time_entry_id"), "contract_line_id", "project_id", "resource_id",
         pl.col("→day").alias("work_date"), _hours(pl.col("→left")).alias("hours"), pl.lit("assigned").alias("status"),
@@ -229,12 +229,12 @@ def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_o
 
 
 def _cut_offs(periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the running period to the day of the run, and the closed ones before it: calendar, →from, →cut, →closed_at."""
+    """Return the periods that began by the day of the run: calendar, →from, →cut (its end, or that day), →ended, →closed_at."""
     today = pl.lit(as_of)
-    running, closed = today.is_between("start_date", "end_date"), (pl.col("end_date") < today) & pl.col("closed_at").is_not_null()
-    return periods.filter(running | closed).select(
-        "calendar", pl.col("start_date").alias("→from"), pl.min_horizontal("end_date", today).alias("→cut"),
-        pl.when(closed).then("closed_at").alias("→closed_at"),
+    ended = pl.col("end_date") < today
+    return periods.filter(pl.col("start_date") <= today).select(
+        "calendar", pl.col("start_date").alias("→from"), pl.min_horizontal("end_date", today).alias("→cut"), ended.alias("→ended"),
+        pl.when(ended).then("closed_at").alias("→closed_at"),
     )  # fmt: skip
 
 
