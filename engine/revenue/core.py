@@ -9,7 +9,7 @@ import polars as pl
 
 from engine.revenue.agreed import Agreed, agree
 from engine.revenue.arithmetic.runs import without
-from engine.revenue.contracts.gate import gate_findings
+from engine.revenue.contracts.gate import gate_findings, judgement_findings
 from engine.revenue.controls.agreements import combination_findings, unapplied_findings
 from engine.revenue.controls.milestones import milestone_findings
 from engine.revenue.controls.missing import input_findings, unearned_work, unpriced_work
@@ -243,6 +243,7 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
     records, contracts, lines, terms = agreed.records, agreed.contracts, agreed.lines, agreed.terms
     return (
         gate_findings(contracts),
+        judgement_findings(records.frame("judgement"), agreed.as_of),
         allocated.findings,
         distinctness_findings(priced.changes),
         review_findings(lines),

@@ -17,8 +17,11 @@ from engine.revenue.ground.settings import Versions, version_of, with_settings
 
 RULE: Final = "606-10-25-1"
 
-_YES: Final = ("yes", "true", "met", "probable", "enforceable", "collectible", "y")
-_NO: Final = ("no", "false", "not met", "not probable", "unenforceable", "n")
+_YES: Final = ("yes", "true", "met", "probable", "enforceable", "collectible", "y", "distinct", "principal")
+_NO: Final = (
+    "no", "false", "not met", "not probable", "unenforceable", "n", "not enforceable", "not collectible", "uncollectible", "not distinct",
+    "agent", "not principal",
+)  # fmt: skip
 
 
 def contract_frame(records: Records, versions: Versions, as_of: dt.date) -> pl.DataFrame:
@@ -90,6 +93,10 @@ def _with_end_known(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
 def _with_entity(contracts: pl.DataFrame, records: Records) -> pl.DataFrame:
     entities = records.frame("legal_entity").select("legal_entity_id", "functional_currency").unique("legal_entity_id", keep="first")
     own = records.frame("fiscal_period").select(pl.col("legal_entity_id"), pl.col("legal_entity_id").alias("calendar")).unique()
+    companies = pl.concat([entities["legal_entity_id"], own["legal_entity_id"]]).drop_nulls().unique()
+    if companies.len() == 1:
+        # A contract that names no company is of the only one there is.
+        contracts = contracts.with_columns(pl.col("legal_entity_id").fill_null(companies.item()))
     made = contracts.join(entities, on="legal_entity_id", how="left", maintain_order="left")
     made = made.join(own, on="legal_entity_id", how="left", maintain_order="left")
     return made.with_columns(pl.col("calendar").fill_null(""), pl.coalesce("functional_currency", "currency").alias("functional_currency"))
@@ -269,5 +276,23 @@ def gate_findings(contracts: pl.DataFrame) -> pl.DataFrame:
         "contract_id",
         pl.col("total_value").alias("amount_at_risk"),
         "currency",
+        "evidence",
+    )
+
+
+def judgement_findings(judgements: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return a finding for every judgement whose conclusion answers a question of yes or no with neither: it decides nothing."""
+    said = pl.col("conclusion").str.strip_chars().str.to_lowercase()
+    decided = pl.col("decided_on").is_null() | (pl.col("decided_on") <= as_of)
+    asked = judgements.filter(pl.col("question").is_in(["enforceable", "collectible", "distinct", "principal"]) & decided)
+    hit = asked.filter(~said.is_in([*_YES, *_NO]).fill_null(value=False))
+    shown = pl.col("conclusion").fill_null("nothing")
+    told = "Judgement {} on {} concludes {}, which is neither yes nor no; it decides nothing."
+    message = pl.format(told, "judgement_id", "question", shown)
+    remedy = "Enter yes or no as its conclusion, and the reasons as its basis."
+    return hit.select(
+        *finding_columns("judgement_not_understood", "medium", "judgement", message, remedy, "controller"),
+        pl.col("judgement_id").alias("entity_id"),
+        "contract_id",
         "evidence",
     )
