@@ -265,18 +265,14 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
     made = with_progress(made, core.measures, "→day")
     made = made.join(_own_variable(core, made, as_of), on="okey", how="left", maintain_order="left")
     digits = pl.col("minor_digits")
-    # A number of the group and the day is quicker to group by than texts.
-    group = pl.col("group_id").cast(pl.Categorical).to_physical().cast(pl.Int64) * 2**24 + pl.col("date").to_physical()
-    whole = pl.col("ssp").sum().over(group)
     outside, fixed = pl.col("is_outside") | pl.col("problem").is_not_null(), pl.col("price") - pl.col("variable.minor") * GUARD
     made = variable_shares(made, core.contracts)
     done, total = told_part()
-    made = with_fraction(made.with_columns(whole.alias("→whole")), "→part", pl.min_horizontal(done, total), total)
+    made = with_fraction(_with_ssp_share(made), "→part", pl.min_horizontal(done, total), total)
     return shaped(
         made.with_columns(
             pl.col("date").alias("effective_date"),
             minor_money(pl.col("ssp"), pl.lit(6)).alias("standalone_selling_price"),
-            pl.when(pl.col("→whole") > 0).then(fraction(pl.col("ssp"), pl.col("→whole"))).alias("ssp_share"),
             pl.when(~outside).then(units_money(pl.col("price"), digits)).alias("allocated_amount"),
             pl.when(~outside).then(minor_money(pl.col("variable.minor"), digits)).alias("allocated_variable"),
             pl.when(~outside).then(units_money(pl.coalesce("variable.own", wide(0)), digits)).alias("variable_alone"),
@@ -289,6 +285,20 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
         ),
         OBLIGATIONS,
     ).sort("contract_id", "obligation_id", "version")
+
+
+def _with_ssp_share(versions: pl.DataFrame) -> pl.DataFrame:
+    """Add `ssp_share`: the part of each version in the standalone prices of its day.
+
+    A day that moves no standalone price moves nobody's share of them: an estimate of one promise leaves it as it was.
+    """
+    # A number of the group and the day is quicker to group by than texts.
+    group = pl.col("group_id").cast(pl.Categorical).to_physical().cast(pl.Int64) * 2**24 + pl.col("date").to_physical()
+    stays = (pl.col("ssp") == before(pl.col("ssp"), "okey")).fill_null(value=False).alias("→stays")
+    made = versions.with_columns(group.alias("→group"), stays)
+    made = made.with_columns(pl.col("ssp").sum().over("→group").alias("→whole"), pl.col("→stays").all().over("→group"))
+    share = pl.when((pl.col("→whole") > 0) & ~pl.col("→stays")).then(fraction(pl.col("ssp"), pl.col("→whole")))
+    return made.with_columns(share.forward_fill().over("okey").alias("ssp_share")).drop("→group", "→stays", "→whole")
 
 
 def _measure(core: Core) -> pl.Expr:

@@ -262,6 +262,12 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
 def _expected_costs(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return what the chosen lines were expected to cost, day by day (`cost`), as stated and as observed, with how they are paid."""
     stated = stated_estimates(terms, chosen, "estimated_cost", "cost")
+    # What nobody estimated when it was signed is expected to cost what the fee aims at.
+    aimed = chosen.select("contract_line_id", pl.col("target_cost").cast(stated.schema["cost"]).alias("→aimed"))
+    is_first = pl.int_range(pl.len()).over("contract_line_id", order_by="date") == 0
+    stated = stated.join(aimed, on="contract_line_id", how="left", maintain_order="left").with_columns(
+        pl.when(is_first).then(pl.coalesce("cost", "→aimed")).otherwise("cost").alias("cost")
+    ).drop("→aimed")  # fmt: skip
     observed = (
         records.frame("progress")
         .join(chosen, on="contract_line_id", how="semi")
