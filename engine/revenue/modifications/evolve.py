@@ -168,6 +168,10 @@ def _as_served(rows: pl.DataFrame) -> pl.DataFrame:
         return rows
     names = ("part", *_ESTIMATED)
     ended = with_parts(rows.filter(lapsed), **{name: (pl.col(name), kept, wide(COEFFICIENT)) for name in names})
+    # Of the whole contract's price the promises have whole minor units that come to it, of their own each has its own.
+    through = pl.col("part").cum_sum().over("group_id", order_by="okey")
+    shared = units_to_minor(through) - units_to_minor(through - pl.col("part"))
+    ended = ended.with_columns((shared * GUARD).alias("part"), (units_to_minor(pl.col("own")) * GUARD).alias("own"))
     at_once = pl.col("base") + pl.col("part") + pl.col("own")
     ended = ended.with_columns(
         at_once.alias("base"), (pl.col("variable") + pl.col("own.variable")).alias("variable"),
