@@ -11,7 +11,7 @@ from engine.canonical.schema import entity_spec
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
-from engine.revenue.ground.records import Records
+from engine.revenue.ground.records import Records, is_accepted
 from engine.revenue.ground.sources import united
 
 _LINE: Final = "contract_line_id"
@@ -96,7 +96,7 @@ def _of_work_not_agreed(rows: pl.DataFrame, records: Records, as_of: dt.date) ->
     counts = (pl.col("status") == "approved") & pl.col("billable").fill_null(value=True)
     done = (
         ("time_entry", "work_date", counts & (pl.col("hours") != 0)), ("expense", "incurred_date", counts),
-        ("usage", "usage_date", pl.lit(value=True)), ("milestone", "accepted_date", pl.col("status") == "accepted"),
+        ("usage", "usage_date", pl.lit(value=True)), ("milestone", "accepted_date", is_accepted()),
         ("progress", "as_of_date", pl.any_horizontal(pl.col(name) > 0 for name in _DONE)),
     )  # fmt: skip
     told = [

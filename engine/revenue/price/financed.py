@@ -15,6 +15,7 @@ from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.ground.records import is_accepted
 from engine.revenue.price.financing import Financing, significant_financing
 
 _PAYMENTS: Final = ["contract_id", "date", "amount", "is_retention"]
@@ -197,7 +198,7 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, re
     if lines.is_empty():
         return pl.DataFrame(schema={"contract_id": pl.String, "contract_line_id": pl.String, "date": pl.Date, "amount": MONEY})
     reached = milestones.group_by("contract_line_id").agg(
-        pl.col("accepted_date").filter((pl.col("status") == "accepted") & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
+        pl.col("accepted_date").filter(is_accepted() & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
         pl.col("due_date").max().alias("planned"),
     )
     dated = lines.filter(pl.col("promised") > 0).join(reached, on="contract_line_id", how="left")
