@@ -11,7 +11,6 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-import hypothesis
 import polars as pl
 import pytest
 import yaml
@@ -21,13 +20,13 @@ from adapters.policy_tests import read_test_file, run_given
 from engine.policy.testing import PolicyTest
 from tests.conformance.revenue import OWN, published
 from tests.engine.revenue.figures import Figures, told_figures
+from tests.nights import IS_NIGHT
 
 ROOT = Path(__file__).parents[3]
 
 MOVES: dict[str, dict[str, str]] = yaml.safe_load((ROOT / "tests" / "cases" / "earlier_days.yaml").read_text(encoding="utf-8"))
 """By file the scenarios whose earlier months move rightly, and why."""
 
-IS_NIGHT = hypothesis.settings.get_current_profile_name() == "nightly"
 FILES = [*sorted(OWN.glob("*.yaml")), *published()] if IS_NIGHT else published()[::12]
 BACK = (1, 3, 7) if IS_NIGHT else (1,)
 """So many months before the last day of a scenario it is run again."""

@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-import hypothesis
 import polars as pl
 import pytest
 import yaml
@@ -22,13 +21,13 @@ from engine.policy.testing import PolicyTest
 from tests.conformance.revenue import OWN, published
 from tests.engine.revenue.figures import Figures, told_figures
 from tests.engine.revenue.restatements import RESTATED, TWIN, beside_itself, in_twice_the_lines
+from tests.nights import IS_NIGHT
 
 ROOT: Final = Path(__file__).parents[3]
 
 RIGHTLY: Final[dict[str, dict[str, str]]] = yaml.safe_load((ROOT / "tests" / "cases" / "restated.yaml").read_text(encoding="utf-8"))
 """By file the scenarios whose figures move rightly, and why."""
 
-IS_NIGHT = hypothesis.settings.get_current_profile_name() == "nightly"
 FILES = [*sorted(OWN.glob("*.yaml")), *published()] if IS_NIGHT else published()[5::24]
 
 Apart = list[tuple[tuple[str, ...], Decimal, Decimal]]
