@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,11 +25,12 @@ class Sides:
     previous: Facts | None
 
 
-def compared(rule: OwnershipRule, spec: EntitySpec, sides: Sides) -> pl.DataFrame:
+def compared(rule: OwnershipRule, spec: EntitySpec, sides: Sides, told: Collection[str] = ()) -> pl.DataFrame:
     """Return one row for each consumer's copy of the rule's field: both values and their history.
 
     Columns: identity, consumer, owner_value, consumer_value, differs, owner_before,
     consumer_before, known_before, modified_at of the owner, evidence, contract_id, currency.
+    An amount in another currency is another value; a consumer of `told` is told of currencies by a rule of their own.
     """
     owner = _owner_side(rule, spec, sides.now, sides.facts)
     parts: list[pl.DataFrame] = []
@@ -42,13 +44,20 @@ def compared(rule: OwnershipRule, spec: EntitySpec, sides: Sides) -> pl.DataFram
             continue
         copies = sides.now.filter(pl.col("source_system") == consumer).select(
             IDENTITY, pl.col(rule.field).alias("copy"), _place("copy_place"),
-            pl.col("modified_at").alias("copy_modified_at"),
+            pl.col("modified_at").alias("copy_modified_at"), _currency(spec, rule, told=consumer in told).alias("copy_currency"),
         )  # fmt: skip
         joined = copies.join(owner, on=IDENTITY, how="inner").with_columns(pl.lit(consumer).alias("consumer"))
         parts.append(_with_history(joined, consumer, rule, spec, before, sides))
     if not parts:
         return pl.DataFrame()
     return pl.concat(parts).with_columns(_differs(spec.fields[rule.field], rule).alias("differs"))
+
+
+def _currency(spec: EntitySpec, rule: OwnershipRule, *, told: bool = False) -> pl.Expr:
+    """Return the currency of an amount as its own record states it; null where the record has none to state."""
+    field = spec.fields[rule.field]
+    own = None if told else next((path for path in field.currency_paths if path in spec.fields), None)
+    return pl.lit(None, dtype=pl.String) if own is None else pl.col(own)
 
 
 def _place(name: str) -> pl.Expr:
@@ -73,7 +82,7 @@ def _owner_side(rule: OwnershipRule, spec: EntitySpec, records: pl.DataFrame, fa
             value.first().alias("owner"),
             pl.col("source_system").first().alias("owner_system"),
             _place("owner_place").first(),
-            pl.col("modified_at").first().alias("owner_modified_at"),
+            pl.col("modified_at").first().alias("owner_modified_at"), _currency(spec, rule).first().alias("owner_in"),
             *(pl.col(name).first().alias(f"_{name}") for name in optional),
         )
     )
@@ -108,16 +117,23 @@ def _differs(spec: FieldSpec, rule: OwnershipRule) -> pl.Expr:
     owner, copy = pl.col("owner"), pl.col("copy")
     if spec.kind in DECIMAL_SCALE:
         tolerance = pl.lit(rule.tolerance).cast(pl.Decimal(38, max(DECIMAL_SCALE[spec.kind], 6)))
-        apart = (owner - copy).abs() > tolerance
+        apart = ((owner - copy).abs() > tolerance) | (other_currency() & (owner != 0)).fill_null(value=False)
         return owner.is_not_null() & apart.fill_null(value=True)
     return owner.is_not_null() & owner.ne_missing(copy)
+
+
+def other_currency() -> pl.Expr:
+    """Return whether both sides state the currency of their amount, and not the same."""
+    return (pl.col("owner_in") != pl.col("copy_currency")).fill_null(value=False)
 
 
 def drift_findings(
     rule: OwnershipRule, policy: OwnershipPolicy, spec: EntitySpec, sides: Sides, context: Context
 ) -> list[pl.DataFrame]:
     """Return the findings of one rule: values that differ, and copies changed without their owner."""
-    rows = compared(rule, spec, sides)
+    own = {path for path in spec.fields[rule.field].currency_paths if path in spec.fields}
+    told = {consumer for each in policy.rules if each.field in own for consumer in each.consumers}
+    rows = compared(rule, spec, sides, told)
     if rows.height == 0:
         return []
     field = spec.fields[rule.field]
@@ -153,8 +169,12 @@ def _since(sides: Sides) -> pl.Expr:
 def _as_findings(rows: pl.DataFrame, kind: str, rule: OwnershipRule, spec: EntitySpec, field: FieldSpec) -> pl.DataFrame:
     is_money = field.kind in (Kind.MONEY,)
     money = pl.Decimal(38, 6)
-    at_risk = (pl.col("owner") - pl.col("copy")).abs().cast(money) if is_money else pl.lit(None, dtype=money)
-    owner_text, copy_text = shown(pl.col("owner"), field), shown(pl.col("copy"), field)
+    apart = pl.when(other_currency()).then(pl.col("owner").abs()).otherwise((pl.col("owner") - pl.col("copy")).abs())
+    at_risk = apart.cast(money) if is_money else pl.lit(None, dtype=money)
+    owner_text, copy_text = (
+        pl.concat_str(shown(pl.col(side), field), pl.when(other_currency()).then(pl.concat_str(pl.lit(" "), unit)).fill_null(""))
+        for side, unit in (("owner", "owner_in"), ("copy", "copy_currency"))
+    )
     verb = "says" if kind == "value_drift" else "changed it to"
     before = pl.lit("") if kind == "value_drift" else pl.concat_str(
         pl.lit(" from "), shown(pl.col("copy_before"), field).fill_null("blank")

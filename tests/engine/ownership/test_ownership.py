@@ -69,6 +69,25 @@ def test_a_copy_that_differs_drifts_and_says_both_values(snapshot: Snapshot, run
     assert str(found[0]["amount_at_risk"]) == "9.500000"
 
 
+IN_CURRENCY = "contract_id,contract_number,total_value,end_date,currency"
+
+
+def test_an_amount_in_another_currency_is_another_value(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    psa = contracts("C1,N1,100,,USD", "C2,N2,0,,USD", "C3,N3,100,,", "C4,N4,99,,USD", columns=IN_CURRENCY)
+    crm = contracts("C1,N1,100,,EUR", "C2,N2,0,,EUR", "C3,N3,100,,EUR", "C4,N4,100,,EUR", columns=IN_CURRENCY)
+    found = run(snapshot(crm=crm, psa=psa)).sort("entity_id")
+    assert found.select("entity_id", "owner_value", "consumer_value", pl.col("amount_at_risk").cast(pl.Float64)).rows() == [
+        ("C1", "100.00 EUR", "100.00 USD", 100), ("C4", "100.00 EUR", "99.00 USD", 100),
+    ]  # fmt: skip
+    assert found["message"][0] == "Contract C1: total value is 100.00 EUR in crm, which owns it, but psa says 100.00 USD."
+
+
+def test_a_currency_that_has_a_rule_of_its_own_is_told_by_that_alone(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
+    extra = "}}\n  - {{id: unit, field: currency, owner: crm, consumers: [psa], says: CRM owns it".replace("{{", "{").replace("}}", "}")
+    crm, psa = (contracts(f"C1,N1,100,,{unit}", columns=IN_CURRENCY) for unit in ("EUR", "USD"))
+    assert run(snapshot(crm=crm, psa=psa), extra=extra)["rule"].to_list() == ["unit"]
+
+
 def test_a_difference_within_the_tolerance_is_none(snapshot: Snapshot, run: Callable[..., pl.DataFrame]) -> None:
     assert run(snapshot(crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,100.01,"))).height == 0
     assert run(snapshot(name="b", crm=contracts("C1,N1,100,"), psa=contracts("C1,N1,100.02,"))).height == 1
