@@ -67,7 +67,7 @@ def _print_board(lines: list[BoardLine]) -> None:
 def status(period: Period, run_name: RunName = None, policies: Policies = None, out: Out = _RUNS, store: Address = None) -> None:
     """Show the readiness board of a period and its certificate; exit 1 while something blocks or the certificate is void."""
     from adapters.close.board import board
-    from adapters.close.certificate import late_amounts
+    from adapters.close.certificate import late_amounts, told_otherwise
     from adapters.close.period import altered_lines, latest_close, require_period, signatures
 
     with opened_store(out, store) as opened, opened.read() as session:
@@ -89,6 +89,10 @@ def status(period: Period, run_name: RunName = None, policies: Policies = None, 
                 for late in late_amounts(out / run.run_id, period):
                     amount = f"{late['recognized_amount']:,.2f} {late['currency']}"
                     typer.echo(f"late    {amount} for {period}, posted in {late['period']} ({late['nature'].replace('_', ' ')})")
+                for each in told_otherwise(out / run.run_id, out / close.run_id, period):
+                    lines = "1 line" if each["lines"] == 1 else f"{each['lines']:,} lines"
+                    sums = f"{each['now']:,.2f} {each['currency']} instead of {each['closed']:,.2f} as closed"
+                    typer.echo(f"moved   {lines} of {period}: now {sums}; the entries keep what was closed")
     raise typer.Exit(1 if void or (any(line.blocks for line in lines) and (close is None or close.state != "locked")) else 0)
 
 

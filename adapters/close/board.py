@@ -115,4 +115,5 @@ def _entries(frame: pl.DataFrame | None, period: str) -> BoardLine:
     if frame is None or frame.height == 0:
         return BoardLine(question, "none", blocks=False)
     batches = frame.filter(pl.col("period") == period)["batch_id"].n_unique()
-    return BoardLine(question, f"{batches:,} batches are drafts" if batches else "none", blocks=False)
+    answer = "none" if not batches else "1 batch is a draft" if batches == 1 else f"{batches:,} batches are drafts"
+    return BoardLine(question, answer, blocks=False)

@@ -26,6 +26,8 @@ _TOTALS: Final = {
     "journal": ("debit", "credit"), "findings": ("amount_at_risk",),
 }  # fmt: skip
 
+_MOVED: Final = ("contract_line_id", "period", "currency", "recognized_amount")
+
 
 def make_certificate(session: Session, run_dir: Path, scope: str, period: str, policy: ClosePolicy) -> dict[str, Any]:
     """Return the certificate of a period: hashes, control totals, cases and materiality, without signatures."""
@@ -113,6 +115,27 @@ def what_was_altered(certificate: Mapping[str, Any], run_dir: Path, snapshot: Pa
             elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 wrong.append(f"snapshot_files {name}: the file was altered")
     return wrong
+
+
+def told_otherwise(run_dir: Path, closed_dir: Path, period: str) -> list[dict[str, Any]]:
+    """Return where a later run tells the revenue of a locked period otherwise than it was closed.
+
+    By currency: closed, now, lines. Entries keep what was closed; what a policy altered since then gives for the period is not posted there.
+    """
+    sides = [output(folder, "revenue_schedule", *_MOVED) for folder in (closed_dir, run_dir)]
+    if any(each is None for each in sides):
+        return []
+    closed, now = (
+        each.filter(pl.col("period") == period).group_by("contract_line_id", "currency").agg(pl.col("recognized_amount").sum().alias(name))
+        for name, each in zip(("closed", "now"), sides, strict=True)
+        if each is not None
+    )
+    both = closed.join(now, on=["contract_line_id", "currency"], how="full", coalesce=True, nulls_equal=True).with_columns(
+        pl.col("closed", "now").fill_null(0)
+    )
+    moved = both.filter(pl.col("closed") != pl.col("now"))
+    sums = moved.group_by("currency").agg(pl.col("closed", "now").sum(), pl.len().alias("lines"))
+    return sums.sort("currency", nulls_last=True).to_dicts()
 
 
 def late_amounts(run_dir: Path, period: str) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def sign_close(
     require(actor, "sign a close")
     take_turn_on(session, close)
     if close.state != STARTED:
-        raise UsageError(f"The period {close.period} is {close.state}; there is nothing to sign.", "Start its close first.")
+        raise UsageError(f"The period {close.period} is {close.state}; there is nothing to sign.", _next_step(close))
     refuse_altered(altered)
     if role not in policy.sign_roles:
         raise UsageError(f"A close is not signed as '{role}'.", f"The roles are {', '.join(policy.sign_roles)}.")
@@ -96,7 +96,7 @@ def lock_close(
     require(actor, "lock a close")
     take_turn_on(session, close)
     if close.state != STARTED:
-        raise UsageError(f"The period {close.period} is {close.state}.", "Start its close first.")
+        raise UsageError(f"The period {close.period} is {close.state}.", _next_step(close))
     refuse_altered(altered)
     blocking = [line for line in lines if line.blocks]
     if blocking:
@@ -108,6 +108,10 @@ def lock_close(
         raise UsageError(f"The signatures of {', '.join(missing)} are missing.", remedy)
     close.state, close.locked_at = LOCKED, now()
     record(session, actor, "close.locked", close.period, {"certificate": close.certificate_hash})
+
+
+def _next_step(close: PeriodClose) -> str:
+    return "Nothing is left to do; two people reopen it where it must be corrected." if close.state == LOCKED else "Start its close first."
 
 
 def missing_roles(signed: Iterable[CloseSignature], roles: Sequence[str]) -> list[str]:

@@ -79,5 +79,9 @@ def _certificate(close: dict[str, Any], state: dict[str, Any]) -> None:
         st.markdown("**Facts that came later, posted elsewhere**")
         columns = (Column("period", "Period"), Column("nature", "Nature", "code"), Column("recognized_amount", "Amount", "money"))
         small_table(pl.DataFrame(state["late"]), columns)
+    if state["otherwise"]:
+        st.markdown("**Told otherwise by this run; the entries keep what was closed**")
+        columns = (Column("closed", "As closed", "money"), Column("now", "Now", "money"), Column("lines", "Lines", "number"))
+        small_table(pl.DataFrame(state["otherwise"]), columns)
     with st.expander("What it rests on"):
         st.json(close["certificate"], expanded=1)

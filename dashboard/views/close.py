@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from adapters.close.board import board
-from adapters.close.certificate import late_amounts
+from adapters.close.certificate import late_amounts, told_otherwise
 from adapters.close.period import (
     altered_lines,
     close_day,
@@ -60,7 +60,9 @@ def close_state(workspace: Workspace, store: Store, run: RunEntry, period: str) 
             return {"board": told, "close": None}
         policy = close_policy(workspace, close_day(session, close))
         signed = signatures(session, close)
-        late = late_amounts(run.folder, period) if close.state == "locked" and run.run_id != close.run_id else []
+        is_later = close.state == "locked" and run.run_id != close.run_id
+        late = late_amounts(run.folder, period) if is_later else []
+        otherwise = told_otherwise(run.folder, workspace.out / close.run_id, period) if is_later else []
         return {
             "board": told,
             "close": {
@@ -69,7 +71,8 @@ def close_state(workspace: Workspace, store: Store, run: RunEntry, period: str) 
             },
             "signed": [{"role": each.role, "name": each.name, "identity": each.identity, "at": each.at} for each in signed],
             "sign_roles": policy.sign_roles, "reopen_roles": reopening_policy(workspace, session, close).reopen_roles,
-            "missing": missing_roles(signed, policy.sign_roles), "void": altered_lines(session, close, workspace.out), "late": late,
+            "missing": missing_roles(signed, policy.sign_roles), "void": altered_lines(session, close, workspace.out),
+            "late": late, "otherwise": otherwise,
         }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,13 +23,13 @@ Snapshot = Callable[..., Path]
 JANUARY, FEBRUARY = dt.date(2026, 1, 31), dt.date(2026, 2, 28)
 
 
-def lock(out: Path, run_id: str, state: str = "locked") -> None:
+def lock(out: Path, run_id: str, state: str = "locked", journal: str | None = None) -> None:
     store = open_store(store_url(out))
     with store.write() as session:
         session.add(
             PeriodClose(
                 scope="snapshot", period="2026-01", state=state, run_id=run_id, started_by="anna",
-                started_at=dt.datetime(2026, 2, 3, tzinfo=dt.UTC), certificate={}, certificate_hash="0",
+                started_at=dt.datetime(2026, 2, 3, tzinfo=dt.UTC), certificate={"results": {"journal.parquet": journal}}, certificate_hash="0",
             )
         )  # fmt: skip
     store.close()
@@ -72,4 +73,22 @@ def test_a_close_whose_run_is_gone_is_told(tmp_path: Path) -> None:
     store.close()
     lock(out, "r1")
     with pytest.raises(UsageError, match="r1"):
+        approved_entries(store_url(out), out, "snapshot", FEBRUARY)
+
+
+@pytest.mark.parametrize("what", ["altered", "gone"])
+def test_a_journal_that_is_not_as_it_was_signed_is_told(snapshot: Snapshot, tmp_path: Path, what: str) -> None:
+    out = tmp_path / "runs"
+    contract = "contract_id,currency,signed_date,start_date,end_date,status,enforceable,collectible\n"
+    line = "contract_line_id,contract_id,offering,amount\nL1,C1,managed_service,3650\n"
+    folder = snapshot(crm={"contract": contract + "C1,USD,2026-01-01,2026-01-01,2026-12-31,active,true,true\n", "contract_line": line})
+    first = run_snapshot(folder, out=out, as_of=JANUARY)
+    journal = first.run_dir / "journal.parquet"
+    lock(out, first.run_id, journal=hashlib.sha256(journal.read_bytes()).hexdigest())
+    assert approved_entries(store_url(out), out, "snapshot", FEBRUARY) is not None
+    if what == "gone":
+        journal.unlink()
+    else:
+        pl.read_parquet(journal).with_columns(pl.col("credit") * 2).write_parquet(journal)
+    with pytest.raises(UsageError, match=f"2026-01 rests on (is|was) {what}"):
         approved_entries(store_url(out), out, "snapshot", FEBRUARY)

@@ -10,6 +10,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from adapters.close.board import BoardLine, board, period_end
 from adapters.close.bundle import write_bundle
-from adapters.close.certificate import certificate_hash, late_amounts
+from adapters.close.certificate import certificate_hash, late_amounts, told_otherwise
 from adapters.close.period import altered_lines, latest_close, lock_close, reopen_close, sign_close, signatures, start_close
 from adapters.close.verify import against_certificate, against_store, verify_bundle
 from adapters.replay import replay_run
@@ -220,6 +221,20 @@ def test_facts_that_came_after_the_lock_are_listed_by_where_they_were_posted(tmp
     assert [(each["period"], each["nature"], int(each["recognized_amount"])) for each in late_amounts(tmp_path, PERIOD)] == [
         ("2026-02", "out_of_period", 20), ("2026-03", "error", -4),
     ]  # fmt: skip
+
+
+def test_a_locked_period_that_a_later_run_tells_otherwise_is_told_with_both_sums(tmp_path: Path) -> None:
+    def schedule(name: str, *amounts: str) -> Path:
+        (tmp_path / name).mkdir()
+        rows = {"contract_line_id": ["L1", "L1", "L2", "L3"], "period": ["2026-01", "2026-01", "2026-01", "2026-02"], "currency": ["EUR"] * 4}
+        frame = pl.DataFrame({**rows, "recognized_amount": amounts}).with_columns(pl.col("recognized_amount").cast(pl.Decimal(38, 6)))
+        frame.write_parquet(tmp_path / name / "revenue_schedule.parquet")
+        return tmp_path / name
+
+    closed, same = schedule("closed", "1000", "19.18", "5", "7"), schedule("same", "1019.18", "0", "5", "9")
+    assert told_otherwise(same, closed, PERIOD) == []
+    found = told_otherwise(schedule("now", "1000", "0", "5", "7"), closed, PERIOD)
+    assert found == [{"currency": "EUR", "closed": Decimal("1019.18"), "now": Decimal(1000), "lines": 1}]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", " =1"])
