@@ -58,9 +58,13 @@ def work_of_vendors(facts: Facts) -> pl.LazyFrame:
 
 
 def _bills_of_vendors(facts: Facts) -> pl.LazyFrame:
-    """Return posted bill lines of vendors who lend people, with the month of their service; the vendor may stand on the lines alone."""
+    """Return posted bill lines that vendors who lend people charge for their work, with the month of their service.
+
+    The vendor may stand on the lines alone. A line of an expense or of a milestone charges a price of its own and no hours.
+    """
     bills = records(facts, "bill").filter(pl.col("status").is_in(POSTED)).select("bill_id", "vendor_id", "invoice_date", "currency")
-    lines = records(facts, "bill_line").select(
+    of_work = pl.col("expense_id").is_null() & pl.col("milestone_id").is_null()
+    lines = records(facts, "bill_line").filter(of_work).select(
         "bill_id", "project_id", "net_amount", "service_end", pl.col("currency").alias("→own"), pl.col("vendor_id").alias("→vendor")
     )
     charged = lines.join(bills, on="bill_id").with_columns(pl.coalesce("vendor_id", "→vendor").alias("vendor_id"))

@@ -55,15 +55,18 @@ def billed_time_facts(facts: Facts, context: Context) -> pl.LazyFrame:
 def invoice_facts(facts: Facts, context: Context) -> pl.LazyFrame:
     """Return posted invoices and credit notes with the amount open at the as-of date.
 
-    Open is what the system states as due, else gross less the payments applied by then; a document
+    Open is what the system states as due, with what came in after the day, else gross less the payments applied by then; a document
     that was paid in full by then, or is paid on a day that nobody tells, is not open.
     """
     posted = records(facts, "invoice").filter(pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= context.as_of))
     joined = posted.join(_paid(facts, context), on=["invoice_id", "currency"], how="left", nulls_equal=True)
-    dated = pl.col("fully_paid_date") <= context.as_of
-    settled = dated | (pl.col("fully_paid_date").is_null() & pl.col("amount_due").is_null() & (pl.col("status") == "paid"))
-    rest = pl.col("gross_amount") - pl.col("paid").fill_null(pl.lit(0).cast(MONEY))
-    open_amount = pl.when(settled.fill_null(value=False)).then(pl.lit(0).cast(MONEY)).otherwise(pl.coalesce("amount_due", rest))
+    zero = pl.lit(0).cast(MONEY)
+    paid, later, day = pl.col("paid").fill_null(zero), pl.col("later").fill_null(zero), pl.col("fully_paid_date")
+    rest = pl.col("gross_amount") - paid
+    # What is due, and that a document is paid, is told as of the export: a payment after the day was open on it.
+    undated = day.is_null() & pl.col("amount_due").is_null() & (pl.col("status") == "paid")
+    stands = pl.when(undated.fill_null(value=False)).then(later).otherwise(pl.coalesce(pl.col("amount_due") + later, rest))
+    open_amount = pl.when(day <= context.as_of).then(zero).when(day > context.as_of).then(rest).otherwise(stands)
     overdue = pl.when(open_amount != 0).then((pl.lit(context.as_of) - pl.col("due_date")).dt.total_days())
     made = joined.select(
         pl.col("invoice_date").alias("date"), "customer_id", "contract_id", "legal_entity_id", "currency", "kind", "net_amount",
@@ -73,18 +76,21 @@ def invoice_facts(facts: Facts, context: Context) -> pl.LazyFrame:
 
 
 def _paid(facts: Facts, context: Context) -> pl.LazyFrame:
-    """Return invoice_id, currency and what came in of it in its own currency by the as-of date.
+    """Return invoice_id, currency and what came in of it in its own currency by the as-of date (`paid`), and after it (`later`).
 
     A payment that is applied counts by its applications, not by the invoice it names.
     """
-    payments = records(facts, "payment").filter(pl.col("paid_date") <= context.as_of)
+    payments = records(facts, "payment").filter(pl.col("paid_date").is_not_null())
     applied = records(facts, "payment_application").select("payment_id", "invoice_id", "amount", pl.col("currency").alias("→own"))
-    names = ["invoice_id", "amount", "→own", "currency"]
+    names = ["invoice_id", "paid_date", "amount", "→own", "currency"]
     named = payments.filter(pl.col("invoice_id").is_not_null()).join(applied, on="payment_id", how="anti")
     whole = named.with_columns(pl.col("currency").alias("→own")).select(names)
-    parts = applied.join(payments.select("payment_id", "currency"), on="payment_id").select(names)
+    parts = applied.join(payments.select("payment_id", "paid_date", "currency"), on="payment_id").select(names)
     own = records(facts, "invoice").select("invoice_id", pl.col("currency").alias("→invoice"))
     each = pl.concat([whole, parts]).join(own, on="invoice_id")
     stated = pl.coalesce("→own", "currency", "→invoice")
     kept = each.filter(stated.eq_missing(pl.col("→invoice")))
-    return kept.group_by("invoice_id", pl.col("→invoice").alias("currency")).agg(pl.col("amount").sum().alias("paid"))
+    is_later = pl.col("paid_date") > context.as_of
+    return kept.group_by("invoice_id", pl.col("→invoice").alias("currency")).agg(
+        *(pl.col("amount").filter(when).sum().alias(name) for name, when in (("paid", ~is_later), ("later", is_later)))
+    )

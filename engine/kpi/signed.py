@@ -18,10 +18,11 @@ def signed_values(facts: Facts, earned: pl.LazyFrame, as_of: dt.date) -> pl.Lazy
     """Return contract_id and `signed`: the value as signed and the amendments approved by a day, in the order of their approval.
 
     An amendment counts by the change it states, else by its new total, else by what its lines make of their amounts: a line
-    taken away keeps what is recognized of it (`earned`: contract_line_id, recognized).
+    taken away keeps what is recognized of it (`earned`: contract_line_id, recognized), and one that never had an amount takes
+    none away. An approved amendment that nobody dates holds from the day it was recorded, else on the day itself.
     """
     approved = records(facts, "amendment").filter(pl.col("status") == "approved").with_columns(
-        pl.coalesce("approved_date", "effective_date").alias("day")
+        pl.coalesce("approved_date", "effective_date", pl.col("recorded_at").dt.date(), pl.lit(as_of)).alias("day")
     ).filter(pl.col("day") <= as_of)  # fmt: skip
     by_lines = _changes_of_lines(facts, approved, earned)
     stated = approved.join(by_lines, on="amendment_id", how="left").select(
@@ -50,12 +51,17 @@ def _changes_of_lines(facts: Facts, approved: pl.LazyFrame, earned: pl.LazyFrame
         pl.col("contract_line_id").alias("line"), no_id.alias("amendment_id"), no_day.alias("day"), pl.col("amount").alias("after")
     )
     lines = records(facts, "amendment_line").with_columns(_LINE).join(approved.select("amendment_id", "day"), on="amendment_id")
+    taken = (pl.col("action") == "remove").fill_null(value=False)
     kept = pl.coalesce("amount", "recognized", _ZERO)
-    after = pl.when(pl.col("action") == "remove").then(kept).otherwise("amount").cast(MONEY)
+    after = pl.when(taken).then(kept).otherwise("amount").cast(MONEY)
     changed = lines.join(earned, left_on="line", right_on="contract_line_id", how="left").select(
-        "line", "amendment_id", "day", after.alias("after")
+        "line", "amendment_id", "day", after.alias("after"), taken.alias("taken")
     )
-    stated = pl.concat([first, changed]).filter(pl.col("after").is_not_null()).sort("line", "day", "amendment_id", nulls_last=False)
-    before = pl.col("after").shift(1).over("line").fill_null(_ZERO)
-    moved = stated.with_columns((pl.col("after") - before).alias("by_lines"))
+    stated = pl.concat([first, changed], how="diagonal").filter(pl.col("after").is_not_null())
+    before = pl.col("after").shift(1).over("line").alias("before")
+    ordered = stated.sort("line", "day", "amendment_id", nulls_last=False).with_columns(before)
+    # A price by the hour or the unit is in no total that a contract states: taken away, it takes nothing with it.
+    moved = ordered.filter(pl.col("before").is_not_null() | ~pl.col("taken").fill_null(value=False)).with_columns(
+        (pl.col("after") - pl.col("before").fill_null(_ZERO)).alias("by_lines")
+    )
     return moved.filter(pl.col("amendment_id").is_not_null()).group_by("amendment_id").agg(pl.col("by_lines").sum())

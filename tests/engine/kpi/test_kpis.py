@@ -224,6 +224,68 @@ def test_backlog_counts_amendments_by_their_change_their_total_or_their_lines() 
     assert told == {"EUR": Decimal(1400 + 25 - 25), "USD": Decimal(1000), "GBP": Decimal(700 + 90 + 150 - 200)}
 
 
+def test_backlog_counts_an_amendment_without_a_day_and_takes_nothing_of_a_line_without_an_amount() -> None:
+    # C1: 1000 as signed, 30 more that nobody dates and 5 more recorded in April. C2: the hours (amount unknown, 70 earned) go.
+    approved = {"status": "approved"}
+    given = facts(
+        contract=[
+            {"contract_id": c, "status": "active", "signed_date": dt.date(2026, 1, 1), "total_value": Decimal(1000), "currency": unit}
+            for c, unit in (("C1", "EUR"), ("C2", "USD"))
+        ],
+        contract_line=[
+            {"contract_line_id": "L1", "contract_id": "C2"}, {"contract_line_id": "L2", "contract_id": "C2", "amount": Decimal(9)},
+        ],
+        amendment=[
+            {"amendment_id": "A1", "contract_id": "C1", "amount_change": Decimal(30), **approved},
+            {"amendment_id": "A2", "contract_id": "C1", "amount_change": Decimal(5),
+             "recorded_at": dt.datetime(2026, 4, 2, tzinfo=dt.UTC), **approved},
+            {"amendment_id": "A3", "contract_id": "C2", "approved_date": dt.date(2026, 2, 1), **approved},
+        ],
+        amendment_line=[
+            {"amendment_line_id": "M1", "amendment_id": "A3", "contract_line_id": "L1", "action": "remove"},
+            {"amendment_line_id": "M2", "amendment_id": "A3", "contract_line_id": "L2", "action": "change", "amount": Decimal(11)},
+        ],
+    )  # fmt: skip
+    given = given.with_outputs(schedule_of([("C2", "L1", "2026-01", 70)]))
+    told = {row[3]: row[2] for row in measured(given, "unit: currency\nperiod: as_of\nnumerator: {facts: backlog, sum: backlog}\n")}
+    assert told == {"EUR": Decimal(1000 + 30), "USD": Decimal(1000 + 2 - 70)}
+
+
+def test_what_was_paid_after_the_day_was_open_on_it_whatever_the_export_of_later_says() -> None:
+    # I1: 100, due 0 by now, 100 came in April; I2: 80, due 50 by now, 30 in March; I3: paid, says its state, 40 of 60 came in April.
+    given = facts(
+        invoice=[
+            {**INVOICE, "invoice_id": "I1", "currency": "EUR", "gross_amount": Decimal(100), "amount_due": Decimal(0), "status": "paid"},
+            {**INVOICE, "invoice_id": "I2", "currency": "USD", "gross_amount": Decimal(80), "amount_due": Decimal(50)},
+            {**INVOICE, "invoice_id": "I3", "currency": "GBP", "gross_amount": Decimal(60), "status": "paid"},
+        ],
+        payment=[
+            {"payment_id": "P1", "invoice_id": "I1", "paid_date": dt.date(2026, 4, 2), "amount": Decimal(100)},
+            {"payment_id": "P2", "invoice_id": "I2", "paid_date": dt.date(2026, 3, 2), "amount": Decimal(30)},
+            {"payment_id": "P3", "invoice_id": "I3", "paid_date": dt.date(2026, 4, 2), "amount": Decimal(40)},
+        ],
+    )
+    text = "unit: currency\nperiod: as_of\nnumerator: {facts: invoices, sum: open_amount}\n"
+    assert {row[3]: row[2] for row in measured(given, text)} == {"EUR": Decimal(100), "USD": Decimal(50), "GBP": Decimal(40)}
+
+
+def test_a_milestone_that_a_vendor_bills_takes_no_hours_of_its_people_back() -> None:
+    # 10 h at 50 that nobody billed yet, beside a milestone of 300 and an expense of 40 of the same vendor: 840, not 500.
+    day = dt.date(2026, 3, 10)
+    given = facts(
+        resource=[{"resource_id": "R1", "vendor_id": "V1", "cost_rate": Decimal(50), "cost_currency": "EUR"}],
+        time_entry=[entry(1, day, "10", resource_id="R1", project_id="P")],
+        bill=[{"bill_id": "B1", "vendor_id": "V1", "invoice_date": day, "currency": "EUR", "status": "posted"}],
+        bill_line=[
+            {"bill_line_id": "L1", "bill_id": "B1", "project_id": "P", "net_amount": Decimal(300), "milestone_id": "M1"},
+            {"bill_line_id": "L2", "bill_id": "B1", "project_id": "P", "net_amount": Decimal(40), "expense_id": "E1"},
+        ],
+    )
+    given = given.with_outputs(schedule_of([("C1", "L1", "2026-03", 1000)]))
+    text = "unit: currency\nconvert: true\nnumerator: {facts: margin, sum: cost}\n"
+    assert [row[2] for row in measured(given, text)] == [Decimal(500 + 300 + 40)]
+
+
 def test_margin_counts_the_work_of_a_vendors_people_once() -> None:
     # January: 10 h at 50, billed in February with February's 4 h: 720, which is 20 more than their rate. March: 2 h nobody billed yet.
     january, february, march = (dt.date(2026, month, 10) for month in (1, 2, 3))
