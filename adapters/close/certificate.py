@@ -120,7 +120,7 @@ def what_was_altered(certificate: Mapping[str, Any], run_dir: Path, snapshot: Pa
 def told_otherwise(run_dir: Path, closed_dir: Path, period: str) -> list[dict[str, Any]]:
     """Return where a later run tells the revenue of a locked period otherwise than it was closed.
 
-    By currency: closed, now, lines. Entries keep what was closed; what a policy altered since then gives for the period is not posted there.
+    By currency: closed, now, lines. Entries keep what was closed; what a policy altered since gives for the period is not posted there.
     """
     sides = [output(folder, "revenue_schedule", *_MOVED) for folder in (closed_dir, run_dir)]
     if any(each is None for each in sides):

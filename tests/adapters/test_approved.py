@@ -24,12 +24,13 @@ JANUARY, FEBRUARY = dt.date(2026, 1, 31), dt.date(2026, 2, 28)
 
 
 def lock(out: Path, run_id: str, state: str = "locked", journal: str | None = None) -> None:
+    certificate = {"results": {"journal.parquet": journal}}
     store = open_store(store_url(out))
     with store.write() as session:
         session.add(
             PeriodClose(
                 scope="snapshot", period="2026-01", state=state, run_id=run_id, started_by="anna",
-                started_at=dt.datetime(2026, 2, 3, tzinfo=dt.UTC), certificate={"results": {"journal.parquet": journal}}, certificate_hash="0",
+                started_at=dt.datetime(2026, 2, 3, tzinfo=dt.UTC), certificate=certificate, certificate_hash="0",
             )
         )  # fmt: skip
     store.close()

@@ -9,8 +9,8 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -226,7 +226,7 @@ def test_facts_that_came_after_the_lock_are_listed_by_where_they_were_posted(tmp
 def test_a_locked_period_that_a_later_run_tells_otherwise_is_told_with_both_sums(tmp_path: Path) -> None:
     def schedule(name: str, *amounts: str) -> Path:
         (tmp_path / name).mkdir()
-        rows = {"contract_line_id": ["L1", "L1", "L2", "L3"], "period": ["2026-01", "2026-01", "2026-01", "2026-02"], "currency": ["EUR"] * 4}
+        rows = {"contract_line_id": ["L1", "L1", "L2", "L3"], "period": ["2026-01"] * 3 + ["2026-02"], "currency": ["EUR"] * 4}
         frame = pl.DataFrame({**rows, "recognized_amount": amounts}).with_columns(pl.col("recognized_amount").cast(pl.Decimal(38, 6)))
         frame.write_parquet(tmp_path / name / "revenue_schedule.parquet")
         return tmp_path / name
