@@ -89,9 +89,9 @@ def status(period: Period, run_name: RunName = None, policies: Policies = None, 
                 for late in late_amounts(out / run.run_id, period):
                     amount = f"{late['recognized_amount']:,.2f} {late['currency']}"
                     typer.echo(f"late    {amount} for {period}, posted in {late['period']} ({late['nature'].replace('_', ' ')})")
-                for each in told_otherwise(out / run.run_id, out / close.run_id, period):
-                    lines = "1 line" if each["lines"] == 1 else f"{each['lines']:,} lines"
-                    sums = f"{each['now']:,.2f} {each['currency']} instead of {each['closed']:,.2f} as closed"
+                for moved in told_otherwise(out / run.run_id, out / close.run_id, period):
+                    lines = "1 line" if moved["lines"] == 1 else f"{moved['lines']:,} lines"
+                    sums = f"{moved['now']:,.2f} {moved['currency']} instead of {moved['closed']:,.2f} as closed"
                     typer.echo(f"moved   {lines} of {period}: now {sums}; the entries keep what was closed")
     raise typer.Exit(1 if void or (any(line.blocks for line in lines) and (close is None or close.state != "locked")) else 0)
 
