@@ -90,9 +90,9 @@ def status(period: Period, run_name: RunName = None, policies: Policies = None, 
                     amount = f"{late['recognized_amount']:,.2f} {late['currency']}"
                     typer.echo(f"late    {amount} for {period}, posted in {late['period']} ({late['nature'].replace('_', ' ')})")
                 for moved in told_otherwise(out / run.run_id, out / close.run_id, period):
-                    lines = "1 line" if moved["lines"] == 1 else f"{moved['lines']:,} lines"
+                    of = "1 line" if moved["lines"] == 1 else f"{moved['lines']:,} lines"
                     sums = f"{moved['now']:,.2f} {moved['currency']} instead of {moved['closed']:,.2f} as closed"
-                    typer.echo(f"moved   {lines} of {period}: now {sums}; the entries keep what was closed")
+                    typer.echo(f"moved   {of} of {period}: now {sums}; the entries keep what was closed")
     raise typer.Exit(1 if void or (any(line.blocks for line in lines) and (close is None or close.state != "locked")) else 0)
 
 
