@@ -209,10 +209,14 @@ def notes_tie_to_the_books(run: Outputs) -> Iterator[str]:
 def costs_roll_forward(run: Outputs) -> Iterator[str]:
     """A cost asset opens where it closed and moves by what is told of it; entries post that, of costs in the contract's currency."""
     stands: Sums = defaultdict(lambda: NONE)
+    came_in: Sums = defaultdict(lambda: NONE)
     for row in sorted(run["contract_costs"], key=lambda row: (row["cost_id"], row["period"])):
+        came_in[row["cost_id"]] += row["capitalized"]
         row["moved"] = row["capitalized"] - row["amortized"] - row["impaired"] + row["reversed"]
         row["spent"] = row["capitalized"] - row["moved"] + (NONE if row["kind"] == "delivery" else row["expensed"] or NONE)
-        if row["opening"] != stands[row["cost_id"]] or row["closing"] != row["opening"] + row["moved"] or row["closing"] < 0:
+        # What a clawback takes off costs is below 0 until it is used up.
+        crosses = row["closing"] * came_in[row["cost_id"]] < 0
+        if row["opening"] != stands[row["cost_id"]] or row["closing"] != row["opening"] + row["moved"] or crosses:
             yield f"a cost asset rolls forward: {row['cost_id']} {row['period']}"
         stands[row["cost_id"]] = row["closing"]
     currencies = {contract: rows[-1]["currency"] for contract, rows in run.balances().items()}
