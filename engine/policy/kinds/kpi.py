@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 import pydantic
 
@@ -105,6 +106,12 @@ class Anomaly(Strict):
         return self
 
 
+UNITS: Final = ("pct", "days", "hours", "count", CURRENCY)
+"""What a figure is counted in; money is one row for each currency, or converted."""
+
+_CODE: Final = re.compile("[A-Z]{3}")
+
+
 class KpiPolicy(PolicyFile):
     """One KPI: value = numerator ÷ denominator × scale, by period and dimension.
 
@@ -153,9 +160,11 @@ def measure_value(measure: Measure, document: Document, place: Location) -> Comp
 def check_kpi(policy: KpiPolicy, document: Document, _: Sheet | None) -> list[Diagnostic]:
     """Check the facts, columns, conditions and dimensions a KPI names."""
     found = refuse_where(policy, document)
-    if policy.unit != CURRENCY and nearest(policy.unit, [CURRENCY]) is not None:
-        message = f"the unit '{policy.unit}' adds amounts of all currencies, did you mean '{CURRENCY}'?"
-        found.append(document.diagnostic(codes.INVALID_VALUE, ("unit",), message))
+    if policy.unit not in UNITS:
+        is_money = nearest(policy.unit, [CURRENCY]) is not None or _CODE.fullmatch(policy.unit) is not None
+        wrong = f"adds amounts of all currencies, did you mean '{CURRENCY}'?"
+        wrong = wrong if is_money else f"is none of {', '.join(UNITS)}{near(policy.unit, UNITS)}"
+        found.append(document.diagnostic(codes.INVALID_VALUE, ("unit",), f"the unit '{policy.unit}' {wrong}"))
     for name, measure in policy.measures():
         if measure.facts not in FACTS:
             message = f"there are no facts '{measure.facts}'{near(measure.facts, FACTS)}; the facts are {', '.join(FACTS)}"

@@ -109,6 +109,10 @@ def check_ownership(policy: OwnershipPolicy, document: Document, _: Sheet | None
         if name not in fields:
             message = f"'{policy.entity}' has no field '{name}'{near(name, fields)}"
             found.append(document.diagnostic(codes.UNKNOWN_FIELD, location, message))
+    for index, rule in enumerate(policy.rules):
+        if len(rule.owner) == 1 and rule.owner[0] in rule.consumers:
+            message = f"{rule.owner[0]} owns {rule.field} and cannot copy it from itself"
+            found.append(document.diagnostic(codes.INVALID_VALUE, ("rules", index, "consumers"), message))
     for index, each in enumerate(policy.presence):
         if each.since is not None and each.since in fields and fields[each.since].kind not in (Kind.DATE, Kind.TIME):
             message = f"'{each.since}' is no day; here a date is needed"
