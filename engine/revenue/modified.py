@@ -61,6 +61,8 @@ def _events(core: Core) -> pl.DataFrame:
     # What a promise catches up leaves the pool at once, however it is measured from then on.
     caught = (pl.col("kind") == "catch_up").fill_null(value=False) | over | (pl.col("by_price") + pl.col("by_progress") != 0)
     after = pl.when(caught).then(pl.col("price") - pl.col("minor.after") * GUARD).otherwise(pl.col("price") - pl.col("base"))
+    # Where revenue as posted tells what is left after, it does before: the change moves the pool by the price less what is caught up.
+    earlier = pl.when(caught).then("unposted_before").otherwise("pool_before")
     digits = pl.col("minor_digits")
 
     def money(value: pl.Expr) -> pl.Expr:
@@ -70,7 +72,7 @@ def _events(core: Core) -> pl.DataFrame:
         rows.with_columns(
             pl.col("date").alias("effective_date"),
             treatment.alias("treatment"),
-            money(pl.col("pool_before")).alias("pool_before"),
+            money(earlier).alias("pool_before"),
             money(after).alias("pool_after"),
             money((pl.col("by_price") + pl.col("by_progress")) * GUARD).alias("catch_up_amount"),
             money(pl.col("by_price") * GUARD).alias("catch_up_price"),

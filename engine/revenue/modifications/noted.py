@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.revenue.arithmetic.exact import GUARD
 from engine.revenue.modifications.terminations import ENDING, TERMINATE, ended_by
 from engine.revenue.progress.measured import TERM
 
@@ -103,6 +104,7 @@ def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
             "kind",
             "in_pool",
             (pl.col("price.before") - pl.col("earned.before")).alias("pool_before"),
+            (pl.col("price.before") - pl.col("minor.before") * GUARD).alias("unposted_before"),
             (pl.col("base") + pl.col("rem")).alias("price"),
             pl.col("minor.after"),
             pl.col("base").alias("base"),
