@@ -118,21 +118,10 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
     (25-5). Costs of delivery are expensed as incurred (25-8). The benefit without a stated end is the contract's
     term (where its record states none, that of its promises as signed) and as many more as renewals are expected.
     """
-    terms = contracts.select(
-        "contract_id", "calendar", "status", "terminated_date",
-        pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
-        pl.col("setting.late.closed_period").alias("late"),
-        pl.col("setting.standard").alias("standard"), pl.col("setting.rounding.mode").alias("rounding"),
-        pl.col("setting.costs.expedient_months").cast(pl.Int32).alias("expedient_months"),
-        pl.coalesce("setting.costs.proration", "setting.proration", pl.lit("actual_days")).alias("convention"),
-    )  # fmt: skip
-    terms = terms.join(_of_promises(lines), on="contract_id", how="left", maintain_order="left").with_columns(
-        pl.coalesce("contract_start", "→first").alias("contract_start"), pl.coalesce("contract_end", "→last").alias("contract_end")
-    ).drop("→first", "→last")  # fmt: skip
     own = lines.select("contract_line_id", pl.col("start_date").alias("line_start"), pl.col("end_date").alias("line_end"))
     dated = (
         costs.filter(pl.col("amount").is_not_null() & pl.col("incurred_date").is_not_null()).drop("legal_entity_id", strict=False)
-        .join(terms, on="contract_id", how="inner", maintain_order="left")
+        .join(_terms(contracts, lines), on="contract_id", how="inner", maintain_order="left")
         .join(own.unique("contract_line_id", maintain_order=True), on="contract_line_id", how="left", maintain_order="left")
         .with_columns(
             pl.coalesce("benefit_start", "line_start", "contract_start", "incurred_date").alias("benefit_start"),
@@ -162,6 +151,21 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
     return dated.with_columns(
         treatment.alias("treatment"), rule.alias("rule"), minor_digits(pl.col("currency")).alias("digits"),
     )  # fmt: skip
+
+
+def _terms(contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return what the costs of each contract are judged by: its settings, and its term, which its promises state where it does not."""
+    terms = contracts.select(
+        "contract_id", "calendar", "status", "terminated_date",
+        pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
+        pl.col("setting.late.closed_period").alias("late"),
+        pl.col("setting.standard").alias("standard"), pl.col("setting.rounding.mode").alias("rounding"),
+        pl.col("setting.costs.expedient_months").cast(pl.Int32).alias("expedient_months"),
+        pl.coalesce("setting.costs.proration", "setting.proration", pl.lit("actual_days")).alias("convention"),
+    )  # fmt: skip
+    return terms.join(_of_promises(lines), on="contract_id", how="left", maintain_order="left").with_columns(
+        pl.coalesce("contract_start", "→first").alias("contract_start"), pl.coalesce("contract_end", "→last").alias("contract_end")
+    ).drop("→first", "→last")  # fmt: skip
 
 
 def _of_promises(lines: pl.DataFrame) -> pl.DataFrame:
