@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ _PARENTS: Final = {
 # Records that belong to nobody: their names and codes are shown to all.
 _COMMON: Final = ("account", "exchange_rate")
 _GOLDEN: Final = "golden/"
+
+_MARGIN: Final = "margin"
+_OF_PEOPLE: Final = "^(?:resource|role)="
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,13 @@ def _without_cost_rates(frame: pl.LazyFrame, entity: str | None) -> pl.LazyFrame
     if "field" in names and "entity" in names:
         frame = frame.filter(~shows_cost())
     if "dimension" in names and "kpi" in names:
-        frame = frame.filter(~(pl.col("kpi").str.contains("margin") & pl.col("dimension").str.contains(r"^(?:resource|role)=")))
+        frame = frame.filter(~(pl.col("kpi").str.contains(_MARGIN) & pl.col("dimension").str.contains(_OF_PEOPLE)))
     return frame.drop([each for each in names if each in COST_RATES])
+
+
+def tells_cost(kpi: str, dimension: str) -> bool:
+    """Say whether a figure is a margin by person or role, from which what they cost can be told."""
+    return re.search(_MARGIN, kpi) is not None and re.search(_OF_PEOPLE, dimension) is not None
 
 
 def shows_cost() -> pl.Expr:

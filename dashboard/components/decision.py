@@ -10,7 +10,7 @@ from adapters.explain_decision import explain_decision, render_decision
 from dashboard.components.shell import Here
 from dashboard.views.billing import sees_item
 from dashboard.views.plain import plain
-from dashboard.views.record import shows_cost_rates
+from dashboard.views.record import hide_cost_rates
 from engine.errors import TieoutError
 
 
@@ -25,10 +25,7 @@ def show_decision(here: Here, identity: str) -> None:
     except TieoutError as error:
         st.warning(f"**{plain(error.message)}** {plain(error.remedy)}".rstrip())
         return
-    for source in (*told.get("sources", ()), *told.get("invoiced", ())):
-        for each in source.get("rows", source.get("evidence", ())):
-            if shows_cost_rates(here.run, each["place"]):
-                each["line"] = None
+    hide_cost_rates(here.run, told)
     with st.container(border=True):
         st.subheader(plain(identity.replace("_", " ").replace(":", " ", 1)))
         if told.get("flip"):

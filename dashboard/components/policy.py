@@ -39,7 +39,7 @@ def show_policy(here: Here, policies: PolicySet, file: str) -> None:
     """Show a policy's rules, table and text, and whether the shown run was made with it."""
     loaded = find_policy(policies, file)
     if loaded is None:
-        empty(f"There is no policy {file}.", "It may have been renamed or have mistakes.")
+        empty(f"There is no policy {plain(file)}.", "It may have been renamed or have mistakes.")
         return
     with st.container(border=True):
         st.subheader(plain(loaded.policy.title))

@@ -36,11 +36,11 @@ def choose_record(here: Here) -> str | None:
         return identity
     found = search_records(here.run, identity, _LIMIT)
     if not found:
-        empty(f"Nothing is called {identity}.", "Look in an earlier run, or search for a part of it.")
+        empty(f"Nothing is called {plain(identity)}.", "Look in an earlier run, or search for a part of it.")
         return None
     st.caption(f"{len(found)} records" + (" or more" if len(found) == _LIMIT else ""))
     for entity, key, name in found:
-        st.page_link("screens/record.py", label=f"{entity.replace('_', ' ')} **{key}** {name}", query_params={_RECORD: key})
+        st.page_link("screens/record.py", label=f"{entity.replace('_', ' ')} **{plain(key)}** {plain(name)}", query_params={_RECORD: key})
     return None
 
 

@@ -157,8 +157,10 @@ def _here() -> Here:
         st.stop()
     chosen = st.session_state.get(RUN)
     run = next((each for each in runs if each.run_id == chosen), runs[0])
-    person = looking_at(workspace.policies, person, run.folder)
-    runs = [replace(each, sight=looking_at(workspace.policies, person, each.folder).sight) for each in runs]
+    # The latest run of a firm stands first.
+    latest = {each.scope: each.folder for each in reversed(runs)}
+    runs = [replace(each, sight=looking_at(workspace.policies, person, each.folder, latest[each.scope]).sight) for each in runs]
+    person = looking_at(workspace.policies, person, run.folder, latest[run.scope])
     return Here(workspace, replace(run, sight=person.sight), runs, person)
 
 

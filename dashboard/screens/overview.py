@@ -17,7 +17,9 @@ with page("Overview") as here:
     show_queue(here)
     found = figures(here.run)
     st.subheader("Figures")
-    if not found:
+    if not here.person.sight.is_whole:
+        empty("These figures are of the whole firm, and you see a part of it.", "Somebody who sees all of it can show you.")
+    elif not found:
         empty("This run has no KPIs.", "Add policies of the kind `kpi`.")
     else:
         chosen = show_figures(found)

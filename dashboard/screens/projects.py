@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.components.browse import browse
 from dashboard.components.estimates import show_estimates
 from dashboard.components.shell import empty, page
+from dashboard.views.plain import plain
 from dashboard.views.projects import COLUMNS, projects
 from dashboard.views.tables import FrameRows, Query
 
@@ -21,4 +22,5 @@ with page(
     chosen = browse(rows, "", usual=Query(sort="on_hold", descending=True), key="project_id")
     show_estimates(here, chosen)
     if chosen:
-        st.page_link("screens/record.py", label=f"Everything about {chosen}", icon=":material/search:", query_params={"record": chosen})
+        label = f"Everything about {plain(chosen)}"
+        st.page_link("screens/record.py", label=label, icon=":material/search:", query_params={"record": chosen})

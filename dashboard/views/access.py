@@ -51,11 +51,19 @@ def who(policies: Path, signed_in: str | None) -> Person:
     return Person(signed_in, is_signed_in=True, roles=roles, sight=sight_of(policy, signed_in, roles, None))
 
 
-def looking_at(policies: Path, person: Person, run_dir: Path) -> Person:
-    """Return a person with what they see of a run; who sits at the computer has its files, and sees all."""
+def looking_at(policies: Path, person: Person, run_dir: Path, latest: Path | None = None) -> Person:
+    """Return a person with what they see of a run; who sits at the computer has its files, and sees all.
+
+    Own projects are those that are still theirs in the firm's `latest` run, where that is another one: cases are of today.
+    """
     if not person.is_signed_in:
         return person
-    return replace(person, sight=sight_of(_policy(policies), person.name, person.roles, run_dir))
+    policy = _policy(policies)
+    sight = sight_of(policy, person.name, person.roles, run_dir)
+    today = sight_of(policy, person.name, person.roles, latest or run_dir)
+    if sight.projects is not None and today.projects is not None:
+        sight = replace(sight, projects=sight.projects & today.projects)
+    return replace(person, sight=sight)
 
 
 def _policy(policies: Path) -> AccessPolicy | None:

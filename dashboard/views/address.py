@@ -42,7 +42,7 @@ def from_params(params: Mapping[str, Sequence[str]], columns: Sequence[Column], 
     if asked is not None and asked.removeprefix("-") in {*names, ""}:
         sort, descending = asked.removeprefix("-"), asked.startswith("-")
     filters = {name: tuple(values) for name, values in usual.filters.items()}
-    for name in names:
+    for name in (each.name for each in columns if each.filtered):
         values = params.get(f"{prefix}f.{name}")
         if values is not None:
             filters[name] = tuple(each for each in values if each)

@@ -92,6 +92,26 @@ def shows_cost_rates(run: RunEntry, place: str) -> bool:
     return not run.sight.cost_rates and place.rpartition(":")[0] in _cost_files(run.folder)
 
 
+def hide_cost_rates(run: RunEntry, told: dict[str, Any]) -> None:
+    """Take out of an explained decision the lines, inputs and changes that tell a cost, for a person who does not see it."""
+    if run.sight.cost_rates:
+        return
+    for source in (*told.get("sources", ()), *told.get("invoiced", ())):
+        for each in source.get("rows", source.get("evidence", ())):
+            each["line"] = None if shows_cost_rates(run, each["place"]) else each["line"]
+    inputs = told.get("inputs", {})
+    shown = {name: value for name, value in inputs.items() if not _is_cost(name)}
+    failed = [cell for rule in told.get("rules", ()) for cell in rule["failed"]]
+    if len(shown) < len(inputs) or any(_is_cost(cell["input"]) for cell in failed):
+        told["inputs"], told["flip"] = shown, None
+        for cell in failed:
+            cell["was"] = "not shown to you" if _is_cost(cell["input"]) else cell["was"]
+
+
+def _is_cost(name: str) -> bool:
+    return name.rpartition(".")[2] in COST_RATES
+
+
 @functools.lru_cache(maxsize=16)
 def _cost_files(folder: Path) -> frozenset[str]:
     """Return the source files from which records with a cost rate were read."""

@@ -11,7 +11,7 @@ import polars as pl
 
 from adapters.compare import compare_runs
 from adapters.publish import read_manifest
-from adapters.sight import EVERYTHING
+from adapters.sight import EVERYTHING, tells_cost
 from dashboard.views.tables import Column
 from dashboard.views.workspace import RunEntry, output
 
@@ -39,7 +39,7 @@ FILE_COLUMNS: Final = (
 def runs_frame(runs: Sequence[RunEntry]) -> pl.LazyFrame:
     """Return the runs as rows."""
     rows = [
-        {"as_of": each.as_of, "scope": each.scope, "snapshot": each.snapshot, "findings": each.findings, "published": each.published_at,
+        {"as_of": each.as_of, "scope": each.scope, "snapshot": each.snapshot, "findings": _found(each), "published": each.published_at,
          "run_id": each.run_id}
         for each in runs
     ]  # fmt: skip
@@ -48,6 +48,15 @@ def runs_frame(runs: Sequence[RunEntry]) -> pl.LazyFrame:
          "run_id": pl.String()}
     )  # fmt: skip
     return pl.LazyFrame(rows, schema=schema, orient="row")
+
+
+@functools.lru_cache(maxsize=256)
+def _found(run: RunEntry) -> int | None:
+    """Return how many exceptions a run found, of those that a person sees."""
+    if run.sight == EVERYTHING:
+        return run.findings
+    findings = output(run, "findings")
+    return None if findings is None else int(findings.select(pl.len()).collect().item())
 
 
 def run_before(runs: Sequence[RunEntry], run: RunEntry) -> RunEntry | None:
@@ -69,7 +78,9 @@ def compared(earlier: RunEntry, later: RunEntry) -> dict[str, Any]:
         return found
     parts = {name: _seen_rows(run, found[name]) for name, run in (("opened", later), ("closed", earlier), ("changed", later))}
     # Figures, rows and files are of the whole firm.
-    whole = found if later.sight.is_whole else {**found, "kpis": [], "rows": {}, "contents": {}, "files": {}, "decisions": {}}
+    whole = {**found, "kpis": [each for each in found["kpis"] if later.sight.cost_rates or not tells_cost(each["kpi"], each["dimension"])]}
+    if not later.sight.is_whole:
+        whole |= {"kpis": [], "rows": {}, "contents": {}, "files": {}, "decisions": {}}
     return {**whole, **parts}
 
 

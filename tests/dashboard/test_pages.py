@@ -67,6 +67,21 @@ def test_a_broken_store_is_told_with_a_remedy(workspace: Workspace) -> None:
     assert "cannot be used" in texts(app)
 
 
+@pytest.mark.parametrize("page", ["record", "policies"])
+def test_what_an_address_names_is_shown_as_text_and_never_as_a_link(workspace: Workspace, page: str) -> None:
+    named = "[sign in again](https://elsewhere.example)"
+    told = texts(opened(page, record=named))
+    assert named not in told
+    assert plain(named) in told
+
+
+@pytest.mark.parametrize("name", ["f.sla", "f.age", "f.symptoms", "f.amount"])
+def test_an_address_that_filters_what_no_filter_offers_opens_as_usual(workspace: Workspace, name: str) -> None:
+    app = opened("exceptions", **{name: "late"})
+    assert not list(app.error)
+    assert app.dataframe[0].value.equals(opened("exceptions").dataframe[0].value)
+
+
 def test_an_address_opens_an_exception(workspace: Workspace) -> None:
     from adapters.store.tables import Case
 

@@ -6,18 +6,21 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from adapters.policy_folder import SHIPPED
+from adapters.sight import Sight
 from adapters.store.audit import now
 from adapters.store.permissions import ROLES
 from adapters.store.tables import Approval
 from dashboard.components import shell
 from dashboard.views import actions
+from dashboard.views import runs as compared_by
 from dashboard.views.access import Person, looking_at, who
 from dashboard.views.cases import case_detail, case_rows, queue_summary
-from dashboard.views.record import find_records, source_rows
-from dashboard.views.runs import compared
+from dashboard.views.record import find_records, hide_cost_rates, source_rows
+from dashboard.views.runs import compared, runs_frame
 from dashboard.views.tables import Query
 from dashboard.views.workspace import Workspace, find_runs
 from engine.errors import PolicyError, UsageError
@@ -88,6 +91,55 @@ def test_records_and_comparisons_show_a_person_their_own(access: Workspace) -> N
     assert find_records(other[0], "C1") == []
     assert compared(other[1], other[0])["opened"] == []
     assert source_rows(mine[0], ["psa/contract.csv:2"])[0]["line"] is not None
+
+
+def test_the_nights_count_the_exceptions_a_person_sees(access: Workspace) -> None:
+    runs = find_runs(access)
+    for name, sees in (("mine@firm", True), ("other@firm", False)):
+        seen = [dataclasses.replace(each, sight=person(access, name).sight) for each in runs]
+        counts = runs_frame(seen).collect()["findings"].to_list()
+        assert counts == [each.findings if sees else 0 for each in runs]
+        assert all(each.findings for each in runs)
+
+
+def test_margins_by_person_that_moved_are_for_who_sees_cost_rates(access: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    later, earlier = find_runs(access)
+    kpis = [{"kpi": "margin", "dimension": each} for each in ("total", "role=consultant", "resource=R1", "service_line=Tax")]
+    nothing: dict[str, list[object]] = {"opened": [], "closed": [], "changed": []}
+    monkeypatch.setattr(compared_by, "_compared", lambda *_: {**nothing, "kpis": kpis})
+    blind = [dataclasses.replace(each, sight=Sight(cost_rates=False)) for each in (earlier, later)]
+    assert [each["dimension"] for each in compared(*blind)["kpis"]] == ["total", "service_line=Tax"]
+    assert compared(earlier, later)["kpis"] == kpis
+
+
+def test_an_earlier_run_gives_no_project_back_to_who_no_longer_manages_it(access: Workspace, tmp_path: Path) -> None:
+    folders = []
+    for night, manager in (("first", "lead@firm"), ("second", "next@firm")):
+        (tmp_path / night / "golden").mkdir(parents=True)
+        projects = pl.DataFrame({"project_id": ["P1", "P2"], "manager": [manager, "lead@firm"]})
+        projects.write_parquet(tmp_path / night / "golden" / "project.parquet")
+        folders.append(tmp_path / night)
+    lead = who(access.policies, "lead@firm")
+    assert looking_at(access.policies, lead, folders[0], folders[0]).sight.projects == {"P1", "P2"}
+    assert looking_at(access.policies, lead, folders[0], folders[1]).sight.projects == {"P2"}
+
+
+def test_an_explained_decision_tells_no_cost_to_who_does_not_see_it(access: Workspace) -> None:
+    run = find_runs(access)[0]
+    for sight, sees in ((Sight(), True), (Sight(cost_rates=False), False)):
+        told = {
+            "inputs": {"status": "approved", "time_entry.cost_rate": "60"}, "flip": "if cost_rate was 50",
+            "rules": [{"failed": [{"input": "time_entry.cost_rate", "needs": "< 50", "was": "60"}]}],
+        }  # fmt: skip
+        hide_cost_rates(dataclasses.replace(run, sight=sight), told)
+        assert ("60" in str(told)) is sees
+        assert (told["flip"] is not None) is sees
+        assert "approved" in str(told)
+
+
+def test_figures_of_the_firm_are_said_to_be_of_the_firm(access: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "signed_in_as", lambda: "mine@firm")
+    assert "These figures are of the whole firm" in texts(opened())
 
 
 def test_the_close_is_of_the_whole_firm(access: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

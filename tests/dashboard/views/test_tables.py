@@ -118,7 +118,10 @@ def test_an_address_carries_a_query_there_and_back(query: Query) -> None:
     assert from_params(to_params(query, "x.", usual), COLUMNS, "x.", usual) == query
 
 
-@pytest.mark.parametrize("params", [{"page": ["-1"]}, {"page": ["x"]}, {"size": ["7"]}, {"sort": ["nothing"]}, {"f.nothing": ["a"]}])
+@pytest.mark.parametrize(
+    "params",
+    [{"page": ["-1"]}, {"page": ["x"]}, {"size": ["7"]}, {"sort": ["nothing"]}, {"f.nothing": ["a"]}, {"f.amount": ["a"]}],
+)
 def test_an_address_that_cannot_be_opens_as_usual(params: dict[str, list[str]]) -> None:
     assert from_params(params, COLUMNS) == Query()
 
