@@ -127,7 +127,8 @@ def _acts(here: Here, file: str, draft: str, basis: str, *, blocked: bool) -> No
     if rerun.button("Run again", disabled=not may_run, key=f"policy:{file}:run", width="stretch", help="The shown run's snapshot, with the policies as they are saved."):  # noqa: E501
         _run_again(here)
     undo.button("Undo", key=f"policy:{file}:undo", width="stretch", on_click=_forget, args=(draft, basis))
-    if not blocked and here.person.sight.is_whole:
+    # A text that prices hours at their cost would tell it.
+    if not blocked and here.person.sight.is_whole and here.person.sight.cost_rates:
         text = str(st.session_state[draft])
         moved = asked_once(
             f"policy:{file}:money:{digest(text)[:12]}", "See the money", lambda: money_of_draft(here.workspace, here.run, file, text),

@@ -237,8 +237,7 @@ def case_detail(store: Store, run: RunEntry, name: str) -> dict[str, Any]:
     none that the person sees.
     """
     with store.read() as session:
-        case = find_case(session, name)
-        require_seen(Actor("", sight=run.sight), case)
+        case = _case_of(session, run, name)
         fields = {column.name: getattr(case, column.name) for column in sa.inspect(Case).columns}
         events = [
             {"at": each.at, "who": each.actor, "identity": each.identity, "what": each.action, "changed": _changed(each.before, each.after),
@@ -273,13 +272,21 @@ def file_of(store: Store, run: RunEntry, out: Path, name: str, digest: str) -> b
     Raises UsageError when the person does not see the case, or it has no such file.
     """
     with store.read() as session:
-        case = find_case(session, name)
-        require_seen(Actor("", sight=run.sight), case)
+        case = _case_of(session, run, name)
         entry = next((each for each in attachments_of(session, case) if each.sha256 == digest), None)
         if entry is None:
             raise UsageError("The case has no such file.", "Load the page again.")
         content = read_attachment(out, entry)
         return safe_csv(content) if entry.name.endswith(".csv") else content
+
+
+def _case_of(session: Session, run: RunEntry, name: str) -> Case:
+    """Return a case of a run's firm that a person sees; of another firm's, what is seen of this one's run says nothing."""
+    case = find_case(session, name)
+    require_seen(Actor("", sight=run.sight), case)
+    if case.scope != run.scope:
+        raise UsageError(f"There is no case {case.case_id[:8]} in {run.scope}.", "Choose a run of its firm.")
+    return case
 
 
 def _around(session: Session, case: Case, sight: Sight) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dashboard.components import shell
 from dashboard.views import actions
 from dashboard.views import runs as compared_by
 from dashboard.views.access import Person, looking_at, who
-from dashboard.views.cases import case_detail, case_rows, queue_summary
+from dashboard.views.cases import case_detail, case_rows, file_of, queue_summary
 from dashboard.views.record import find_records, hide_cost_rates, source_rows
 from dashboard.views.runs import compared, runs_frame
 from dashboard.views.tables import Query
@@ -135,6 +135,29 @@ def test_an_explained_decision_tells_no_cost_to_who_does_not_see_it(access: Work
         assert ("60" in str(told)) is sees
         assert (told["flip"] is not None) is sees
         assert "approved" in str(told)
+
+
+def test_the_money_of_a_text_is_for_who_sees_cost_rates(access: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = "billing/bill-time.yaml"
+    (access.policies / "access.yaml").write_text(
+        HEAD + "people:\n  - {person: looks@firm, roles: [viewer]}\n  - {person: writes@firm, roles: [preparer]}\n"
+    )
+    for name, sees in (("looks@firm", False), ("writes@firm", True)):
+        monkeypatch.setattr(shell, "signed_in_as", lambda name=name: name)
+        app = opened("policies", record=file)
+        text = str(app.session_state[f"policy:{file}:text"])
+        app.session_state[f"policy:{file}:text"] = text + "\n# priced otherwise\n"
+        app.run()
+        assert ("See the money" in [each.label for each in app.button]) is sees
+
+
+def test_a_case_of_another_firm_is_not_opened_beside_this_ones_run(access: Workspace) -> None:
+    run, store = find_runs(access)[0], access.open_store()
+    case = str(case_rows(access, store, run.scope).page(Query()).rows["case_id"][0])
+    assert case_detail(store, run, case)["case"]["case_id"] == case
+    for told in (case_detail, lambda *asked: file_of(*asked[:2], access.out, case, "0" * 64)):
+        with pytest.raises(UsageError, match=r"no case .* in other"):
+            told(store, dataclasses.replace(run, scope="other"), case)
 
 
 def test_figures_of_the_firm_are_said_to_be_of_the_firm(access: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
