@@ -155,9 +155,11 @@ def test_a_case_of_another_firm_is_not_opened_beside_this_ones_run(access: Works
     run, store = find_runs(access)[0], access.open_store()
     case = str(case_rows(access, store, run.scope).page(Query()).rows["case_id"][0])
     assert case_detail(store, run, case)["case"]["case_id"] == case
-    for told in (case_detail, lambda *asked: file_of(*asked[:2], access.out, case, "0" * 64)):
-        with pytest.raises(UsageError, match=r"no case .* in other"):
-            told(store, dataclasses.replace(run, scope="other"), case)
+    beside = dataclasses.replace(run, scope="other")
+    with pytest.raises(UsageError, match=r"no case .* in other"):
+        case_detail(store, beside, case)
+    with pytest.raises(UsageError, match=r"no case .* in other"):
+        file_of(store, beside, access.out, case, "0" * 64)
 
 
 def test_figures_of_the_firm_are_said_to_be_of_the_firm(access: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
