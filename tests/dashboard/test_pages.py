@@ -67,6 +67,21 @@ def test_a_broken_store_is_told_with_a_remedy(workspace: Workspace) -> None:
     assert "cannot be used" in texts(app)
 
 
+def test_an_address_opens_the_tab_it_was_taken_from(workspace: Workspace) -> None:
+    app = opened("runs")
+    assert "tab" not in app.query_params
+    app.session_state["runs:tab"] = "Files read"
+    app.run()
+    assert "Files read" in app.query_params["tab"]
+    again = opened("runs", tab="Files read")
+    assert again.dataframe[0].value.equals(app.dataframe[0].value)
+    assert "every row is used" in texts(again)
+    again.session_state["runs:tab"] = "Nights"
+    again.run()
+    assert "tab" not in again.query_params
+    assert not opened("runs", tab="nothing").error
+
+
 @pytest.mark.parametrize("page", ["record", "policies"])
 def test_what_an_address_names_is_shown_as_text_and_never_as_a_link(workspace: Workspace, page: str) -> None:
     named = "[sign in again](https://elsewhere.example)"
