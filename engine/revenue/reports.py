@@ -63,6 +63,7 @@ from engine.stage import Context, StageResult
 
 _ENTITIES: Final = (
     "contract", "contract_line", "customer", "legal_entity", "project", "invoice", "payment", "payment_application", "billing_plan_line",
+    "milestone",
 )  # fmt: skip
 
 

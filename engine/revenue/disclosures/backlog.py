@@ -14,6 +14,7 @@ from engine.revenue.arithmetic.months import within_months
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins, run_sums
+from engine.revenue.disclosures.milestones import dated_by_milestones
 from engine.revenue.disclosures.spans import with_spans
 from engine.revenue.ground.frames import BESIDE
 
@@ -28,23 +29,25 @@ _YEAR: Final = 12
 def remaining_obligations(
     contracts: pl.DataFrame, obligations: pl.DataFrame, lines: pl.DataFrame, performance: pl.DataFrame, promised: pl.DataFrame,
     as_of: pl.Expr, apart: pl.DataFrame | None = None, to_come: pl.DataFrame | None = None, spans: pl.DataFrame | None = None,
+    due: pl.DataFrame | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the remaining obligation by contract and band, and one row of 0 for each expedient that exempts some of it.
 
     The price allocated to what is not performed, with included estimates and without constrained amounts,
     in the bands of the policy; of a contract that its customer may end, only through the notice period.
-    Planned revenue falls on its own day, the rest of an over-time promise evenly on the days to its end,
+    Planned revenue falls on its own day, what milestones measure on the days they are due, the rest of an over-time promise evenly on
+    the days to its end,
     a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
     `contracts` has `fiscal_year_start` beside its columns; `promised`: what lines priced by the month cost, step by step
     (`frames.FEES`); `apart`: contract_id, obligation_id of promises that are a contract of their own (25-12);
-    `to_come`: royalties of sales made for promises not satisfied yet (`frames.TO_COME`); `spans`: of `fiscal_spans`.
+    `to_come`: royalties of sales made for promises not satisfied yet (`frames.TO_COME`); `spans`: of `fiscal_spans`; `due`: of `due_milestones`.
     Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
     """
     left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
     left = _exempted(_with_royalties(_of_whole_length(left, apart), to_come, as_of))
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
-    dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, as_of)
+    dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, due, as_of)
     banded = _banded(dated, contracts, as_of, spans)
     names = banded.columns
     nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
@@ -236,8 +239,8 @@ def _committed(as_of: pl.Expr) -> pl.Expr:
 
 
 @of_nothing
-def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Return what remains with the day it is expected on: as planned, then the rest by its measure."""
+def _dated(left: pl.DataFrame, performance: pl.DataFrame, due: pl.DataFrame | None, as_of: pl.Expr) -> pl.DataFrame:
+    """Return what remains with the day it is expected on: as planned, as milestones are due, then the rest by its measure."""
     key = ["contract_id", "obligation_id"]
     planned = performance.lazy().filter(pl.col("is_planned") & (pl.col("amount") != 0)).select(
         *key, pl.col("posting_date").alias("day"), "amount"
@@ -252,7 +255,8 @@ def _dated(left: pl.DataFrame, performance: pl.DataFrame, as_of: pl.Expr) -> pl.
     rest = left.join(whole, on=key, how="left").with_columns(
         (pl.col("remaining") - pl.col("planned").fill_null(ZERO)).alias("rest")
     ).filter(pl.col("rest") != 0)  # fmt: skip
-    return pl.concat([each.select("contract_id", "day", "amount") for each in (within, _rest(rest, as_of))])
+    by_milestone, rest = dated_by_milestones(rest, due)
+    return pl.concat([each.select("contract_id", "day", "amount") for each in (within, by_milestone, _rest(rest, as_of))])
 
 
 @of_nothing

@@ -14,6 +14,7 @@ from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
 from engine.revenue.disclosures.notice import fees_of, with_opened
 from engine.revenue.disclosures.positions import credit_exposures, current_portions, roll_forward, to_unit, waterfall
+from engine.revenue.disclosures.milestones import due_milestones
 from engine.revenue.disclosures.spans import fiscal_spans
 from engine.revenue.ground.frames import DONE_BY_CHANGE, Books, empty
 from engine.revenue.recognition.adopted import earned
@@ -67,7 +68,7 @@ def disclosures(
     parts = [
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books), books.extra.get("to_come"),
-            spans,
+            spans, due_milestones(_records(golden, "milestone"), books.lines, as_of),
         ).with_columns(pl.lit("remaining_obligation").alias("disclosure")),
         opening_liability_recognized(years, earned(books.performance), prior, balances),
         prior,
