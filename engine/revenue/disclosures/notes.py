@@ -12,9 +12,9 @@ from engine.canonical.schema import empty_frame
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.flows import disaggregated, opening_liability_recognized, prior_period_performance, year_to_date
+from engine.revenue.disclosures.milestones import due_milestones
 from engine.revenue.disclosures.notice import fees_of, with_opened
 from engine.revenue.disclosures.positions import credit_exposures, current_portions, roll_forward, to_unit, waterfall
-from engine.revenue.disclosures.milestones import due_milestones
 from engine.revenue.disclosures.spans import fiscal_spans
 from engine.revenue.ground.frames import DONE_BY_CHANGE, Books, empty
 from engine.revenue.recognition.adopted import earned
