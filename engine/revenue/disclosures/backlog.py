@@ -40,7 +40,8 @@ def remaining_obligations(
     a promise that transfers at a point on its expected day; what has no date stands in a band without dates.
     `contracts` has `fiscal_year_start` beside its columns; `promised`: what lines priced by the month cost, step by step
     (`frames.FEES`); `apart`: contract_id, obligation_id of promises that are a contract of their own (25-12);
-    `to_come`: royalties of sales made for promises not satisfied yet (`frames.TO_COME`); `spans`: of `fiscal_spans`; `due`: of `due_milestones`.
+    `to_come`: royalties of sales made for promises not satisfied yet (`frames.TO_COME`); `spans`: of `fiscal_spans`;
+    `due`: of `due_milestones`.
     Columns: contract_id, band_start, band_end, amount, currency, exempted_by.
     """
     left = _left(contracts, obligations, lines, performance, _evergreen(contracts, lines, promised, as_of), as_of)
