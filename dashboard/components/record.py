@@ -17,6 +17,7 @@ from dashboard.views.tables import Column, FrameRows, Kind
 from engine.canonical.schema import ENTITIES
 
 _RECORD: Final = "record"
+_BOX: Final = "record:id"
 _LIMIT: Final = 20
 _ROWS: Final = 10
 _CODES: Final = ("item_type", "decision", "eligibility", "nature", "kind", "severity", "stage", "entity", "status", "account_role")
@@ -25,7 +26,7 @@ _CODES: Final = ("item_type", "decision", "eligibility", "nature", "kind", "seve
 def choose_record(here: Here) -> str | None:
     """Let a person name a record; return its id, or None when none or several fit."""
     text = st.text_input(
-        "Id or name", st.query_params.get(_RECORD, ""), key="record:id", placeholder="CON-0004, INV-000029, Alder Logistics …"
+        "Id or name", st.query_params.get(_RECORD, ""), key=_BOX, placeholder="CON-0004, INV-000029, Alder Logistics …"
     )
     if not text.strip():
         return None
@@ -40,8 +41,14 @@ def choose_record(here: Here) -> str | None:
         return None
     st.caption(f"{len(found)} records" + (" or more" if len(found) == _LIMIT else ""))
     for entity, key, name in found:
-        st.page_link("screens/record.py", label=f"{entity.replace('_', ' ')} **{plain(key)}** {plain(name)}", query_params={_RECORD: key})
+        label = f"{entity.replace('_', ' ')} **{plain(key)}** {plain(name)}"
+        st.button(label, key=f"record:found:{entity}:{key}", on_click=_write, args=(key,), type="tertiary")
     return None
+
+
+def _write(identity: str) -> None:
+    """Write an id into the box, as a person would: what stands in the box wins over the address."""
+    st.session_state[_BOX] = identity
 
 
 def show_record(here: Here, identity: str) -> None:

@@ -97,6 +97,18 @@ def test_an_address_that_filters_what_no_filter_offers_opens_as_usual(workspace:
     assert app.dataframe[0].value.equals(opened("exceptions").dataframe[0].value)
 
 
+def test_a_record_that_was_found_by_a_part_of_its_name_is_opened_by_a_press(workspace: Workspace) -> None:
+    app = opened("record")
+    app.text_input(key="record:id").set_value("C").run()
+    found = [each for each in app.button if str(each.key).startswith("record:found:")]
+    assert found
+    chosen = str(found[0].key).rsplit(":", 1)[1]
+    found[0].click().run()
+    assert app.text_input(key="record:id").value == chosen
+    assert app.query_params["record"] == chosen
+    assert "**Agreed record**" in texts(app)
+
+
 def test_an_address_opens_an_exception(workspace: Workspace) -> None:
     from adapters.store.tables import Case
 
