@@ -67,7 +67,7 @@ def drawn(number: int, chance: random.Random, rows: Rows, by_weeks: bool) -> tup
     anchor = chance.choice([None, 1, 15, 29, 31]) if convention == "anchored_months" else None
     rows["contract"].append(
         {"contract_id": name, "currency": "USD", "signed_date": begins, "start_date": begins, "end_date": ends, "status": "active",
-         "enforceable": True, "collectible": True, "legal_entity_id": "E" if by_weeks else None}
+         "enforceable": True, "collectible": True, "legal_entity_id": "E" if by_weeks else "F"}
     )  # fmt: skip
     rows["contract_line"].append(
         {"contract_line_id": f"L{number}", "contract_id": name, "offering": "retainer", "amount": decimal(amount),
