@@ -70,33 +70,29 @@ def _failed(failure: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _empty(system: str, path: str) -> dict[str, Any]:
+def _of_source(kind: str, system: str, field: str | None, message: str, remedy: str) -> dict[str, Any]:
+    """Return a finding about what the snapshot should hold of a system and does not."""
     return {
-        "kind": "missing_source", "rule": "missing_source", "severity": "high", "entity": "source",
-        "entity_id": system, "systems": [system], "field": path,
-        "message": f"The snapshot names {path} as the export of {system}, but there is no file its adapter reads.",
-        "remedy": "Put the export there, or correct the path and the adapter in snapshot.yaml.",
-        "evidence": ["snapshot.yaml"],
+        "kind": kind, "rule": kind, "severity": "high", "entity": "source", "entity_id": system, "systems": [system], "field": field,
+        "message": message, "remedy": remedy, "evidence": ["snapshot.yaml"],
     }  # fmt: skip
+
+
+def _empty(system: str, path: str) -> dict[str, Any]:
+    message = f"The snapshot names {path} as the export of {system}, but there is no file its adapter reads."
+    remedy = "Put the export there, or correct the path and the adapter in snapshot.yaml."
+    return _of_source("missing_source", system, path, message, remedy)
 
 
 def _gone(system: str, entity: str, why: str) -> dict[str, Any]:
-    return {
-        "kind": "missing_records", "rule": "missing_records", "severity": "high", "entity": "source",
-        "entity_id": system, "systems": [system], "field": entity,
-        "message": f"The export of {system} has no file of {entity}, {why}; no policy holds anything to it.",
-        "remedy": "Export it again and run on the new snapshot; an export without records has a header all the same.",
-        "evidence": ["snapshot.yaml"],
-    }  # fmt: skip
+    message = f"The export of {system} has no file of {entity}, {why}; no policy holds anything to it."
+    remedy = "Export it again and run on the new snapshot; an export without records has a header all the same."
+    return _of_source("missing_records", system, entity, message, remedy)
 
 
 def _misnamed(system: str, meant: str) -> dict[str, Any]:
-    return {
-        "kind": "missing_source", "rule": "missing_source", "severity": "high", "entity": "source",
-        "entity_id": meant, "systems": [meant], "field": system,
-        "message": f"The snapshot has no export of {meant}, which policies name, but one of '{system}', which none does.",
-        "remedy": f"Write '{meant}' in snapshot.yaml, if that is meant.", "evidence": ["snapshot.yaml"],
-    }  # fmt: skip
+    message = f"The snapshot has no export of {meant}, which policies name, but one of '{system}', which none does."
+    return _of_source("missing_source", meant, system, message, f"Write '{meant}' in snapshot.yaml, if that is meant.")
 
 
 def _held(held: pl.DataFrame) -> Iterable[dict[str, Any]]:
@@ -166,12 +162,8 @@ def _absent(
     why |= dict.fromkeys(() if policy is None else (*policy.required_sources, *policy.required_records), "which the run policy requires")
     for system, reason in why.items():
         if system not in there:
-            yield {
-                "kind": "missing_source", "rule": "missing_source", "severity": "high", "entity": "source",
-                "entity_id": system, "systems": [system],
-                "message": f"The snapshot has no export of {system}, {reason}.",
-                "remedy": "Add the export to the snapshot and run again.", "evidence": ["snapshot.yaml"],
-            }  # fmt: skip
+            message = f"The snapshot has no export of {system}, {reason}."
+            yield _of_source("missing_source", system, None, message, "Add the export to the snapshot and run again.")
 
 
 def _stale(

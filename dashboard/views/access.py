@@ -60,9 +60,9 @@ def looking_at(policies: Path, person: Person, run_dir: Path, latest: Path | Non
         return person
     policy = _policy(policies)
     sight = sight_of(policy, person.name, person.roles, run_dir)
-    today = sight_of(policy, person.name, person.roles, latest or run_dir)
-    if sight.projects is not None and today.projects is not None:
-        sight = replace(sight, projects=sight.projects & today.projects)
+    if sight.projects is not None and latest is not None and latest != run_dir:
+        today = sight_of(policy, person.name, person.roles, latest).projects
+        sight = sight if today is None else replace(sight, projects=sight.projects & today)
     return replace(person, sight=sight)
 
 
