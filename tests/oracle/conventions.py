@@ -52,8 +52,8 @@ class Term:
             return Fraction((day - self.begins).days + 1 - skipped)
         weighed = [(month, self._weight(month)) for month in self.months if month[0] <= self.ends and month[1] >= self.begins]
         if not any(weight for _, weight in weighed):
-            # Neither of two months counts: what nobody counts passes by the day.
-            return Fraction((day - self.begins).days + 1)
+            # Neither of two months counts: the one does in which the term ends.
+            weighed[-1] = (weighed[-1][0], Fraction(1))
         return sum((weight * _served(self._cut(month), day) for month, weight in weighed), Fraction(0))
 
     def _cut(self, month: Month) -> Month:

@@ -16,7 +16,7 @@ by `with_earned`, where `prorated_ends` posts its full months truncated.
 | even_no_partial_last | months 1 from the starting one; the last is cut off when the term ends inside it |
 | even_no_partial_first | months 1 to the ending one; the first is cut off when the term starts inside it |
 | prorated_ends | part months by elapsed time, the full months between them equal |
-| mid_month | months 1; the first when it starts by the 15th, the last when it ends on the 15th or later |
+| mid_month | months 1; the first when it starts by the 15th, the last when it ends on the 15th or later (of two the last at least) |
 | first_of_month | as many months 1 as the term has begun, from the starting one |
 | next_month | months 1 from the month after the start to the ending one |
 | anchored_months | months from the anchor day (31 January + 1 month = the last of February) |
@@ -139,7 +139,7 @@ def with_months(frame: pl.LazyFrame, *, numerator: str, denominator: str, terms:
     last = part_of_month(column("end.place") + 1, column("end.days"))
     between = (column("end.index") - column("start.index") - 1).cast(WIDE) * wide(MONTH)
     calendar = pl.when(column("one_month")).then(one_month).otherwise(first + between + last)
-    counted = convention.is_in([*_COUNTED, "anchored_months"]) & ~((convention == "mid_month") & column("nothing_counts"))
+    counted = convention.is_in([*_COUNTED, "anchored_months"])
     top = (
         pl.when(~column("valid")).then(None)
         .when(counted | (convention == "thirty_360")).then(column("whole"))
@@ -208,18 +208,16 @@ def _with_through(frame: pl.LazyFrame, day: str, terms: TermColumns) -> pl.LazyF
 
 def _choose(terms: TermColumns) -> pl.Expr:
     by_days = column("elapsed").cast(WIDE)
-    in_middle = pl.when(column("nothing_counts")).then(by_days).otherwise(column("counted"))
     ways = {
         "actual_days": by_days, "actual_365": (column("elapsed") - column("leap")).cast(WIDE), "thirty_360": column("thirty").cast(WIDE),
         "actual_seconds": column("passed").cast(WIDE), "anchored_months": column("anchored"), "prorated_ends": _prorated(),
-        **dict.fromkeys(_COUNTED, column("counted")), "mid_month": in_middle,
+        **dict.fromkeys(_COUNTED, column("counted")),
     }  # fmt: skip
     if terms.only is not None:
         return ways[terms.only]
-    counted = [name for name in _COUNTED if name != "mid_month"]
     convention = pl.col(terms.convention)
-    others = (pl.when(convention == name).then(ways[name]) for name in sorted(set(ways) - set(counted)))
-    return pl.coalesce(pl.when(convention.is_in(counted)).then(column("counted")), *others)
+    others = (pl.when(convention == name).then(ways[name]) for name in sorted(set(ways) - set(_COUNTED)))
+    return pl.coalesce(pl.when(convention.is_in(_COUNTED)).then(column("counted")), *others)
 
 
 def _leap_days(day: pl.Expr) -> pl.Expr:

@@ -159,11 +159,13 @@ def _with_end_months(frame: pl.LazyFrame, convention: pl.Expr) -> pl.LazyFrame:
     )  # fmt: skip
     # A term that has begun another month of its own reaches into its last calendar month.
     begun = column("end.place") >= pl.min_horizontal(column("start.place"), column("end.days") - 1)
+    # Of two months that both do not count the one counts in which the term ends: what was promised is all there by then.
+    neither = (column("end.index") == column("start.index") + 1) & (column("start.place") >= 15)
     end = (
         pl.when(convention == "monthly_even").then(part_of_month(served_last, column("end.days")))
         .when((convention == "thirty_day") & ~ends_whole).then(thirtieths(served_last))
         .when((convention == "even_no_partial_last") & ~ends_whole).then(none)
-        .when((convention == "mid_month") & (column("end.place") < 14)).then(none)
+        .when((convention == "mid_month") & (column("end.place") < 14) & ~neither).then(none)
         .when((convention == "first_of_month") & ~begun).then(none)
         .otherwise(one)
     )  # fmt: skip
@@ -173,8 +175,7 @@ def _with_end_months(frame: pl.LazyFrame, convention: pl.Expr) -> pl.LazyFrame:
         .when((convention == "thirty_day") & ~(starts_whole & ends_whole)).then(thirtieths(served))
         .otherwise(one)
     )  # fmt: skip
-    nothing = (column("end.index") == column("start.index") + 1) & (column("start.place") >= 15) & (column("end.place") < 14)
-    return frame.with_columns(named(first_counts=start, last_counts=end, only_counts=alone, nothing_counts=nothing))
+    return frame.with_columns(named(first_counts=start, last_counts=end, only_counts=alone))
 
 
 def _with_ends_by_time(frame: pl.LazyFrame) -> pl.LazyFrame:

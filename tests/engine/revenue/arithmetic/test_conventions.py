@@ -93,8 +93,8 @@ def test_mid_month_counts_an_end_from_the_fifteenth_on() -> None:
     assert by_month("mid_month", "2027-03-16", "2027-07-15", "800") == ["0", "200", "200", "200", "200"]
 
 
-def test_mid_month_over_two_months_that_do_not_count_goes_by_days() -> None:
-    assert by_month("mid_month", "2027-01-22", "2027-02-10", "200") == ["100", "100"]
+def test_mid_month_over_two_months_that_do_not_count_is_earned_in_the_second() -> None:
+    assert by_month("mid_month", "2027-01-22", "2027-02-10", "200") == ["0", "200"]
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
