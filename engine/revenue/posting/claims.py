@@ -22,6 +22,7 @@ from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import Books
 from engine.revenue.ground.rates import in_contract_currency
+from engine.revenue.posting.given_back import with_overpaid_back
 from engine.revenue.posting.planned import counted_from
 from engine.revenue.posting.unnamed import with_work_billed
 
@@ -82,7 +83,7 @@ def read_claims(books: Books, records: Agreed, rates: pl.DataFrame, as_of: dt.da
     cash, unplaced = _cash(books, records, invoices, claims, as_of)
     cash = in_contract_currency(cash, books.contracts, rates, names=("amount",), day="date", stated="stated_currency")
     unvalued.append(_unvalued(cash, "payment", "amount"))
-    cash = cash.drop("stated_currency").drop_nulls("amount")
+    cash = with_overpaid_back(cash.drop("stated_currency").drop_nulls("amount"), claims)
     return Claims(claims, cash, plan, unplaced, pl.concat(unvalued))
 
 
