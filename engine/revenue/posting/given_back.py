@@ -26,7 +26,8 @@ def with_overpaid_back(cash: pl.DataFrame, billed: pl.DataFrame) -> pl.DataFrame
     of_row = placed.group_by("→row").agg(pl.col("→taken").sum())
     rest = cash.with_row_index("→row").join(of_row, on="→row", how="left", maintain_order="left")
     rest = rest.with_columns((pl.col("amount") + pl.col("→taken").fill_null(ZERO)).cast(MONEY).alias("amount"))
-    named = back.drop(_CLAIM, "amount").join(placed, on="→row", how="inner").with_columns((pl.col("→taken") * -1).cast(MONEY).alias("amount"))
+    named = back.drop(_CLAIM, "amount").join(placed, on="→row", how="inner")
+    named = named.with_columns((pl.col("→taken") * -1).cast(MONEY).alias("amount"))
     parts = pl.concat([rest.filter(pl.col("amount") != 0).select(cash.columns), named.select(cash.columns)])
     return parts.sort(_KEY, "date", "payment_id", "claim", "basis", nulls_last=True)
 
