@@ -7,18 +7,24 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
+from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import latest
 from engine.revenue.arithmetic.asof import running as through_day
-from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import round_share, units
+from engine.revenue.arithmetic.numbers import ZERO, whole_number, wide
+from engine.revenue.arithmetic.rounding import round_quotient, round_share, units
 from engine.revenue.ground.frames import DAY, TEXT, Books
 from engine.revenue.posting.claims import Agreed, Claims
 from engine.revenue.posting.goods_at_estimate import goods_at_estimate
 from engine.revenue.recognition.standing import as_arrived
 
 _LINE: Final = "contract_line_id"
+
+_QTY: Final = polars_dtype(Kind.QTY)
+_PRICE: Final = polars_dtype(Kind.PRICE)
+
+_PRICE_SCALE: Final = 10 ** (DECIMAL_SCALE[Kind.QTY] + DECIMAL_SCALE[Kind.PRICE] - DECIMAL_SCALE[Kind.MONEY])
+"""Millionths of money over the last place of a price, as the last place of a quantity."""
 
 _NOTHING: Final = pl.DataFrame(schema={"contract_id": TEXT, "date": DAY, "back": MONEY})
 
@@ -34,7 +40,7 @@ def goods_delivered(
     credited: `goods_back`, in neither of the other two any more. A report of less cost after that tells it itself.
     """
     returning = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
-    returning = returning.select(_LINE, pl.lit(value=True).alias("returns"), pl.col("quantity").alias("promised"))
+    returning = returning.select(_LINE, pl.lit(value=True).alias("returns"), pl.coalesce("quantity", _one_whole()).alias("promised"))
     back = _paid_back(goods.join(returning, on=_LINE, how="semi"), claims)
     cost, estimates = _cost(goods, books, records, back), _expected_back(goods, books, records, back)
     days = pl.concat([cost.select(_LINE, "date"), estimates.select(_LINE, "date")]).unique()
@@ -80,15 +86,34 @@ def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.
     """
     estimated = records.frame("variable_estimate").drop_nulls(_LINE)
     estimated = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date")
-    rows = estimated.select(
-        _LINE, pl.col("as_of_date").alias("date"), pl.col("quantity").alias("told"),
-        pl.coalesce("constrained_amount", "amount").alias("→amount"),
+    estimated = estimated.with_columns(pl.coalesce("constrained_amount", "amount").alias("→amount"))
+    rows = _with_units_of_money(estimated, records).select(
+        _LINE, pl.col("as_of_date").alias("date"), pl.col("quantity").alias("told"), "→amount"
     ).sort("date", maintain_order=True)  # fmt: skip
     earlier = {name: pl.col(name).shift(1).over(_LINE) for name in ("told", "→amount")}
     fewer = (pl.col("told") < earlier["told"]) & (pl.col("back") > 0)
     is_rest = (pl.col("→amount") == earlier["→amount"]) & (fewer | (pl.col("told") == earlier["told"]))
     counted = pl.when(~is_rest.fill_null(value=False)).then("told").forward_fill().over(_LINE)
     return _with_paid(rows, goods, back).with_columns(counted.alias("coming_back")).drop("back", "→amount")
+
+
+def _one_whole() -> pl.Expr:
+    """Return 1 for a line that states neither a quantity nor the price of a unit: it is one unit."""
+    return pl.when(pl.col("unit_price").is_null()).then(pl.lit(1, dtype=_QTY))
+
+
+def _with_units_of_money(estimated: pl.DataFrame, records: Agreed) -> pl.DataFrame:
+    """Give estimates that tell money alone the units that cost as much: what is paid back in full comes back."""
+    lines = records.frame("contract_line").unique(_LINE, keep="first")
+    promised = pl.coalesce("quantity", _one_whole())
+    lines = lines.select(_LINE, pl.col("unit_price").alias("→each"), promised.alias("→promised"), pl.col("amount").alias("→whole"))
+    rows = estimated.join(lines, on=_LINE, how="left", maintain_order="left")
+    back = units(pl.max_horizontal(pl.col("→amount") * -1, ZERO))
+    price = whole_number(pl.when(pl.col("→each") > 0).then("→each"), _PRICE)
+    by_price = round_quotient(back * wide(_PRICE_SCALE), price)
+    by_whole = round_quotient(back * whole_number("→promised", _QTY), units(pl.when(pl.col("→whole") > 0).then("→whole")))
+    told = pl.coalesce(by_whole, by_price).reinterpret(dtype=_QTY)
+    return rows.with_columns(pl.coalesce("quantity", told).alias("quantity"))
 
 
 def _with_paid(rows: pl.DataFrame, goods: pl.DataFrame, back: pl.DataFrame) -> pl.DataFrame:
