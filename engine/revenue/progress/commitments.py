@@ -15,6 +15,7 @@ from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 from engine.revenue.progress.delivered import DELIVERED
+from engine.revenue.progress.expiry import as_agreed, expired
 from engine.revenue.progress.line_weights import amounts_since, stated_since
 from engine.revenue.progress.observed import OBSERVED, QTY, delivered, of_measure
 from engine.revenue.progress.worked import unit_prices, valued_in_contract, with_unit_price
@@ -22,16 +23,25 @@ from engine.revenue.progress.worked import unit_prices, valued_in_contract, with
 _KEY: Final = "contract_line_id"
 
 
-def committed_use(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+def committed_use(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return use to date over the amount (or quantity) the customer is committed to on the day, as amended (`terms`).
 
-    What was bought beyond it is no use of it, also once it is raised. Use that nothing prices is no measure of an amount.
+    What was bought beyond it is no use of it, also once it is raised. Use that nothing prices is no measure of an amount. What is not
+    used by the last day is owed all the same, unless it can be claimed back, and is earned then (55-46 to 55-48).
     """
     rows = _use(records, lines, terms)
-    if not rows.height:
-        return pl.DataFrame(schema=OBSERVED)
-    own = pl.when("is_agreed").then(pl.col("done") - pl.col("over")).otherwise("done")
-    return delivered(rows.with_columns(own.alias("done")), "usage")
+    made = pl.DataFrame(schema=OBSERVED)
+    if rows.height:
+        own = pl.when("is_agreed").then(pl.col("done") - pl.col("over")).otherwise("done")
+        made = delivered(rows.with_columns(own.alias("done")), "usage").select(list(OBSERVED))
+    committed = as_agreed(_committed(lines), terms)
+    lapses = ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
+    return expired(made, committed, lapses) if committed.height else made
+
+
+def _committed(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines whose price is a commitment to use."""
+    return of_measure(lines, "usage").filter((pl.col("pricing") != "usage") & (pl.col("amount") != 0))
 
 
 def bought_beyond(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:

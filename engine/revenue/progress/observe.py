@@ -38,7 +38,7 @@ def observations(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
         tiered(records, lines, terms),
         milestones(records, lines, terms),
         observed_percent(records, lines, terms),
-        committed_use(records, lines, terms),
+        committed_use(records, lines, terms, as_of),
         rights(records, lines, terms),
     ]
     found = [frame.select(pl.col(name).cast(dtype) for name, dtype in OBSERVED.items()) for frame in shapes if frame.height]

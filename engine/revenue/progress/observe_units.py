@@ -15,6 +15,7 @@ from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.records import Records
 from engine.revenue.price.options import option_shares
 from engine.revenue.price.variable import expected_quantities, units_done
+from engine.revenue.progress.expiry import as_agreed, expired
 from engine.revenue.progress.leaving import leaving_lines, without_left
 from engine.revenue.progress.observed import HOURS, OBSERVED, QTY, delivered, of_measure, reestimated
 
@@ -35,7 +36,7 @@ def prepaid_hours(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
     rights = [of_measure(lines, "units").filter(pl.col("pricing") != "tiers"), prepaid_hours(records, lines)]
-    chosen = _as_agreed(pl.concat(rights), terms)
+    chosen = as_agreed(pl.concat(rights), terms)
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
     rows = _units_by_day(records, about, terms, worked)
     if not rows.height:
@@ -59,7 +60,7 @@ def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl
     made = made.join(lapses, on=["okey", "date"], how="left", maintain_order="left").with_columns(
         pl.when("lapses").then(pl.lit("expiry")).otherwise("basis").alias("basis")
     )
-    return _expired(made.drop("lapses"), chosen, as_of)
+    return expired(made.drop("lapses"), chosen, _lapses(as_of))
 
 
 @of_no("about")
@@ -140,22 +141,6 @@ def _hours_drawn(records: Records, about: pl.DataFrame, terms: pl.DataFrame, wor
     return rows.select("contract_line_id", "date", "done", "promised", "expected", "evidence")
 
 
-def _as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return the lines with the last day that was agreed for them before they lapsed; what has lapsed is not revived."""
-    steps = terms.filter(pl.col("place") > 0).join(lines.select("contract_line_id", "ends"), on="contract_line_id", how="inner")
-    if not steps.height:
-        return lines
-    in_time = (pl.col("event_date") <= pl.coalesce("before.end_date", "ends")).fill_null(value=True)
-    steps = steps.sort("contract_line_id", "place").filter(in_time.cum_min().over("contract_line_id", order_by="place"))
-    # A term cut short ends with the change at the earliest.
-    moved = pl.col("end_date") != pl.coalesce("before.end_date", "ends")
-    steps = steps.filter(moved.fill_null(value=False)).group_by("contract_line_id", maintain_order=True).agg(
-        pl.max_horizontal("end_date", "event_date").last().alias("→ends")
-    )  # fmt: skip
-    made = lines.join(steps, on="contract_line_id", how="left", maintain_order="left")
-    return made.with_columns(pl.coalesce("→ends", "ends").alias("ends")).drop("→ends")
-
-
 def _begun_as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return the lines with the first day that was agreed for them before they began, or the day of the change if that is later."""
     steps = terms.filter((pl.col("place") > 0) & (pl.col("action") == "change"))
@@ -191,26 +176,6 @@ def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFr
 def _lapses(as_of: dt.date) -> pl.Expr:
     """Say whether the last day of a prepaid right that nobody pays back has passed."""
     return (pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
-
-
-def _expired(made: pl.DataFrame, chosen: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Add the expiry of prepaid rights: what was not used by the last day of all lines of an obligation is earned then."""
-    is_over = _lapses(as_of).fill_null(value=False).all()
-    ending = (
-        chosen.group_by("okey")
-        .agg(is_over.alias("→over"), pl.col("ends").max().alias("date"), pl.col("evidence").explode().drop_nulls().unique().sort())
-        .filter("→over").drop("→over")
-    )
-    rows = ending.with_columns(
-        wide(1).alias("to_date"),
-        wide(1).alias("total"),
-        wide(0).alias("at_cost"),
-        pl.lit("expiry").alias("basis"),
-        pl.lit(value=False).alias("is_reestimate"),
-    )
-    limits = ending.select("okey", pl.col("date").alias("ended"))
-    kept = made.join(limits, on="okey", how="left").filter(pl.col("ended").is_null() | (pl.col("date") < pl.col("ended"))).drop("ended")
-    return pl.concat([kept, rows], how="diagonal")
 
 
 def tiered(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
