@@ -122,6 +122,7 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
         "group_id",
         "event_date",
         "takes_effect",
+        "agreed_on",
         "place",
         "agreed_place",
         pl.col("evidence").alias("amendment_evidence"),
@@ -178,12 +179,12 @@ def line_terms(signed: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
 
     `signed`: the lines of `lines.line_frame`; an added line begins with its amendment. What changes on a line in another
     currency counts at the line's own rate, so that a change of price is none of rates. Columns: contract_line_id,
-    group_id, contract_id, place, event_date, takes_effect, amendment_id, action, each field after, `before.<field>`, `stated.<field>`
-    (what the step itself says of its amount or an estimate; null: nothing), and the amendment line's own remaining_is_distinct,
-    remaining_standalone_selling_price, past_performance_amount.
+    group_id, contract_id, place, event_date, takes_effect, agreed_on, amendment_id, action, each field after, `before.<field>`,
+    `stated.<field>` (what the step itself says of its amount or an estimate; null: nothing), and the amendment line's own
+    remaining_is_distinct, remaining_standalone_selling_price, past_performance_amount.
     """
     keys = ["contract_line_id", "group_id", "contract_id"]
-    head = ("event_date", "takes_effect", "amendment_id", "amendment_line_id", "remaining_is_distinct",
+    head = ("event_date", "takes_effect", "agreed_on", "amendment_id", "amendment_line_id", "remaining_is_distinct",
             "remaining_standalone_selling_price", "past_performance_amount", "evidence", "amendment_evidence",
             "agreed_place")  # fmt: skip
     first = (

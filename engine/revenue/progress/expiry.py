@@ -12,7 +12,8 @@ def as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     steps = terms.filter(pl.col("place") > 0).join(lines.select("contract_line_id", "ends"), on="contract_line_id", how="inner")
     if not steps.height:
         return lines
-    in_time = (pl.col("event_date") <= pl.coalesce("before.end_date", "ends")).fill_null(value=True)
+    # What was agreed before that day counts, though it takes effect after it (606-10-25-10).
+    in_time = (pl.coalesce("agreed_on", "event_date") <= pl.coalesce("before.end_date", "ends")).fill_null(value=True)
     steps = steps.sort("contract_line_id", "place").filter(in_time.cum_min().over("contract_line_id", order_by="place"))
     # A term cut short ends with the change at the earliest.
     moved = pl.col("end_date") != pl.coalesce("before.end_date", "ends")

@@ -148,7 +148,7 @@ def _begun_as_agreed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     if not steps.height:
         return lines
     first = pl.coalesce("before.start_date", "begins")
-    in_time = (pl.col("event_date") <= first).fill_null(value=True).cum_min().over("contract_line_id", order_by="place")
+    in_time = (pl.coalesce("agreed_on", "event_date") <= first).fill_null(value=True).cum_min().over("contract_line_id", order_by="place")
     moved = (pl.col("start_date") != first).fill_null(value=False)
     steps = steps.sort("contract_line_id", "place").filter(in_time & moved)
     found = steps.group_by("contract_line_id").agg(pl.max_horizontal("start_date", "event_date").last().alias("→begins"))
