@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import decimal
 import functools
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -16,6 +15,9 @@ DIGITS: Final = 28
 
 RATE: Final = pl.Decimal(38, DIGITS)
 """Percent a year; a rate that a price implies needs all its digits."""
+
+Flows: TypeAlias = tuple[tuple[tuple[int, Decimal], ...], ...]
+"""By payment, what it pays for: months from payment to transfer (negative: paid after) and amount."""
 
 FINE: Final = pl.Decimal(38, 20)
 """Amounts inside a calculation: money with digits enough that only posting rounds."""
@@ -77,10 +79,11 @@ def period_rate(rate: Decimal, compounding: str, step: int) -> Decimal:
 
 
 @functools.cache
-def implied_rate(flows: tuple[tuple[int, Decimal], ...], price: Decimal, compounding: str, step: int) -> Decimal | None:
+def implied_rate(flows: Flows, price: Decimal, compounding: str, step: int) -> Decimal | None:
     """Return the percent a year at which promised payments are worth the cash price at transfer, or None.
 
-    `flows` are (months, amount): months from payment to transfer, negative when it is paid after.
+    `flows`: by payment what it pays for, as (months, amount): months from payment to transfer, negative when it is paid after. What
+    one payment pays for at several transfers costs the same at each (606-10-32-16).
     The value of the payments moves one way with the rate when all lie on one side of the transfer;
     where no rate between -99 % and 1,000 % fits, there is none.
     """
@@ -101,12 +104,20 @@ def implied_rate(flows: tuple[tuple[int, Decimal], ...], price: Decimal, compoun
         return _to_digits((low + high) / 2)
 
 
-def _value(flows: Sequence[tuple[int, Decimal]], rate: Decimal, compounding: str, step: int) -> Decimal:
+def _value(flows: Flows, rate: Decimal, compounding: str, step: int) -> Decimal:
     total = Decimal(0)
-    for months, amount in flows:
-        factor = _power(rate, abs(months), compounding, step)
-        total += amount * factor if months >= 0 else amount / factor
+    for paid in flows:
+        if len(paid) == 1:
+            total += paid[0][1] * _grown(paid[0][0], rate, compounding, step)
+        else:
+            amount = sum((part for _, part in paid), Decimal(0))
+            total += amount * amount / sum((part / _grown(months, rate, compounding, step) for months, part in paid), Decimal(0))
     return total
+
+
+def _grown(months: int, rate: Decimal, compounding: str, step: int) -> Decimal:
+    factor = _power(rate, abs(months), compounding, step)
+    return factor if months >= 0 else 1 / factor
 
 
 def _power(rate: Decimal, months: int, compounding: str, step: int) -> Decimal:

@@ -31,6 +31,9 @@ _PART_SCHEMA: Final[dict[str, pl.DataType]] = {
     "compounding": pl.String(), "step": pl.Int64(), "minor_digits": pl.Int64(), "calendar": pl.String(), "known_from": pl.Date(),
 }  # fmt: skip
 
+_OF_PAYMENT: Final = ["contract_id", "contract_line_id", "paid_date"]
+"""What one payment pays for of one promise: all of it has one cash price."""
+
 _RATE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "contract_id": pl.String(), "rate": RATE, "implicit_rate": RATE, "period_rate": RATE, "step": pl.Int64(),
 }  # fmt: skip
@@ -128,15 +131,19 @@ def _rates(stated: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     rows = []
     flows = (
         pairs.with_columns(pl.when("is_advance").then(pl.col("months")).otherwise(pl.col("months") * -1))
-        .group_by("contract_id", "months").agg(pl.col("promised").sum()).sort("contract_id", "months")
+        .group_by(*_OF_PAYMENT, "months").agg(pl.col("promised").sum()).sort(*_OF_PAYMENT, "months")
+        .group_by(_OF_PAYMENT, maintain_order=True).agg("months", "promised")
         .group_by("contract_id", maintain_order=True).agg("months", "promised")
     )  # fmt: skip
-    by_contract = {row[0]: tuple(zip(row[1], row[2], strict=True)) for row in flows.rows()}
+    by_contract = {
+        contract: tuple(tuple(zip(when, what, strict=True)) for when, what in zip(months, promised, strict=True))
+        for contract, months, promised in flows.rows()
+    }
     # Contracts that state a rate or a cash price are few; equal patterns are solved once.
     needed = stated.select("contract_id", "financing_rate", "cash_price", "compounding").rows()
     for contract, given, cash, compounding in needed:
         pattern = by_contract.get(contract, ())
-        step = math.gcd(*(months for months, _ in pattern)) or 1
+        step = math.gcd(*(months for paid in pattern for months, _ in paid)) or 1
         implied = implied_rate(pattern, cash, compounding, step) if cash is not None and pattern else None
         rate = implied if given is None else Decimal(given)
         period = None if rate is None else period_rate(rate, compounding, step)
@@ -148,8 +155,8 @@ def _parts(pairs: pl.DataFrame, significant: pl.DataFrame) -> pl.DataFrame:
     """Return the pairs of contracts that finance with what each is worth at payment and at transfer."""
     terms = significant.select("contract_id", "rate", "compounding", "step", "minor_digits", "calendar")
     parts = pairs.join(terms, on="contract_id", how="inner").with_columns((pl.col("months") * -1).alias("back"))
-    parts = with_factors(with_factors(parts, "months", "on"), "back", "off")
-    fine = pl.col("promised").cast(FINE)
+    parts = _at_one_price(with_factors(with_factors(parts, "months", "on"), "back", "off"))
+    fine = pl.col("paid")
     worth = pl.when("is_advance").then(grown(fine, "on")).otherwise(grown(fine, "off"))
     return parts.with_columns(worth.alias("worth")).with_columns(
         pl.when("is_advance").then(fine).otherwise(pl.col("worth")).alias("start_value"),
@@ -159,6 +166,19 @@ def _parts(pairs: pl.DataFrame, significant: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _at_one_price(parts: pl.DataFrame) -> pl.DataFrame:
+    """Add `paid`: what of a payment buys each month of the service it pays for, so that all of it has one cash price (32-16).
+
+    By the amounts promised alone a month served later would cost more, and interest would run at another rate than the contract's.
+    """
+    fine = pl.col("promised").cast(FINE)
+    parts = parts.with_columns(pl.when("is_advance").then(grown(fine, "off")).otherwise(grown(fine, "on")).alias("→now"))
+    part = pl.col("→now") / pl.col("→now").sum().over(_OF_PAYMENT)
+    shared = pl.col("promised").sum().over(_OF_PAYMENT).cast(FINE) * part
+    alone = pl.len().over(_OF_PAYMENT) == 1
+    return parts.with_columns(pl.when(alone).then(fine).otherwise(shared).alias("paid")).drop("→now")
+
+
 def _held_back(parts: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Let the interest of a promise begin when its price is earned, at the rate of what is then left of the time."""
     later = parts.join(held, on="contract_line_id", how="left", maintain_order="left")
@@ -166,9 +186,8 @@ def _held_back(parts: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     is_held = (pl.col("direction") == "income") & (pl.col("earned_from") > pl.col("from_date")) & (months > 0)
     later = later.with_columns(is_held.fill_null(value=False).alias("is_held"), months.alias("left"))
     keys = ["left", "start_value", "end_value", "compounding", "step"]
-    rows = [
-        (*row, implied_rate(((-row[0], row[2]),), row[1], row[3], row[4])) for row in later.filter("is_held").select(keys).unique().rows()
-    ]
+    held_ones = later.filter("is_held").select(keys).unique()
+    rows = [(*row, implied_rate((((-row[0], row[2]),),), row[1], row[3], row[4])) for row in held_ones.rows()]
     schema = {name: later.schema[name] for name in keys} | {"left_rate": RATE}
     later = later.join(pl.DataFrame(rows, schema=schema, orient="row"), on=keys, how="left", maintain_order="left")
     is_moved = pl.col("is_held") & pl.col("left_rate").is_not_null()
