@@ -162,8 +162,8 @@ def test_monthly_payments_for_monthly_service_finance_nothing() -> None:
 
 
 def test_an_advance_for_years_of_service_bears_interest_until_each_year_is_served() -> None:
-    # 300 in advance for three equal yearly transfers, one price each (32-16): P × (1/1.1 + 1/1.21 + 1/1.331) = 300, P = 120.634, 361.90 in all.
-    # 300 × 10 % = 30; (330 - 120.634) × 10 % = 20.94; (230.302 - 120.634) × 10 % = 10.97, of 61.90 in all 10.96.
+    # 300 in advance for three equal yearly transfers, one price each (32-16): P × (1/1.1 + 1/1.21 + 1/1.331) = 300, P = 120.634.
+    # 300 × 10 % = 30; (330 - 120.634) × 10 % = 20.94; (230.302 - 120.634) × 10 % = 10.97; of 361.90 in all 10.96 are left.
     years = [("L1", dt.date(2026 + year, 1, 1), "100") for year in (1, 2, 3)]
     found = significant_financing(contract(financing_rate=Decimal(10)), transfers(*years), payments((dt.date(2026, 1, 1), "300")))
     assert price(found) == Decimal("361.90")
