@@ -110,8 +110,8 @@ class Told:
 class Financed:
     """Hold a service earned evenly from the first of a month, paid on some days, at a rate a month (606-10-32-15 to 32-20).
 
-    The earliest money pays for the earliest service; each part bears interest for the whole months between its payment and the last
-    day of its month of service.
+    The earliest money pays for the earliest service; what one payment pays for has one price at each transfer. Each part bears interest
+    for the whole months between its payment and the last day of its month of service.
     """
 
     promised: Fraction
@@ -121,7 +121,16 @@ class Financed:
     rate: Fraction
 
     def parts(self) -> list[tuple[dt.date, dt.date, Fraction]]:
-        """Return what was paid when for the service of which month."""
+        """Return what was paid when for the service of which month, such that what is paid on one day has one price."""
+        found = self._amounts()
+        paid: dict[dt.date, Fraction] = {}
+        worth: dict[dt.date, Fraction] = {}
+        for day, served, amount in found:
+            paid[day] = paid.get(day, Fraction(0)) + amount
+            worth[day] = worth.get(day, Fraction(0)) + amount / self._grown(day, served)
+        return [(day, served, paid[day] * amount / self._grown(day, served) / worth[day]) for day, served, amount in found]
+
+    def _amounts(self) -> list[tuple[dt.date, dt.date, Fraction]]:
         served = [(month_end(self.begins, month), self.promised / self.months) for month in range(self.months)]
         days, paid = [day for day, _ in self.payments], [amount for _, amount in self.payments]
         found: list[tuple[dt.date, dt.date, Fraction]] = []
