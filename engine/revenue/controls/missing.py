@@ -10,6 +10,7 @@ import polars as pl
 from engine.nothing import of_no
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.controls.beyond import beyond_commitment, beyond_promise
+from engine.revenue.controls.credits import unborne_credits
 from engine.revenue.ground.finding_columns import finding_columns, findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
@@ -32,6 +33,7 @@ def input_findings(
             _unpriced(contracts, lines, levels),
             _untiered(records, lines),
             _without_promise(records, contracts, lines, obligations),
+            unborne_credits(contracts, lines),
             _undated(records, contracts),
             _improbable(records, contracts, lines),
             _overstated(records, contracts, lines),

@@ -11,7 +11,7 @@ from engine.revenue.ground.records import Records
 from engine.revenue.modifications.evolve import CHOICES, NUMBERS
 from engine.revenue.modifications.exercised import RIGHTS
 from engine.revenue.modifications.happenings import option_parts, shared_levels, starting_levels
-from engine.revenue.price.allocation import POOLED
+from engine.revenue.price.bearing import POOLED
 from engine.revenue.progress.measured import TERM
 
 

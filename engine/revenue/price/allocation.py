@@ -21,10 +21,7 @@ from engine.revenue.arithmetic.exact import (
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import setting
-
-POOLED: Final = ("fixed", "periodic", "percent_of", "package")
-"""Ways of pricing whose lines share in the contract's price; the others are priced by themselves (32-40)."""
-
+from engine.revenue.price.bearing import shared_amounts, with_pooled_promises
 
 # Shares of a bundle are kept to the ten-thousandth of a millionth.
 _FINE: Final = 10**4
@@ -129,7 +126,8 @@ def inception(
     rem, w_rem, variable, on_whole (what of the whole contract's price is variable), stated, cut (what rounding took off its share),
     is_pooled, problem (null, or why the contract is held).
     """
-    signed = _with_pooled(_signed(lines, terms), contracts, initial.filter("has_whole")["group_id"].unique())
+    signed = _signed(lines, terms)
+    signed = with_pooled_promises(signed, contracts, shared_amounts(signed, terms, initial))
     signed, shared = _with_own_interest(signed, financed)
     pools = _with_interest(_pools(signed, contracts), shared, contracts)
     rows = _promises(signed).join(pools, on="group_id", how="left").join(_choices(contracts), on="group_id", how="left")
@@ -139,6 +137,9 @@ def inception(
     # A promise whose whole price is variable and its own is priced by it; the fixed price is for the others (32-40, 32-41).
     others = (pl.col("is_pooled") & ~pl.col("is_variable_alone")).any().over("group_id")
     rows = rows.with_columns((pl.col("is_pooled") & ~(pl.col("is_variable_alone") & others)).alias("is_pooled"))
+    # Work that is the only bearer of what concerns the contract would be sold at what it comes to.
+    sold_at = pl.when(pl.col("by_work") & (pl.col("own") > 0)).then(pl.col("own") // units_of_a_millionth())
+    rows = rows.with_columns(pl.coalesce("ssp", sold_at).alias("ssp"))
     # What is variable for the whole contract joins the pool; what is the obligation's own does not.
     rows = _weights(rows.with_columns((pl.col("pool").fill_null(0) + pl.col("shared")).alias("pool")))
     held = rows.select("group_id", "problem").filter(pl.col("problem").is_not_null()).unique("group_id", keep="first")
@@ -146,32 +147,6 @@ def inception(
     names = ("okey", "group_id", "contract_id", "obligation_id", "ssp", "w_rem", "base", "rem", "variable", "on_whole", "stated", "cut",
              "is_pooled", "problem", "method", "evidence", "weight")  # fmt: skip
     return Allocated(made.select(names).sort("okey"), _problems(rows))
-
-
-def _with_pooled(signed: pl.DataFrame, contracts: pl.DataFrame, whole: pl.Series) -> pl.DataFrame:
-    """Add `is_pooled`: the line's price is shared over the contract's promises. `whole`: groups with an amount of the whole contract."""
-    # What is paid in kind at its value of inception is part of that price, measured at receipt it has a price of its own.
-    measured = contracts.select("contract_id", (pl.col("setting.noncash.measured_at") != "receipt").alias("→fixed_in_kind"))
-    signed = signed.join(measured, on="contract_id", how="left", maintain_order="left")
-    in_kind = (pl.col("pricing") == "noncash") & pl.col("→fixed_in_kind").fill_null(value=True)
-    shares = (pl.col("pricing").is_in(list(POOLED)) & ~_on_work(signed)) | in_kind
-    # What is passed on at its own price needs no standalone price and takes no part in a discount.
-    is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
-    signed = signed.with_columns((is_apart & (pl.len().over("group_id") > 1)).fill_null(value=False).alias("→apart"))
-    # Where nothing else is promised, amounts of the whole contract are shared by these prices.
-    alone = ~(shares & ~pl.col("→apart")).any().over("group_id") & pl.col("group_id").is_in(whole.implode())
-    signed = signed.with_columns((pl.col("→apart") & alone & (pl.col("pooled") > 0)).fill_null(value=False).alias("→bears"))
-    unit = units_of_a_millionth()
-    return signed.with_columns(
-        (shares & (~pl.col("→apart") | pl.col("→bears"))).alias("is_pooled"),
-        pl.when("→bears").then(pl.col("pooled") // unit).otherwise(pl.col("ssp")).alias("ssp"),
-    ).drop("→apart", "→bears")
-
-
-def _on_work(lines: pl.DataFrame) -> pl.Expr:
-    """Tell fees that are a percent of work priced by itself (hours, tiers, cost): they have its level as their own price (32-40)."""
-    by_work = lines.filter(~pl.col("pricing").is_in(list(POOLED)))["contract_line_id"]
-    return (pl.col("pricing") == "percent_of") & pl.col("fee_on_line_id").is_in(by_work.implode()).fill_null(value=False)
 
 
 def _promises(signed: pl.DataFrame) -> pl.DataFrame:
@@ -182,7 +157,7 @@ def _promises(signed: pl.DataFrame) -> pl.DataFrame:
         .group_by("okey", maintain_order=True)
         .agg(
             pl.col("group_id", "contract_id", "obligation_id").first(),
-            pl.col("is_pooled").any(),
+            pl.col("is_pooled", "by_work").any(),
             _is_variable_alone().all().alias("is_variable_alone"),
             pl.when(~pl.col("is_pooled")).then(pl.col("pooled") + pl.col("→interest")).otherwise(wide(0)).sum().alias("apart"),
             pl.when(pl.col("ssp").is_not_null().any()).then(pl.col("ssp").sum()).alias("ssp"),
