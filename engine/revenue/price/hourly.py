@@ -46,7 +46,9 @@ def expected_hours(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame, 
     ended = hours_at_end(records, chosen, terms, worked)
     said = without_hours_after(pl.concat([stated, seen], how="diagonal"), ended, "estimated_hours")
     said = pl.concat([said, ended.rename({"hours": "estimated_hours"})], how="diagonal").filter(pl.col("estimated_hours").is_not_null())
-    known = pl.concat([said, done.filter(pl.col("done").is_not_null()), _worked_by_month(timed)], how="diagonal")
+    # What is reported of days after the end was agreed by nobody: no hours of it were to come (25-10).
+    done = through_end(done.filter(pl.col("done").is_not_null()), ended)
+    known = pl.concat([said, done, _worked_by_month(timed)], how="diagonal")
     known = known.sort(_KEY, "date", maintain_order=True).with_columns(
         pl.max_horizontal(
             pl.col("estimated_hours").forward_fill().over(_KEY, order_by="date"), pl.col("done").forward_fill().over(_KEY, order_by="date")
@@ -110,6 +112,14 @@ def without_hours_after(rows: pl.DataFrame, ended: pl.DataFrame, name: str) -> p
     last = ended.select(_KEY, pl.col("date").alias("→end"))
     made = rows.join(last, on=_KEY, how="left", maintain_order="left")
     return made.with_columns(pl.when((pl.col("date") < pl.col("→end")).fill_null(value=True)).then(name).alias(name)).drop("→end")
+
+
+def through_end(rows: pl.DataFrame, ended: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of lines by day that are not after the end of the line (`hours_at_end`)."""
+    if not ended.height:
+        return rows
+    made = rows.join(ended.select(_KEY, pl.col("date").alias("→end")), on=_KEY, how="left", maintain_order="left")
+    return made.filter((pl.col("date") <= pl.col("→end")).fill_null(value=True)).drop("→end")
 
 
 def _worked_by_month(timed: pl.DataFrame) -> pl.DataFrame:

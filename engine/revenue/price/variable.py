@@ -14,13 +14,12 @@ import polars as pl
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
 from engine.revenue.arithmetic.exact import money_units, part_units, times
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
-from engine.revenue.arithmetic.runs import without
 from engine.revenue.arithmetic.tiers import tier_value
 from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 from engine.revenue.price.fees import fee_levels
-from engine.revenue.price.hourly import ends_of_lines, hours_levels
+from engine.revenue.price.hourly import ends_of_lines, hours_levels, through_end
 from engine.revenue.price.unpriced import until_priced
 
 LEVELS: Final[dict[str, pl.DataType]] = {
@@ -149,7 +148,7 @@ def expected_quantities(records: Records, lines: pl.DataFrame, terms: pl.DataFra
     said = pl.concat([signed, changed.select(signed.columns), *told]).sort("contract_line_id", "date", maintain_order=True)
     said = said.unique(["contract_line_id", "date"], keep="last", maintain_order=True)
     ends = ends_of_lines(records, chosen, chosen, terms)
-    done = _without_use_after(units_done(records, chosen).rename({"quantity": "done"}), ends, records)
+    done = through_end(units_done(records, chosen).rename({"quantity": "done"}), ends)
     said = _until_the_end(said, done, ends)
     both = pl.concat([said, done], how="diagonal").sort("contract_line_id", "date")
     key = "contract_line_id"
@@ -168,16 +167,6 @@ def expected_quantities(records: Records, lines: pl.DataFrame, terms: pl.DataFra
     )
     priced = changed.join(tiers.drop("evidence"), on=key, how="inner").filter(inside)
     return priced.select(key, "date", pl.col("expected").alias("quantity"), "unit_price", "is_retrospective", "evidence").sort(key, "date")
-
-
-def _without_use_after(done: pl.DataFrame, ends: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """Return units delivered without use dated after the end of its line: nobody owes it (606-10-25-1)."""
-    if not ends.height:
-        return done
-    key = "contract_line_id"
-    by_use = without(ends, records.frame("progress").filter(pl.col("units_delivered").is_not_null()), key)
-    made = done.join(by_use.select(key, pl.col("date").alias("→end")), on=key, how="left", maintain_order="left")
-    return made.filter((pl.col("date") <= pl.col("→end")).fill_null(value=True)).drop("→end")
 
 
 def _until_the_end(said: pl.DataFrame, done: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
