@@ -11,6 +11,7 @@ import polars as pl
 
 from adapters.mapping.casting import cast_field
 from adapters.mapping.model import EntityRule, FieldRule, Lookup, Mapping, Related
+from adapters.mapping.settled import settled_conditions
 from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec, Kind
 from engine.canonical.schema import ENTITIES, PROVENANCE
 from engine.diagnostics import Diagnostic
@@ -60,6 +61,7 @@ def _mistakes(mapping: Mapping) -> Iterator[Mistake]:
             yield codes.UNKNOWN_ENTITY, (*place, "entity"), message, False
             continue
         yield from _fields(rule, mapping, place)
+    yield from settled_conditions(mapping)
 
 
 def _streams(rule: EntityRule, known: list[str], place: Place) -> Iterator[Mistake]:

@@ -102,7 +102,8 @@ def type_of(value: Kind | FieldSpec | Type, prefix: str = "") -> Type:
         return value
     if isinstance(value, FieldSpec):
         currency = prefix + value.currency if value.currency is not None else None
-        return replace(type_of(value.kind), currency=currency, values=value.values, is_key=value.is_key)
+        # The key of a record that another refers to is missing where the reference leads nowhere.
+        return replace(type_of(value.kind), currency=currency, values=value.values, is_key=value.is_key and not prefix)
     if value is Kind.INT:
         return INT
     if value in DECIMAL_SCALE:

@@ -249,6 +249,11 @@ def _comparison(op: Op, text: str, place: int, to: InputType) -> Alternative:
         _check_order(to, place, len(text))
     if isinstance(value, Typed):
         return _against(op, value, to, place, len(text))
+    return compared_with(op, value)
+
+
+def compared_with(op: Op, value: Literal) -> Alternative:
+    """Return the alternative that a comparison with a value written out is."""
     bounds: dict[Op, Alternative] = {
         Op.EQ: Exact(value), Op.NE: Other((Exact(value),)), Op.LT: Bound(None, False, value, False),
         Op.LE: Bound(None, False, value, True), Op.GT: Bound(value, False, None, False), Op.GE: Bound(value, True, None, False),

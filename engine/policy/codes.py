@@ -209,11 +209,29 @@ WITHOUT_EFFECT: Final = Code(
     "A setting is given that changes nothing in a policy of this kind.",
     "Remove the setting.",
 )
+CONDITION_NEVER: Final = Code(
+    "condition-never-true",
+    Level.WARNING,
+    "A condition, or a part of one, is true of no record, so that what it limits is about nothing.",
+    "Correct the condition: most often AND stands where OR was meant, or two limits exclude each other.",
+)
+CONDITION_ALWAYS: Final = Code(
+    "condition-always-true",
+    Level.WARNING,
+    "A condition, or a part of one, is false of no record, so that it limits nothing.",
+    "Remove it, or write what was meant; whether a value is given at all is asked by IS NOT NULL.",
+)
+SAME_SIDES: Final = Code(
+    "same-sides",
+    Level.WARNING,
+    "Two sides that are held against each other are the same records, so that they agree whatever is in the books.",
+    "Name another entity, system or condition on one of the sides.",
+)
 
 CODES: Final = (
     INVALID_YAML, NOT_UTF8, FILE_TOO_LARGE, HIDDEN_CHARACTER, DUPLICATE_KEY, KEY_NOT_TEXT, ALIAS_NOT_ALLOWED, NOT_A_MAPPING,
     MISSING_SETTING, UNKNOWN_SETTING, INVALID_VALUE, UNKNOWN_POLICY_KIND, DUPLICATE_ID, POLICIES_COMPETE, POLICIES_OVERLAP,
     UNKNOWN_ENTITY, UNKNOWN_FIELD, DATES_REVERSED, MISSING_REFERENCE, CONDITION_NOT_ALLOWED,
     TABLE_FILE, UNKNOWN_FACTS, UNKNOWN_SYMPTOM, SYMPTOM_NOT_USED, TRIAGE_UNREACHABLE, TRIAGE_CYCLE, TRIAGE_CONFLICT, TRIAGE_TOO_LARGE,
-    QUALITY_SUITE, QUALITY_UNSUPPORTED, REASON_UNUSED, UNKNOWN_NAME, WITHOUT_EFFECT,
+    QUALITY_SUITE, QUALITY_UNSUPPORTED, REASON_UNUSED, UNKNOWN_NAME, WITHOUT_EFFECT, CONDITION_NEVER, CONDITION_ALWAYS, SAME_SIDES,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from engine.canonical.kinds import FieldSpec, Kind
 from engine.canonical.schema import ENTITIES
 from engine.condition import CompiledCondition, Scope, Type, compile_condition, entity_scope
 from engine.diagnostics import Diagnostic
+from engine.policy.settled import condition_mistakes
 from engine.policy.source import Document, Location
 
 AS_OF = "as_of"
@@ -29,8 +30,19 @@ def compile_where(
     return compile_condition(text, policy_scope(entity, extra), document.anchor_of(place))
 
 
+def where_mistakes(
+    entity: str,
+    text: str,
+    document: Document,
+    place: Location,
+    extra: Mapping[str, Kind | FieldSpec | Type] | None = None,
+) -> list[Diagnostic]:
+    """Return what is wrong with a condition over an entity, and what of it no record can change."""
+    return condition_mistakes(compile_where(entity, text, document, place, extra), document.anchor_of(place))
+
+
 def check_conditions(entity: str, conditions: Iterable[tuple[Location, str]], document: Document) -> list[Diagnostic]:
     """Return what is wrong with conditions about an entity; nothing when the entity itself is unknown."""
     if entity not in ENTITIES:
         return []
-    return [each for place, text in conditions for each in compile_where(entity, text, document, place).diagnostics]
+    return [each for place, text in conditions for each in where_mistakes(entity, text, document, place)]

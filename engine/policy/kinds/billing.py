@@ -23,7 +23,7 @@ from engine.policy.kinds.table import TablePolicy, compile_policy_table, table_r
 from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
-from engine.policy.where import compile_where, policy_scope
+from engine.policy.where import policy_scope, where_mistakes
 
 DECISIONS: Final = ("billable", "billed", "partially_billed", "on_hold", "billed_otherwise", "not_billable")
 """Every decision of an item; a table gives billable, on_hold, billed_otherwise or not_billable."""
@@ -216,7 +216,7 @@ def check_billing(policy: BillingPolicy, document: Document, sheet: Sheet | None
     conditions: list[tuple[Location, str]] = [] if policy.where is None else [(("where",), policy.where)]
     conditions += [(("checks", index, "where"), each.where) for index, each in enumerate(policy.checks) if each.where is not None]
     for place, text in conditions:
-        found += compile_where(policy.entity, text, document, place, _extra(policy.item)).diagnostics
+        found += where_mistakes(policy.entity, text, document, place, _extra(policy.item))
     return found
 
 

@@ -16,6 +16,7 @@ from engine.policy.kinds.base import PolicyFile, RulePlace, Severity, Strict, Wo
 from engine.policy.kinds.sides import Lookup, check_lookups, check_supplied, extra_names
 from engine.policy.names import near
 from engine.policy.outputs import READABLE
+from engine.policy.settled import condition_mistakes
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
 
@@ -105,7 +106,8 @@ def check_checks(policy: CheckPolicy, document: Document, _: Sheet | None) -> li
     if any(each.is_error for each in found):
         return found
     if policy.where is not None:
-        found += compiled_in(record_scope(policy), policy.where, document, ("where",), is_condition=True).diagnostics
+        compiled = compiled_in(record_scope(policy), policy.where, document, ("where",), is_condition=True)
+        found += condition_mistakes(compiled, document.anchor_of(("where",)))
     if policy.group is not None:
         found += _check_fields(policy, policy.group.by, document, ("group", "by"))
         for part in ("count", "sum"):
@@ -127,7 +129,8 @@ def _check_one(policy: CheckPolicy, each: Check, document: Document, place: Loca
     for name in ("must", "where"):
         text = getattr(each, name)
         if text is not None:
-            found += compiled_in(scope, text, document, (*place, name), is_condition=True).diagnostics
+            compiled = compiled_in(scope, text, document, (*place, name), is_condition=True)
+            found += condition_mistakes(compiled, document.anchor_of((*place, name)))
     wanted = {"amount": (Category.NUMBER,), "related": (Category.TEXT,), "dated": (Category.DATE, Category.TIME)}
     for name, categories in wanted.items():
         text = getattr(each, name)

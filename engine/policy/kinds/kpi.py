@@ -16,6 +16,7 @@ from engine.policy import codes
 from engine.policy.facts import FACTS
 from engine.policy.kinds.base import PolicyFile, Severity, Strict, Words, refuse_where
 from engine.policy.names import near, nearest
+from engine.policy.settled import condition_mistakes
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
 
@@ -171,6 +172,9 @@ def check_kpi(policy: KpiPolicy, document: Document, _: Sheet | None) -> list[Di
             found.append(document.diagnostic(codes.UNKNOWN_FACTS, (name, "facts"), message))
             continue
         found += _check_measure(policy, measure, document, (name,))
+    if policy.numerator == policy.denominator:
+        message = "the denominator is the numerator: their ratio is always 1"
+        found.append(document.diagnostic(codes.SAME_SIDES, ("denominator",), message, prefer_key=True))
     found += _check_dimensions(policy, document, "target", () if policy.target is None else policy.target.by)
     found += _check_dimensions(policy, document, "change", () if policy.change is None else policy.change.by)
     found += _check_anomaly(policy, document)
@@ -209,8 +213,8 @@ def _check_measure(policy: KpiPolicy, measure: Measure, document: Document, plac
     found: list[Diagnostic] = []
     condition = measure_condition(measure, document, place)
     value = measure_value(measure, document, place)
-    for compiled in (condition, value):
-        found += compiled.diagnostics if compiled is not None else ()
+    found += condition_mistakes(condition, document.anchor_of((*place, "where"))) if condition is not None else []
+    found += value.diagnostics if value is not None else ()
     if value is not None and value.is_valid and value.type.category is not Category.NUMBER:
         setting = measure.expression[0] if measure.expression else ""
         message = f"a {setting} needs numbers, and this is {value.type.words}"

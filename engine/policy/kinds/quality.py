@@ -12,12 +12,15 @@ from typing import Any, Final, Literal
 
 from engine.canonical.kinds import Kind
 from engine.canonical.schema import ENTITIES, PROVENANCE, EntitySpec
-from engine.diagnostics import Diagnostic
+from engine.condition import compile_condition
+from engine.diagnostics import Anchor, Diagnostic
 from engine.policy import codes
 from engine.policy.kinds.base import PolicyFile, RulePlace, Severity, Words, refuse_where
 from engine.policy.names import near
+from engine.policy.settled import settled_parts
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
+from engine.policy.where import policy_scope
 
 _COLUMN: Final = ("column", "mostly", "row_condition", "condition_parser")
 _BOUNDS: Final = ("min_value", "max_value")
@@ -132,7 +135,29 @@ def check_quality(policy: QualityPolicy, document: Document, sheet: Sheet | None
     for number, each in enumerate(suite, start=1):
         for code, message in _mistakes(each, spec):
             found.append(document.diagnostic(code, ("suite",), f"{sheet.file}, expectation {number} ({each.type}): {message}"))
+        for settled in _settled(each, policy.entity, {**spec.fields, **PROVENANCE}):
+            message = f"{sheet.file}, expectation {number} ({each.type}), row_condition: {settled.message}"
+            found.append(document.diagnostic(settled.code, ("suite",), message))
     return found
+
+
+def _settled(each: Expectation, entity: str, known: Mapping[str, Any]) -> list[Diagnostic]:
+    """Return what of an expectation's row condition no record can change."""
+    terms = read_condition(str(each.kwargs.get("row_condition", "")), known)
+    if not terms:
+        return []
+    anchor = Anchor("", 1, 1)
+    return settled_parts(compile_condition(" AND ".join(_as_policies_write(*term) for term in terms), policy_scope(entity), anchor), anchor)
+
+
+def _as_policies_write(name: str, test: str, value: Any) -> str:
+    """Return a term of a row condition in the words of policies; as in pandas, a missing value differs from every value."""
+    if test in ("isnull", "notnull"):
+        return f"{name} IS {'NOT ' if test == 'notnull' else ''}NULL"
+    written = "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+    if test == "!=":
+        return f"({name} <> {written} OR {name} IS NULL)"
+    return f"{name} {'=' if test == '==' else test} {written}"
 
 
 def _mistakes(each: Expectation, spec: EntitySpec) -> list[tuple[Any, str]]:
@@ -146,9 +171,7 @@ def _mistakes(each: Expectation, spec: EntitySpec) -> list[tuple[Any, str]]:
     for name in each.kwargs:
         if name not in SUPPORTED[each.type]:
             found.append((codes.QUALITY_UNSUPPORTED, f"Tieout does not know its setting '{name}'{near(name, SUPPORTED[each.type])}"))
-    for name in _BOUNDS:
-        if not is_exact(each.kwargs.get(name)):
-            found.append((codes.QUALITY_SUITE, f"{name} {each.kwargs[name]} is no exact number for Great Expectations; use whole numbers"))
+    found += [(codes.QUALITY_SUITE, message) for message in _wrong_bounds(each)]
     if "regex" in each.kwargs:
         try:
             re.compile(str(each.kwargs["regex"]))
@@ -163,6 +186,24 @@ def _mistakes(each: Expectation, spec: EntitySpec) -> list[tuple[Any, str]]:
     if ("regex" in each.kwargs or "lengths" in each.type) and not all(known[name].kind in texts for name in each.columns if name in known):
         found.append((codes.QUALITY_SUITE, "it looks at text, and the field is none"))
     return found
+
+
+def _wrong_bounds(each: Expectation) -> list[str]:
+    """Return what is wrong with the bounds of an expectation."""
+    low, high = (each.kwargs.get(name) for name in _BOUNDS)
+    found = [
+        f"{name} {bound} is no exact number for Great Expectations; use whole numbers"
+        for name, bound in zip(_BOUNDS, (low, high), strict=True)
+        if not is_exact(bound)
+    ]
+    numbers = isinstance(low, int | Decimal) and isinstance(high, int | Decimal)
+    if (numbers or (isinstance(low, str) and isinstance(high, str))) and (low > high or (low == high and _is_open(each))):
+        found.append(f"no value lies between {low} and {high}; write the smaller bound first")
+    return found
+
+
+def _is_open(each: Expectation) -> bool:
+    return any(each.kwargs.get(name) for name in _STRICT)
 
 
 def is_exact(value: Any) -> bool:

@@ -15,8 +15,9 @@ from engine.condition.scope import Category
 from engine.diagnostics import Diagnostic
 from engine.policy import codes
 from engine.policy.kinds.base import PolicyFile, RulePlace, Severity, Strict, Words, refuse_where
-from engine.policy.kinds.sides import Side, Sides, check_side, check_supplied, compile_side, side_places
+from engine.policy.kinds.sides import Side, Sides, check_side, check_supplied, compile_side, side_mistakes, side_places, sides_meaning
 from engine.policy.names import near
+from engine.policy.settled import condition_mistakes
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
 
@@ -255,6 +256,9 @@ def check_reconciliation(policy: ReconciliationPolicy, document: Document, _: Sh
             found += check_side(side, document, place)
     if any(each.is_error for each in found):
         return found
+    if sides_meaning(policy.left) == sides_meaning(policy.right):
+        message = "the right side is the left side: every line meets itself"
+        found.append(document.diagnostic(codes.SAME_SIDES, ("right",), message, prefer_key=True))
     seen: set[str] = set()
     for index, each in enumerate(policy.passes):
         if each.id in seen:
@@ -344,7 +348,7 @@ def _check_expectation(expect: Expectation, left: list[tuple[Location, Side]], d
             found += _of(side, expect.breached, document, ("expect", "breached"), Category.DATE)
             found += _breached_first(expect, document)
         if expect.waived is not None:
-            found += compile_side(side, expect.waived, document, ("expect", "waived"), is_condition=True).diagnostics
+            found += side_mistakes(side, expect.waived, document, ("expect", "waived"))
     return found
 
 
@@ -387,7 +391,8 @@ def _check_severities(breaks: Breaks, document: Document) -> list[Diagnostic]:
             message = f"'{text}' is no severity{near(text, SEVERITY_WORDS)}; write {', '.join(SEVERITY_WORDS)} or a CASE"
             found.append(document.diagnostic(codes.INVALID_VALUE, (*place, "severity"), message))
             continue
-        found += severity_condition(text, document, (*place, "severity")).diagnostics
+        compiled = severity_condition(text, document, (*place, "severity"))
+        found += condition_mistakes(compiled, document.anchor_of((*place, "severity")))
         for word in dict.fromkeys(_OUTCOME.findall(text)):
             if word not in SEVERITY_WORDS:
                 message = f"'{word}' is no severity{near(word, SEVERITY_WORDS)}; the severities are {', '.join(SEVERITY_WORDS)}"

@@ -15,6 +15,7 @@ from engine.policy import codes
 from engine.policy.kinds.base import Strict, Words
 from engine.policy.names import near
 from engine.policy.outputs import READABLE
+from engine.policy.settled import condition_mistakes
 from engine.policy.source import Document, Location
 from engine.policy.where import AS_OF
 
@@ -114,6 +115,11 @@ def _as_sides(value: Any) -> Any:
 Sides = Annotated[tuple[Side, ...], pydantic.BeforeValidator(_as_sides)]
 
 
+def sides_meaning(sides: tuple[Side, ...]) -> list[str]:
+    """Return what the parts of a side hold, in an order of its own: two sides of one meaning are the same records."""
+    return sorted(" ".join(repr(each.model_dump(exclude={"called"})).split()) for each in sides)
+
+
 def side_places(document: Document, name: str, sides: tuple[Side, ...]) -> list[tuple[Location, Side]]:
     """Return each part of a side with its place: a side is written as one map or as a list of them."""
     value = document.value.get(name) if isinstance(document.value, dict) else None
@@ -145,6 +151,11 @@ def compile_side(side: Side, text: str, document: Document, place: Location, *, 
     return compiled(text if is_condition else own_contract(side, text), side_scope(side), document.anchor_of(place))
 
 
+def side_mistakes(side: Side, text: str, document: Document, place: Location) -> list[Diagnostic]:
+    """Return what is wrong with a condition over the lines of a side, and what of it no line can change."""
+    return condition_mistakes(compile_side(side, text, document, place, is_condition=True), document.anchor_of(place))
+
+
 CONTRACT: Final = "contract_id"
 _CONTRACT_PATHS: Final = tuple(f"{name}.contract_id" for name in ("contract_line", "project", "invoice", "bill"))
 
@@ -171,9 +182,9 @@ def check_side(side: Side, document: Document, place: Location) -> list[Diagnost
         return [document.diagnostic(codes.UNKNOWN_ENTITY, (*place, "entity"), message)]
     found = check_lookups(side.entity, side.with_sums, document, (*place, "with"))
     if side.where is not None:
-        found += compile_side(side, side.where, document, (*place, "where"), is_condition=True).diagnostics
+        found += side_mistakes(side, side.where, document, (*place, "where"))
     if side.remeasures is not None:
-        found += compile_side(side, side.remeasures, document, (*place, "remeasures"), is_condition=True).diagnostics
+        found += side_mistakes(side, side.remeasures, document, (*place, "remeasures"))
     found += _of_category(side, side.amount, document, (*place, "amount"), Category.NUMBER)
     for name in ("original", "currency", "rate", "legal_entity", "scope", "contract", "customer"):
         text = getattr(side, name)
@@ -240,5 +251,6 @@ def check_lookups(entity: str, lookups: Mapping[str, Lookup], document: Document
                 found.append(document.diagnostic(codes.INVALID_VALUE, (*at, "last"), message))
         if lookup.where is not None:
             scope = entity_scope(lookup.entity, READABLE, extra_names(lookup.entity))
-            found += compile_condition(lookup.where, scope, document.anchor_of((*at, "where"))).diagnostics
+            anchor = document.anchor_of((*at, "where"))
+            found += condition_mistakes(compile_condition(lookup.where, scope, anchor), anchor)
     return found

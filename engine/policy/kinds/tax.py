@@ -14,7 +14,7 @@ from engine.policy.kinds.base import RulePlace, Severity
 from engine.policy.kinds.table import TablePolicy, compile_policy_table, table_rules
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
-from engine.policy.where import compile_where, policy_scope
+from engine.policy.where import policy_scope, where_mistakes
 
 ENTITY = "invoice_line"
 
@@ -43,7 +43,7 @@ def check_tax(policy: TaxPolicy, document: Document, sheet: Sheet | None) -> lis
         message = "a tax table has one output, `tax_code: text`"
         found.append(document.diagnostic(billing_codes.TAX_OUTPUT, ("outputs",), message, prefer_key=True))
     if policy.where is not None:
-        found += compile_where(ENTITY, policy.where, document, ("where",)).diagnostics
+        found += where_mistakes(ENTITY, policy.where, document, ("where",))
     if policy.applies_by not in (None, "invoice_date"):
         message = "a tax policy is chosen by the invoice's date: write `applies_by: invoice_date`, or leave it out"
         found.append(document.diagnostic(codes.UNKNOWN_FIELD, ("applies_by",), message))

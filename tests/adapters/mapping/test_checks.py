@@ -87,3 +87,19 @@ def test_names_are_checked_beside_settings_without_shape(tmp_path: Path) -> None
 )  # fmt: skip
 def test_whatever_is_written_gives_diagnostics_and_no_exception(text: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "told"),
+    [
+        ("{state: open}", []),
+        ("{state: {in: [open, shut], not: shut}}", []),
+        ("{state: {in: [Open], not: [open]}}", [(6, "condition-never-true", "no row meets these conditions")]),
+        ("{state: {in: [open], blank: true}}", [(6, "condition-never-true", "no row meets these conditions")]),
+        ("{state: {in: []}}", [(6, "condition-never-true", "no row meets these conditions")]),
+        ("{state: {}}", [(6, "condition-always-true", "every row meets these conditions")]),
+    ],
+)
+def test_a_condition_that_no_row_can_change_is_told(conditions: str, told: list[tuple[int, str, str]], tmp_path: Path) -> None:
+    text = WHOLE.replace("    from: people\n", f"    from: people\n    when: {conditions}\n")
+    assert mistakes(tmp_path, text) == [(line + 1, *rest) for line, *rest in told]

@@ -42,6 +42,7 @@ BETWEEN = "expect_column_values_to_be_between"
         (one(BETWEEN, column="net_amout", min_value=0), "unknown-field-name", "did you mean 'net_amount'?"),
         (one(BETWEEN, column="net_amount", min_value=0.1), "quality-suite", "0.1 is no exact number"),
         (one(BETWEEN, column="net_amount", min_valu=1), "quality-unsupported", "setting 'min_valu'"),
+        (one(BETWEEN, column="net_amount", min_value=2, max_value=1), "quality-suite", "no value lies between 2 and 1"),
         (one("expect_column_values_to_match_regex", column="status", regex="("), "quality-suite", "its pattern is wrong"),
         (one("expect_column_values_to_match_regex", column="status", regex="(?=a)"), "quality-unsupported", "looks around"),
         (one("expect_column_values_to_match_regex", column="net_amount", regex="a"), "quality-suite", "looks at text"),
@@ -50,6 +51,22 @@ BETWEEN = "expect_column_values_to_be_between"
 )  # fmt: skip
 def test_mistakes_of_a_suite_are_told(text: str | None, code: str, message: str) -> None:
     assert any(name == code and message in said for name, said in told(text)), told(text)
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [
+        ("status == 'posted' and status == 'paid'", "condition-never-true"),
+        ("status.isnull() and status.notnull()", "condition-never-true"),
+        ("invoice_id.notnull()", "condition-always-true"),
+        ("status != 'posted' and status.isnull()", None),
+        ("invoice_date > '2026-01-01' and invoice_date < '2027-01-01'", None),
+    ],
+)
+def test_a_row_condition_that_no_record_can_change_is_told(condition: str, code: str | None) -> None:
+    sheet = Sheet("s.json", one(BETWEEN, column="net_amount", min_value=0, row_condition=condition))
+    _, found = load_policies([SourceText("q.yaml", HEAD)], [sheet])
+    assert [(each.code.name, "expectation 1" in each.message) for each in found] == ([] if code is None else [(code, True)])
 
 
 def test_a_bound_that_is_exact_in_both_is_taken() -> None:
