@@ -195,8 +195,13 @@ def _print_kpis(console: Any, kpis: list[dict[str, Any]]) -> None:
     for each in latest.values():
         is_money = each["unit"].isupper()
         value = "" if each["value"] is None else f"{Decimal(each['value']):{',.2f' if is_money else ','}}"
-        table.add_row(each["kpi"], each["period"], value, each["unit"], each["target"] or "", each["status"].replace("_", " "))
+        status = each["status"].replace("_", " ") + (f", {each['missing']:,} without amount" if each.get("missing") else "")
+        table.add_row(each["kpi"], each["period"], value, each["unit"], each["target"] or "", status)
     console.print(table)
+    lacking = [each for each in latest.values() if each.get("missing")]
+    for each in lacking:
+        unit = f" ({each['unit']})" if each["unit"].isupper() else ""
+        console.print(f"{each['kpi']}{unit} is of those whose amount is known: {each['missing_of']}.", soft_wrap=True, markup=False)
 
 
 def _right(name: str) -> Any:

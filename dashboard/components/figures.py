@@ -12,6 +12,7 @@ from dashboard.components.browse import browse
 from dashboard.components.shell import Here, empty
 from dashboard.views.formats import measure, words
 from dashboard.views.kpis import Figure, by_dimension, over_runs
+from dashboard.views.plain import plain
 from dashboard.views.tables import Column, FrameRows, Query
 
 _BADGES: Final = {"met": ":green-badge[met]", "near": ":orange-badge[near]", "missed": ":red-badge[missed]"}
@@ -21,7 +22,7 @@ _ACROSS: Final = 4
 _DIMENSIONS: Final = (
     Column("by", "By", "code", filtered=True), Column("of", "Of", searched=True), Column("value", "Value", "number"),
     Column("unit", "Unit", filtered=True), Column("numerator", "Numerator", "number"), Column("denominator", "Denominator", "number"),
-    Column("status", "Status", "code", filtered=True),
+    Column("status", "Status", "code", filtered=True), Column("missing", "Without amount", "number"),
 )  # fmt: skip
 
 
@@ -49,13 +50,19 @@ def _card(place: st.delta_generator.DeltaGenerator, figure: Figure) -> None:
             figure.title, measure(figure.value, figure.unit), help=f"{figure.formula}. In {figure.period}, by rule {figure.rule}.",
             chart_data=trend if len(trend) > 1 else None,
         )  # fmt: skip
-        st.caption(f"{figure.period} · target {figure.target} {_BADGES.get(figure.status, words(figure.status))}")
+        lacking = f" · {figure.missing:,} without amount" if figure.missing else ""
+        st.caption(f"{figure.period} · target {figure.target} {_BADGES.get(figure.status, words(figure.status))}{lacking}")
 
 
 def show_figure(here: Here, found: Sequence[Figure]) -> None:
     """Show a KPI of the whole firm in detail: formula, months, what each run said, and its parts."""
     first = found[0]
     st.markdown(f"**{first.title}**: {first.formula}. Target {first.target or 'none'}; rule `{first.rule}`.")
+    for each in found:
+        if each.missing:
+            unit = f" ({each.unit})" if len(found) > 1 else ""
+            told = f"Of {each.period}{unit} the value is that of what is known: {each.missing_of}."
+            st.info(plain(told), icon=":material/info:")
     months, runs = st.columns(2)
     with months:
         st.caption("By month, as this run has it")

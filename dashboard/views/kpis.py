@@ -30,6 +30,9 @@ class Figure:
     formula: str
     rule: str
     trend: tuple[tuple[str, Decimal | None], ...]
+    missing: int = 0
+    """How many facts belong to the value and state no amount."""
+    missing_of: str | None = None
 
     @property
     def title(self) -> str:
@@ -61,6 +64,8 @@ def figures(run: RunEntry) -> list[Figure]:
                 last["formula"],
                 last["rule"],
                 tuple((each["period"], each["value"]) for each in months),
+                last.get("missing") or 0,
+                last.get("missing_of"),
             )
         )
     return found
@@ -86,8 +91,10 @@ def by_dimension(run: RunEntry, kpi: str, period: str) -> pl.LazyFrame | None:
     if frame is None:
         return None
     split = pl.col("dimension").str.splitn("=", 2).struct
+    # Runs of before this was told have no such column.
+    missing = pl.col("missing") if "missing" in frame.collect_schema() else pl.lit(None, dtype=pl.Int64).alias("missing")
     return (
         frame.filter((pl.col("kpi") == kpi) & (pl.col("period") == period) & (pl.col("dimension") != TOTAL))
         .with_columns(split.field("field_0").alias("by"), split.field("field_1").alias("of"))
-        .select("by", "of", "value", "unit", "numerator", "denominator", "status")
+        .select("by", "of", "value", "unit", "numerator", "denominator", "status", missing)
     )

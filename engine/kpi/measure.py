@@ -21,12 +21,18 @@ from engine.policy.loaded import LoadedPolicy
 KPI_SCHEMA: Final[dict[str, pl.DataType]] = {
     "kpi": pl.String(), "period": pl.String(), "dimension": pl.String(), "value": MONEY, "unit": pl.String(), "numerator": MONEY,
     "denominator": MONEY, "formula": pl.String(), "target": pl.String(), "status": pl.String(), "rule": pl.String(),
-    "policy_fingerprint": pl.String(),
+    "policy_fingerprint": pl.String(), "missing": pl.Int64(), "missing_of": pl.String(),
 }  # fmt: skip
-"""Columns of `kpis.parquet`; the value has the decimals its policy states."""
+"""Columns of `kpis.parquet`; the value has the decimals its policy states.
+
+`missing` counts the facts that belong to the figure and state no amount, `missing_of` says in words which: the value is of the others.
+"""
 
 TOTAL: Final = "total"
 _KEYS: Final = ("period", "dimension", "unit")
+_COUNTS: Final = ("counted", "lacking")
+"""By row: how many facts belong to it, and how many of them state no amount."""
+
 _WHOLE: Final = pl.Decimal(DECIMAL_PRECISION, 0)
 
 
@@ -49,12 +55,12 @@ def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, material: Material) -> 
     as_of = material.as_of
     above = _measured(loaded, policy, policy.numerator, ("numerator",), material).rename({"amount": "numerator"})
     if policy.denominator is None:
-        joined = above.with_columns(pl.lit(None, dtype=MONEY).alias("denominator"))
+        nobody = [pl.lit(None, dtype=pl.UInt32).alias(f"{name}_right") for name in _COUNTS]
+        joined = above.with_columns(pl.lit(None, dtype=MONEY).alias("denominator"), *nobody)
         value = pl.col("numerator") * pl.lit(policy.scale)
     else:
         below = _measured(loaded, policy, policy.denominator, ("denominator",), material).rename({"amount": "denominator"})
-        counted = above.with_columns(pl.lit(value=True).alias("counted"))
-        joined = counted.join(below, on=list(_KEYS), how="full", coalesce=True)
+        joined = above.join(below, on=list(_KEYS), how="full", coalesce=True)
         # Nothing counted above is nothing, not unknown.
         nothing = pl.col("counted").is_null()
         joined = joined.with_columns(pl.when(nothing).then(pl.lit(0).cast(MONEY)).otherwise("numerator").alias("numerator"))
@@ -65,7 +71,7 @@ def measure_kpi(loaded: LoadedPolicy, policy: KpiPolicy, material: Material) -> 
         pl.lit(policy.kpi).alias("kpi"), "period", "dimension", "value", "unit", "numerator", "denominator",
         pl.lit(policy.formula).alias("formula"), _by_dimension(policy.target, _words).alias("target"),
         _by_dimension(policy.target, _status).alias("status"), pl.lit(policy.id).alias("rule"),
-        pl.lit(loaded.fingerprint).alias("policy_fingerprint"),
+        pl.lit(loaded.fingerprint).alias("policy_fingerprint"), *_missing(policy),
     ).cast(dict(KPI_SCHEMA))  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -82,6 +88,7 @@ def _measured(loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: 
     amount = pl.lit(1) if compiled is None else compiled.expression
     unit = pl.col(CURRENCY).fill_null("?") if policy.unit == CURRENCY else pl.lit(policy.unit)
     raw = amount.cast(MONEY)
+    lacks = raw.is_null()
     known = pl.lit(value=True)
     if policy.convert:
         frame = with_rate(frame, material.rates, material.reporting_currency, as_of)
@@ -90,11 +97,12 @@ def _measured(loaded: LoadedPolicy, policy: KpiPolicy, measure: Measure, place: 
         unit = pl.lit(material.reporting_currency or "?") if policy.unit == CURRENCY else unit
     places = [name for name in policy.by if name != TOTAL]
     month = pl.col("date").dt.month_start().alias("month")
-    base = frame.select(month, "date", unit.alias("unit"), raw.alias("amount"), known.alias("known"), *places)
+    counts = (pl.lit(1, dtype=pl.UInt32).alias("counted"), lacks.cast(pl.UInt32).alias("lacking"))
+    base = frame.select(month, "date", unit.alias("unit"), raw.alias("amount"), known.alias("known"), *counts, *places)
     base = _within(base, measure, policy, as_of)
     if measure.median is None:
         # Added up by all places at once: each dimension then groups few rows instead of every fact.
-        base = base.group_by("month", "unit", *places).agg(_sum(), pl.col("known").all())
+        base = base.group_by("month", "unit", *places).agg(_sum(), pl.col("known").all(), *(pl.col(name).sum() for name in _COUNTS))
     base = _trailing(base, measure, policy, as_of)
     return pl.concat([_grouped(base, name, measure) for name in policy.by])
 
@@ -127,8 +135,32 @@ def _grouped(base: pl.LazyFrame, name: str, measure: Measure) -> pl.LazyFrame:
     statistic = _sum() if measure.median is None else exact_median(pl.col("amount"))
     # One amount that no rate converts makes the whole figure unknown.
     told = pl.when(pl.col("known").all()).then(statistic.cast(MONEY))
-    grouped = base.group_by("month", "unit", label.alias("dimension")).agg(told.alias("amount"))
-    return grouped.select(pl.col("month").dt.strftime("%Y-%m").alias("period"), "dimension", "unit", "amount")
+    counts = [pl.col(name).sum() for name in _COUNTS]
+    grouped = base.group_by("month", "unit", label.alias("dimension")).agg(told.alias("amount"), *counts)
+    return grouped.select(pl.col("month").dt.strftime("%Y-%m").alias("period"), "dimension", "unit", "amount", *_COUNTS)
+
+
+def _missing(policy: KpiPolicy) -> tuple[pl.Expr, pl.Expr]:
+    """Return how many facts of a figure state no amount, and in words which; nothing where all do."""
+    sides = {"": policy.numerator}
+    below = policy.denominator
+    # What is divided by the same facts lacks the same of them.
+    if below is not None and (below.facts, below.where) != (policy.numerator.facts, policy.numerator.where):
+        sides["_right"] = below
+    count = pl.sum_horizontal([pl.col(f"lacking{side}").fill_null(0) for side in sides])
+    told = []
+    for side, measure in sides.items():
+        if measure.expression is None:
+            continue
+        lacking, counted = (pl.col(f"{name}{side}").cast(pl.String) for name in ("lacking", "counted"))
+        limit = f" where {measure.where}" if measure.where is not None else ""
+        source = ", ".join(FACTS[measure.facts].needs)
+        meant = f" facts of {measure.facts}{limit} have no {measure.expression[1]}" + (f" (made of {source})" if source else "")
+        words = pl.concat_str(lacking, pl.lit(" of "), counted, pl.lit(meant))
+        told.append(pl.when(pl.col(f"lacking{side}") > 0).then(words))
+    none = pl.lit(None, dtype=pl.String)
+    which = pl.concat_str(*told, separator="; ", ignore_nulls=True) if told else none
+    return pl.when(count > 0).then(count).alias("missing"), pl.when(count > 0).then(which).alias("missing_of")
 
 
 def _sum() -> pl.Expr:

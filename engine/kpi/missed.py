@@ -24,6 +24,7 @@ def missed_targets(loaded: LoadedPolicy, policy: KpiPolicy, made: pl.DataFrame, 
     message = pl.concat_str(
         pl.lit(f"{policy.title} ("), pl.col("dimension"), pl.lit(") is "), told("value", policy), pl.lit(" "), pl.col("unit"),
         pl.lit(" in "), pl.col("period"), pl.lit(", and its target "), pl.col("target"), pl.lit("."),
+        pl.when(pl.col("missing") > 0).then(pl.lit(" It is of what is known: ") + pl.col("missing_of") + ".").otherwise(pl.lit("")),
     )  # fmt: skip
     valued = mine.with_columns(pl.col("target").alias("owner_value"), told("value", policy).alias("consumer_value"))
     remedy = "Look at what the figure is made of, or have the target changed."

@@ -195,7 +195,8 @@ anomaly: {months: 12, months_at_least: 6, distance: 3.5, amount_at_least: 10000,
 A measure is a `sum` of an expression, a `median`, or a count of rows; `where` limits it in the condition language;
 `months: 12` makes it trailing. With `convert: true` amounts are told in the reporting currency at the spot rates of
 the as-of date; without a rate the figure is `not_available`, never a guess, and so is a ratio to 0 or less, or a sum of
-amounts of which none is known. A KPI
+amounts of which none is known. Where only some are known, the value is of those, `missing` counts the others and `missing_of`
+says which (*8 of 127 facts of decisions where … have no amount_unbilled*); run, dashboard and `--json` tell it beside the figure. A KPI
 whose records are not in the snapshot is reported as not applicable.
 
 ## Facts

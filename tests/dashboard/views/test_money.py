@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from dashboard.views import billing, integrations, projects, reconciliation, record, revenue
-from dashboard.views.kpis import figures, over_runs
+from dashboard.views.kpis import by_dimension, figures, over_runs
 from dashboard.views.tables import Query
 from dashboard.views.workspace import RunEntry
 
@@ -111,4 +111,16 @@ def test_figures_are_the_firms_with_their_months_and_what_each_run_said(run: Run
     write(run, "kpis", rows, value=MONEY, target=pl.String)
     figure = figures(run)[0]
     assert (figure.title, figure.period, figure.value, figure.before) == ("WIP", "2026-10", 7, 5)
+    assert (figure.missing, figure.missing_of) == (0, None)
     assert over_runs([run], "wip", "2026-10")["value"].to_list() == [7]
+
+
+def test_a_figure_tells_what_its_value_leaves_out(run: RunEntry) -> None:
+    base = {"kpi": "wip", "unit": "EUR", "target": None, "status": "no_target", "formula": "f", "rule": "kpi-wip", "period": "2026-10"}
+    base |= {"value": Decimal(5), "numerator": Decimal(5), "denominator": None, "missing": 2, "missing_of": "2 of 9"}
+    rows = [{**base, "dimension": name} for name in ("total", "service_line=audit")]
+    write(run, "kpis", rows, value=MONEY, target=pl.String)
+    figure = figures(run)[0]
+    assert (figure.missing, figure.missing_of) == (2, "2 of 9")
+    parts = by_dimension(run, "wip", "2026-10")
+    assert parts is not None and parts.collect()["missing"].to_list() == [2]

@@ -658,3 +658,38 @@ def test_the_accuracy_of_accrued_subcontracts_is_what_later_bills_differ_by() ->
     assert total_of(given, "accrual_accuracy_subcontractors") == [
         ("2026-01", value.quantize(Decimal("0.01")), Decimal(100), Decimal(700), "missed")
     ]
+
+
+def lacking(given: Facts, text: str) -> list[tuple[Any, ...]]:
+    frame = measure_kpis(given, policies(text), Context(AS_OF)).frames["kpis"].collect()
+    return frame.select("dimension", "value", "missing", "missing_of").rows()
+
+
+def test_what_states_no_amount_is_counted_beside_the_value_of_the_others() -> None:
+    given = facts(
+        time_entry=[
+            entry(1, dt.date(2026, 3, 2), "3", project_id="P1"),
+            {**entry(2, dt.date(2026, 3, 3), "0", project_id="P1"), "hours": None},
+            entry(3, dt.date(2026, 3, 4), "5", project_id="P2"),
+        ],
+        project=[{"project_id": "P1", "service_line": "audit"}, {"project_id": "P2", "service_line": "tax"}],
+    )
+    words = "facts of time where billable = TRUE have no hours (made of time_entry)"
+    assert lacking(given, "unit: hours\nby: [total, service_line]\nnumerator: {facts: time, where: billable = TRUE, sum: hours}\n") == [
+        ("service_line=audit", Decimal(3), 1, f"1 of 2 {words}"),
+        ("service_line=tax", Decimal(5), None, None),
+        ("total", Decimal(8), 1, f"1 of 3 {words}"),
+    ]
+    # Divided by other facts, each side tells its own; by the same, once.
+    ((_, _, both, told),) = lacking(given, SHARE)
+    assert (both, told) == (2, f"1 of 3 {words}; 1 of 3 facts of time have no hours (made of time_entry)")
+    ((_, _, once, _),) = lacking(given, "unit: pct\nnumerator: {facts: time, sum: hours * 2}\ndenominator: {facts: time, sum: hours}\n")
+    assert once == 1
+
+
+def test_a_missed_target_says_what_its_value_leaves_out() -> None:
+    given = facts(time_entry=[entry(1, dt.date(2026, 3, 2), "3"), {**entry(2, dt.date(2026, 3, 3), "0"), "hours": None}])
+    text = "unit: hours\nnumerator: {facts: time, sum: hours}\ntarget: {at_least: 10, severity: low}\n"
+    found = measure_kpis(given, policies(text), Context(AS_OF)).findings
+    ((message,),) = [frame.select("message").rows() for frame in found if frame.height]
+    assert message[0].endswith("It is of what is known: 1 of 2 facts of time have no hours (made of time_entry).")
