@@ -12,6 +12,7 @@ from engine.canonical.schema import SCHEMA_VERSION, check_schema_version
 from engine.errors import SnapshotError
 from engine.policy.names import near
 from engine.policy.source import SourceText, parse_document
+from engine.policy.wording import needed
 
 SNAPSHOT_FILE = "snapshot.yaml"
 
@@ -60,7 +61,7 @@ def _mistake(error: Any) -> str:
         return f"'{place}': this is no setting{near(str(error['loc'][-1]), model.model_fields)}"
     if kind.startswith("date_") and kind not in _NEEDED:
         return f"'{place}': a day that exists is needed, as YYYY-MM-DD, not {error['input']}"
-    return f"'{place}': {_NEEDED.get(kind, error['msg'])}"
+    return f"'{place}': {_NEEDED[kind] if kind in _NEEDED else needed(error)}"
 
 
 def load_snapshot_file(root: Path) -> SnapshotFile:

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from adapters.mapping.checks import check_mapping
-from adapters.mapping.model import EntityRule, Mapping, StreamRule
+from adapters.mapping.model import EntityRule, FieldRule, Lookup, Mapping, StreamRule
 from engine.canonical.schema import ENTITIES, PROVENANCE
 from engine.diagnostics import Diagnostic
 from engine.errors import PolicyError, UsageError
@@ -18,6 +18,7 @@ from engine.policy import codes
 from engine.policy.load import fingerprint_texts
 from engine.policy.names import near
 from engine.policy.source import Document, SourceText, parse_document
+from engine.policy.wording import needed
 
 SOURCES = Path(__file__).parent.parent / "sources"
 CANONICAL = "canonical"
@@ -116,15 +117,22 @@ def _others(settings: Any, error: pydantic.ValidationError, document: Document) 
 _TYPED = frozenset({"version", "skip_rows", "distinct", "reciprocal", "blank", "columns"})
 
 
+_SETTINGS = sorted(
+    {info.alias or name for model in (Mapping, StreamRule, EntityRule, FieldRule, Lookup) for name, info in model.model_fields.items()}
+)
+
+
 def _diagnostic(document: Document, error: object) -> Diagnostic:
     assert isinstance(error, dict)
     location = tuple(error["loc"])
     while location and location not in document.values:
         location = location[:-1]
     name = str(error["loc"][-1]) if error["loc"] else ""
-    message = str(error["msg"]).removeprefix("Value error, ")
-    code = codes.UNKNOWN_SETTING if error["type"] == "extra_forbidden" else codes.INVALID_VALUE
-    return document.diagnostic(code, location, f"'{name}': {message[:1].lower()}{message[1:]}")
+    if error["type"] == "extra_forbidden":
+        return document.diagnostic(codes.UNKNOWN_SETTING, location, f"unknown setting '{name}'{near(name, _SETTINGS)}")
+    if error["type"] == "missing":
+        return document.diagnostic(codes.MISSING_SETTING, location, f"the setting '{name}' is missing", prefer_key=True)
+    return document.diagnostic(codes.INVALID_VALUE, location, f"'{name}': {needed(error)}")
 
 
 @functools.cache

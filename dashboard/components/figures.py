@@ -61,8 +61,7 @@ def show_figure(here: Here, found: Sequence[Figure]) -> None:
     for each in found:
         if each.missing:
             unit = f" ({each.unit})" if len(found) > 1 else ""
-            told = f"Of {each.period}{unit} the value is that of what is known: {each.missing_of}."
-            st.info(plain(told), icon=":material/info:")
+            st.info(plain(f"Of {each.period}{unit} the value is that of what is known: {each.missing_of}."), icon=":material/info:")
     months, runs = st.columns(2)
     with months:
         st.caption("By month, as this run has it")

@@ -26,6 +26,7 @@ from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, SourceText, parse_document
 from engine.policy.unknown import unknown_names
+from engine.policy.wording import in_yaml, needed, told_once
 
 MAX_TOLD: typing.Final = 200
 """How many wrong settings of one file are told; more of them is no policy with mistakes but another file."""
@@ -131,7 +132,7 @@ def _validated(document: Document) -> tuple[PolicyFile | None, list[Diagnostic]]
     try:
         return model.model_validate(value), []
     except pydantic.ValidationError as error:
-        mistakes = error.errors()
+        mistakes = told_once(error.errors())
         told = [_from_pydantic(document, model, each) for each in mistakes[:MAX_TOLD]]
         if len(mistakes) > MAX_TOLD:
             more = f"{len(mistakes) - MAX_TOLD:,} more mistakes follow; correct these first"
@@ -156,51 +157,10 @@ def _from_pydantic(document: Document, model: type[PolicyFile], error: typing.An
     text = str(error["msg"]).removeprefix("Value error, ")
     if not name:
         return document.diagnostic(codes.INVALID_VALUE, location, f"{text[:1].lower()}{text[1:]}")
-    needed = _needed(error["type"], text, str(error.get("ctx", {}).get("pattern", "")))
     is_word = error["type"] == "literal_error" and isinstance(error["input"], str)
     meant = near(error["input"], re.findall("'([^']*)'", text)) if is_word else ""
-    message = f"'{name}' cannot be {_in_yaml(error.get('input'))}: {needed}{meant}"
+    message = f"'{name}' cannot be {in_yaml(error.get('input'))}: {needed(error)}{meant}"
     return document.diagnostic(codes.INVALID_VALUE, location, message)
-
-
-# What a value of another kind should have been, by the library's name for the mistake.
-_NEEDED: typing.Final = {
-    "string_type": "it is text; write it in quotes",
-    "bool_type": "write true or false",
-    "date_from_datetime_parsing": "write a day that exists as YYYY-MM-DD",
-    "date_from_datetime_inexact": "write a day without a time, as YYYY-MM-DD",
-    "date_type": "write a day that exists as YYYY-MM-DD",
-    "int_type": "write a whole number",
-    "int_parsing": "write a whole number",
-    "int_from_float": "write a whole number",
-    "decimal_type": "write a number in digits, with a point before the decimals",
-    "decimal_parsing": "write a number in digits, with a point before the decimals",
-    "tuple_type": "it is a list; write [one, another], or each on a line of its own behind a dash",
-    "list_type": "it is a list; write [one, another], or each on a line of its own behind a dash",
-    "dict_type": "it is a group of settings; write name: value",
-    "model_type": "it is a group of settings; write name: value",
-}
-
-
-# What a name must look like, by the pattern that says so.
-_NAMES: typing.Final = {
-    "^[a-z][a-z0-9-]*$": "write small letters a to z, digits and hyphens, a letter first",
-    "^[a-z][a-z0-9_]*$": "write small letters a to z, digits and underscores, a letter first",
-}
-
-
-def _needed(kind: str, text: str, pattern: str = "") -> str:
-    """Return what a setting needs, in the words of who writes policies."""
-    return _NAMES.get(pattern) or _NEEDED.get(kind, f"{text[:1].lower()}{text[1:]}")
-
-
-def _in_yaml(value: typing.Any) -> str:
-    """Return a value as a policy file would have it, and not as the program holds it."""
-    if value is None:
-        return "blank"
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "a group of settings"
-    return repr(value) if isinstance(value, str) else str(value).lower()
 
 
 def _settings(model: type[pydantic.BaseModel]) -> dict[str, str]:

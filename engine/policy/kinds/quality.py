@@ -190,20 +190,18 @@ def _mistakes(each: Expectation, spec: EntitySpec) -> list[tuple[Any, str]]:
 
 def _wrong_bounds(each: Expectation) -> list[str]:
     """Return what is wrong with the bounds of an expectation."""
-    low, high = (each.kwargs.get(name) for name in _BOUNDS)
+    low: Any = each.kwargs.get("min_value")
+    high: Any = each.kwargs.get("max_value")
     found = [
         f"{name} {bound} is no exact number for Great Expectations; use whole numbers"
         for name, bound in zip(_BOUNDS, (low, high), strict=True)
         if not is_exact(bound)
     ]
-    numbers = isinstance(low, int | Decimal) and isinstance(high, int | Decimal)
-    if (numbers or (isinstance(low, str) and isinstance(high, str))) and (low > high or (low == high and _is_open(each))):
+    is_open = any(each.kwargs.get(name) for name in _STRICT)
+    alike = any(isinstance(low, kind) and isinstance(high, kind) for kind in (str, int | Decimal))
+    if alike and (low > high or (is_open and low == high)):
         found.append(f"no value lies between {low} and {high}; write the smaller bound first")
     return found
-
-
-def _is_open(each: Expectation) -> bool:
-    return any(each.kwargs.get(name) for name in _STRICT)
 
 
 def is_exact(value: Any) -> bool:

@@ -18,6 +18,7 @@ from engine.policy.kinds.table import TablePolicy, compile_policy_table, table_r
 from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document
+from engine.policy.wording import in_yaml, needed, told_once
 
 ACCOUNT_ROLES: Final = (
     "revenue", "contract_asset", "contract_liability", "receivable", "refund_liability", "deposit_liability",
@@ -126,9 +127,17 @@ def _second_book(policy: RevenuePolicy, document: Document) -> list[Diagnostic]:
     try:
         refused = list(policy.for_second_book().settings.refused()) if policy.second_book else []
     except pydantic.ValidationError as error:
-        messages = [f"'{'.'.join(str(part) for part in each['loc'])}' cannot be {each.get('input')!r}" for each in error.errors()]
+        messages = [_refused(each) for each in told_once(error.errors())]
         return [document.diagnostic(codes.INVALID_VALUE, place, message, prefer_key=True) for message in messages]
     return [document.diagnostic(codes.INVALID_VALUE, place, f"{'.'.join(path)}: {reason}", prefer_key=True) for path, reason in refused]
+
+
+def _refused(mistake: Mapping[str, Any], of: str = "") -> str:
+    """Return a mistake in settings that lie over others; their own names are below what they are given for."""
+    name = ".".join(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        return f"there is no setting '{name}'{of}"
+    return f"'{name}'{of} cannot be {in_yaml(mistake.get('input'))}: {needed(mistake)}"
 
 
 def _overrides(policy: RevenuePolicy, document: Document) -> list[Diagnostic]:
@@ -140,10 +149,8 @@ def _overrides(policy: RevenuePolicy, document: Document) -> list[Diagnostic]:
         try:
             refused = list(policy.settings_of(key).refused())
         except pydantic.ValidationError as error:
-            for mistake in error.errors():
-                name = ".".join(str(part) for part in mistake["loc"])
-                message = f"'{name}' of '{key}' cannot be {mistake.get('input')!r}"
-                found.append(document.diagnostic(codes.INVALID_VALUE, place, message, prefer_key=True))
+            for mistake in told_once(error.errors()):
+                found.append(document.diagnostic(codes.INVALID_VALUE, place, _refused(mistake, f" of '{key}'"), prefer_key=True))
             continue
         for path, reason in refused:
             found.append(document.diagnostic(codes.INVALID_VALUE, place, f"{'.'.join(path)}: {reason}", prefer_key=True))

@@ -38,8 +38,8 @@ def test_a_mapping_without_mistakes_has_none(tmp_path: Path) -> None:
     [
         ("nam: Name", "unknown-field-name", "'customer' has no field 'nam', did you mean 'name'?"),
         ("name: {from: N, unit: cents}", "invalid-value", "'unit' does nothing on 'name', which is text"),
-        ("name: {from: N, trim: yes}", "unknown-setting", "'trim': extra inputs are not permitted"),
-        ("name: {from: N, known: Q}", "invalid-value", "'known': input should be 'K'"),
+        ("name: {from: N, trim: yes}", "unknown-setting", "unknown setting 'trim', did you mean 'time'?"),
+        ("name: {from: N, known: Q}", "invalid-value", "'known': write 'K'"),
         ("name: {lookup: {stream: peple, on: {id: id}, take: n}}", "invalid-value",
          "'peple' is no declared stream, did you mean 'people'?"),
         ("name: {lookup: {stream: people, on: {id: id}, take: n, then: {stream: x, on: {value: id}, take: n}}}", "invalid-value",

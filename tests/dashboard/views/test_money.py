@@ -116,7 +116,8 @@ def test_figures_are_the_firms_with_their_months_and_what_each_run_said(run: Run
 
 
 def test_a_figure_tells_what_its_value_leaves_out(run: RunEntry) -> None:
-    base = {"kpi": "wip", "unit": "EUR", "target": None, "status": "no_target", "formula": "f", "rule": "kpi-wip", "period": "2026-10"}
+    base: dict[str, Any] = {"kpi": "wip", "unit": "EUR", "target": None, "status": "no_target", "formula": "f", "rule": "kpi-wip"}
+    base |= {"period": "2026-10"}
     base |= {"value": Decimal(5), "numerator": Decimal(5), "denominator": None, "missing": 2, "missing_of": "2 of 9"}
     rows = [{**base, "dimension": name} for name in ("total", "service_line=audit")]
     write(run, "kpis", rows, value=MONEY, target=pl.String)

@@ -107,7 +107,7 @@ def test_a_setting_that_stands_elsewhere_is_told_where_and_a_word_gets_a_near_on
     assert messages == [
         "'id' cannot be 'Chk_x': write small letters a to z, digits and hyphens, a letter first",
         "unknown setting 'severity' here; it belongs in `checks`",
-        "'severity' cannot be 'hihg': input should be 'low', 'medium', 'high' or 'critical', did you mean 'high'?",
+        "'severity' cannot be 'hihg': write 'low', 'medium', 'high' or 'critical', did you mean 'high'?",
     ]
     right = check.replace("Chk_x", "chk-x").replace("severity: high\n", "").replace("hihg", "high")
     [found] = [each.message for each in load_policies([SourceText("p.yaml", right)])[1]]
