@@ -61,7 +61,7 @@ def test_what_never_holds_is_a_warning(file: str, old: str, new: str, message: s
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        (CONTRACT, "tolerance: 0.01", "tolerance: -5", "'tolerance' cannot be -5: input should be greater than or equal to 0"),
+        (CONTRACT, "tolerance: 0.01", "tolerance: -5", "'tolerance' cannot be -5: write 0 or more"),
         (CONTRACT, "says: CRM owns the signed value", "says: CRM, else PSA owns it",
          "unknown setting 'else PSA owns it'; in { } a comma begins another setting: put the text that has the comma in quotes"),
         (CONTRACT, "since: signed_date", "since: currency", "'currency' is no day; here a date is needed"),
@@ -86,7 +86,7 @@ def test_what_never_holds_is_a_warning(file: str, old: str, new: str, message: s
          "cases of the severity high have a promise already from this amount on"),
         ("close.yaml", "[preparer, approver]", "[]", "a period is locked when every role has signed; name at least one"),
         ("alerts.yaml", "severity_at_least: high", "severity_at_least: high, amount_at_least: -5",
-         "'amount_at_least' cannot be -5: input should be greater than or equal to 0"),
+         "'amount_at_least' cannot be -5: write 0 or more"),
         (TREATMENT, "applies_by: contract.signed_date", "applies_by: contract.sign_date",
          "a revenue policy is chosen by the day the contract was signed: write `applies_by: contract.signed_date`, or leave it out"),
     ],
