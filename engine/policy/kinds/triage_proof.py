@@ -104,13 +104,13 @@ def _cycles(placed: list[_Placed]) -> Iterator[Diagnostic]:
 def _symptom_cycles(placed: list[_Placed]) -> Iterator[Diagnostic]:
     """Rules that begin with what another one explains, and explain what that one begins with: each could be the other's cause."""
     by_place = dict(enumerate(placed))
+    roots = [_root(each)[0] for each in placed]
     edges: dict[str, dict[str, _Placed]] = {}
     for place, one in by_place.items():
-        for other_place, other in by_place.items():
-            root = _root(other)[0]
-            explained = [one.policy.symptoms.get(part.symptom) for part in one.rule.explains if part.symptom is not None]
+        explained = [one.policy.symptoms.get(part.symptom) for part in one.rule.explains if part.symptom is not None]
+        for other, root in enumerate(roots):
             if root is not None and any(each is not None and _can_be(each, root) for each in explained):
-                edges.setdefault(str(place), {})[str(other_place)] = one
+                edges.setdefault(str(place), {})[str(other)] = one
     told: set[frozenset[str]] = set()
     for start in sorted(edges, key=int):
         path = _way_back(edges, start)
