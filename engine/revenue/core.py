@@ -34,6 +34,7 @@ from engine.revenue.modifications.changes import distinctness_findings
 from engine.revenue.modifications.evolve import Happenings, evolve
 from engine.revenue.modifications.happenings import (
     change_rows,
+    credits_as_changes,
     deltas_of,
     goes_first,
     level_steps,
@@ -118,9 +119,10 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), openings, lines, measures, verdicts)
-    added = added_states(priced.changes, agreed.splits, lines, priced.start, agreed.records, states)
+    changes = credits_as_changes(priced.changes, states)
+    added = added_states(changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
-    happenings, ahead = _happenings(agreed, priced, with_own_remains(priced.changes, leaving), states, added, kept_terms, later_units)
+    happenings, ahead = _happenings(agreed, priced, with_own_remains(changes, leaving), states, added, kept_terms, later_units)
     evolved, ((outside, to_come, conceded), findings) = beside(
         lambda: evolve(states.drop("opened_on", "opened", "runs_on"), happenings, measures),
         lambda: (_earned_outside(agreed, priced, by_units, allocated.obligations, observed), _findings(agreed, priced, allocated)),

@@ -212,6 +212,23 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
     return made.join(_terms_at(made.select("okey", "place"), terms, lines), on=["okey", "place"], how="left")
 
 
+def credits_as_changes(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
+    """Take a credit that an amendment adds for a change of the price: it is no promise, and those of the contract bear it (32-36, 25-13).
+
+    One with a standalone price, one that joins a promise, and one of a contract without a promise that could bear it stay lines added.
+    """
+    fresh = (pl.col("action") == "add") & ~pl.col("okey").is_in(states["okey"].implode())
+    bears = pl.col("group_id").is_in(states.filter("is_pooled")["group_id"].implode())
+    is_credit = fresh & bears & (pl.col("price_change") < 0) & (pl.col("ssp_change").fill_null(0) == 0)
+    alone = (is_credit | (pl.col("action") != "add")).all().over("okey")
+    is_credit = (is_credit & alone & pl.col("kind").is_in(["prospective", "catch_up"])).fill_null(value=False)
+    behind = is_credit & ~pl.col("remaining_is_distinct").fill_null(value=True)
+    return changes.with_columns(
+        pl.when(is_credit).then(pl.lit("change")).otherwise("action").alias("action"),
+        pl.when(behind).then(pl.lit("catch_up")).otherwise("kind").alias("kind"),
+    )
+
+
 def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
     """Put a change of a discount as signed on the promises that bear it, in the proportions of the signature (606-10-32-43).
 
