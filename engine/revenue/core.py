@@ -119,7 +119,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), openings, lines, measures, verdicts)
-    changes = credits_as_changes(priced.changes, states)
+    changes = credits_as_changes(priced.changes, states, told_ends(agreed.contracts, agreed.amended, agreed.lines))
     added = added_states(changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
     happenings, ahead = _happenings(agreed, priced, with_own_remains(changes, leaving), states, added, kept_terms, later_units)

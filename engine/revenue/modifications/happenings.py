@@ -212,12 +212,14 @@ def change_rows(changes: pl.DataFrame, terms: pl.DataFrame, lines: pl.DataFrame,
     return made.join(_terms_at(made.select("okey", "place"), terms, lines), on=["okey", "place"], how="left")
 
 
-def credits_as_changes(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
+def credits_as_changes(changes: pl.DataFrame, states: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     """Take a credit that an amendment adds for a change of the price: it is no promise, and those of the contract bear it (32-36, 25-13).
 
-    One with a standalone price, one that joins a promise, and one of a contract without a promise that could bear it stay lines added.
+    One with a standalone price, one that joins a promise, and one of a contract without a promise that could bear it stay lines added;
+    so does one of the last day (`told`: of `told_ends`), which takes off what the contract came to, as a fee for its end adds to it.
     """
-    fresh = (pl.col("action") == "add") & ~pl.col("okey").is_in(states["okey"].implode())
+    settled = told.filter("is_settled")["okey"]
+    fresh = (pl.col("action") == "add") & ~pl.col("okey").is_in(states["okey"].implode()) & ~pl.col("okey").is_in(settled.implode())
     bears = pl.col("group_id").is_in(states.filter("is_pooled")["group_id"].implode())
     is_credit = fresh & bears & (pl.col("price_change") < 0) & (pl.col("ssp_change").fill_null(0) == 0)
     alone = (is_credit | (pl.col("action") != "add")).all().over("okey")
