@@ -19,7 +19,7 @@ from engine.revenue.ground.records import is_accepted
 from engine.revenue.price.financing import Financing, significant_financing
 
 _PAYMENTS: Final = ["contract_id", "date", "amount", "is_retention"]
-_TRANSFERS: Final = ["contract_id", "contract_line_id", "date", "amount"]
+_TRANSFERS: Final = ["contract_id", "contract_line_id", "okey", "date", "amount"]
 
 
 def contract_financing(
@@ -196,7 +196,7 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, re
     The only promise of a contract, where it has not passed by as_of, passes no earlier than the day after, whatever was planned.
     """
     if lines.is_empty():
-        return pl.DataFrame(schema={"contract_id": pl.String, "contract_line_id": pl.String, "date": pl.Date, "amount": MONEY})
+        return pl.DataFrame(schema=dict.fromkeys(_TRANSFERS, pl.String()) | {"date": pl.Date(), "amount": MONEY})
     reached = milestones.group_by("contract_line_id").agg(
         pl.col("accepted_date").filter(is_accepted() & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
         pl.col("due_date").max().alias("planned"),
@@ -212,7 +212,7 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, re
     waits = pl.col("accepted").is_null() & ~is_licence & ~told & alone
     earliest = pl.lit(as_of).dt.offset_by("1d")
     at_a_point = dated.filter(pl.col("timing") == "point_in_time").select(
-        "contract_id", "contract_line_id", pl.when(waits).then(pl.max_horizontal(passes, earliest)).otherwise(passes).alias("date"),
+        "contract_id", "contract_line_id", "okey", pl.when(waits).then(pl.max_horizontal(passes, earliest)).otherwise(passes).alias("date"),
         pl.col("promised").alias("amount"),
     )
     over_time = dated.filter(

@@ -31,7 +31,7 @@ _PART_SCHEMA: Final[dict[str, pl.DataType]] = {
     "compounding": pl.String(), "step": pl.Int64(), "minor_digits": pl.Int64(), "calendar": pl.String(), "known_from": pl.Date(),
 }  # fmt: skip
 
-_OF_PAYMENT: Final = ["contract_id", "contract_line_id", "paid_date"]
+_OF_PAYMENT: Final = ["contract_id", "promise", "paid_date"]
 """What one payment pays for of one promise: all of it has one cash price."""
 
 _RATE_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -61,7 +61,7 @@ def significant_financing(
 
     `contracts`: contract_id, calendar, minor_digits, financing_rate (percent a year),
     financing_exclusion, cash_price (Σ cash selling prices, null when none is given), expedient_months,
-    compounding. `transfers`: contract_id, contract_line_id, date, amount (what is promised for it).
+    compounding. `transfers`: contract_id, contract_line_id, date, amount (what is promised for it), and okey where lines share a promise.
     `payments`: contract_id, date, amount, is_retention. A payment held back to protect performance is
     no financing (32-17(c)). Where a rate is given it prevails over the one the cash price implies
     (32-19: frozen at inception). `held`: contract_line_id, earned_from, of promises whose whole price
@@ -77,6 +77,8 @@ def significant_financing(
         pl.max_horizontal("paid_date", "transfer_date").alias("to_date"),
         (pl.col("paid_date") < pl.col("transfer_date")).alias("is_advance"),
     ).with_columns(whole_months(pl.col("from_date"), pl.col("to_date")).alias("months"))  # fmt: skip
+    promises = transfers.select("contract_line_id", pl.col("okey" if "okey" in transfers.columns else "contract_line_id").alias("promise"))
+    pairs = pairs.join(promises.unique(), on="contract_line_id", how="left", maintain_order="left")
     decided = _decisions(stated, pairs)
     parts = _parts(pairs, decided.filter("significant"))
     if held is not None and held.height:
