@@ -23,12 +23,16 @@ SETTLEMENTS: Final = {"waive": "waived", "write_off": "written_off"}
 WAITING: Final = "waiting"
 
 
-def find_case(session: Session, name: str) -> Case:
-    """Return a case by its id, its finding's id, or the beginning of one; raises UsageError for none, or several."""
+def find_case(session: Session, name: str, *among: sa.ColumnElement[bool]) -> Case:
+    """Return a case by its id, its finding's id, or the beginning of one; raises UsageError for none, or several.
+
+    A beginning is looked for `among` the cases that meet these conditions, so that how many there are tells nobody of others.
+    """
     if not name.strip():
         raise UsageError("No case is named.", "`tieout case list` shows the cases.")
     named = Case.case_id.startswith(name, autoescape=True) | Case.finding_id.startswith(name, autoescape=True)
-    found = list(session.execute(sa.select(Case).where(named).limit(2)).scalars())
+    whole = sa.or_(Case.case_id == name, Case.finding_id == name)
+    found = list(session.execute(sa.select(Case).where(named, sa.or_(whole, sa.and_(sa.true(), *among))).limit(2)).scalars())
     if not found:
         raise UsageError(f"There is no case {name}.", "`tieout case list` shows the cases.")
     if len(found) > 1:

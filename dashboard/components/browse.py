@@ -66,27 +66,47 @@ def browse_several(
     query = _toolbar(rows, name, asked(rows, name, usual), usual)
     with st.spinner("Reading…", show_time=True):
         found = rows.page(query)
-    named = st.query_params.get(_prefix(name) + _RECORD)
     if not found.total:
         if query.search or query.filters:
             empty("No row fits.", "Take a filter or the search away.")
         else:
             empty(nothing)
-        return Chosen([], named)
-    state = f"{name}:table:{_digest(found.query)}"
+        return Chosen([], st.query_params.get(_prefix(name) + _RECORD))
+    state = _table_key(name, found.query)
     event = st.dataframe(
         shown(found.rows, rows.columns), hide_index=True, column_config=_config(rows.columns), key=state, height=height or "auto",
         on_select="rerun", selection_mode="multi-row",
     )  # fmt: skip
     picked = [str(record_of(found.rows, each, key)) for each in event["selection"]["rows"]]
     _footer(rows, found, name, usual)
-    if len(picked) == 1 and named != picked[0]:
-        st.query_params[_prefix(name) + _RECORD] = picked[0]
+    record = _chosen_last(name, state, picked)
     if len(picked) > 1 and found.total > len(picked) and found.total <= MAX_AT_ONCE and st.toggle(
         f"All {found.total:,} that were found, not only the {len(picked):,} chosen", key=f"{name}:all:{_digest(found.query)}"
     ):  # fmt: skip
         picked = [str(each) for each in rows.export(found.query)[key].to_list()]
-    return Chosen(picked, picked[0] if len(picked) == 1 else named)
+    return Chosen(picked, record)
+
+
+def _chosen_last(name: str, table: str, picked: list[str]) -> str | None:
+    """Return the record that was chosen last: by a row of the table, or by a link to another that was followed since.
+
+    A row stays marked in the browser when a link is followed; the table is then shown anew, without the mark.
+    """
+    part, memory = _prefix(name) + _RECORD, f"{name}~picked"
+    named = st.query_params.get(part)
+    is_new = st.session_state.get(memory) != (table, picked)
+    st.session_state[memory] = (table, picked)
+    if len(picked) != 1 or picked[0] == named:
+        return named
+    if is_new:
+        st.query_params[part] = picked[0]
+        return picked[0]
+    st.session_state[f"{name}~turn"] = st.session_state.get(f"{name}~turn", 0) + 1
+    st.rerun()
+
+
+def _table_key(name: str, query: Query) -> str:
+    return f"{name}:table:{_digest(query)}:{st.session_state.get(f'{name}~turn', 0)}"
 
 
 def _prefix(name: str) -> str:
@@ -182,20 +202,14 @@ def _words(code: str) -> str:
 
 def _table(found: Page, columns: Sequence[Column], name: str, key: str | None, height: int | None) -> str | None:
     cells, config = shown(found.rows, columns), _config(columns)
-    state = _digest(found.query)
+    state = _table_key(name, found.query)
     if key is None:
-        st.dataframe(cells, hide_index=True, column_config=config, key=f"{name}:table:{state}", height=height or "auto")
+        st.dataframe(cells, hide_index=True, column_config=config, key=state, height=height or "auto")
         return None
     event = st.dataframe(
-        cells, hide_index=True, column_config=config, key=f"{name}:table:{state}", height=height or "auto", on_select="rerun",
-        selection_mode="single-row",
+        cells, hide_index=True, column_config=config, key=state, height=height or "auto", on_select="rerun", selection_mode="single-row",
     )  # fmt: skip
-    picked = event["selection"]["rows"]
-    if picked:
-        record = record_of(found.rows, picked[0], key)
-        st.query_params[_prefix(name) + _RECORD] = str(record)
-        return str(record)
-    return st.query_params.get(_prefix(name) + _RECORD)
+    return _chosen_last(name, state, [str(record_of(found.rows, each, key)) for each in event["selection"]["rows"]])
 
 
 def _config(columns: Sequence[Column]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _RECORD: Final = "record"
 _BOX: Final = "record:id"
 _LIMIT: Final = 20
 _ROWS: Final = 10
+_UNSEEN: Final = ("policy_fingerprint", "record_hash")
 _CODES: Final = ("item_type", "decision", "eligibility", "nature", "kind", "severity", "stage", "entity", "status", "account_role")
 
 
@@ -72,10 +73,15 @@ def show_record(here: Here, identity: str) -> None:
         empty("No output speaks of it.")
         return
     _lineage(here, identity)
-    titles = {name.replace("_", " ").capitalize(): name for name in outputs}
+    titles = {_title(name).capitalize(): name for name in outputs}
     for title in opened_tabs(list(titles), f"record:{identity}"):
         frame = outputs[titles[title]]
-        browse(FrameRows(frame, _columns(frame)), titles[title])
+        browse(FrameRows(frame, _columns(frame)), titles[title].rpartition("/")[2])
+
+
+def _title(name: str) -> str:
+    """Return the name of an output, or of the agreed records of an entity, as words."""
+    return name.rpartition("/")[2].replace("_", " ")
 
 
 def _lineage(here: Here, identity: str) -> None:
@@ -89,7 +95,7 @@ def _lineage(here: Here, identity: str) -> None:
     outputs = [each for each in found.places if each not in ENTITIES]
     if not outputs:
         return
-    named = st.selectbox("Source rows of", outputs, key="record:rows", format_func=lambda each: each.replace("_", " "))
+    named = st.selectbox("Source rows of", outputs, key="record:rows", format_func=_title)
     places = found.places[str(named)]
     for each in source_rows(here.run, places[:_ROWS]):
         st.markdown(f":material/description: `{each['place']}`")
@@ -113,5 +119,5 @@ def _columns(frame: pl.LazyFrame) -> list[Column]:
             kind = "date"
         kind = "code" if name in _CODES else kind
         title = name.replace("_", " ").capitalize()
-        found.append(Column(name, title, kind, searched=dtype == pl.String, shown=name != "policy_fingerprint"))
+        found.append(Column(name, title, kind, searched=dtype == pl.String, shown=name not in _UNSEEN))
     return found

@@ -22,6 +22,8 @@ RUN: Final = "run"
 """The part of the address, and of the session, that names the run."""
 
 _MISTAKES: Final = 3
+_PAGE: Final = "shell:page"
+_ASKED: Final = "shell:asked"
 
 # Numbers of a table stand in columns, so their digits have one width. The browser's own export of a table is hidden: it
 # knows no filter, holds only the page, and writes formulas as they are.
@@ -136,6 +138,7 @@ def sign_in_is_set_up() -> bool:
 @contextlib.contextmanager
 def page(title: str, says: str = "") -> Iterator[Here]:
     """Frame a page: its title, then its content guarded; without any run it says how to make one."""
+    _come_back(title)
     st.title(title)
     if says:
         st.caption(says)
@@ -144,8 +147,26 @@ def page(title: str, says: str = "") -> Iterator[Here]:
         here = _here()
     if here is None:
         st.stop()
-    with guarded():
-        yield here
+    try:
+        with guarded():
+            yield here
+    finally:
+        st.session_state[f"{_ASKED}:{title}"] = {key: st.query_params.get_all(key) for key in st.query_params if asks(key)}
+
+
+def asks(part: str) -> bool:
+    """Say whether a part of the address is a search, a filter, an order or a page of a table; `items.q` is of the table `items`."""
+    return part.rpartition(".")[2] in ("q", "sort", "page", "size") or part.startswith("f.") or ".f." in part
+
+
+def _come_back(title: str) -> None:
+    """Ask of a page's tables what was asked when it was left by the menu; an address that asks for something itself counts."""
+    came_from = st.session_state.get(_PAGE)
+    st.session_state[_PAGE] = title
+    if came_from in (None, title) or set(st.query_params) - {RUN}:
+        return
+    for key, values in st.session_state.get(f"{_ASKED}:{title}", {}).items():
+        st.query_params[key] = values
 
 
 def _here() -> Here:

@@ -282,7 +282,7 @@ def file_of(store: Store, run: RunEntry, out: Path, name: str, digest: str) -> b
 
 def _case_of(session: Session, run: RunEntry, name: str) -> Case:
     """Return a case of a run's firm that a person sees; of another firm's, what is seen of this one's run says nothing."""
-    case = find_case(session, name)
+    case = find_case(session, name, Case.scope == run.scope, *_seen(run.sight))
     require_seen(Actor("", sight=run.sight), case)
     if case.scope != run.scope:
         raise UsageError(f"There is no case {case.case_id[:8]} in {run.scope}.", "Choose a run of its firm.")

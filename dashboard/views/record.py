@@ -25,6 +25,7 @@ _TOLD: Final = {
     "modifications": ("amendment_id", "contract_id", "contract_line_id"), "contract_balances": ("contract_id",),
     "journal": ("journal_id", "contract_id", "contract_line_id"), "matches": ("entity_id",),
     "findings": ("entity_id", "related_id", "contract_id"), "time_revenue": ("time_entry_id", "contract_line_id"),
+    f"{GOLDEN}/journal_line": ("journal_id",),
 }  # fmt: skip
 
 

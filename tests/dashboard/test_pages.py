@@ -180,3 +180,45 @@ def test_what_stands_in_a_tab_is_shown_when_it_is_opened(workspace: Workspace, p
     assert not app.exception
     assert not [each.value for each in app.error]
     assert says in texts(app)
+
+
+def test_what_was_searched_is_there_again_after_another_page(workspace: Workspace) -> None:
+    app = opened("exceptions")
+    app.text_input(key=":search").set_value("changed it").run()
+    app.switch_page("screens/runs.py")
+    app.query_params.clear()
+    app.run()
+    app.switch_page("screens/exceptions.py")
+    app.run()
+    assert "changed it" in app.query_params["q"]
+    assert app.text_input(key=":search").value == "changed it"
+    # A link that names something is followed, and nothing is added to it.
+    app.switch_page("screens/runs.py")
+    app.run()
+    app.switch_page("screens/exceptions.py")
+    app.query_params.clear()
+    app.query_params["record"] = "nothing"
+    app.run()
+    assert "q" not in app.query_params
+
+
+def _choosing() -> None:
+    import streamlit as st
+
+    from dashboard.components.browse import _chosen_last
+
+    turn = st.session_state.get("~turn", 0)
+    picked = st.session_state.get("marked", []) if turn == 0 else []
+    st.text(_chosen_last("", f"table:{turn}", picked))
+
+
+def test_a_link_that_is_followed_wins_over_the_row_that_is_still_marked() -> None:
+    app = AppTest.from_function(_choosing)
+    app.session_state["marked"] = ["A"]
+    app.run()
+    assert (app.text[0].value, "A" in app.query_params["record"]) == ("A", True)
+    app.run()
+    assert app.text[0].value == "A"
+    app.query_params["record"] = "B"
+    app.run()
+    assert (app.text[0].value, "B" in app.query_params["record"]) == ("B", True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 
+from adapters.sight import Sight
 from adapters.store.database import Store
+from adapters.store.tables import Case
 from dashboard.views import actions
 from dashboard.views.access import Person
 from dashboard.views.cases import USUAL, case_detail, case_rows, cases_policy, queue_summary
@@ -180,3 +184,17 @@ def test_a_records_lineage_goes_back_to_files_and_rows(run: RunEntry) -> None:
     assert '"f:psa/contract.csv" -> "o:contract"' in told
     assert '"o:contract" -> record;' in told
     assert lineage(run, "nothing").places == {}
+
+
+def test_how_many_cases_begin_alike_counts_those_a_person_sees(workspace: Workspace, store: Store, run: RunEntry) -> None:
+    with store.write() as session:
+        first, second, *_ = session.execute(sa.select(Case).order_by(Case.case_id)).scalars()
+        first.finding_id, second.finding_id = "zz1", "zz2"
+        first.legal_entity_id, second.legal_entity_id = "LE", "OTHER"
+        mine = first.case_id
+    with pytest.raises(UsageError, match="Several cases begin with zz"):
+        case_detail(store, run, "zz")
+    part = replace(run, sight=Sight(legal_entities=frozenset({"LE"})))
+    assert case_detail(store, part, "zz")["case"]["case_id"] == mine
+    with pytest.raises(UsageError):
+        case_detail(store, part, "zz2")
