@@ -98,11 +98,11 @@ def _chosen_last(name: str, table: str, picked: list[str]) -> str | None:
     st.session_state[memory] = (table, picked)
     if len(picked) != 1 or picked[0] == named:
         return named
-    if is_new:
-        st.query_params[part] = picked[0]
-        return picked[0]
-    st.session_state[f"{name}~turn"] = st.session_state.get(f"{name}~turn", 0) + 1
-    st.rerun()
+    if not is_new:
+        st.session_state[f"{name}~turn"] = st.session_state.get(f"{name}~turn", 0) + 1
+        st.rerun()
+    st.query_params[part] = picked[0]
+    return picked[0]
 
 
 def _table_key(name: str, query: Query) -> str:
