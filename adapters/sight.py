@@ -52,6 +52,11 @@ class Sight:
         """Say whether it is the whole firm."""
         return self.legal_entities is None and self.projects is None
 
+    @property
+    def tells_money(self) -> bool:
+        """Say whether what a text of a policy moves in money may be shown: it is of the whole firm, and can tell what people cost."""
+        return self.is_whole and self.cost_rates
+
     def sees(self, legal_entity: str | None, project: str | None) -> bool:
         """Say whether what belongs to a legal entity and a project is within it; what is not known is not."""
         if self.legal_entities is not None and legal_entity not in self.legal_entities:

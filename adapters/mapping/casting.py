@@ -29,6 +29,8 @@ REASONS: Final[dict[str, str]] = {
     "unknown_value": "Correct the value in the source, or add the word to the mapping.",
     "division_by_zero": "The divisor is zero; correct it in the source.",
     "total_differs": "The cells do not add up to the total beside them; correct the one or the other in the source.",
+    "mangled_id": "A spreadsheet made a number, a day or a row of # of the id, and its digits are lost; "
+    "export it again, or import the column as text before saving.",
     "missing_key": "The record has no id; complete it in the source.",
     "total_line": "The row is the sum or the count of those above it and no record; leave it out of the export.",
     "duplicate_key": "Two records of this system have the same id; remove or correct one in the source.",
@@ -38,6 +40,9 @@ REASONS: Final[dict[str, str]] = {
 # A workbook counts days from here; before 1 March 1900 it counts a day that never was.
 DAY_ZERO: Final = dt.date(1899, 12, 30)
 _FIRST_SURE_DAY: Final = 61
+
+# What a spreadsheet makes of an id that looks like a number (12345678901234567), like a day (3-4), or is wider than its column.
+_MANGLED: Final = r"^(?:\d(?:[.,]\d+)?E\+\d{1,3}|\d{1,2}-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)|#{3,})$"
 
 _UNIT_DIVISOR: Final = {"cents": 100, "minutes": 60, "seconds": 3600}
 
@@ -77,6 +82,8 @@ def cast_field(text: Expr, spec: FieldSpec, rule: FieldRule, mapping: Mapping) -
     if spec.kind is Kind.ENUM:
         return _enum(text, spec, rule)
     made = _text(text, rule)
+    if spec.kind is Kind.ID:
+        return Cast(made.value, pl.coalesce(made.reason, _reason(text, text.str.contains(_MANGLED), "mangled_id")))
     return Cast(_currency(made.value), made.reason) if spec.name.endswith("currency") else made
 
 

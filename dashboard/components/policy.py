@@ -56,7 +56,7 @@ def show_policy(here: Here, policies: PolicySet, file: str) -> None:
         with rules:
             found = rules_of(loaded)
             small_table(pl.DataFrame(found, infer_schema_length=None), RULES, "This policy has settings only.")
-            if found and isinstance(loaded.policy, TablePolicy) and here.person.sight.is_whole:
+            if found and isinstance(loaded.policy, TablePolicy) and here.person.sight.tells_money:
                 show_weights(here, file, found)
         with table:
             cells = table_of(loaded)

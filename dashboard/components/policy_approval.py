@@ -74,8 +74,8 @@ def show_proposing(here: Here, store: Store) -> None:
     )
     st.info(f"The folder `{state['fingerprint'][:12]}` is not approved. {told}", icon=":material/edit_note:")
     key = f"money:{state['fingerprint'][:12]}"
-    # The money is the whole firm's.
-    if here.person.sight.is_whole and (found := asked_once(
+    # The money is the whole firm's, and a text that prices hours at their cost would tell it.
+    if here.person.sight.tells_money and (found := asked_once(
         key, "See the money", lambda: policy_approval.money_of(here.workspace, store, here.run), "Deciding by both versions…"
     )):  # fmt: skip
         show_sections(found)
@@ -114,7 +114,7 @@ def show_waiting(here: Here, store: Store) -> None:
             )
             if each["comment"]:
                 st.markdown(plain(each["comment"]))
-            moved = _money(each["money"]) if here.person.sight.is_whole else "The money is of the whole firm"
+            moved = _money(each["money"]) if here.person.sight.tells_money else "The money is for who sees the whole firm and cost rates"
             st.markdown(f"{moved} · waits for the role **{plain(each['needs_role'])}**" + _kind(each))
             for sentence in each["changes"][:_MOST]:
                 st.markdown(f"- {plain(sentence)}")

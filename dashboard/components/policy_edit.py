@@ -128,7 +128,7 @@ def _acts(here: Here, file: str, draft: str, basis: str, *, blocked: bool) -> No
         _run_again(here)
     undo.button("Undo", key=f"policy:{file}:undo", width="stretch", on_click=_forget, args=(draft, basis))
     # A text that prices hours at their cost would tell it.
-    if not blocked and here.person.sight.is_whole and here.person.sight.cost_rates:
+    if not blocked and here.person.sight.tells_money:
         text = str(st.session_state[draft])
         moved = asked_once(
             f"policy:{file}:money:{digest(text)[:12]}", "See the money", lambda: money_of_draft(here.workspace, here.run, file, text),

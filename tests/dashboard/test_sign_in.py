@@ -192,3 +192,14 @@ def test_the_money_of_a_change_of_policies_is_shown_to_who_sees_the_firm(access:
         app.session_state["policies:tab"] = "Propose"
         app.run()
         assert ("See the money" in [each.label for each in app.button]) is sees
+
+
+@pytest.mark.parametrize(("roles", "sees"), [("[approver]", False), ("[preparer]", True)])
+def test_the_money_of_a_saved_text_is_for_who_sees_cost_rates(
+    access: Workspace, monkeypatch: pytest.MonkeyPatch, roles: str, sees: bool
+) -> None:
+    (access.policies / "access.yaml").write_text(HEAD + f"cost_rates: {roles}\npeople:\n  - {{person: writes@firm, roles: [preparer]}}\n")
+    monkeypatch.setattr(shell, "signed_in_as", lambda: "writes@firm")
+    app = opened("policies", tab="Propose")
+    assert "is not approved" in texts(app)
+    assert ("See the money" in [each.label for each in app.button]) is sees

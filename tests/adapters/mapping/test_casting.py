@@ -45,6 +45,18 @@ def test_what_is_no_exact_amount_is_held(text: str, reason: str) -> None:
     assert cast(text, Kind.MONEY) == (None, reason)
 
 
+@pytest.mark.parametrize("text", ["1.23E+05", "1,23457E+16", "4E+10", "04-Mar", "3-Apr", "########"])
+def test_an_id_that_a_spreadsheet_made_something_else_of_is_held(text: str) -> None:
+    assert cast(text, Kind.ID)[1] == "mangled_id"
+    # Of other text it may be what somebody wrote.
+    assert cast(text, Kind.TEXT) == (text, None)
+
+
+@pytest.mark.parametrize("text", ["00123", "123", "3-4", "1E5", "INV-E+05", "12-MAR", "E+10", "#1", "2026-03-04"])
+def test_an_id_that_only_looks_like_it_stays(text: str) -> None:
+    assert cast(text, Kind.ID) == (text, None)
+
+
 @pytest.mark.parametrize(("kind", "digits"), [(Kind.MONEY, 15), (Kind.PRICE, 12), (Kind.HOURS, 8), (Kind.PCT, 8)])
 def test_a_value_no_firm_can_have_is_held(kind: Kind, digits: int) -> None:
     assert cast("9" * digits, kind) == (Decimal("9" * digits), None)
