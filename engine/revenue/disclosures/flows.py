@@ -16,7 +16,7 @@ from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
 from engine.revenue.disclosures.spans import with_spans
-from engine.revenue.ground.frames import AT_A_POINT, BESIDE, CODE, TEXT, by_price, in_words
+from engine.revenue.ground.frames import AT_A_POINT, BESIDE, CODE, ROYALTIES, TEXT, by_price, in_words
 
 # What is asked of the revenue of a year.
 _ASKED: Final = (
@@ -73,17 +73,46 @@ def opening_liability_recognized(
 
 
 def prior_period_performance(
-    years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame, observed: pl.DataFrame
-) -> pl.DataFrame:
+    years: pl.DataFrame, performance: pl.DataFrame, periods: pl.DataFrame, done_by_change: pl.DataFrame, observed: pl.DataFrame,
+    modifications: pl.DataFrame,
+) -> pl.DataFrame:  # fmt: skip
     """Return the year's revenue for what was performed before the year began (50-12A), by nature.
 
     A catch-up concerns all performance up to it; the part before the year is in the proportion of the progress made by then to that on
     the day of the change, which a change of the price tells, and of a modification `done_by_change`
     (`frames.DONE_BY_CHANGE`); else to that of the month before. Where the work is observed (`frames.OBSERVATIONS`) it is that work
-    itself, which no new estimate of the whole changes. A fact that came late belongs to the period it relates to.
+    itself, which no new estimate of the whole changes. A fact that came late belongs to the period it relates to. A royalty is for the
+    right as far as it passed (55-65): of one that passed before the year all of it, under the nature `royalty`. `modifications`:
+    amendment_id, contract_id, obligation_id, which tell rights that were renewed.
     """
-    caught = _of_year(performance.filter(pl.col("catch_up_amount") != 0), years)
-    return _of_earlier_performance(caught, performance, periods, done_by_change, observed)
+    of_right = pl.col("timing").cast(TEXT) == ROYALTIES[1]
+    caught = _of_year(performance.filter((pl.col("catch_up_amount") != 0) & ~of_right), years)
+    told = _of_earlier_performance(caught, performance, periods, done_by_change, observed)
+    royalties = _of_rights_passed(_of_year(performance.filter(of_right), years), observed, modifications)
+    return pl.concat([told, royalties]) if royalties.height else told
+
+
+@of_nothing
+def _of_rights_passed(sold: pl.DataFrame, observed: pl.DataFrame, modifications: pl.DataFrame) -> pl.DataFrame:
+    """Return of royalties on what passes at a point in time the part for what passed before their year."""
+    key = ["contract_id", "obligation_id"]
+    passed = observed.filter(pl.col("to_date") > 0).select(*key, pl.col("date").alias("on"), "to_date")
+    for name, day in (("→before", pl.col("band_start") - pl.duration(days=1)), ("→then", pl.col("posting_date"))):
+        sold = latest(sold.with_columns(day.alias("on")), passed, by=key, on="on", columns=["to_date"]).rename({"to_date": name}).drop("on")
+    # A sale under a right renewed is for that one, from the day on which the renewal passed.
+    renewed = modifications.select(*key, pl.format("@{}", "amendment_id").alias("→of")).unique().filter(
+        pl.col("obligation_id").str.ends_with(pl.col("→of"))
+    )
+    renewed = passed.join(renewed, on=key, how="inner").with_columns(
+        pl.col("obligation_id").str.strip_suffix(pl.col("→of")), pl.col("on").alias("→renewed")
+    )
+    sold = latest(sold.with_columns(pl.col("posting_date").alias("on")), renewed, by=key, on="on", columns=["→renewed"])
+    this_year = (pl.col("→renewed") >= pl.col("band_start")).fill_null(value=False)
+    part = round_share(pl.col("amount"), pl.min_horizontal("→before", "→then"), pl.col("→then"), pl.col("minor_digits"))
+    amount = pl.when(~this_year & pl.col("→before").is_not_null()).then(part).otherwise(ZERO)
+    found = sold.with_columns(amount.cast(MONEY).alias("amount")).group_by("contract_id", "band_start", "band_end", "currency")
+    of_right = [pl.lit("nature").alias("dimension"), pl.lit(ROYALTIES[0]).alias("dimension_value")]
+    return _told(found.agg(pl.col("amount").sum()).filter(pl.col("amount") != 0).with_columns(of_right), "prior_period_performance")
 
 
 @of_nothing

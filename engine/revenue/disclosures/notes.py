@@ -64,7 +64,7 @@ def disclosures(
     names = ("contract_id", "end_date", "contract_asset", "contract_liability", "currency")
     closing = balances.select(names).sort("end_date").group_by("contract_id").agg(pl.all().exclude("contract_id").last())
     changed = books.extra.get("done_by_change", empty(DONE_BY_CHANGE))
-    prior = prior_period_performance(years, earned(with_opened(books)), books.periods, changed, books.observations)
+    prior = prior_period_performance(years, earned(with_opened(books)), books.periods, changed, books.observations, books.modifications)
     parts = [
         remaining_obligations(
             contracts, books.obligations, books.lines, with_opened(books), fees_of(books), as_of, _apart(books), books.extra.get("to_come"),

@@ -11,7 +11,7 @@ from engine.revenue.arithmetic.conventions import TermColumns, with_measures
 from engine.revenue.arithmetic.numbers import wide
 
 TERM: Final = ("measure", "convention", "begins", "ends", "anchor_day", "service_start_at", "service_end_at", "calendar", "decimals")
-"""What a row needs beside `okey` and the day so that its progress can be told."""
+"""What a row needs beside `okey` and the day so that its progress can be told; where the policy rounds it, `half_even` too."""
 
 BY_TIME: Final = "time_elapsed"
 
@@ -98,7 +98,7 @@ def _by_convention(name: str, rows: pl.DataFrame, measures: Measures) -> pl.Data
 
 
 def told_roughly(rows: pl.DataFrame) -> pl.DataFrame:
-    """Round the fraction where the policy says so, only to reproduce a history (`progress.decimals`)."""
+    """Round the fraction where the policy says so, in its `rounding.mode`, only to reproduce a history (`progress.decimals`)."""
     if not rows["decimals"].count():
         return rows
     made = rows.with_columns(pl.lit(1, dtype=pl.Int128).alias("→scale"))
@@ -108,7 +108,10 @@ def told_roughly(rows: pl.DataFrame) -> pl.DataFrame:
     cut = pl.when(pl.col("mt") >= 10**24).then(wide(10**6)).otherwise(wide(1))
     done, total = pl.col("m") // cut, pl.col("mt") // cut
     rounds = pl.col("decimals").is_not_null() & (pl.col("mt") > 0)
-    rounded = (done * pl.col("→scale") * 2 + total) // pl.when(rounds).then(total * 2)
+    raised, doubled = done * pl.col("→scale") * 2 + total, pl.when(rounds).then(total * 2)
+    up = raised // doubled
+    # What lies in the middle goes to the even neighbour where the policy rounds so.
+    rounded = up - (pl.col("half_even") & (raised % doubled == 0) & (up % 2 != 0)).cast(pl.Int128)
     return made.with_columns(
         pl.when(rounds).then(rounded).otherwise(pl.col("m")).alias("m"),
         pl.when(rounds).then(pl.col("→scale")).otherwise(pl.col("mt")).alias("mt"),

@@ -152,7 +152,7 @@ def test_the_part_of_a_catch_up_before_the_year_is_prior_performance(
         {"posting_date": DAY(2026, 7, 31), "amount": 40, "catch_up_amount": 40, "nature": "out_of_period", "relates_to_period": "2026-03"},
         {"posting_date": DAY(2026, 7, 31), "amount": 7, "catch_up_amount": 7, "nature": "out_of_period", "relates_to_period": "2026-05"},
     )
-    nothing = frames.empty(frames.DONE_BY_CHANGE), frames.empty(frames.OBSERVATIONS)
+    nothing = frames.empty(frames.DONE_BY_CHANGE), frames.empty(frames.OBSERVATIONS), frames.empty(frames.MODIFICATIONS)
     found = prior_period_performance(years, earned, months(2026, 2026), *nothing)
     # 100 × 30 % ÷ 50 %; the late fact of March whole, that of May not at all
     assert dict(found.select("dimension_value", "amount").rows()) == {"estimate_change": 60, "out_of_period": 40}
