@@ -26,6 +26,11 @@ _PRICE: Final = polars_dtype(Kind.PRICE)
 _PRICE_SCALE: Final = 10 ** (DECIMAL_SCALE[Kind.QTY] + DECIMAL_SCALE[Kind.PRICE] - DECIMAL_SCALE[Kind.MONEY])
 """Millionths of money over the last place of a price, as the last place of a quantity."""
 
+_ALL: Final = ""
+"""Stands for no promise alone: what is of all of a contract."""
+
+_OF: Final = ["contract_id", "of"]
+
 _NOTHING: Final = pl.DataFrame(schema={"contract_id": TEXT, "date": DAY, "back": MONEY})
 
 
@@ -54,7 +59,7 @@ def goods_delivered(
     part = round_share(pl.col("cost"), back_units, pl.max_horizontal(whole), pl.col("minor_digits"))
     asset = pl.when(pl.col("returns")).then(part).otherwise(ZERO).fill_null(ZERO)
     rows = rows.with_columns(pl.col("cost").fill_null(ZERO), asset.alias("asset"))
-    rows = _with_returned(rows, owed(books), back) if back.height else rows.with_columns(ZERO.alias("returned"))
+    rows = _with_returned(rows, owed(books), goods, books, claims) if back.height else rows.with_columns(ZERO.alias("returned"))
     rows = rows.sort(_LINE, "date")
     steps = [
         (pl.col(name) - pl.col(name).shift(1).over(_LINE).fill_null(ZERO)).cast(MONEY).alias(flow)
@@ -149,19 +154,60 @@ def _paid_back(goods: pl.DataFrame, claims: Claims) -> pl.DataFrame:
     return days.select("contract_id", "date", pl.max_horizontal("paid", "credited").cast(MONEY).alias("back")).sort("date")
 
 
-def _with_returned(rows: pl.DataFrame, owed: pl.DataFrame, back: pl.DataFrame) -> pl.DataFrame:
+def _with_returned(rows: pl.DataFrame, owed: pl.DataFrame, goods: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame:
     """Add `returned`, the cost of goods that came back by the day, and take it off `cost` and `asset`, on the days of all of them."""
-    days = pl.concat([each.select("contract_id", "date") for each in (rows, back, owed)]).unique()
-    lines = rows.select("contract_id", _LINE, "minor_digits").unique()
-    days = lines.join(days, on="contract_id", how="inner").sort("date")
+    promises = books.lines.join(goods, on="contract_id", how="semi").select("contract_id", _LINE, pl.col("obligation_id").alias("of"))
+    flows = _given_back(promises, claims)
+    owed = owed.join(goods, on="contract_id", how="semi").with_columns(pl.col("of").fill_null(_ALL))
+    days = pl.concat([each.select("contract_id", "date") for each in (rows, flows, owed)]).unique().sort("date")
+    lines = rows.select("contract_id", _LINE, "minor_digits").unique().join(promises, on=["contract_id", _LINE], how="left")
     stands = rows.select(_LINE, "date", "cost", "asset", "reported").sort("date")
-    rows = days.join_asof(stands, on="date", by=_LINE, check_sortedness=False)
-    before = pl.col("owed").shift(1).over("contract_id", "of", order_by="date").fill_null(ZERO)
-    steps = owed.select("contract_id", "date", (pl.col("owed") - before).cast(MONEY).alias("owed"))
-    rows = through_day(rows, steps, by=["contract_id"], on="date", columns=["owed"])
-    rows = latest(rows, back, by=["contract_id"], on="date", columns=["back"])
-    settled = pl.max_horizontal(pl.min_horizontal("owed", pl.col("back").fill_null(ZERO)), ZERO)
-    share = round_share(pl.col("asset").fill_null(ZERO), units(settled), units(pl.col("owed")), pl.col("minor_digits")).fill_null(ZERO)
-    returned = pl.when(pl.col("reported").fill_null(value=False)).then(ZERO).otherwise(share)
+    rows = lines.join(days, on="contract_id", how="inner").sort("date").join_asof(stands, on="date", by=_LINE, check_sortedness=False)
+    settled = _settled(days, owed, flows, books.contracts.select("contract_id", "minor_digits"))
+    rows = rows.join(settled, on=["contract_id", "of", "date"], how="left", maintain_order="left")
+    share = round_share(pl.col("asset").fill_null(ZERO), units(pl.col("settled")), units(pl.col("owed")), pl.col("minor_digits"))
+    returned = pl.when(pl.col("reported").fill_null(value=False)).then(ZERO).otherwise(share.fill_null(ZERO))
     rows = rows.with_columns(returned.cast(MONEY).alias("returned"), pl.col("cost", "asset").fill_null(ZERO))
     return rows.with_columns((pl.col(name) - pl.col("returned")).cast(MONEY) for name in ("cost", "asset"))
+
+
+def _given_back(promises: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+    """Return what went back by the promise it was invoiced for, as steps: contract_id, of, date, paid, credited.
+
+    Of what no invoice line places `of` is `_ALL`.
+    """
+    contracts, place = promises.select("contract_id").unique(), promises.select(_LINE, "of").unique(_LINE)
+    billed = claims.billed.join(contracts, on="contract_id", how="semi").join(place, on=_LINE, how="left")
+    billed = billed.with_columns(pl.col("of").fill_null(_ALL))
+    daily = billed.group_by(*_OF, "date").agg(pl.col("net").sum()).sort(*_OF, "date")
+    so_far = pl.col("net").cum_sum().over(_OF)
+    credited = daily.with_columns((so_far.cum_max().over(_OF) - so_far).cast(MONEY).alias("credited"))
+    credited = credited.with_columns((pl.col("credited") - pl.col("credited").shift(1).over(_OF).fill_null(ZERO)).alias("credited"))
+    of_claim = billed.select("claim", "of").unique("claim", keep="first", maintain_order=True)
+    out = claims.cash.join(contracts, on="contract_id", how="semi").filter(pl.col("amount") < 0)
+    paid = out.join(of_claim, on="claim", how="left").with_columns(pl.col("of").fill_null(_ALL), (pl.col("amount") * -1).alias("paid"))
+    steps = [each.select(*_OF, "date", pl.col(name).cast(MONEY)) for each, name in ((paid, "paid"), (credited, "credited"))]
+    return pl.concat(steps, how="diagonal").with_columns(pl.col("paid", "credited").fill_null(ZERO))
+
+
+def _settled(days: pl.DataFrame, owed: pl.DataFrame, flows: pl.DataFrame, digits: pl.DataFrame) -> pl.DataFrame:
+    """Return by promise and day what is owed of it (`owed`) and what of that went back (`settled`).
+
+    What names a promise is for that; of it a credit note and the money paid for it count once. What names none pays first what credit
+    notes tell, and is then for all that is still owed, in proportion.
+    """
+    both = pl.concat([each.select(_OF) for each in (owed, flows)]).unique()
+    rows = both.join(days, on="contract_id", how="inner").join(digits, on="contract_id", how="left").sort("date")
+    rows = latest(rows, owed.sort("date", maintain_order=True), by=_OF, on="date", columns=["owed"])
+    rows = through_day(rows, flows, by=_OF, on="date", columns=["paid", "credited"]).with_columns(pl.col("owed").fill_null(ZERO))
+    named, then = pl.col("of") != _ALL, ["contract_id", "date"]
+    unpaid = pl.when(named).then(pl.max_horizontal(pl.col("credited") - pl.col("paid"), ZERO)).otherwise(ZERO).sum().over(then)
+    loose = pl.when(~named).then(pl.max_horizontal(pl.col("paid") - unpaid, "credited")).otherwise(ZERO).sum().over(then)
+    own = pl.when(named).then(pl.max_horizontal(pl.min_horizontal("owed", pl.max_horizontal("paid", "credited")), ZERO)).otherwise(ZERO)
+    rows = rows.with_columns(own.alias("→own"), pl.max_horizontal(loose, ZERO).alias("→loose"))
+    rest = pl.max_horizontal(pl.col("owed") - pl.col("→own"), ZERO)
+    rows = rows.with_columns(rest.alias("→rest"), rest.sum().over(then).alias("→all"))
+    part = round_share(
+        pl.min_horizontal("→loose", "→all").cast(MONEY), units(pl.col("→rest")), units(pl.col("→all")), pl.col("minor_digits")
+    )
+    return rows.select(*_OF, "date", "owed", (pl.col("→own") + part.fill_null(ZERO)).cast(MONEY).alias("settled"))
