@@ -116,7 +116,8 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
     policy's expedient (25-4); costs incurred win or lose are expensed (25-3), and so is one of which nobody said
     that it is incremental. Fulfilment costs under another standard are left to it; the others are assets
     (25-5). Costs of delivery are expensed as incurred (25-8). The benefit without a stated end is the contract's
-    term (where its record states none, that of its promises as signed) and as many more as renewals are expected.
+    term (where its record states none, that of its promises as signed) and as many more as renewals are expected; without a stated start
+    it begins with that term, and not before the cost is incurred: what was transferred by then it did not serve (35-1).
     """
     own = lines.select("contract_line_id", pl.col("start_date").alias("line_start"), pl.col("end_date").alias("line_end"))
     dated = (
@@ -124,7 +125,7 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
         .join(_terms(contracts, lines), on="contract_id", how="inner", maintain_order="left")
         .join(own.unique("contract_line_id", maintain_order=True), on="contract_line_id", how="left", maintain_order="left")
         .with_columns(
-            pl.coalesce("benefit_start", "line_start", "contract_start", "incurred_date").alias("benefit_start"),
+            pl.coalesce("benefit_start", _start_of_benefit()).alias("benefit_start"),
             pl.coalesce("benefit_end", _end_with_renewals()).alias("benefit_end"),
             pl.col("benefit_end").is_not_null().alias("has_end"),
         )
@@ -175,6 +176,13 @@ def _of_promises(lines: pl.DataFrame) -> pl.DataFrame:
     return signed.group_by("contract_id").agg(
         pl.col("start_date").min().alias("→first"), pl.when(~endless).then(pl.col("end_date").max()).alias("→last")
     )
+
+
+def _start_of_benefit() -> pl.Expr:
+    """Return the first day of what a cost serves: of the line's or contract's term, from the day it is incurred on; after its end all of it."""
+    begins = pl.coalesce("line_start", "contract_start", "incurred_date")
+    over = (pl.col("incurred_date") > pl.coalesce("benefit_end", _end_with_renewals())).fill_null(value=False)
+    return pl.when(over).then(begins).otherwise(pl.max_horizontal(begins, "incurred_date"))
 
 
 def _end_with_renewals() -> pl.Expr:
