@@ -343,14 +343,14 @@ def _turn() -> pl.Expr:
 def _among_options(options: pl.DataFrame) -> pl.DataFrame:
     """Return of rights with several options what each exercised takes (`→part`) of what the right still holds (`→whole`): option_id.
 
-    A right is an obligation, whatever lines it has.
+    A right is an obligation, whatever lines it has; the renewals of each line are a chain of their own.
     """
-    several = options.filter(pl.len().over("option_okey") > 1).with_columns(pl.col("option_okey").alias("contract_line_id"))
+    several = options.filter(pl.len().over("option_okey") > 1)
     if not several.height:
         return pl.DataFrame(schema={"option_id": pl.String(), "→part": pl.Int128(), "→whole": pl.Int128()})
-    shares = option_shares(several)
-    taken = several.select("option_id", "contract_line_id", pl.col("exercised_date").alias("on")).filter(pl.col("on").is_not_null())
-    pairs = taken.join(shares, on="contract_line_id", how="inner", suffix=".of")
+    shares = option_shares(several, "option_okey")
+    taken = several.select("option_id", "option_okey", pl.col("exercised_date").alias("on")).filter(pl.col("on").is_not_null())
+    pairs = taken.join(shares, on="option_okey", how="inner", suffix=".of")
     earlier = (pl.col("used_on") < pl.col("on")) | ((pl.col("used_on") == pl.col("on")) & (pl.col("option_id.of") < pl.col("option_id")))
     gone = pl.when(earlier.fill_null(value=False)).then("used").otherwise(wide(0))
     lapsed = pl.when((pl.col("lapses_on") < pl.col("on")).fill_null(value=False)).then(pl.col("weight") - pl.col("used")).otherwise(wide(0))

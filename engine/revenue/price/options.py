@@ -89,10 +89,10 @@ def _with_worth(options: pl.DataFrame) -> pl.DataFrame:
     return priced.with_columns(pl.when(net == 0).then(pl.lit(0, dtype=FINE)).otherwise(worth).alias("worth"))
 
 
-def option_shares(options: pl.DataFrame) -> pl.DataFrame:
-    """Return what of its material right each option is: contract_line_id, option_id, weight, used, used_on, lapses_on.
+def option_shares(options: pl.DataFrame, right: str = "contract_line_id") -> pl.DataFrame:
+    """Return what of its material right each option is: `right`, option_id, weight, used, used_on, lapses_on.
 
-    The weights within a right are what its options are worth, else how much each lets the customer buy; `used` is the
+    `right`: the column that tells the right; one of several lines has a chain of renewals for each. The weights within a right are what its options are worth, else how much each lets the customer buy; `used` is the
     part of the weight that was exercised, on `used_on` and in time. Of a chain of renewals the later ones lapse with the first
     that is not taken.
     """
@@ -102,7 +102,7 @@ def option_shares(options: pl.DataFrame) -> pl.DataFrame:
     is_taken = pl.col("exercised_line_id").is_not_null() & pl.col("exercised_date").is_not_null()
     in_time = pl.col("expires_date").is_null() | (pl.col("exercised_date") <= pl.col("expires_date"))
     used = (is_taken & in_time).fill_null(value=False)
-    priced = (pl.col("worth").is_not_null().all() & (pl.col("worth").sum() > 0)).over("contract_line_id")
+    priced = (pl.col("worth").is_not_null().all() & (pl.col("worth").sum() > 0)).over(right)
     made = rights.with_columns(
         _millionths(pl.when(priced).then("worth").otherwise(offered)).alias("weight"),
         _millionths(pl.when(used).then(bought / pl.when(offered > 0).then(offered)).otherwise(pl.lit(0, dtype=FINE))).alias("part"),
@@ -112,7 +112,7 @@ def option_shares(options: pl.DataFrame) -> pl.DataFrame:
     first_left = pl.when(is_renewal & pl.col("used_on").is_null()).then(pl.col("expires_date"))
     ended = first_left.cum_min().forward_fill().over("contract_line_id", order_by="renewal")
     return made.select(
-        "contract_line_id", "option_id", "weight", ((pl.col("weight") * pl.col("part") + _UNIT // 2) // _UNIT).alias("used"), "used_on",
+        right, "option_id", "weight", ((pl.col("weight") * pl.col("part") + _UNIT // 2) // _UNIT).alias("used"), "used_on",
         pl.min_horizontal("expires_date", pl.when(is_renewal).then(ended)).alias("lapses_on"),
     )  # fmt: skip
 

@@ -237,8 +237,9 @@ def _lapsing(options: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     Where renewals are looked through to, what is left stays for those to come, and lapses with the first that is not taken. The end
     of the contract is the last day of its rights, unless what was paid for them can be claimed back.
     """
-    shares = option_shares(options).join(held, on="contract_line_id", how="inner")
-    shares = shares.join(options.select("option_id", "evidence"), on="option_id", how="left")
+    own = options.join(held, on="contract_line_id", how="inner")
+    about = own.select("option_id", "ssp_source", "is_refundable", "terminated_date", "evidence")
+    shares = option_shares(own, "okey").join(about, on="option_id", how="left", maintain_order="left")
     looked = pl.col("ssp_source").eq_missing("look through")
     first = pl.col("lapses_on").filter(pl.col("used_on").is_null()).min().over("okey")
     day = pl.when(looked).then(pl.coalesce(first, pl.col("lapses_on").max().over("okey"))).otherwise("lapses_on")
