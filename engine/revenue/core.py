@@ -47,6 +47,7 @@ from engine.revenue.modifications.noted import Evolved
 from engine.revenue.modifications.opening import over_promises, with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
 from engine.revenue.modifications.splits import (
+    BY_UNIT,
     adds_apart,
     over_parts,
     over_unit_parts,
@@ -110,7 +111,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     apart = agreed.changes.filter(adds_apart())
     kept_terms = without(terms, apart, "contract_line_id", "place")
     # Units added as contracts of their own count as promised; `split_observations` tells them apart.
-    by_units = without(terms, apart.filter(pl.col("measure") != "units"), "contract_line_id", "place")
+    by_units = without(terms, apart.filter(~pl.col("measure").is_in(BY_UNIT)), "contract_line_id", "place")
     allocated, observed = beside(
         lambda: inception(lines, terms, contracts, initial_levels(lines, priced.start, priced.later), priced.financing.prices),
         lambda: _observed(agreed, priced, by_units, openings),

@@ -69,7 +69,7 @@ def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, r
     # A line that states no days of its own has those of its contract.
     for day, given in (("start_date", "begins"), ("end_date", "ends")):
         rows = rows.with_columns(pl.coalesce(name, given).alias(name) for name in (day, f"before.{day}"))
-    rows = rows.drop("begins", "ends")
+    rows = rows.drop("begins", "ends").with_columns(_used_in_money(records))
     rows = rows.join(settings, on="contract_id", how="left", maintain_order="left")
     by_line = conclusions(records.frame("judgement"), "distinct", "contract_line_id", as_of).rename({"conclusion": "judged.line"})
     by_change = conclusions(records.frame("judgement"), "distinct", "amendment_id", as_of).rename({"conclusion": "judged.change"})
@@ -79,6 +79,12 @@ def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, r
     exercised = records.frame("option").filter(pl.col("exercised_date").is_not_null() & pl.col("exercised_line_id").is_not_null())
     exercised = exercised.select(pl.col("exercised_line_id").alias("contract_line_id"), pl.lit(value=True).alias("is_exercise")).unique()
     return rows.join(exercised, on="contract_line_id", how="left", maintain_order="left")
+
+
+def _used_in_money(records: Records) -> pl.Expr:
+    """Tell the lines of which all use is told in money: what is added to what they are committed to is no quantity of it."""
+    told = records.frame("usage").group_by("contract_line_id").agg(pl.col("amount").is_not_null().all())
+    return pl.col("contract_line_id").is_in(told.filter("amount")["contract_line_id"].implode()).fill_null(value=False).alias("used_in_money")
 
 
 def _kind(joins: pl.Expr, ends: pl.Expr) -> pl.Expr:
@@ -163,7 +169,8 @@ def _only_adds() -> pl.Expr:
     same_start = (pl.col("start_date") == pl.col("before.start_date")).fill_null(value=True)
     same_rate = (pl.col("unit_price") == pl.col("before.unit_price")).fill_null(value=True)
     extends = ((pl.col("measure") == "time_elapsed") | _renews()) & later & ~more
-    increases = (pl.col("measure") == "units") & more | _widens()
+    by_unit = (pl.col("measure") == "units") | ((pl.col("measure") == "usage") & ~pl.col("used_in_money"))
+    increases = by_unit & more | _widens()
     return (pl.col("action") == "change") & (extends | increases) & same_start & same_rate & pl.col("past_performance_amount").is_null()
 
 

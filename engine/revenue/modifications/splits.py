@@ -20,6 +20,10 @@ _APART: Final = "\x1d"
 """Stands between an obligation's key and the amendment that adds a contract of its own to its lines."""
 
 
+BY_UNIT: Final = ["units", "usage"]
+"""Measures of which what is added is drawn after what was agreed before."""
+
+
 def adds_apart() -> pl.Expr:
     """Return whether a change adds a promise of its own to a line that runs on: a contract of its own, or a right to use renewed."""
     return pl.col("kind").is_in(["separate", "renewal"]) & (pl.col("action") == "change")
@@ -116,7 +120,7 @@ def _in_turn(later: pl.DataFrame, first: pl.DataFrame, parted: pl.DataFrame) -> 
 
 
 def _by_units(splits: pl.DataFrame) -> pl.DataFrame:
-    return splits.filter(pl.col("new_units").is_not_null() & (pl.col("measure") == "units"))
+    return splits.filter(pl.col("new_units").is_not_null() & pl.col("measure").is_in(BY_UNIT))
 
 
 def split_observations(observed: pl.DataFrame, splits: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
