@@ -179,7 +179,7 @@ def _of_promises(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _start_of_benefit() -> pl.Expr:
-    """Return the first day of what a cost serves: of the line's or contract's term, from the day it is incurred on; after its end all of it."""
+    """Return the first day of what a cost serves: its line's or contract's, from the day it is incurred on; after the end all of it."""
     begins = pl.coalesce("line_start", "contract_start", "incurred_date")
     over = (pl.col("incurred_date") > pl.coalesce("benefit_end", _end_with_renewals())).fill_null(value=False)
     return pl.when(over).then(begins).otherwise(pl.max_horizontal(begins, "incurred_date"))

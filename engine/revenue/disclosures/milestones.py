@@ -2,57 +2,71 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
+from engine.nothing import of_nothing
+from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
-from engine.revenue.arithmetic.runs import before, running
+from engine.revenue.arithmetic.runs import before, running, without
 from engine.revenue.ground.records import is_accepted
 
-_PERCENT = pl.Decimal(38, 8)
+_PERCENT: Final = pl.Decimal(38, 8)
+_KEY: Final = ["contract_id", "obligation_id"]
+_LINE: Final = "contract_line_id"
 
 
+@of_nothing
 def due_milestones(milestones: pl.DataFrame, lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
-    """Return what is still to be accepted of promises of one line, by the day it is due: contract_id, obligation_id, day, part, whole.
+    """Return what is still to be accepted of promises, by the day it is due: contract_id, obligation_id, day, part, whole.
 
     `part` of `whole` is of what remains of the promise: by percent where a milestone of the line states one, else by amount; what of the
-    line no milestone stands for is in the whole and has no day. A milestone that was due by as_of has none either.
+    line no milestone stands for is in the whole and has no day. A milestone that was due by as_of has none either. Lines of one promise
+    weigh their amounts; where one with percentages has none, nothing is dated.
     """
-    alone = lines.filter(pl.len().over("contract_id", "obligation_id") == 1)
-    about = alone.select("contract_id", "obligation_id", "contract_line_id", pl.col("amount").alias("→line"))
-    known = milestones.join(about.with_columns(pl.col("contract_line_id").cast(pl.String)), on="contract_line_id", how="inner")
-    by_percent = pl.col("progress_pct").is_not_null().any().over("contract_line_id")
-    amount = whole_number(pl.col("amount").cast(MONEY), MONEY)
-    part = pl.when(by_percent).then(whole_number(pl.col("progress_pct").cast(_PERCENT), _PERCENT)).otherwise(amount)
-    line = pl.when(by_percent).then(wide(HUNDRED)).otherwise(units(pl.col("→line")))
-    told = known.with_columns(part.alias("part"), line.alias("→line"), is_accepted().fill_null(value=False).alias("→done"))
-    told = told.filter(pl.col("part") > 0)
-    open_parts = pl.col("part").filter(~pl.col("→done")).sum().over("contract_line_id")
-    done = pl.col("part").filter("→done").sum().over("contract_line_id")
-    whole = pl.max_horizontal(open_parts, pl.col("→line") - done)
+    about = lines.select(*_KEY, pl.col(_LINE).cast(pl.String), units(pl.col("amount")).alias("→line"), _shared())
+    known = milestones.join(about, on=_LINE, how="inner")
+    by_percent = pl.col("progress_pct").is_not_null().any().over(_LINE)
+    percent, hundred = whole_number(pl.col("progress_pct").cast(_PERCENT), _PERCENT), pl.lit(100 * 10**_PERCENT.scale, dtype=pl.Int128)
+    own = pl.when("→shared").then(pl.col("→line") * percent // hundred).otherwise(percent)
+    part = pl.when(by_percent).then(own).otherwise(whole_number(pl.col("amount").cast(MONEY), MONEY))
+    line = pl.when(by_percent & ~pl.col("→shared")).then(hundred).otherwise("→line")
+    is_done = (is_accepted() & (pl.col("accepted_date") <= as_of)).fill_null(value=False)
+    told = known.with_columns(part.alias("part"), line.alias("→line"), is_done.alias("→done"))
+    unknown = told.filter(pl.col("→shared") & by_percent & pl.col("→line").is_null())
+    told = without(told.filter(pl.col("part") > 0), unknown, *_KEY)
+    open_parts, done = (pl.col("part").filter(each).sum() for each in (~pl.col("→done"), pl.col("→done")))
+    of_line = told.group_by(*_KEY, _LINE).agg(pl.max_horizontal(open_parts, pl.col("→line").first() - done).alias("whole"))
+    silent = without(about.filter("→shared"), of_line, _LINE).select(*_KEY, _LINE, pl.col("→line").fill_null(0).alias("whole"))
+    whole = pl.concat([of_line, silent]).group_by(_KEY).agg(pl.col("whole").sum())
     is_refused = (pl.col("status") == "rejected").fill_null(value=False)
-    told = told.with_columns(whole.alias("whole")).filter(~pl.col("→done") & ~is_refused & (pl.col("due_date") > as_of))
-    return told.select("contract_id", "obligation_id", pl.col("due_date").alias("day"), "part", "whole")
+    told = told.filter(~pl.col("→done") & ~is_refused & (pl.col("due_date") > as_of)).join(whole, on=_KEY, how="left")
+    return told.select(*_KEY, pl.col("due_date").alias("day"), "part", "whole")
+
+
+def _shared() -> pl.Expr:
+    return (pl.len().over(_KEY) > 1).alias("→shared")
 
 
 def dated_by_milestones(rest: pl.DataFrame, due: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return what of the rest of promises milestones date (contract_id, obligation_id, day, amount), and the rest without that.
 
-    `rest`: rows of what remains by promise with measure, rest, term_end, minor_digits; one cut to the notice is not dated here.
-    `due`: of `due_milestones`.
+    `rest`: rows of what remains by promise with measure, rest, term_end, minor_digits; what is due after the notice period is dated, and
+    no part of what remains (25-3). `due`: of `due_milestones`.
     """
-    key = ["contract_id", "obligation_id"]
-    end = pl.coalesce("end_date", "line_end", "contract_end")
-    is_cut = (pl.col("term_end") < end).fill_null(value=False)
+    key = _KEY
     if due is None or not due.height:
         return rest.clear().select(*key, pl.col("term_end").alias("day"), pl.col("rest").alias("amount")), rest
-    asked = rest.filter((pl.col("measure") == "milestones") & ~is_cut & (pl.col("rest") > 0))
-    told = asked.select(pl.col(key).cast(pl.String), "rest", "minor_digits").join(due, on=key, how="inner").sort(*key, "day")
+    asked = rest.filter((pl.col("measure") == "milestones") & (pl.col("rest") > 0))
+    told = asked.select(pl.col(key).cast(pl.String), "rest", "minor_digits", "term_end").join(due, on=key, how="inner").sort(*key, "day")
     so_far = round_share(pl.col("rest"), running(pl.col("part"), *key), pl.col("whole"), pl.col("minor_digits"))
     told = told.with_columns(so_far.alias("→so_far"))
-    told = told.select(*key, "day", (pl.col("→so_far") - before(pl.col("→so_far"), *key).fill_null(0)).cast(MONEY).alias("amount"))
+    amount = (pl.col("→so_far") - before(pl.col("→so_far"), *key).fill_null(0)).cast(MONEY).alias("amount")
+    told = told.select(*key, "day", "term_end", amount)
     taken = told.group_by(key).agg(pl.col("amount").sum().cast(MONEY).alias("→dated"))
     left = rest.join(taken, on=key, how="left", maintain_order="left")
     left = left.with_columns((pl.col("rest") - pl.col("→dated").fill_null(0)).cast(MONEY).alias("rest")).drop("→dated")
-    return told, left.filter(pl.col("rest") != 0)
+    within = told.filter((pl.col("day") <= pl.col("term_end")).fill_null(value=True)).drop("term_end")
+    return within, left.filter(pl.col("rest") != 0)

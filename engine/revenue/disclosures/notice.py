@@ -7,12 +7,14 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.canonical.schema import empty_frame
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.conventions import MONTHS_IN
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.contracts.leaving import free_to_leave, notice_end
 from engine.revenue.disclosures.backlog import remaining_obligations
+from engine.revenue.disclosures.milestones import due_milestones
 from engine.revenue.ground.frames import BESIDE, FEES, MOVED_ENDS, Books, empty
 
 _NONE = pl.lit([], dtype=pl.List(pl.String))
@@ -32,7 +34,8 @@ def within_notice(rows: pl.DataFrame, books: Books) -> pl.DataFrame:
     days = pl.concat([days.select("contract_id", "date"), _evergreen_days(rows, free, promised)]).unique()
     if not days.height:
         return rows
-    parts = [_left_on(day, each, books, free, promised) for (day,), each in sorted(days.partition_by("date", as_dict=True).items())]
+    due = _milestones(books, free)
+    parts = [_left_on(day, each, books, free, promised, due) for (day,), each in sorted(days.partition_by("date", as_dict=True).items())]
     cut = pl.concat(parts)
     made = rows.join(cut, on=["contract_id", "date"], how="left", maintain_order="left")
     return made.with_columns(pl.coalesce("→left", "remaining_obligation").alias("remaining_obligation")).drop("→left")
@@ -84,7 +87,16 @@ def _endless(books: Books) -> pl.DataFrame:
     return whole.filter("→endless").drop("→endless")
 
 
-def _left_on(day: dt.date, asked: pl.DataFrame, books: Books, free: pl.DataFrame, promised: pl.DataFrame) -> pl.DataFrame:
+def _milestones(books: Books, free: pl.DataFrame) -> pl.DataFrame:
+    """Return the milestones that measure promises of contracts somebody is free to leave (`extra["milestones"]`)."""
+    known = books.extra.get("milestones", empty_frame("milestone"))
+    measured = books.lines.filter(pl.col("measure") == "milestones").join(free, on="contract_id", how="semi") if known.height else known
+    return known.join(measured.select(pl.col("contract_line_id").cast(pl.String)), on="contract_line_id", how="semi")
+
+
+def _left_on(
+    day: dt.date, asked: pl.DataFrame, books: Books, free: pl.DataFrame, promised: pl.DataFrame, milestones: pl.DataFrame
+) -> pl.DataFrame:
     """Return what is left of the asked contracts as seen on one day: contract_id, date, →left."""
     today = pl.lit(day)
     ours = asked.select("contract_id")
@@ -100,7 +112,8 @@ def _left_on(day: dt.date, asked: pl.DataFrame, books: Books, free: pl.DataFrame
     known, own, done = (each.join(ours, on="contract_id", how="semi") for each in (known, books.lines, with_opened(books)))
     known, lines = _with_ends(day, known, own, books)
     done = _as_planned(day, known, done, versions, books)
-    found = remaining_obligations(contracts, known, lines, done, promised, today)
+    due = due_milestones(milestones, lines, today)
+    found = remaining_obligations(contracts, known, lines, done, promised, today, due=due)
     left = found.group_by("contract_id").agg(pl.col("amount").sum().cast(MONEY).alias("→left"))
     return asked.join(left, on="contract_id", how="left").with_columns(pl.col("→left").fill_null(ZERO))
 

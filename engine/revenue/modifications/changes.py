@@ -83,8 +83,9 @@ def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, r
 
 def _used_in_money(records: Records) -> pl.Expr:
     """Tell the lines of which all use is told in money: what is added to what they are committed to is no quantity of it."""
-    told = records.frame("usage").group_by("contract_line_id").agg(pl.col("amount").is_not_null().all())
-    return pl.col("contract_line_id").is_in(told.filter("amount")["contract_line_id"].implode()).fill_null(value=False).alias("used_in_money")
+    key = "contract_line_id"
+    told = records.frame("usage").group_by(key).agg(pl.col("amount").is_not_null().all()).filter("amount")
+    return pl.col(key).is_in(told[key].implode()).fill_null(value=False).alias("used_in_money")
 
 
 def _kind(joins: pl.Expr, ends: pl.Expr) -> pl.Expr:

@@ -44,6 +44,7 @@ def post(books: Books, records: Agreed, context: Context) -> tuple[Books, StageR
     if provisions is not None:
         books = books.with_extra(loss_provisions=with_functional(provisions, books.contracts, rates))
     books = books.with_extra(owed_exchange=owed_exchange(books, records, rates, as_of))
+    books = books.with_extra(milestones=records.frame("milestone").drop("contract_id", strict=False))
     further = moves(books, records, claims, as_of)
     costs = without_goods_back(since_opening(costs_of_delivery(books, records, rates), opened), further)
 

@@ -92,9 +92,9 @@ def _with_worth(options: pl.DataFrame) -> pl.DataFrame:
 def option_shares(options: pl.DataFrame, right: str = "contract_line_id") -> pl.DataFrame:
     """Return what of its material right each option is: `right`, option_id, weight, used, used_on, lapses_on.
 
-    `right`: the column that tells the right; one of several lines has a chain of renewals for each. The weights within a right are what its options are worth, else how much each lets the customer buy; `used` is the
-    part of the weight that was exercised, on `used_on` and in time. Of a chain of renewals the later ones lapse with the first
-    that is not taken.
+    `right`: the column that tells the right; one of several lines has a chain of renewals for each. The weights within a right are what
+    its options are worth, else how much each lets the customer buy; `used` is the part of the weight that was exercised, on `used_on` and
+    in time. Of a chain of renewals the later ones lapse with the first that is not taken.
     """
     rights = _with_worth(options.filter(pl.col("contract_line_id").is_not_null()))
     offered = pl.coalesce(_fine("quantity"), _fine("exercised_quantity"), pl.lit(1, dtype=FINE))
