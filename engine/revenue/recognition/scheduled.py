@@ -36,7 +36,8 @@ def by_period(points: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame, 
         kept = posted.filter(_IN_PART)
         made.append(kept.select(points.columns))
         ahead.append(part.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items()).unique("id"))
-        moved = kept.group_by("id").agg((pl.col("minor") - pl.col("→exact")).last().alias("→ahead"))
+        whole = kept.filter(~pl.col("→in_period"))
+        moved = whole.group_by("id").agg((pl.col("minor") - pl.col("→exact")).last().alias("→ahead"))
         # A part that posts nothing closes what was ahead; where its periods are all of later parts it stays as it was.
         within = parts.filter(pl.col("ordinal") == ordinal).select("id")
         still = pl.concat([carried.join(within, on="id", how="anti"), ahead[-1].select(carried.columns)])
@@ -53,14 +54,20 @@ def moved_ahead(jumps: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rounded(others: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows by part and day with what each period earns: exact, rounded for itself, and cut with what the cut leaves."""
+    """Return the rows by part and day with what each period earns: exact, rounded for itself, and cut with what the cut leaves.
+
+    `→in_period`: the part of a period by the day of the run, no period of its own (the period's end is a row after it).
+    """
     done = pl.min_horizontal(pl.max_horizontal(pl.col("m") - pl.col("m0"), wide(0)), pl.col("mt") - pl.col("m0"))
     # A price that changes when nothing is left to do is earned at once.
     done = pl.when(pl.col("mt") <= pl.col("m0")).then(wide(1)).otherwise(done)
     rows = others.sort(*_KEY, "date").with_columns(
         done.alias("→done"), pl.max_horizontal(pl.col("mt") - pl.col("m0"), wide(1)).alias("→all"), pl.col("minor").alias("→exact")
     )
-    rows = rows.with_columns((pl.col("→done") - pl.col("→done").shift(1).over(_KEY).fill_null(0)).alias("→flow"))
+    in_period = (pl.col("period_end") == pl.col("period_end").shift(-1).over(_KEY)).fill_null(value=False)
+    rows = rows.with_columns(in_period.alias("→in_period"))
+    by_then = pl.when(~pl.col("→in_period")).then("→done").forward_fill().shift(1).over(_KEY)
+    rows = rows.with_columns((pl.col("→done") - by_then.fill_null(0)).alias("→flow"))
     even = pl.col("half_even")
     whole, rest, _ = split(pl.col("rem"), pl.col("→flow"), pl.col("→all"))
     total = pl.col("minor").last().over(_KEY) - units_to_minor(pl.col("base"), even)
@@ -75,7 +82,25 @@ def _rounded(others: pl.DataFrame) -> pl.DataFrame:
 
 
 def _posted(part: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of one part of each promise with `minor` as posted, from where rounding stood when it began."""
+    """Return the rows of one part of each promise with `minor` as posted, from where rounding stood when it began.
+
+    What has passed of a running period is a part of what the period posts, which the day of a run does not change.
+    """
+    made = _whole_periods(part.filter(~pl.col("→in_period")))
+    running = part.filter("→in_period")
+    if not running.height:
+        return made
+    both = pl.concat([made, running.with_columns(pl.lit(None, dtype=WIDE).alias("minor")).select(made.columns)]).sort("id", "date")
+    since = pl.col("minor").shift(1).over("id").fill_null(pl.col("→opening") + pl.col("→ahead"))
+    until = pl.col("minor").shift(-1).over("id")
+    low, high = pl.min_horizontal(since, until), pl.max_horizontal(since, until)
+    reached = pl.max_horizontal(pl.min_horizontal(since + pl.col("→rounded"), high), low)
+    return both.with_columns(pl.when("→in_period").then(reached).otherwise("minor").alias("minor"))
+
+
+def _whole_periods(part: pl.DataFrame) -> pl.DataFrame:
+    """Return whole periods of one part of each promise with `minor` as posted."""
+    names = part.columns
     total = pl.col("→total") - pl.col("→ahead")
     is_last = pl.int_range(pl.len()).over("id") == pl.len().over("id") - 1
     plug = pl.when(is_last).then(total - pl.col("→rounded").sum().over("id") + pl.col("→rounded")).otherwise(pl.col("→rounded"))
@@ -93,4 +118,4 @@ def _posted(part: pl.DataFrame) -> pl.DataFrame:
     each = pl.when("→earns").then(pl.col("→left") // pl.col("→many")).otherwise(wide(0))
     largest = (pl.col("→cut") + each + (pl.col("→rank") <= pl.col("→left") % pl.col("→many")).cast(WIDE)) * sign
     posted = pl.when(pl.col("schedule") == "last_period_plug").then("→plug").otherwise(largest)
-    return part.with_columns((pl.col("→opening") + pl.col("→ahead") + posted.cum_sum().over("id")).alias("minor"))
+    return part.with_columns((pl.col("→opening") + pl.col("→ahead") + posted.cum_sum().over("id")).alias("minor")).select(names)
