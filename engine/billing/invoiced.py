@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from engine.acceptance import is_accepted
 from engine.billing.caps import scope_columns
 from engine.billing.ledger import item_links, last_invoices
 from engine.billing.money import product, rounded
@@ -145,6 +146,5 @@ def _agreed_below(priced: pl.DataFrame, check: BillingCheck, columns: list[str])
 
 def not_accepted() -> pl.Expr:
     """Return whether a milestone was billed although not accepted, or before it was."""
-    accepted = (pl.col("field.status") == "accepted") | (pl.col("field.status").is_null() & pl.col("field.accepted_date").is_not_null())
     early = pl.col("ledger.first_date") < pl.col("field.accepted_date")
-    return ~accepted.fill_null(value=False) | early.fill_null(value=False)
+    return ~is_accepted("field.status", "field.accepted_date") | early.fill_null(value=False)

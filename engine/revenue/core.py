@@ -244,12 +244,10 @@ def _earned_outside(
 
 def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl.DataFrame, ...]:
     records, contracts, lines, terms = agreed.records, agreed.contracts, agreed.lines, agreed.terms
-    # What no rate translates lacks the rate, no standalone price.
-    unrated = pl.col("entity_id").is_in(lines.filter("lacks_rate")["contract_line_id"].implode())
     return (
         gate_findings(contracts),
         judgement_findings(records.frame("judgement"), agreed.as_of),
-        allocated.findings.filter((pl.col("kind") != "ssp_missing") | ~unrated),
+        allocated.findings,
         distinctness_findings(priced.changes),
         review_findings(lines),
         rate_findings(lines),

@@ -7,11 +7,12 @@ from typing import Final
 
 import polars as pl
 
+from engine.acceptance import is_accepted
 from engine.canonical.schema import entity_spec
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.ground.finding_columns import finding_columns, plain_text
-from engine.revenue.ground.records import Records, is_accepted
+from engine.revenue.ground.records import Records
 from engine.revenue.ground.sources import united
 
 _LINE: Final = "contract_line_id"

@@ -16,6 +16,7 @@ from engine.revenue.costs.impairment import written_down
 from engine.revenue.costs.lasting import MOVES, benefit_terms, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.periods import first_open
+from engine.revenue.ground.promised_term import first_promised, last_promised
 from engine.revenue.ground.rates import RATE, with_rate
 
 CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
@@ -172,9 +173,8 @@ def _terms(contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 def _of_promises(lines: pl.DataFrame) -> pl.DataFrame:
     """Return the first and last day of what each contract was signed for; no last day where a service has none: →first, →last."""
     signed = lines.filter(pl.col("added_by").is_null())
-    endless = (pl.col("end_date").is_null() & (pl.col("timing") == "over_time").fill_null(value=True)).any()
     return signed.group_by("contract_id").agg(
-        pl.col("start_date").min().alias("→first"), pl.when(~endless).then(pl.col("end_date").max()).alias("→last")
+        first_promised(pl.col("start_date")).alias("→first"), last_promised(pl.col("end_date")).alias("→last")
     )
 
 

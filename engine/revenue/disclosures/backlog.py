@@ -17,6 +17,7 @@ from engine.revenue.arithmetic.runs import before, begins, run_sums
 from engine.revenue.disclosures.milestones import dated_by_milestones
 from engine.revenue.disclosures.spans import with_spans
 from engine.revenue.ground.frames import BESIDE
+from engine.revenue.ground.promised_term import first_promised, last_promised
 
 FINE: Final = pl.Decimal(38, 16)
 
@@ -192,10 +193,9 @@ def _of_whole_length(promised: pl.DataFrame, apart: pl.DataFrame | None) -> pl.D
     own = pl.DataFrame(schema={"contract_id": pl.String, "obligation_id": pl.String}) if apart is None else apart
     told = promised.join(own.unique().with_columns(pl.lit(value=True).alias("is_apart")), on=["contract_id", "obligation_id"], how="left")
     # Where the record of a contract states no end, its promises do, unless one of them has none.
-    endless = (pl.col("contract_end").is_null() & pl.col("end_date").is_null() & (pl.col("timing") != "point_in_time")).any()
     whole = told.filter(pl.col("is_apart").is_null()).group_by("group_id").agg(
-        pl.coalesce("contract_start", "start_date").min().alias("→start"),
-        pl.when(~endless).then(pl.max_horizontal(pl.col("contract_end").max(), pl.col("end_date").max())).alias("→end"),
+        first_promised(pl.coalesce("contract_start", "start_date")).alias("→start"),
+        last_promised(pl.max_horizontal("contract_end", "end_date")).alias("→end"),
     )
     told = told.join(whole, on="group_id", how="left")
     own_start, own_end = (pl.when("is_apart").then(name).otherwise(side) for name, side in (("start_date", "→start"), ("end_date", "→end")))

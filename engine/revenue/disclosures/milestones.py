@@ -6,12 +6,12 @@ from typing import Final
 
 import polars as pl
 
+from engine.acceptance import accepted_by
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import before, running, without
-from engine.revenue.ground.records import is_accepted
 
 _PERCENT: Final = pl.Decimal(38, 8)
 _KEY: Final = ["contract_id", "obligation_id"]
@@ -33,8 +33,7 @@ def due_milestones(milestones: pl.DataFrame, lines: pl.DataFrame, as_of: pl.Expr
     own = pl.when("→shared").then(pl.col("→line") * percent // hundred).otherwise(percent)
     part = pl.when(by_percent).then(own).otherwise(whole_number(pl.col("amount").cast(MONEY), MONEY))
     line = pl.when(by_percent & ~pl.col("→shared")).then(hundred).otherwise("→line")
-    is_done = (is_accepted() & (pl.col("accepted_date") <= as_of)).fill_null(value=False)
-    told = known.with_columns(part.alias("part"), line.alias("→line"), is_done.alias("→done"))
+    told = known.with_columns(part.alias("part"), line.alias("→line"), accepted_by(as_of).alias("→done"))
     unknown = told.filter(pl.col("→shared") & by_percent & pl.col("→line").is_null())
     told = without(told.filter(pl.col("part") > 0), unknown, *_KEY)
     open_parts, done = (pl.col("part").filter(each).sum() for each in (~pl.col("→done"), pl.col("→done")))

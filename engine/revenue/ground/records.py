@@ -118,11 +118,6 @@ def _as_known(frame: pl.DataFrame, entity: str, day: dt.date) -> pl.DataFrame:
     )
 
 
-def is_accepted() -> pl.Expr:
-    """Tell of a milestone whether the customer accepted it: by its status, and where it states none by the day of acceptance."""
-    return pl.col("accepted_date").is_not_null() & (pl.coalesce("status", pl.lit("accepted")) == "accepted")
-
-
 def not_rejected(items: pl.DataFrame, unknown: pl.Expr) -> pl.DataFrame:
     """Return time or expenses as they stood while it was `unknown` that they are rejected: approved, or submitted."""
     was = pl.when(pl.col("approved_at").is_not_null()).then(pl.lit("approved")).otherwise(pl.lit("submitted"))

@@ -166,6 +166,7 @@ def _promises(signed: pl.DataFrame) -> pl.DataFrame:
             pl.col("ssp_low").is_not_null().any().alias("has_range"),
             pl.when(pl.col("gross").is_not_null().any()).then(pl.col("pooled").sum()).alias("stated"),
             pl.col("contract_line_id").alias("line_ids"),
+            pl.col("lacks_rate").any(),
             pl.col("evidence").explode().drop_nulls().unique().sort(),
         )
     )
@@ -361,7 +362,8 @@ def _problems(rows: pl.DataFrame) -> pl.DataFrame:
         ),
     }
     by_kind = {
-        "ssp_missing": pl.col("problem") == "ssp_missing",
+        # What no rate translates lacks the rate, no standalone price.
+        "ssp_missing": (pl.col("problem") == "ssp_missing") & ~pl.col("lacks_rate"),
         "residual_out_of_range": pl.col("problem") == "residual_out_of_range",
         "ssp_zero": pl.col("is_zero"),
     }

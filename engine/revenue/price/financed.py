@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.acceptance import accepted_by
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.compounding import FINE
@@ -15,7 +16,6 @@ from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.exact import money_units, part_units, units_money
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
-from engine.revenue.ground.records import is_accepted
 from engine.revenue.price.financing import Financing, significant_financing
 
 _PAYMENTS: Final = ["contract_id", "date", "amount", "is_retention"]
@@ -198,7 +198,7 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, re
     if lines.is_empty():
         return pl.DataFrame(schema=dict.fromkeys(_TRANSFERS, pl.String()) | {"date": pl.Date(), "amount": MONEY})
     reached = milestones.group_by("contract_line_id").agg(
-        pl.col("accepted_date").filter(is_accepted() & (pl.col("accepted_date") <= as_of)).min().alias("accepted"),
+        pl.col("accepted_date").filter(accepted_by(pl.lit(as_of))).min().alias("accepted"),
         pl.col("due_date").max().alias("planned"),
     )
     dated = lines.filter(pl.col("promised") > 0).join(reached, on="contract_line_id", how="left")

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.acceptance import accepted_by
 from engine.canonical.kinds import MONEY
 from engine.caps import OVER, up_to_cap
 from engine.nothing import of_no, of_nothing
@@ -14,7 +15,7 @@ from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, time
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import empty, setting
-from engine.revenue.ground.records import Records, is_accepted, restored
+from engine.revenue.ground.records import Records, restored
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.worked import priced, valued_in_contract, with_cap, with_unit_price
 
@@ -376,7 +377,7 @@ def _delivered_on(records: Records, lines: pl.DataFrame, contracts: pl.DataFrame
     priced = lines.join(contracts.select("contract_id"), on="contract_id", how="semi").filter(pl.coalesce("amount", pl.lit(1)) != 0)
     key = "contract_line_id"
     accepted = pl.col("accepted_date").max()
-    all_accepted = (is_accepted() & (pl.col("accepted_date") <= as_of)).fill_null(value=False).all()
+    all_accepted = accepted_by(pl.lit(as_of)).all()
     milestones = records.frame("milestone").group_by(key).agg(pl.when(all_accepted).then(accepted).alias("→on"))
     seen = records.frame("progress").filter(pl.col("as_of_date") <= as_of).join(priced.select(key, "quantity"), on=key, how="inner")
     is_full = (

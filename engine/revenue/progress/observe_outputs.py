@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.acceptance import is_accepted
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import HUNDRED, whole_number, wide
-from engine.revenue.ground.records import Records, is_accepted
+from engine.revenue.ground.records import Records
 from engine.revenue.progress.line_weights import amounts_since, weighed
 from engine.revenue.progress.observed import of_measure
 
@@ -20,7 +21,7 @@ def milestones(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
     about = chosen.select(
         "contract_line_id", "okey", "timing", pl.len().over("okey").alias("lines_of"), pl.when(at_once).then("begins").alias("not_before")
     )
-    accepted = records.frame("milestone").filter(is_accepted())
+    accepted = records.frame("milestone").filter(is_accepted() & pl.col("accepted_date").is_not_null())
     accepted = accepted.join(about, on="contract_line_id", how="inner").with_columns(
         pl.col("progress_pct").is_not_null().any().over("contract_line_id").alias("by_percent"),
         pl.col("amount").is_not_null().any().over("contract_line_id").alias("by_amount"),
