@@ -20,6 +20,7 @@ from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 from engine.revenue.price.fees import fee_levels
 from engine.revenue.price.hourly import ends_of_lines, hours_levels, through_end
+from engine.revenue.price.settled_price import settled
 from engine.revenue.price.unpriced import until_priced
 
 LEVELS: Final[dict[str, pl.DataType]] = {
@@ -49,7 +50,7 @@ def price_levels(
         _estimates(records, contracts, lines, terms),
         hours_levels(records, lines, terms, worked),
         _tiers(records, lines, terms),
-        _cost_plus(records, lines, terms),
+        settled(_cost_plus(records, lines, terms), terms, contracts),
         _payable(records, contracts),
         _noncash(records, contracts, lines),
     ]
