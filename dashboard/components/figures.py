@@ -51,7 +51,7 @@ def _card(place: st.delta_generator.DeltaGenerator, figure: Figure) -> None:
             chart_data=trend if len(trend) > 1 else None,
         )  # fmt: skip
         lacking = f" · {figure.missing:,} without amount" if figure.missing else ""
-        st.caption(f"{figure.period} · target {figure.target} {_BADGES.get(figure.status, words(figure.status))}{lacking}")
+        st.caption(f"{figure.period} · target {figure.target} {_BADGES.get(figure.status, '· ' + words(figure.status))}{lacking}")
 
 
 def show_figure(here: Here, found: Sequence[Figure]) -> None:
@@ -94,7 +94,7 @@ def show_figure(here: Here, found: Sequence[Figure]) -> None:
 
 def _chart(rows: list[dict[str, object]], across: alt.X, figure: Figure) -> None:
     if not rows:
-        empty("There is no value yet.", f"{figure.title} needs records the snapshot does not have.")
+        empty("There is no value yet.", "Nothing was counted that it is divided by, that is below 0, or an amount is not known.")
         return
     units = sorted({str(each["unit"]) for each in rows})
     chart = alt.Chart(alt.InlineData(values=rows)).encode(
