@@ -159,7 +159,10 @@ def _from_pydantic(document: Document, model: type[PolicyFile], error: typing.An
         return document.diagnostic(codes.INVALID_VALUE, location, f"{text[:1].lower()}{text[1:]}")
     is_word = error["type"] == "literal_error" and isinstance(error["input"], str)
     meant = near(error["input"], re.findall("'([^']*)'", text)) if is_word else ""
-    message = f"'{name}' cannot be {in_yaml(error.get('input'))}: {needed(error)}{meant}"
+    # What stands in a list has no name of its own.
+    named = next((str(part) for part in reversed(error["loc"]) if isinstance(part, str)), name)
+    subject = f"an entry of '{named}'" if isinstance(error["loc"][-1], int) else f"'{name}'"
+    message = f"{subject} cannot be {in_yaml(error.get('input'))}: {needed(error)}{meant}"
     return document.diagnostic(codes.INVALID_VALUE, location, message)
 
 

@@ -29,7 +29,7 @@ def told(text: str) -> list[str]:
 
 def test_a_role_that_there_is_not_is_told_once_and_by_its_name() -> None:
     (message,) = told(ACCESS + "  - {person: a@b.c, roles: [manager]}\n")
-    assert message.startswith("'0' cannot be 'manager': write 'viewer', 'project_manager', 'preparer', 'approver' or 'admin'")
+    assert message.startswith("an entry of 'roles' cannot be 'manager': write 'viewer', 'project_manager', 'preparer',")
 
 
 def test_nobody_is_without_a_role() -> None:
