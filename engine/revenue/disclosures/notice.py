@@ -83,7 +83,8 @@ def _endless(books: Books) -> pl.DataFrame:
     without = books.contracts.filter(pl.col("end_date").is_null() & (pl.col("gate") == "met")).select("contract_id")
     lines = books.lines.join(without, on="contract_id", how="semi")
     is_endless = pl.col("contract_line_id").is_in(priced["contract_line_id"].implode()) & (pl.col("measure") == "time_elapsed")
-    whole = lines.group_by("contract_id", "obligation_id").agg(is_endless.all().alias("→endless"))
+    told = lines.with_columns(is_endless.alias("→endless"))
+    whole = told.group_by("contract_id", "obligation_id").agg(pl.col("→endless").all())
     return whole.filter("→endless").drop("→endless")
 
 

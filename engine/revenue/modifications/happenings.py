@@ -221,14 +221,16 @@ def credits_as_changes(changes: pl.DataFrame, states: pl.DataFrame, told: pl.Dat
     settled = told.filter("is_settled")["okey"]
     fresh = (pl.col("action") == "add") & ~pl.col("okey").is_in(states["okey"].implode()) & ~pl.col("okey").is_in(settled.implode())
     bears = pl.col("group_id").is_in(states.filter("is_pooled")["group_id"].implode())
-    is_credit = fresh & bears & (pl.col("price_change") < 0) & (pl.col("ssp_change").fill_null(0) == 0)
-    alone = (is_credit | (pl.col("action") != "add")).all().over("okey")
-    is_credit = (is_credit & alone & pl.col("kind").is_in(["prospective", "catch_up"])).fill_null(value=False)
+    lowers = (pl.col("price_change") < 0) & (pl.col("ssp_change").fill_null(0) == 0)
+    # Told in columns first: a list of promises inside a window is held once for every window.
+    found = changes.with_columns((fresh & bears & lowers).fill_null(value=False).alias("→credit"))
+    alone = (pl.col("→credit") | (pl.col("action") != "add")).all().over("okey")
+    is_credit = (pl.col("→credit") & alone & pl.col("kind").is_in(["prospective", "catch_up"])).fill_null(value=False)
     behind = is_credit & ~pl.col("remaining_is_distinct").fill_null(value=True)
-    return changes.with_columns(
+    return found.with_columns(
         pl.when(is_credit).then(pl.lit("change")).otherwise("action").alias("action"),
         pl.when(behind).then(pl.lit("catch_up")).otherwise("kind").alias("kind"),
-    )
+    ).drop("→credit")
 
 
 def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:

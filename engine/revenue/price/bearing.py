@@ -32,21 +32,23 @@ def with_pooled_promises(signed: pl.DataFrame, contracts: pl.DataFrame, whole: p
     measured = contracts.select("contract_id", (pl.col("setting.noncash.measured_at") != "receipt").alias("→fixed_in_kind"))
     signed = signed.join(measured, on="contract_id", how="left", maintain_order="left")
     in_kind = (pl.col("pricing") == "noncash") & pl.col("→fixed_in_kind").fill_null(value=True)
-    shares = (pl.col("pricing").is_in(list(POOLED)) & ~_on_work(signed)) | in_kind
+    # A column of its own: a list of lines inside a window is held once for every window.
+    signed = signed.with_columns(((pl.col("pricing").is_in(list(POOLED)) & ~_on_work(signed)) | in_kind).alias("→shares"))
     # What is passed on at its own price needs no standalone price and takes no part in a discount.
     is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
     signed = signed.with_columns((is_apart & (pl.len().over("group_id") > 1)).fill_null(value=False).alias("→apart"))
     # Where nothing else is promised, amounts of the whole contract are shared by these prices.
-    alone = ~(shares & ~pl.col("→apart") & ~pl.col("is_discount")).any().over("group_id") & pl.col("group_id").is_in(whole.implode())
+    others = (pl.col("→shares") & ~pl.col("→apart") & ~pl.col("is_discount")).any().over("group_id")
+    alone = ~others & pl.col("group_id").is_in(whole.implode())
     signed = signed.with_columns(
         (pl.col("→apart") & alone & (pl.col("pooled") > 0)).fill_null(value=False).alias("→bears"),
         (pl.col("pricing").is_in(list(PRICED_BY_WORK)) & alone).fill_null(value=False).alias("by_work"),
     )
     unit = units_of_a_millionth()
     return signed.with_columns(
-        ((shares & (~pl.col("→apart") | pl.col("→bears"))) | pl.col("by_work")).alias("is_pooled"),
+        ((pl.col("→shares") & (~pl.col("→apart") | pl.col("→bears"))) | pl.col("by_work")).alias("is_pooled"),
         pl.when("→bears").then(pl.col("pooled") // unit).otherwise(pl.col("ssp")).alias("ssp"),
-    ).drop("→apart", "→bears")
+    ).drop("→shares", "→apart", "→bears")
 
 
 def _on_work(lines: pl.DataFrame) -> pl.Expr:
