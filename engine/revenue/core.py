@@ -120,10 +120,11 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     observed = split_observations(with_renewed_rights(observed, agreed.splits, as_of), agreed.splits, later_units)
     measures = Measures(observed, fiscal_periods(agreed.periods))
     states = with_openings(states_as_signed(allocated.obligations, lines, contracts), openings, lines, measures, verdicts)
-    changes = credits_as_changes(priced.changes, states, told_ends(agreed.contracts, agreed.amended, agreed.lines))
+    told = told_ends(agreed.contracts, agreed.amended, agreed.lines)
+    changes = credits_as_changes(priced.changes, states, told)
     added = added_states(changes, agreed.splits, lines, priced.start, agreed.records, states)
     leaving = estimates_of_leaving(agreed.records, lines, kept_terms, priced.worked)
-    happenings, ahead = _happenings(agreed, priced, with_own_remains(changes, leaving), states, added, kept_terms, later_units)
+    happenings, ahead = _happenings(agreed, priced, told, with_own_remains(changes, leaving), states, added, kept_terms, later_units)
     evolved, ((outside, to_come, conceded), findings) = beside(
         lambda: evolve(states.drop("opened_on", "opened", "runs_on"), happenings, measures),
         lambda: (_earned_outside(agreed, priced, by_units, allocated.obligations, observed), _findings(agreed, priced, allocated)),
@@ -209,11 +210,10 @@ def _observed(agreed: Agreed, priced: _Priced, terms: pl.DataFrame, openings: pl
 
 
 def _happenings(
-    agreed: Agreed, priced: _Priced, changes: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame, terms: pl.DataFrame,
-    later_units: pl.DataFrame,
+    agreed: Agreed, priced: _Priced, told: pl.DataFrame, changes: pl.DataFrame, states: pl.DataFrame, added: pl.DataFrame,
+    terms: pl.DataFrame, later_units: pl.DataFrame,
 ) -> tuple[Happenings, pl.DataFrame]:
     """Return every event of the obligations, and which of them are known before they take effect (`ahead.AHEAD`)."""
-    told = told_ends(agreed.contracts, agreed.amended, agreed.lines)
     ends = terminations(agreed.contracts, told, agreed.lines, agreed.terms, agreed.records, agreed.as_of)
     later = goes_first(priced.later, ends, agreed.terms)
     events = ordered_events(agreed.amendments, later, ends)

@@ -10,7 +10,7 @@ import polars as pl
 from engine.nothing import of_no
 from engine.revenue.arithmetic.runs import without
 from engine.revenue.controls.beyond import beyond_commitment, beyond_promise
-from engine.revenue.controls.credits import unborne_credits
+from engine.revenue.controls.without_promise import unborne_credits, without_promise
 from engine.revenue.ground.finding_columns import finding_columns, findings_of, plain_text
 from engine.revenue.ground.records import Records
 from engine.revenue.price.pricing import OUTSIDE
@@ -32,7 +32,7 @@ def input_findings(
             _without_commission(lines),
             _unpriced(contracts, lines, levels),
             _untiered(records, lines),
-            _without_promise(records, contracts, lines, obligations),
+            without_promise(records, contracts, lines, obligations),
             unborne_credits(contracts, lines),
             _undated(records, contracts),
             _improbable(records, contracts, lines),
@@ -124,35 +124,6 @@ def _untiered(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
     text = "A quantity of {} of {} falls into none of its tiers: it has no price."
     said = pl.format(text, plain_text(pl.col("→outside")), "contract_line_id")
     return _of_lines(hit, "price_missing", "high", said, "Correct the tiers, so that they hold every quantity.")
-
-
-def _without_promise(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, obligations: pl.DataFrame) -> pl.DataFrame:
-    """Return contracts with a price and nothing promised for it: no lines, or none but deductions.
-
-    Where no system supplies lines at all, contracts are known by their heads alone, and none of them lacks a promise.
-    """
-    if not lines.height and not records.frame("contract_line").height:
-        contracts = contracts.clear()
-    added = lines.filter(pl.col("added_place") > 0).select("group_id")
-    earning = pl.concat([obligations.select("group_id"), added]).unique()
-    lined = lines.select("contract_id").unique()
-    valued = (pl.col("total_value").fill_null(0) != 0) | pl.col("contract_id").is_in(lined["contract_id"].implode())
-    hit = contracts.filter(valued & pl.col("is_signed")).join(earning, on="group_id", how="anti")
-    # A credit alone is no contract of its own: it changes the price of the one it was given for (25-10, 32-25).
-    credited = lines.filter(pl.col("amount") < 0).select("contract_id").unique()
-    is_credit = pl.col("contract_id").is_in(credited["contract_id"].implode())
-    said = (
-        pl.when(is_credit)
-        .then(pl.format("Contract {} holds nothing but credits, and no promise that bears them.", "contract_id"))
-        .otherwise(pl.format("Contract {} has a price, but no line that promises anything for it.", "contract_id"))
-    )
-    remedy = (
-        pl.when(is_credit)
-        .then(pl.lit("Combine it with the contract it credits, or enter the credit there: as a line, a change or an estimate; "
-                     "where it buys a promise back, state its standalone selling price."))
-        .otherwise(pl.lit("Enter the lines of the contract, or correct their amounts."))
-    )  # fmt: skip
-    return _of_contracts(hit, "price_without_promise", "high", said, remedy)
 
 
 def _undated(records: Records, contracts: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from engine.revenue.costs.impairment import written_down
 from engine.revenue.costs.lasting import MOVES, benefit_terms, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.periods import first_open
-from engine.revenue.ground.promised_term import first_promised, last_promised
+from engine.revenue.ground.promised_term import last_promised
 from engine.revenue.ground.rates import RATE, with_rate
 
 CONTRACT_COSTS: Final[dict[str, pl.DataType]] = {
@@ -174,7 +174,7 @@ def _of_promises(lines: pl.DataFrame) -> pl.DataFrame:
     """Return the first and last day of what each contract was signed for; no last day where a service has none: →first, →last."""
     signed = lines.filter(pl.col("added_by").is_null())
     return signed.group_by("contract_id").agg(
-        first_promised(pl.col("start_date")).alias("→first"), last_promised(pl.col("end_date")).alias("→last")
+        pl.col("start_date").min().alias("→first"), last_promised(pl.col("end_date")).alias("→last")
     )
 
 

@@ -17,7 +17,7 @@ from engine.revenue.arithmetic.runs import before, begins, run_sums
 from engine.revenue.disclosures.milestones import dated_by_milestones
 from engine.revenue.disclosures.spans import with_spans
 from engine.revenue.ground.frames import BESIDE
-from engine.revenue.ground.promised_term import first_promised, last_promised
+from engine.revenue.ground.promised_term import last_promised
 
 FINE: Final = pl.Decimal(38, 16)
 
@@ -194,7 +194,7 @@ def _of_whole_length(promised: pl.DataFrame, apart: pl.DataFrame | None) -> pl.D
     told = promised.join(own.unique().with_columns(pl.lit(value=True).alias("is_apart")), on=["contract_id", "obligation_id"], how="left")
     # Where the record of a contract states no end, its promises do, unless one of them has none.
     whole = told.filter(pl.col("is_apart").is_null()).group_by("group_id").agg(
-        first_promised(pl.coalesce("contract_start", "start_date")).alias("→start"),
+        pl.coalesce("contract_start", "start_date").min().alias("→start"),
         last_promised(pl.max_horizontal("contract_end", "end_date")).alias("→end"),
     )
     told = told.join(whole, on="group_id", how="left")

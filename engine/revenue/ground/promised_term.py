@@ -5,11 +5,6 @@ from __future__ import annotations
 import polars as pl
 
 
-def first_promised(start: pl.Expr) -> pl.Expr:
-    """Return the first day of what is promised together, in an aggregation."""
-    return start.min()
-
-
 def last_promised(end: pl.Expr) -> pl.Expr:
     """Return the last day of what is promised together, in an aggregation; none where a service has no end (606-10-25-3).
 
