@@ -130,8 +130,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         lambda: (_earned_outside(agreed, priced, by_units, allocated.obligations, observed), _findings(agreed, priced, allocated)),
     )
     return Core(
-        contracts,
-        lines,
+        contracts, lines,
         with_rate_weights(terms, priced.changes, priced.rates),
         priced.levels,
         priced.later,
@@ -152,7 +151,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         priced.financing,
         (*findings, leaving_findings(leaving, observed, lines), unopened_findings(states, agreed.opened, lines, contracts)),
         as_of,
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
