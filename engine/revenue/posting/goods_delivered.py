@@ -92,7 +92,7 @@ def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.
     estimated = records.frame("variable_estimate").drop_nulls(_LINE)
     estimated = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date")
     estimated = estimated.with_columns(pl.coalesce("constrained_amount", "amount").alias("→amount"))
-    rows = _with_units_of_money(estimated, records).select(
+    rows = _with_units_of_money(estimated, records, books).select(
         _LINE, pl.col("as_of_date").alias("date"), pl.col("quantity").alias("told"), "→amount"
     ).sort("date", maintain_order=True)  # fmt: skip
     earlier = {name: pl.col(name).shift(1).over(_LINE) for name in ("told", "→amount")}
@@ -107,11 +107,12 @@ def _one_whole() -> pl.Expr:
     return pl.when(pl.col("unit_price").is_null()).then(pl.lit(1, dtype=_QTY))
 
 
-def _with_units_of_money(estimated: pl.DataFrame, records: Agreed) -> pl.DataFrame:
+def _with_units_of_money(estimated: pl.DataFrame, records: Agreed, books: Books) -> pl.DataFrame:
     """Give estimates that tell money alone the units that cost as much: what is paid back in full comes back."""
     lines = records.frame("contract_line").unique(_LINE, keep="first")
-    promised = pl.coalesce("quantity", _one_whole())
-    lines = lines.select(_LINE, pl.col("unit_price").alias("→each"), promised.alias("→promised"), pl.col("amount").alias("→whole"))
+    lines = lines.join(_shares_of_packages(lines, books), on=_LINE, how="left", maintain_order="left")
+    promised, whole = pl.coalesce("quantity", _one_whole()), pl.coalesce("amount", "→share")
+    lines = lines.select(_LINE, pl.col("unit_price").alias("→each"), promised.alias("→promised"), whole.alias("→whole"))
     rows = estimated.join(lines, on=_LINE, how="left", maintain_order="left")
     back = units(pl.max_horizontal(pl.col("→amount") * -1, ZERO))
     price = whole_number(pl.when(pl.col("→each") > 0).then("→each"), _PRICE)
@@ -119,6 +120,23 @@ def _with_units_of_money(estimated: pl.DataFrame, records: Agreed) -> pl.DataFra
     by_whole = round_quotient(back * whole_number("→promised", _QTY), units(pl.when(pl.col("→whole") > 0).then("→whole")))
     told = pl.coalesce(by_whole, by_price).reinterpret(dtype=_QTY)
     return rows.with_columns(pl.coalesce("quantity", told).alias("quantity"))
+
+
+def _shares_of_packages(lines: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Return what lines without a price of their own cost of the price of their contract, as signed: contract_line_id, →share.
+
+    Lines of one promise have its price by their standalone prices.
+    """
+    of = ["contract_id", "obligation_id"]
+    unpriced = lines.filter(pl.col("amount").is_null() & pl.col("unit_price").is_null()).select(_LINE)
+    alone = pl.when(pl.len().over(of) == 1).then(wide(1))
+    weight = pl.coalesce(alone, units(pl.col("standalone_selling_price")))
+    weighed = books.lines.select(_LINE, *of, weight.alias("→part"), weight.sum().over(of).alias("→of"))
+    signed = books.obligations.sort("version").unique(of, keep="first")
+    fixed = (pl.col("allocated_amount") - pl.col("allocated_variable").fill_null(ZERO)).cast(MONEY).alias("→fixed")
+    rows = weighed.join(unpriced, on=_LINE, how="semi").join(signed.select(*of, fixed), on=of, how="inner")
+    rows = rows.join(books.contracts.select("contract_id", "minor_digits"), on="contract_id", how="left")
+    return rows.select(_LINE, round_share(pl.col("→fixed"), pl.col("→part"), pl.col("→of"), pl.col("minor_digits")).alias("→share"))
 
 
 def _with_paid(rows: pl.DataFrame, goods: pl.DataFrame, back: pl.DataFrame) -> pl.DataFrame:

@@ -11,8 +11,9 @@ from engine.revenue.arithmetic.exact import units_of_a_millionth
 POOLED: Final = ("fixed", "periodic", "percent_of", "package")
 """Ways of pricing whose lines share in the contract's price; the others are priced by themselves (32-40)."""
 
-PRICED_BY_WORK: Final = ("hours", "capped", "tiers", "cost_plus")
-"""Those whose own price is what the work is expected to come to; they bear what concerns the contract where nothing else does (32-42)."""
+PRICED_BY_ITSELF: Final = ("hours", "capped", "tiers", "cost_plus", "noncash")
+"""Those whose own price is what the work, or what is received in kind, comes to; they bear what concerns the contract where nothing else
+does (32-42)."""
 
 
 def shared_amounts(signed: pl.DataFrame, terms: pl.DataFrame, initial: pl.DataFrame) -> pl.Series:
@@ -26,7 +27,8 @@ def shared_amounts(signed: pl.DataFrame, terms: pl.DataFrame, initial: pl.DataFr
 def with_pooled_promises(signed: pl.DataFrame, contracts: pl.DataFrame, whole: pl.Series) -> pl.DataFrame:
     """Add `is_pooled`: the line's price is shared over the contract's promises. `whole`: groups with an amount of the whole contract.
 
-    `by_work`: a line priced by its work (hours, tiers, cost) that bears such amounts, as nothing else is promised.
+    `by_work`: a line priced by its work (hours, tiers, cost), or by what is received for it in kind, that bears such amounts, as nothing
+    else is promised.
     """
     # What is paid in kind at its value of inception is part of that price, measured at receipt it has a price of its own.
     measured = contracts.select("contract_id", (pl.col("setting.noncash.measured_at") != "receipt").alias("→fixed_in_kind"))
@@ -42,7 +44,7 @@ def with_pooled_promises(signed: pl.DataFrame, contracts: pl.DataFrame, whole: p
     alone = ~others & pl.col("group_id").is_in(whole.implode())
     signed = signed.with_columns(
         (pl.col("→apart") & alone & (pl.col("pooled") > 0)).fill_null(value=False).alias("→bears"),
-        (pl.col("pricing").is_in(list(PRICED_BY_WORK)) & alone).fill_null(value=False).alias("by_work"),
+        (pl.col("pricing").is_in(list(PRICED_BY_ITSELF)) & alone).fill_null(value=False).alias("by_work"),
     )
     unit = units_of_a_millionth()
     return signed.with_columns(

@@ -50,7 +50,7 @@ def price_levels(
         _estimates(records, contracts, lines, terms),
         hours_levels(records, lines, terms, worked),
         _tiers(records, lines, terms),
-        settled(_cost_plus(records, lines, terms), terms, contracts),
+        settled(_through_end(_cost_plus(records, lines, terms), records, lines, terms), terms, contracts),
         _payable(records, contracts),
         _noncash(records, contracts, lines),
     ]
@@ -247,6 +247,12 @@ def _cost_plus(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl
         pl.lit(value=True).alias("is_variable"),
         "evidence",
     )
+
+
+def _through_end(levels: pl.DataFrame, records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return the levels of cost-plus work without those after its end: progress stops there, and what is priced for it with it (32-14)."""
+    chosen = lines.filter(pl.col("pricing") == "cost_plus")
+    return through_end(levels, ends_of_lines(records, chosen, chosen, terms)) if chosen.height else levels
 
 
 def _expected_costs(records: Records, chosen: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
