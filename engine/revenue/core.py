@@ -57,10 +57,11 @@ from engine.revenue.modifications.splits import (
 )
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.modifications.terminations import ended_obligations, ending_obligations, terminations, told_ends, with_own_levels
+from engine.revenue.price.advances import cash_of_contracts, once_paid
 from engine.revenue.price.allocation import Allocated, inception, without_discounts
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
 from engine.revenue.price.fees import with_fee_progress, with_fee_steps
-from engine.revenue.price.financed import contract_financing, discounted, promised_payments
+from engine.revenue.price.financed import asking_financing, contract_financing, discounted, promised_payments
 from engine.revenue.price.financing import Financing
 from engine.revenue.price.hourly import rate_steps, with_rate_changes, with_rate_weights
 from engine.revenue.price.variable import price_levels
@@ -185,11 +186,12 @@ def _priced(agreed: Agreed) -> _Priced:
     worked = paid_within(every, lines, last)
     rates = with_fee_steps(rate_steps(records, lines, terms, worked), lines)
     levels, of_work = levels_of_work(price_levels(records, contracts, lines, terms, worked, as_of), lines)
+    as_signed = lines.filter(pl.col("added_place") == 0)
     financing = contract_financing(
         contracts,
-        lines.filter(pl.col("added_place") == 0),
+        as_signed,
         records.frame("milestone"),
-        promised_payments(contracts, records.frame("billing_plan_line"), records.frame("invoice"), records.frame("payment")),
+        _payments(agreed, as_signed),
         as_of,
         levels,
         pl.concat([records.frame(name)["contract_line_id"] for name in ("progress", "usage")]).drop_nulls().unique(),
@@ -200,6 +202,16 @@ def _priced(agreed: Agreed) -> _Priced:
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     )
     return _Priced(prices, last, every, worked, rates, with_rate_changes(agreed.changes, rates), levels, of_work, financing, start, later)
+
+
+def _payments(agreed: Agreed, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return what customers who finance or are financed are to pay when, conditional advances from the day they are there."""
+    records, invoices = agreed.records, agreed.records.frame("invoice")
+    contracts = asking_financing(agreed.contracts, lines)
+    cash = cash_of_contracts(invoices, records.frame("payment"))
+    promised = promised_payments(contracts, records.frame("billing_plan_line"), invoices, cash)
+    taken_over = contracts.join(agreed.opened, on="group_id", how="semi")
+    return once_paid(promised, contracts, lines, cash, taken_over, agreed.as_of)
 
 
 def _observed(agreed: Agreed, priced: _Priced, terms: pl.DataFrame, openings: pl.DataFrame) -> pl.DataFrame:

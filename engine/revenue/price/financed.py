@@ -18,7 +18,7 @@ from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.price.financing import Financing, significant_financing
 
-_PAYMENTS: Final = ["contract_id", "date", "amount", "is_retention"]
+_PAYMENTS: Final = ["contract_id", "date", "amount", "is_retention", "is_conditional"]
 _TRANSFERS: Final = ["contract_id", "contract_line_id", "okey", "date", "amount"]
 
 
@@ -35,7 +35,7 @@ def contract_financing(
 
     `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
     financing. `lines`: promises as signed, with okey, timing, role, commission_pct, amount, standalone_selling_price,
-    cash_selling_price, begins and ends. `payments`: from `promised_payments`. `levels`: what estimates put into the price
+    cash_selling_price, begins and ends. `payments`: from `promised_payments`, by `once_paid`. `levels`: what estimates put into the price
     (`variable.price_levels`). `reported`: the lines whose transfer progress or use tells, not milestones.
     """
     cash = lines.group_by("contract_id").agg(
@@ -47,8 +47,7 @@ def contract_financing(
         pl.col("setting.financing.expedient_months").cast(pl.Int64).alias("expedient_months"),
         pl.col("setting.financing.compounding").alias("compounding"),
     )  # fmt: skip
-    asked = stated.filter(pl.any_horizontal(pl.col("financing_rate", "cash_price", "financing_exclusion").is_not_null()))
-    own = lines.join(asked, on="contract_id", how="semi")
+    own = lines.join(asking_financing(contracts, lines), on="contract_id", how="semi")
     valued = _valued(own, contracts)
     kept = _kept(valued)
     held = None if levels is None else _held_back(kept, levels)
@@ -56,6 +55,13 @@ def contract_financing(
     if levels is None or held is None or found.parts.is_empty():
         return found
     return replace(found, parts=pl.concat([found.parts, _not_owed(found.parts, kept, levels, held)]))
+
+
+def asking_financing(contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the contracts whose records state a rate, a cash price or why there is no financing: of others nothing is asked."""
+    priced = lines.filter(pl.col("cash_selling_price").is_not_null())["contract_id"]
+    states = pl.any_horizontal(pl.col("financing_rate", "financing_exclusion").is_not_null())
+    return contracts.filter(states | pl.col("contract_id").is_in(priced.unique().implode()))
 
 
 def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
@@ -78,25 +84,23 @@ def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
 
 
 def promised_payments(
-    contracts: pl.DataFrame, plan: pl.DataFrame, invoices: pl.DataFrame, payments: pl.DataFrame
+    contracts: pl.DataFrame, plan: pl.DataFrame, invoices: pl.DataFrame, cash: pl.DataFrame
 ) -> pl.DataFrame:
     """Return what customers are to pay when: by the billing plan, else as invoiced (when due), else as paid.
 
-    Columns: contract_id, date, amount, is_retention. Invoices count without tax; credit notes and refunds do not.
+    `cash`: from `cash_of_contracts`. Columns: contract_id, date, amount, is_retention, is_conditional (an amount planned without an
+    unconditional right). Invoices count without tax; credit notes and refunds do not.
     """
     known = contracts.select("contract_id")
     planned = plan.filter(pl.col("due_date").is_not_null() & pl.col("amount").is_not_null()).select(
-        "contract_id", pl.col("due_date").alias("date"), pl.col("amount").cast(MONEY), pl.col("is_retention").fill_null(value=False)
-    )
+        "contract_id", pl.col("due_date").alias("date"), pl.col("amount").cast(MONEY), pl.col("is_retention").fill_null(value=False),
+        pl.col("is_unconditional").fill_null(value=False).not_().alias("is_conditional"),
+    )  # fmt: skip
     billed = invoices.filter(pl.col("status").is_in(["posted", "paid"])).select(
         "contract_id", pl.coalesce("due_date", "invoice_date").alias("date"), pl.col("net_amount").cast(MONEY).alias("amount"),
-        pl.lit(value=False).alias("is_retention"), "invoice_id",
+        pl.lit(value=False).alias("is_retention"), pl.lit(value=False).alias("is_conditional"),
     )  # fmt: skip
-    owner = billed.select("invoice_id", pl.col("contract_id").alias("of_invoice")).unique("invoice_id", keep="first")
-    paid = payments.join(owner, on="invoice_id", how="left", maintain_order="left").select(
-        pl.coalesce("contract_id", "of_invoice").alias("contract_id"), pl.col("paid_date").alias("date"), pl.col("amount").cast(MONEY),
-        pl.lit(value=False).alias("is_retention"),
-    )  # fmt: skip
+    paid = cash.with_columns(is_retention=False, is_conditional=False)
     found = planned.join(known, on="contract_id", how="semi").select(_PAYMENTS)
     for source in (billed, paid):
         rest = source.join(known, on="contract_id", how="semi").join(found, on="contract_id", how="anti")

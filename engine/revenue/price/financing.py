@@ -62,10 +62,11 @@ def significant_financing(
     `contracts`: contract_id, calendar, minor_digits, financing_rate (percent a year),
     financing_exclusion, cash_price (Σ cash selling prices, null when none is given), expedient_months,
     compounding. `transfers`: contract_id, contract_line_id, date, amount (what is promised for it), and okey where lines share a promise.
-    `payments`: contract_id, date, amount, is_retention. A payment held back to protect performance is
-    no financing (32-17(c)). Where a rate is given it prevails over the one the cash price implies
-    (32-19: frozen at inception). `held`: contract_line_id, earned_from, of promises whose whole price
-    is held back until a day after transfer: until then there is nothing that could bear interest.
+    `payments`: contract_id, date, amount, is_retention, bears_from (null or absent: from its date).
+    A payment held back to protect performance is no financing (32-17(c)). Where a rate is given it
+    prevails over the one the cash price implies (32-19: frozen at inception). `held`: contract_line_id,
+    earned_from, of promises whose whole price is held back until a day after transfer: until then there
+    is nothing that could bear interest.
     """
     stated = contracts.filter(
         pl.col("financing_rate").is_not_null() | pl.col("cash_price").is_not_null() | pl.col("financing_exclusion").is_not_null()
@@ -157,7 +158,7 @@ def _parts(pairs: pl.DataFrame, significant: pl.DataFrame) -> pl.DataFrame:
     """Return the pairs of contracts that finance with what each is worth at payment and at transfer."""
     terms = significant.select("contract_id", "rate", "compounding", "step", "minor_digits", "calendar")
     parts = pairs.join(terms, on="contract_id", how="inner").with_columns((pl.col("months") * -1).alias("back"))
-    parts = _at_one_price(with_factors(with_factors(parts, "months", "on"), "back", "off"))
+    parts = _once_there(_at_one_price(with_factors(with_factors(parts, "months", "on"), "back", "off")))
     fine = pl.col("paid")
     worth = pl.when("is_advance").then(grown(fine, "on")).otherwise(grown(fine, "off"))
     return parts.with_columns(worth.alias("worth")).with_columns(
@@ -177,8 +178,21 @@ def _at_one_price(parts: pl.DataFrame) -> pl.DataFrame:
     parts = parts.with_columns(pl.when("is_advance").then(grown(fine, "off")).otherwise(grown(fine, "on")).alias("→now"))
     part = pl.col("→now") / pl.col("→now").sum().over(_OF_PAYMENT)
     shared = pl.col("promised").sum().over(_OF_PAYMENT).cast(FINE) * part
-    alone = pl.len().over(_OF_PAYMENT) == 1
+    alone = pl.col("months").n_unique().over(_OF_PAYMENT) == 1
     return parts.with_columns(pl.when(alone).then(fine).otherwise(shared).alias("paid")).drop("→now")
+
+
+def _once_there(parts: pl.DataFrame) -> pl.DataFrame:
+    """Let an advance bear interest from the day its money is there: without it there is no contract liability (32-20, 45-2)."""
+    comes_later = pl.col("is_advance") & (pl.col("bears_from") > pl.col("paid_date"))
+    if not parts.select(comes_later.any()).item():
+        return parts
+    begins = pl.min_horizontal("bears_from", "transfer_date")
+    made = parts.drop("on_high", "on_low").with_columns(
+        pl.when(comes_later).then(begins).otherwise("from_date").alias("from_date"),
+        pl.when(comes_later).then(whole_months(begins, pl.col("transfer_date"))).otherwise("months").alias("months"),
+    )
+    return with_factors(made, "months", "on")
 
 
 def _held_back(parts: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from engine.canonical.kinds import MONEY
+from engine.revenue.price.advances import cash_of_contracts
 from engine.revenue.price.financed import contract_financing, promised_payments
 
 DAY = dt.date
@@ -35,13 +36,11 @@ def price(records: Make) -> Callable[..., Decimal | None]:
             pl.col("end_date").alias("ends"), pl.lit("principal").alias("role"),
             pl.col("contract_line_id").alias("okey"),
         )  # fmt: skip
-        due = promised_payments(
-            terms,
-            *(
-                records(name, *({"contract_id": "C1", **row} for row in paid.get(name, [])))
-                for name in ("billing_plan_line", "invoice", "payment")
-            ),
+        plan, invoices, payments = (
+            records(name, *({"contract_id": "C1", **row} for row in paid.get(name, [])))
+            for name in ("billing_plan_line", "invoice", "payment")
         )
+        due = promised_payments(terms, plan, invoices, cash_of_contracts(invoices, payments))
         milestones = records("milestone", *([] if milestone is None else [milestone]))
         found = contract_financing(terms, promises, milestones, due, DAY(2030, 12, 31))
         return Decimal(found.prices["price"].sum()).quantize(Decimal("0.01")) if found.prices.height else None
@@ -109,7 +108,6 @@ def test_a_retention_is_no_financing(price: Callable[..., Decimal | None]) -> No
 
 
 def test_amounts_keep_their_exact_type(records: Make) -> None:
-    found = promised_payments(
-        records("contract", {"contract_id": "C1"}), records("billing_plan_line"), records("invoice"), records("payment")
-    )
+    cash = cash_of_contracts(records("invoice"), records("payment"))
+    found = promised_payments(records("contract", {"contract_id": "C1"}), records("billing_plan_line"), records("invoice"), cash)
     assert found.schema["amount"] == MONEY
