@@ -36,11 +36,11 @@ def prepaid_hours(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
     rights = [of_measure(lines, "units").filter(pl.col("pricing") != "tiers"), prepaid_hours(records, lines)]
-    chosen = as_agreed(pl.concat(rights), terms)
+    chosen = as_agreed(_until_options_lapse(pl.concat(rights), records), terms)
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
     rows = _units_by_day(records, about, terms, worked)
     if not rows.height:
-        return pl.DataFrame(schema=OBSERVED)
+        return expired(pl.DataFrame(schema=OBSERVED), chosen, _lapses(as_of))
     said = {name: pl.when(pl.col(name).is_not_null()).then("date").forward_fill() for name in ("promised", "expected")}
     rows = rows.with_columns(
         *(pl.col(name).forward_fill().over("contract_line_id", order_by="date") for name in ("done", "promised", "expected", "unused")),
@@ -173,9 +173,23 @@ def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFr
     return pl.concat([kept, gone.select(kept.columns)]), days
 
 
+def _until_options_lapse(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return the lines with the last day of material rights drawn by units, as points: that of their options, else the line's own.
+
+    The end of the contract under which they were earned is none.
+    """
+    options = records.frame("option").group_by("contract_line_id").agg(
+        pl.when(pl.col("expires_date").is_not_null().all()).then(pl.col("expires_date").max()).alias("→lapse")
+    )
+    made = lines.join(options, on="contract_line_id", how="left", maintain_order="left")
+    last = pl.when(pl.col("offering") == "material_right").then(pl.coalesce("→lapse", "end_date")).otherwise("ends")
+    return made.with_columns(last.alias("ends")).drop("→lapse")
+
+
 def _lapses(as_of: dt.date) -> pl.Expr:
-    """Say whether the last day of a prepaid right that nobody pays back has passed."""
-    return (pl.col("offering") == "retainer") & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
+    """Say whether the last day of a prepaid (or material) right that nobody pays back has passed."""
+    lapsing = pl.col("offering").is_in(["retainer", "material_right"])
+    return lapsing & ~pl.col("is_refundable").fill_null(value=False) & (pl.col("ends") <= as_of)
 
 
 def tiered(records: Records, lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
