@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import polars as pl
 
@@ -19,7 +19,8 @@ def of_nothing(make: Callable[Given, Made]) -> Callable[Given, Made]:
     """Let a function that gives no rows for a first frame without rows give them at once: its columns are kept from the first time.
 
     A function of a dozen steps takes milliseconds over nothing as over ten rows, and most of what a contract may have it has not.
-    What it gives must depend on the columns of its frames and on the names it is handed, on nothing else.
+    What it gives must depend on the columns of its frames and on the names it is handed, on nothing else: even the first time it is
+    handed no row of any frame, nor of what holds frames and can do `without_rows`, since all of a firm would be gone through for it.
     """
     return _at_once(make, [next(iter(inspect.signature(make).parameters))])
 
@@ -46,12 +47,25 @@ def _at_once(make: Callable[Given, Made], names: list[str] | tuple[str, ...]) ->
         )
         found = known.get(key)
         if found is None:
-            found = make(*args, **named)
-            if all(_is_nothing(each) for each in ([found] if isinstance(found, pl.DataFrame) else found)):
-                known[key] = found
+            found = known[key] = _emptied(make)(*args, **named)
         return found
 
     return told
+
+
+def _emptied(make: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Return the function as it is where nothing that it is handed has a row."""
+
+    def called(*args: object, **named: object) -> Made:
+        return cast("Callable[..., Made]", make)(*map(_without_rows, args), **{name: _without_rows(each) for name, each in named.items()})
+
+    return cast("Callable[Given, Made]", called)
+
+
+def _without_rows(given: object) -> object:
+    if isinstance(given, pl.DataFrame):
+        return given.clear()
+    return given.without_rows() if hasattr(given, "without_rows") else given
 
 
 def _is_nothing(given: object) -> bool:

@@ -8,7 +8,7 @@ it never changes a frame of another room: it returns a new one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Final, TypeVar
 
 import polars as pl
@@ -309,6 +309,11 @@ class Books:
     def with_extra(self, **frames: pl.DataFrame) -> Books:
         """Return the books with further frames by name (`financing`, `interest`, …) for rooms that come after."""
         return replace(self, extra={**self.extra, **frames})
+
+    def without_rows(self) -> Books:
+        """Return the books of nobody, with all their columns."""
+        own = {each.name: getattr(self, each.name).clear() for each in fields(self) if each.name != "extra"}
+        return replace(self, **own, extra={name: frame.clear() for name, frame in self.extra.items()})
 
 
 def shaped(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], *, keep: Iterable[str] = ()) -> pl.DataFrame:

@@ -59,6 +59,11 @@ class Records:
         facts = replace(self.facts, records={each: frame for each, frame in self.facts.records.items() if each != name})
         return replace(self, facts=facts)
 
+    def without_rows(self) -> Records:
+        """Return records of nothing, with the columns that those read so far have."""
+        held = {entity: frame.clear() for entity, frame in self.held.items()}
+        return replace(self, facts=replace(self.facts, records={}), held=held)
+
     def _read(self, entity: str) -> pl.DataFrame:
         found = self.facts.frame(entity)
         if found is None:

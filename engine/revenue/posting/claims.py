@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final, Protocol
 
 import polars as pl
@@ -61,6 +61,10 @@ class Claims:
     plan: pl.DataFrame
     unplaced: pl.DataFrame
     unvalued: pl.DataFrame
+
+    def without_rows(self) -> Claims:
+        """Return the claims of nobody."""
+        return replace(self, **{each.name: getattr(self, each.name).clear() for each in fields(self)})
 
     def of(self, own: Callable[[pl.DataFrame], pl.DataFrame]) -> Claims:
         """Return the claims of the contracts that `own` leaves in a frame."""
