@@ -69,8 +69,8 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     contracts = entry_heads(books.contracts).select("contract", "contract_id", "calendar", codes, *names)
     costs = _cost_lines(books, contracts, rates)
     parts = [_revenue_lines(figures.atoms, books.lines, contracts), _step_lines(figures, claims, contracts), costs]
-    lines = pl.concat(parts).filter(pl.col("contract").is_not_null())
-    lines = lines.filter((pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0))
+    moves = (pl.col("amount") != 0) | (pl.col("functional").fill_null(ZERO) != 0)
+    lines = pl.concat(parts).filter(pl.col("contract").is_not_null(), moves)
     if opened.height:
         since = opened.select("contract_id", "opened_on").join(contracts, on="contract_id", how="inner").select("contract", "opened_on")
         lines = lines.join(since, on="contract", how="left")
@@ -78,14 +78,20 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     lines = _numbered(_owed_within(_in_order(lines, contracts), contracts), books.periods)
     lines = _with_accounts(_with_own_values(lines), books.accounts, books.contracts.height)
     known = pl.col("evidence").list.len().fill_null(0) > 0
+    # Mostly every line has sources: lists are costly to choose from.
+    all_known = lines.select(known.all()).item()
+    evidence = pl.col("evidence") if all_known else pl.when(known).then("evidence").otherwise("own").alias("evidence")
+    lines = lines.with_columns(_sides("amount", "debit", "credit"))
     # In its own currency a contract's lines are told once, and stand in both columns.
-    functional = "amount" if lines.select(pl.col("amount").eq_missing(pl.col("functional")).all()).item() else "functional"
+    own = lines.select(pl.col("amount").eq_missing(pl.col("functional")).all()).item()
+    functional = {f"functional_{side}": pl.col(side) for side in ("debit", "credit")}
+    lines = lines.with_columns(**functional) if own else lines.with_columns(_sides("functional", *functional))
     return lines.select(
         "journal_id", "batch_id", "line", pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account",
-        pl.col("account_role").cast(TEXT).cast(CODE), *_sides("amount", "debit", "credit"), "currency",
-        *_sides(functional, "functional_debit", "functional_credit"), "functional_currency", "contract_id", "contract_line_id",
+        pl.col("account_role").cast(TEXT).cast(CODE), "debit", "credit", "currency",
+        "functional_debit", "functional_credit", "functional_currency", "contract_id", "contract_line_id",
         "reason", pl.coalesce("rule", _of_role([_RULES.get(role, "606-10-45-1") for role in _ROLE.categories])).alias("rule"),
-        pl.lit("draft", dtype=CODE).alias("status"), pl.when(known).then("evidence").otherwise("own").alias("evidence"),
+        pl.lit("draft", dtype=CODE).alias("status"), evidence,
     )  # fmt: skip
 
 
