@@ -196,7 +196,7 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
     made = made.with_columns(pl.coalesce("own.convention", "convention", "setting.proration").alias("convention"))
     by_time = pl.col("convention").is_in(["actual_seconds", "prorated_ends"])
     last_moment = (pl.col("service_end_at") - pl.duration(microseconds=1)).dt.date()
-    return made.with_columns(
+    made = made.with_columns(
         timing.alias("timing"),
         measure.alias("measure"),
         pl.when(by_time).then(pl.coalesce(pl.col("service_start_at").dt.date(), "begins")).otherwise(pl.col("begins")).alias("begins"),
@@ -206,6 +206,21 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
         pl.any_horizontal(pl.col("own.timing", "own.measure", "own.convention").is_not_null()).alias("is_assigned"),
         pl.coalesce("rule", pl.lit("606-10-25-23")).alias("rule"),
     ).drop("conclusion", "is_counted", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")
+    return _until_options_lapse(made, records)
+
+
+def _until_options_lapse(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
+    """Return the lines with the last day of material rights not earned by time: that of their options, else the line's own.
+
+    The end of the contract that gave them is none of rights drawn by units, as points, and of others only where nothing else is known.
+    """
+    never = pl.col("expires_date").is_null().any()
+    last = records.frame("option").group_by("contract_line_id").agg(pl.when(~never).then(pl.col("expires_date").max()).alias("→lapse"))
+    made = lines.join(last, on="contract_line_id", how="left", maintain_order="left")
+    is_right = (pl.col("offering") == "material_right") & (pl.col("measure") != "time_elapsed")
+    is_drawn = (pl.col("timing") == "over_time") & (pl.col("measure") == "units")
+    ends = pl.coalesce("→lapse", pl.when(is_drawn).then("end_date").otherwise("ends"))
+    return made.with_columns(pl.when(is_right).then(ends).otherwise("ends").alias("ends")).drop("→lapse")
 
 
 def _with_companions(lines: pl.DataFrame, counted: pl.DataFrame, records: Records) -> pl.DataFrame:

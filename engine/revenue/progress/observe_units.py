@@ -36,7 +36,7 @@ def prepaid_hours(records: Records, lines: pl.DataFrame) -> pl.DataFrame:
 def units(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worked: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """Return units delivered (or drawn) over units promised, without those never expected to be used (55-46 to 55-49)."""
     rights = [of_measure(lines, "units").filter(pl.col("pricing") != "tiers"), prepaid_hours(records, lines)]
-    chosen = as_agreed(_until_options_lapse(pl.concat(rights), records), terms)
+    chosen = as_agreed(pl.concat(rights), terms)
     about = chosen.select("contract_line_id", "okey", "signed_date", "breakage", "is_refundable", "offering", "begins", "ends")
     rows = _units_by_day(records, about, terms, worked)
     if not rows.height:
@@ -171,19 +171,6 @@ def _lapsed(rows: pl.DataFrame, as_of: dt.date) -> tuple[pl.DataFrame, pl.DataFr
     kept = rows.filter(~lapses.fill_null(value=False) | (pl.col("date") < pl.col("ends")))
     days = gone.select("okey", "date", pl.lit(value=True).alias("lapses")).unique()
     return pl.concat([kept, gone.select(kept.columns)]), days
-
-
-def _until_options_lapse(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """Return the lines with the last day of material rights drawn by units, as points: that of their options, else the line's own.
-
-    The end of the contract under which they were earned is none.
-    """
-    options = records.frame("option").group_by("contract_line_id").agg(
-        pl.when(pl.col("expires_date").is_not_null().all()).then(pl.col("expires_date").max()).alias("→lapse")
-    )
-    made = lines.join(options, on="contract_line_id", how="left", maintain_order="left")
-    last = pl.when(pl.col("offering") == "material_right").then(pl.coalesce("→lapse", "end_date")).otherwise("ends")
-    return made.with_columns(last.alias("ends")).drop("→lapse")
 
 
 def _lapses(as_of: dt.date) -> pl.Expr:
