@@ -60,9 +60,9 @@ def _gaps(own: pl.DataFrame, months: pl.DataFrame) -> pl.DataFrame:
     whole = held.group_by("calendar").agg(pl.col("start_date").min(), pl.col("→through").max())
     before = (pl.col("start_date") - day).alias("to")
     gaps = pl.concat([
-        whole.select("calendar", pl.lit(first).alias("from"), before, pl.lit(-1).alias("side")),
+        whole.select("calendar", pl.lit(first, dtype=pl.Date).alias("from"), before, pl.lit(-1).alias("side")),
         held.select("calendar", since, before, pl.lit(0).alias("side")),
-        whole.select("calendar", (pl.col("→through") + day).alias("from"), pl.lit(last).alias("to"), pl.lit(1).alias("side")),
+        whole.select("calendar", (pl.col("→through") + day).alias("from"), pl.lit(last, dtype=pl.Date).alias("to"), pl.lit(1).alias("side")),
     ])  # fmt: skip
     return gaps.filter(pl.col("from") <= pl.col("to"))
 
