@@ -54,15 +54,16 @@ def _beside(own: pl.DataFrame, months: pl.DataFrame) -> pl.DataFrame:
 
 def _gaps(own: pl.DataFrame, months: pl.DataFrame) -> pl.DataFrame:
     """Return the days that each fiscal calendar leaves before (`side` -1), within (0) and after it (1): calendar, from, to, side."""
-    first, last, day = months["start_date"].min(), months["end_date"].max(), pl.duration(days=1)
+    day = pl.duration(days=1)
     held = own.sort("calendar", "start_date").with_columns(pl.col("end_date").cum_max().over("calendar").alias("→through"))
     since = (pl.col("→through").shift(1).over("calendar") + day).alias("from")
     whole = held.group_by("calendar").agg(pl.col("start_date").min(), pl.col("→through").max())
     before = (pl.col("start_date") - day).alias("to")
+    first, last = (pl.lit(each, dtype=pl.Date) for each in (months["start_date"].min(), months["end_date"].max()))
     gaps = pl.concat([
-        whole.select("calendar", pl.lit(first, dtype=pl.Date).alias("from"), before, pl.lit(-1).alias("side")),
+        whole.select("calendar", first.alias("from"), before, pl.lit(-1).alias("side")),
         held.select("calendar", since, before, pl.lit(0).alias("side")),
-        whole.select("calendar", (pl.col("→through") + day).alias("from"), pl.lit(last, dtype=pl.Date).alias("to"), pl.lit(1).alias("side")),
+        whole.select("calendar", (pl.col("→through") + day).alias("from"), last.alias("to"), pl.lit(1).alias("side")),
     ])  # fmt: skip
     return gaps.filter(pl.col("from") <= pl.col("to"))
 
