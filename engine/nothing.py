@@ -19,8 +19,8 @@ def of_nothing(make: Callable[Given, Made]) -> Callable[Given, Made]:
     """Let a function that gives no rows for a first frame without rows give them at once: its columns are kept from the first time.
 
     A function of a dozen steps takes milliseconds over nothing as over ten rows, and most of what a contract may have it has not.
-    What it gives must depend on the columns of its frames and on the names it is handed, on nothing else: even the first time it is
-    handed no row of any frame, nor of what holds frames and can do `without_rows`, since all of a firm would be gone through for it.
+    What it gives must depend on the columns of its frames and on the names it is handed, on nothing else: what holds the frames of a
+    firm and can do `without_rows` is handed over so, since all of the firm would be gone through for nothing.
     """
     return _at_once(make, [next(iter(inspect.signature(make).parameters))])
 
@@ -54,7 +54,7 @@ def _at_once(make: Callable[Given, Made], names: list[str] | tuple[str, ...]) ->
 
 
 def _emptied(make: Callable[Given, Made]) -> Callable[Given, Made]:
-    """Return the function as it is where nothing that it is handed has a row."""
+    """Return the function as it is where nobody's records stand in what it is handed beside frames."""
 
     def called(*args: object, **named: object) -> Made:
         return cast("Callable[..., Made]", make)(*map(_without_rows, args), **{name: _without_rows(each) for name, each in named.items()})
@@ -63,8 +63,6 @@ def _emptied(make: Callable[Given, Made]) -> Callable[Given, Made]:
 
 
 def _without_rows(given: object) -> object:
-    if isinstance(given, pl.DataFrame):
-        return given.clear()
     return given.without_rows() if hasattr(given, "without_rows") else given
 
 

@@ -29,7 +29,7 @@ def moves(books: Books, records: Agreed, claims: Claims, as_of: dt.date) -> pl.D
     opened = openings(books, records, as_of)
     frames = [
         _marks(books, as_of), _interest(books), _to_customer(books, records), _rebates(books, records, claims),
-        _goods(books, records, claims), opening_steps(opened), unopened_steps(opened, books.performance),
+        _goods(books, records, claims), opening_steps(opened), unopened_steps(opened, books),
     ]  # fmt: skip
     whole = pl.concat([pl.DataFrame(schema=_STEP), *(_stepped(frame) for frame in frames if frame.height)], how="diagonal_relaxed")
     return whole.filter(pl.col("date") <= as_of).with_columns(pl.exclude(*_STEP).fill_null(ZERO))

@@ -109,13 +109,13 @@ def opening_steps(opened: pl.DataFrame) -> pl.DataFrame:
 
 
 @of_no("opened")
-def unopened_steps(opened: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
+def unopened_steps(opened: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Return what promises without an opening position earned through the day of their contract's as claimed and paid, as steps.
 
     No entry of ours posts it, and nobody says that anything of it is open: neither an asset nor a receivable is invented.
     """
     days = opened.select("contract_id", "opened_on")
-    done = performance.filter(~pl.col("is_planned")).join(days, on="contract_id", how="inner")
+    done = books.performance.filter(~pl.col("is_planned")).join(days, on="contract_id", how="inner")
     done = done.filter(pl.col("posting_date") <= pl.col("opened_on"))
     of_work = (pl.col("timing") == "as_invoiced").fill_null(value=False)
     earned = pl.coalesce("gross_amount", "amount")
