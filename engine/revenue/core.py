@@ -46,6 +46,7 @@ from engine.revenue.modifications.kept import paid_on_lines
 from engine.revenue.modifications.noted import Evolved
 from engine.revenue.modifications.opening import over_promises, with_openings
 from engine.revenue.modifications.opening_findings import held_change_findings, unopened_findings
+from engine.revenue.modifications.promised import with_orders, with_since
 from engine.revenue.modifications.splits import (
     BY_UNIT,
     adds_apart,
@@ -201,7 +202,8 @@ def _priced(agreed: Agreed) -> _Priced:
     later = later.join(agreed.opened, on="group_id", how="left", maintain_order="left").filter(
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     )
-    return _Priced(prices, last, every, worked, rates, with_rate_changes(agreed.changes, rates), levels, of_work, financing, start, later)
+    changes = with_orders(with_rate_changes(agreed.changes, rates), later, agreed.amendments)
+    return _Priced(prices, last, every, worked, rates, changes, levels, of_work, financing, start, later)
 
 
 def _payments(agreed: Agreed, lines: pl.DataFrame) -> pl.DataFrame:
@@ -235,7 +237,7 @@ def _happenings(
     ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")
     ahead = pl.concat([waiting(agreed.amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))])
-    return Happenings(events, deltas_of(later, events), touched, added), ahead
+    return Happenings(events, with_since(deltas_of(later, events), events, touched, added), touched, added), ahead
 
 
 def _earned_outside(

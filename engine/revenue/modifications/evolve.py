@@ -18,13 +18,14 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor, with_parts
-from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.modifications.averaged import with_averaged_base
+from engine.revenue.arithmetic.numbers import WIDE, wide
+from engine.revenue.modifications.averaged import with_averaged_base, with_averaged_earned
 from engine.revenue.modifications.ended import forfeited, with_cut
 from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
 from engine.revenue.modifications.noted import Evolved, note, segment, version
 from engine.revenue.modifications.pooling import pooled, still_owed, still_served, taken_out, with_still_to_come
+from engine.revenue.modifications.promised import basis_of, of_later_promises, promised_now, shared_change
 from engine.revenue.modifications.segments import at_cost_of_start, segment_part, with_revenue
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.measured import BY_TIME, Measures, with_progress
@@ -46,7 +47,7 @@ class Happenings:
     """Hold every event by its ordinal in the contract's group.
 
     `events`: group_id, ordinal, date, place (null: a re-estimate), amendment_id. `deltas`: group_id, ordinal,
-    okey (null: of the whole contract), delta, variable_delta (units), moves_total, revalues, of_hours, averaged.
+    okey (null: of the whole contract), delta, variable_delta (units), moves_total, revalues, of_hours, averaged, since (`promised`).
     `changes`: touched obligations by group_id and place (`change_rows`). `added`: new obligations by group_id and place, ready as
     states, with kind, price_change, own, own_variable, rights (`exercised.RIGHTS`).
     """
@@ -84,14 +85,16 @@ def _one_event(active: pl.DataFrame, events: pl.DataFrame, happenings: Happening
         (pl.col("base") + pl.col("rem")).alias("price.before"), numerator.alias("n"), denominator.alias("d")
     )
     deltas = happenings.deltas.join(events.select("group_id", "ordinal"), on=["group_id", "ordinal"], how="semi")
-    priced = _repriced(before, deltas, measures)
+    begins = pl.col("since") == pl.col("ordinal")
+    priced = _repriced(before, deltas.filter(~begins), measures, made.basis)
     changes = happenings.changes.join(events.select("group_id", "place"), on=["group_id", "place"], how="semi").drop("group_id", "place")
     added = happenings.added.join(
         events.select("group_id", "place", "ordinal", "date", "amendment_id"), on=["group_id", "place"], how="inner"
     )
-    changed = _changed(priced, changes, added, measures)
+    changed = _changed(priced, changes, added, measures, deltas.filter(begins))
     whole = going_on(_restarted(changed, measures), before)
     note(whole, before, made)
+    made.basis = pl.concat([made.basis, basis_of(whole, happenings.deltas)])
     return whole
 
 
@@ -122,15 +125,16 @@ def _at_event(rows: pl.DataFrame, measures: Measures) -> pl.DataFrame:
     )
 
 
-def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame, measures: Measures, basis: pl.DataFrame) -> pl.DataFrame:
     """Add re-estimates to the price on the basis of inception, and what is `earned` then; the satisfied share is at once (32-43, 32-45).
 
     A new value of what is received as it is earned concerns the rest alone: the obligation starts anew from here.
     """
     if not deltas.height:
         return rows.with_columns(pl.col("earned.before").alias("earned"), pl.lit(value=False).alias("moves_total"))
-    made = _with_deltas(rows, deltas).with_columns((pl.col("w_base") + pl.col("w_rem")).alias("→w"))
-    made = with_averaged_base(_as_served(_shared_change(made)), measures)
+    rows = of_later_promises(rows, deltas.filter(pl.col("since") > 0), basis)
+    made = _with_deltas(rows, deltas.filter(pl.col("since") == 0)).with_columns((pl.col("w_base") + pl.col("w_rem")).alias("→w"))
+    made = with_averaged_base(_as_served(shared_change(made)), measures)
     part = pl.col("part")
     gone = pl.when(pl.col("→w") > 0).then(part_units(part, pl.col("w_base"), pl.col("→w"))).otherwise(wide(0))
     # More hours are more to do: nothing of them belongs to what was earned before a change.
@@ -157,6 +161,7 @@ def _repriced(rows: pl.DataFrame, deltas: pl.DataFrame, measures: Measures) -> p
     # More hours are all still to be done: what a change finds earned has no part in them.
     apart = part_units(pl.col("own.hours"), pl.col("n"), pl.col("d"))
     made = with_revenue(made, units="earned").with_columns((pl.col("earned") - apart).alias("earned"))
+    made = with_averaged_earned(made, measures)
     return made.drop(*_ESTIMATED, "averaged", "→averaged", "pool", "→w", "part", "revalues")
 
 
@@ -205,24 +210,9 @@ def _with_deltas(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(pl.col("moves_total").fill_null(value=False))
 
 
-def _shared_change(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `part`: each obligation's share of a change of the whole contract's price, rounded with the share it has."""
-    takes = (pl.col("pool") != 0) & ((pl.col("→w") > 0) | (pl.col("→w").sum().over("group_id") <= 0))
-    others = rows.filter(~takes).with_columns(wide(0).alias("part"))
-    sharing = rows.filter(takes)
-    if not sharing.height:
-        return others
-    sharing = sharing.with_columns((pl.col("base") + pl.col("rem")).alias("→price")).with_columns(
-        (pl.col("→price") + pl.col("cut")).alias("→exact")
-    )
-    exact = pl.col("→exact") + part_units(pl.col("pool"), pl.col("→w"), pl.col("→w").sum().over("group_id"))
-    sharing = share_minor(sharing, pool_key="group_id", pool="pool", base="→exact", weight="→w", owner="owner", name="obligation_id")
-    after = pl.col("shared") * GUARD
-    sharing = sharing.with_columns((after - pl.col("→price")).alias("part"), (exact - after).fill_null(0).alias("cut"))
-    return pl.concat([others, sharing.select(others.columns)])
-
-
-def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, measures: Measures) -> pl.DataFrame:
+def _changed(
+    rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, measures: Measures, promised: pl.DataFrame
+) -> pl.DataFrame:
     """Apply an amendment: each touched obligation by its kind, the pool of what remains, and new obligations."""
     if not changes.height and not added.height:
         return rows.with_columns(
@@ -253,7 +243,7 @@ def _changed(rows: pl.DataFrame, changes: pl.DataFrame, added: pl.DataFrame, mea
         fresh = _begun(added, handed).join(level, on="group_id", how="left", maintain_order="left")
         made = handed_on(made)
         made = pl.concat([made, fresh], how="diagonal")
-    return pooled(made)
+    return pooled(promised_now(made, promised))
 
 
 def _lifted(rows: pl.DataFrame) -> pl.DataFrame:
@@ -272,6 +262,7 @@ def _lifted(rows: pl.DataFrame) -> pl.DataFrame:
 def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
     """Add what goes with a promise that ends of amounts of its own that are not stated (hours, cost, estimates): what is to be earned."""
     names = {"own_level": "→own", "own_variable_level": "→own_variable"}
+    rows = _with_own_estimates(rows, list(names))
     ends = taken_out()
     if "own_level" in rows.columns:
         ends = ends | ((pl.col("kind") == "remove") & pl.col("own_level").is_not_null()).fill_null(value=False)
@@ -281,6 +272,17 @@ def _with_own_left(rows: pl.DataFrame) -> pl.DataFrame:
     return with_still_to_come(rows, names).with_columns(
         pl.when(ends).then(units_to_minor(left.fill_null(0)) * GUARD).otherwise(wide(0)).name.keep()
     )
+
+
+def _with_own_estimates(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Let what is estimated of a promise alone go with it where it is taken away and no amount is stated (32-40): `names`."""
+    of_whole = part_units(pl.col("on_whole"), pl.col("w_base") + pl.col("w_rem"), wide(COEFFICIENT))
+    own = pl.col("variable") - of_whole
+    gone = ((pl.col("kind") == "remove") & ~pl.col("is_told").fill_null(value=False) & (own != 0)).fill_null(value=False)
+    if not rows.select(gone.any()).item():
+        return rows
+    known = [pl.col(name) if name in rows.columns else pl.lit(None, dtype=WIDE).alias(name) for name in names]
+    return rows.with_columns(known).with_columns(pl.when(gone).then(pl.coalesce(name, own)).otherwise(name).alias(name) for name in names)
 
 
 def _begun(added: pl.DataFrame, handed: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from engine.revenue.arithmetic.exact import GUARD, money_units
 from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted
 from engine.revenue.ground.records import Records
+from engine.revenue.modifications.promised import with_promise
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.price.options import option_shares
 
@@ -33,7 +34,7 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
     """Split levels into what is in the price from the start and what changes it later.
 
     Returns (`start`: group_id, okey, contract_line_id, added_place, level, is_variable; `later`: group_id, okey,
-    contract_line_id, date, delta, is_variable, averaged: what all tiers and fees of the promise come to after the day).
+    contract_line_id, date, delta, is_variable, averaged: what all tiers and fees of the promise come to after the day, promised, is_dated).
     A level of the day a promise begins, or before, is its start; of a line that is added to a promise as signed it changes that promise's
     price on the day of the addition.
     """
@@ -53,6 +54,7 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
         [base.with_columns(pl.lit(value=True).alias("is_base")), later.with_columns(pl.lit(value=False).alias("is_base"))], how="diagonal"
     )
     both = both.sort(*keys, "is_base", "date", descending=[False] * 4 + [True, False], nulls_last=True)
+    both = with_promise(both, lines, keys)
     steps = both.with_columns((pl.col("level") - before(pl.col("level"), *keys).fill_null(0)).alias("delta")).filter(
         ~pl.col("is_base")
     )
@@ -62,7 +64,7 @@ def level_steps(levels: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFra
         (pl.col("component") == "hours").alias("of_hours"), (pl.col("component") == "fee").alias("of_cost"),
     )  # fmt: skip
     names = ["group_id", "okey", "contract_line_id", "date", "delta", "is_variable", "moves_total", "revalues", "of_hours", "of_cost"]
-    return start, _with_averaged(steps.filter(pl.col("delta") != 0), start).select(*names, "averaged")
+    return start, _with_averaged(steps.filter(pl.col("delta") != 0), start).select(*names, "averaged", "promised", "is_dated")
 
 
 def _with_averaged(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
@@ -143,6 +145,8 @@ def deltas_of(later: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         "revalues",
         "of_hours",
         "averaged",
+        "promised",
+        "is_dated",
         pl.when("is_variable").then(pl.col("delta")).otherwise(wide(0)).alias("variable_delta"),
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.revenue.arithmetic.exact import GUARD
+from engine.revenue.modifications.promised import BASIS
 from engine.revenue.modifications.terminations import ENDING, TERMINATE, ended_by
 from engine.revenue.progress.measured import TERM
 
@@ -23,13 +24,15 @@ class Evolved:
 
     `segments`: okey, ordinal, from_date and the segment. `jumps`: okey, date, ordinal, step, minor (cumulative
     revenue right after the step), nature, basis, m and mt (what a price that changes finds done). `versions`: okey, ordinal, date,
-    price, variable, ssp, amendment_id. `modifications`: one row per amendment and obligation it changed.
+    price, variable, ssp, amendment_id. `modifications`: one row per amendment and obligation it changed. `basis`: where promises stood
+    after the changes that amounts were promised by (`promised.BASIS`).
     """
 
     segments: list[pl.DataFrame] = field(default_factory=list)
     jumps: list[pl.DataFrame] = field(default_factory=list)
     versions: list[pl.DataFrame] = field(default_factory=list)
     modifications: list[pl.DataFrame] = field(default_factory=list)
+    basis: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BASIS))
 
     def every_jump(self) -> pl.DataFrame:
         """Return the jumps in one frame, one without rows where nothing happened."""

@@ -7,6 +7,7 @@ import polars as pl
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor, with_parts
 from engine.revenue.arithmetic.numbers import wide
+from engine.revenue.modifications.promised import with_promised_shares
 from engine.revenue.price.allocation import share_minor
 
 
@@ -79,11 +80,16 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
         (pl.col("base") + pl.col("rem") - pl.col("earned") + pl.col("price_change") - pl.col("past")).alias("loose"),
         pl.when("is_alone").then(wide(1)).otherwise(pl.max_horizontal(pl.col("weight").fill_null(0), wide(0))).alias("w"),
     )
+    chosen = with_promised_shares(_with_own_to_come(chosen))
+    chosen = chosen.with_columns(
+        (pl.col("loose") + pl.col("promised") - pl.col("→own_left")).alias("loose"), (pl.col("kept") + pl.col("→own_left")).alias("→from"),
+        (pl.col("variable") + pl.col("promised.variable")).alias("variable"),
+    )
     chosen = chosen.with_columns(pl.col("loose").sum().over("pool_key").alias("pool"))
-    chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="kept", weight="w", owner="owner", name="obligation_id")
+    chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="→from", weight="w", owner="owner", name="obligation_id")
     unit = pl.col("shared") * GUARD
     total = pl.col("w").sum().over("pool_key")
-    exact = pl.col("kept") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
+    exact = pl.col("→from") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)
     # What catches up does not start anew: its price, its shares and its standalone price stay those of its whole measure.
     catches = (pl.col("kind") == "catch_up").fill_null(value=False)
     moved = unit - pl.col("base") - pl.col("rem") - pl.col("past")
@@ -120,6 +126,21 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     now, then = (part_units(pl.col("on_whole"), share, wide(COEFFICIENT)) for share in (pl.col("w_base") + pl.col("w_rem"), pl.col("→w")))
     made = made.with_columns((pl.col("variable") + now - then).alias("variable"))
     return _closed(made, ended)
+
+
+def _with_own_to_come(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `→own_left`: what is still to be earned of a promise's own variable amount, and what the change adds to it.
+
+    It stays with its promise, as its later estimates do: its terms relate to that promise alone (32-40). That of a promise that ends,
+    that catches up or stands alone has nowhere else to be, or goes with what remains.
+    """
+    stays = ~pl.col("is_alone") & ~pl.col("by_pool") & pl.col("kind").ne_missing("remove") & pl.col("kind").ne_missing("catch_up")
+    stays = stays & ~taken_out()
+    of_whole = part_units(pl.col("on_whole").fill_null(0), pl.col("w_base") + pl.col("w_rem"), wide(COEFFICIENT))
+    own = rows.with_columns(pl.when(stays).then(pl.col("variable") - of_whole).otherwise(wide(0)).alias("→own"))
+    own = with_still_to_come(own, {"→own": "→own_left"}).drop("→own")
+    kept = units_to_minor(pl.col("→own_left").fill_null(0)) * GUARD
+    return own.with_columns((kept + pl.when(stays).then("promised.variable").otherwise(wide(0))).alias("→own_left"))
 
 
 def _closed(rows: pl.DataFrame, ended: pl.Expr) -> pl.DataFrame:

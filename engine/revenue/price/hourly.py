@@ -134,18 +134,21 @@ def rate_steps(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worke
 
     The hours done through the day before keep the rate of before; the change of the price is that of the hours then still expected,
     and under a cap what the cap leaves of it.
-    Lines whose hours are priced by tiers, or of which nobody says how many are expected, have none.
+    Hours priced by tiers follow these, whatever their line states: a step of theirs has no rate and is that of their cap. Lines of which
+    nobody says how many hours are expected have none.
     """
-    tiered = records.frame("price_tier").select(_KEY)
-    priced = lines.filter(pl.col("pricing").is_in(["hours", "capped"])).join(tiered, on=_KEY, how="anti")
-    by_change = terms.filter((pl.col("action") == "change") & (_moves("unit_price") | _moves("cap_amount")))
+    tiers = records.frame("price_tier")
+    is_tiered = pl.col(_KEY).is_in(tiers[_KEY].implode()).fill_null(value=False)
+    rate = pl.when(~is_tiered).then("unit_price").alias("rate")
+    priced = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
+    by_change = terms.filter((pl.col("action") == "change") & ((_moves("unit_price") & ~is_tiered) | _moves("cap_amount")))
     changed = by_change.join(priced.select(_KEY), on=_KEY, how="semi")
     if not changed.height:
         return pl.DataFrame(schema=STEPS)
     chosen = priced.join(changed.select(_KEY), on=_KEY, how="semi")
     hours = expected_hours(records, chosen, terms, worked).select(_KEY, "date", pl.col("→hours").cast(_HOURS).alias("expected"))
     asked = changed.select(
-        _KEY, "place", "amendment_line_id", pl.col("event_date").alias("date"), pl.col("unit_price").alias("rate"),
+        _KEY, "place", "amendment_line_id", pl.col("event_date").alias("date"), rate,
         pl.col("cap_amount").alias("cap"),
     )  # fmt: skip
     for history in (_done(records, chosen, worked), hours):
@@ -154,7 +157,7 @@ def rate_steps(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worke
         )  # fmt: skip
     later = asked.filter(pl.col("expected").is_not_null()).with_columns(pl.col("done").fill_null(0).cast(_HOURS).alias("from_hours"))
     first = chosen.join(later, on=_KEY, how="semi").select(
-        _KEY, pl.col("added_place").alias("place"), pl.col("unit_price").alias("rate"), pl.lit(0).cast(_HOURS).alias("from_hours"),
+        _KEY, pl.col("added_place").alias("place"), rate, pl.lit(0).cast(_HOURS).alias("from_hours"),
         pl.col("cap_amount").alias("cap"),
     )  # fmt: skip
     steps = pl.concat([first, later], how="diagonal_relaxed").with_columns(pl.col("rate").cast(_HOURS)).sort(_KEY, "place")
@@ -165,7 +168,7 @@ def rate_steps(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, worke
         rows = steps.filter(pl.col("expected").is_not_null()).select(
             "row", _KEY, pl.col("expected").alias("hours"), through.alias("through")
         )
-        worth.append(worth_by_rates(rows, steps).rename({"value": name}))
+        worth.append(worth_by_rates(rows, steps, tiers).rename({"value": name}))
     made = steps.join(worth[0], on="row", how="left").join(worth[1], on="row", how="left").sort(_KEY, "place")
     return made.with_columns((pl.col("after") - pl.col("before")).cast(MONEY).alias("effect")).select(
         pl.col(name).cast(kind) for name, kind in STEPS.items()
@@ -212,10 +215,13 @@ def _on_top_of_before(timed: pl.DataFrame, records: Records) -> pl.DataFrame:
     return made.with_columns((pl.col("done") + pl.col("→before").fill_null(0)).cast(_HOURS).alias("done")).drop("→before")
 
 
-def worth_by_rates(rows: pl.DataFrame, steps: pl.DataFrame, *, is_capped: bool = True) -> pl.DataFrame:
+def worth_by_rates(
+    rows: pl.DataFrame, steps: pl.DataFrame, tiers: pl.DataFrame | None = None, *, is_capped: bool = True
+) -> pl.DataFrame:
     """Return what hours come to by the steps of their line through a place: row, value (MONEY), never above the cap of that place.
 
-    `rows`: row, contract_line_id, hours, through (a place). `is_capped`: whether the cap counts.
+    `rows`: row, contract_line_id, hours, through (a place). `tiers`: those that price hours by themselves. `is_capped`: whether the cap
+    counts.
     """
     known = steps.select(_KEY, "place", "rate", "from_hours", "cap")
     parts = rows.join(known, on=_KEY, how="inner").filter(pl.col("place") <= pl.col("through"))
@@ -224,6 +230,10 @@ def worth_by_rates(rows: pl.DataFrame, steps: pl.DataFrame, *, is_capped: bool =
     taken = pl.max_horizontal(end - pl.col("from_hours"), pl.lit(0).cast(_HOURS)).cast(_HOURS)
     parts = parts.with_columns((taken * pl.col("rate")).cast(MONEY).alias("value"))
     summed = parts.sort("row", "place").group_by("row", maintain_order=True).agg(pl.col("value").sum(), pl.col("cap").last())
+    if tiers is not None:
+        by_tier = worth_by_tiers(rows.select("row", _KEY, pl.col("hours").alias("quantity")), tiers).rename({"value": "→tiers"})
+        summed = summed.join(by_tier, on="row", how="left", maintain_order="left")
+        summed = summed.with_columns(pl.coalesce("→tiers", "value").alias("value"))
     return summed.select("row", (pl.min_horizontal("value", "cap") if is_capped else pl.col("value")).cast(MONEY).alias("value"))
 
 
@@ -260,7 +270,7 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
     if steps.height:
         asked = through_steps(known.select("row", _KEY, "date", pl.col("→hours").alias("hours")), steps)
         asked = asked.filter(pl.col("through").is_not_null())
-        anew = worth_by_rates(asked, steps).join(asked.select("row", "effects"), on="row", how="left")
+        anew = worth_by_rates(asked, steps, records.frame("price_tier")).join(asked.select("row", "effects"), on="row", how="left")
         anew = anew.select("row", (pl.col("value") - pl.col("effects")).cast(MONEY).alias("anew"))
         known = known.join(anew, on="row", how="left", maintain_order="left").with_columns(pl.coalesce("anew", "worth").alias("worth"))
     stepped = pl.col(_KEY).is_in(steps[_KEY].unique().implode())

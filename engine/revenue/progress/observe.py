@@ -248,6 +248,8 @@ def _at_caps(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
 def _at_rates(rows: pl.DataFrame, priced: dict[str, pl.Expr], steps: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
     """Return hours of lines that got another rate valued at the rate of each hour, in millionths of money; others as `priced`."""
+    # Hours priced by tiers have steps of their cap alone.
+    steps = steps.filter(pl.col("rate").is_not_null())
     if not steps.height:
         return rows, priced
     made = rows.with_row_index("row")
