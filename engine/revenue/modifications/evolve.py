@@ -241,6 +241,8 @@ def _changed(
     if added.height:
         level = made.group_by("group_id").agg(pl.col("on_whole").first())
         fresh = _begun(added, handed).join(level, on="group_id", how="left", maintain_order="left")
+        of_whole = part_units(pl.col("on_whole").fill_null(0), pl.col("w_rem"), wide(COEFFICIENT))
+        fresh = fresh.with_columns((pl.col("variable") + of_whole).alias("variable"))
         made = handed_on(made)
         made = pl.concat([made, fresh], how="diagonal")
     return pooled(promised_now(made, promised))
@@ -301,7 +303,7 @@ def _begun(added: pl.DataFrame, handed: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("kind") == "prospective").then(pl.col("own")).otherwise(pl.col("own") + pl.col("price_change")).alias("rem"),
     )
     fresh = fresh.join(handed, on="okey", how="left")
-    return fresh.with_columns((pl.col("rem") + pl.col("got").fill_null(0)).alias("rem"))
+    return fresh.with_columns((pl.col("rem") + pl.col("got").fill_null(0)).alias("rem"), pl.col("got.w").fill_null(0).alias("w_rem"))
 
 
 def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
