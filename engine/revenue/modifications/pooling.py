@@ -75,17 +75,7 @@ def _weight(left: pl.Expr) -> pl.Expr:
 
 def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     """Share what is loose in each pool, and the coefficients of old uncertainties with it."""
-    chosen = chosen.with_columns(
-        (pl.col("earned") + pl.col("past")).alias("kept"),
-        (pl.col("base") + pl.col("rem") - pl.col("earned") + pl.col("price_change") - pl.col("past")).alias("loose"),
-        pl.when("is_alone").then(wide(1)).otherwise(pl.max_horizontal(pl.col("weight").fill_null(0), wide(0))).alias("w"),
-    )
-    chosen = with_promised_shares(_with_own_to_come(chosen))
-    chosen = chosen.with_columns(
-        (pl.col("loose") + pl.col("promised") - pl.col("→own_left")).alias("loose"), (pl.col("kept") + pl.col("→own_left")).alias("→from"),
-        (pl.col("variable") + pl.col("promised.variable")).alias("variable"),
-    )
-    chosen = chosen.with_columns(pl.col("loose").sum().over("pool_key").alias("pool"))
+    chosen = _loosened(chosen)
     chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="→from", weight="w", owner="owner", name="obligation_id")
     unit = pl.col("shared") * GUARD
     total = pl.col("w").sum().over("pool_key")
@@ -126,6 +116,21 @@ def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     now, then = (part_units(pl.col("on_whole"), share, wide(COEFFICIENT)) for share in (pl.col("w_base") + pl.col("w_rem"), pl.col("→w")))
     made = made.with_columns((pl.col("variable") + now - then).alias("variable"))
     return _closed(made, ended)
+
+
+def _loosened(chosen: pl.DataFrame) -> pl.DataFrame:
+    """Add what is loose of each obligation (`loose`, in its `pool`), what it has beside that (`→from`), and its weight (`w`)."""
+    chosen = chosen.with_columns(
+        (pl.col("earned") + pl.col("past")).alias("kept"),
+        (pl.col("base") + pl.col("rem") - pl.col("earned") + pl.col("price_change") - pl.col("past")).alias("loose"),
+        pl.when("is_alone").then(wide(1)).otherwise(pl.max_horizontal(pl.col("weight").fill_null(0), wide(0))).alias("w"),
+    )
+    chosen = with_promised_shares(_with_own_to_come(chosen))
+    chosen = chosen.with_columns(
+        (pl.col("loose") + pl.col("promised") - pl.col("→own_left")).alias("loose"), (pl.col("kept") + pl.col("→own_left")).alias("→from"),
+        (pl.col("variable") + pl.col("promised.variable")).alias("variable"),
+    )
+    return chosen.with_columns(pl.col("loose").sum().over("pool_key").alias("pool"))
 
 
 def _with_own_to_come(rows: pl.DataFrame) -> pl.DataFrame:
