@@ -196,6 +196,7 @@ def _priced(agreed: Agreed) -> _Priced:
         as_of,
         levels,
         pl.concat([records.frame(name)["contract_line_id"] for name in ("progress", "usage")]).drop_nulls().unique(),
+        records.frame("progress"),
     )
     levels = discounted(levels, financing.prices)
     start, later = level_steps(levels, without_discounts(lines, terms), contracts)

@@ -46,7 +46,7 @@ from engine.revenue.costs.assets import (
     cost_findings,
     with_opened_costs,
 )
-from engine.revenue.costs.lasting import as_moved, benefit_terms, changed_conventions, moved_benefits
+from engine.revenue.costs.lasting import as_moved, benefit_terms, changed_conventions, gone_benefits, moved_benefits
 from engine.revenue.costs.losses import loss_provisions
 from engine.revenue.costs.recoverable import recoverable_amounts
 from engine.revenue.costs.remaining import Evidence
@@ -107,8 +107,8 @@ def costs_and_losses(books: Books, records: Records, context: Context) -> tuple[
         moves = moved_benefits(judged, books.extra["moved_ends"], books.lines)
         if "cost_conventions" in books.extra:
             moves = pl.concat([moves, changed_conventions(judged, books.extra["cost_conventions"])])
-        rates = rate_table(records.frame("exchange_rate"))
-        costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of, moves, rates)
+        rates, gone = rate_table(records.frame("exchange_rate")), gone_benefits(judged, books.extra["moved_ends"])
+        costs = contract_costs(stated, books.contracts, books.lines, books.periods, limits, as_of, moves, rates, gone)
         ahead = amortization_ahead(as_moved(judged, moves, as_of), costs, as_of.dt.offset_by("12mo"), as_of, benefit_terms(books.periods))
         findings = _some(cost_findings(judged))
     provisions = loss_provisions(books.contracts, *core, books.periods, known, as_of)

@@ -100,7 +100,7 @@ def _problem(output: str, row: dict[str, Any], frame: pl.DataFrame) -> str | Non
         return f"'{output}' has no column '{unknown[0]}'"
     compared = {name: value for name, value in row.items() if frame.schema[name].is_numeric() and not isinstance(value, list)}
     keys = {name: value for name, value in row.items() if name not in compared}
-    matching = frame.filter([_meets(name, value, frame, output) for name, value in keys.items()])
+    matching = frame.filter(pl.lit(value=True), *(_meets(name, value, frame, output) for name, value in keys.items()))
     if span is not None:
         matching = matching.filter(pl.col("period").is_between(pl.lit(span[0]), pl.lit(span[1])))
     problem = _compare_sum(matching, compared, tolerance) if is_sum else _compare_rows(matching, keys, compared, tolerance)

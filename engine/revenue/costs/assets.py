@@ -13,7 +13,7 @@ from engine.revenue.arithmetic.months import whole_months, within_months
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.costs.impairment import written_down
-from engine.revenue.costs.lasting import MOVES, benefit_terms, with_amortized
+from engine.revenue.costs.lasting import GONE, MOVES, benefit_terms, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.periods import first_open
 from engine.revenue.ground.promised_term import last_promised
@@ -37,17 +37,18 @@ _FLOWS: Final = ("capitalized", "expensed", "amortized", "impaired", "reversed")
 
 def contract_costs(
     costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame, periods: pl.DataFrame, recoverable: pl.DataFrame, as_of: pl.Expr,
-    moves: pl.DataFrame | None = None, rates: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None, rates: pl.DataFrame | None = None, gone: pl.DataFrame | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the output `contract_costs` from the day each cost was incurred to as_of.
 
     `costs`: golden contract_cost. `contracts`, `lines`, `periods`: frames of the books. `recoverable`:
     contract_id, end_date, recoverable, margin, currency (what a contract's asset may not exceed; null or no row:
     not tested). `moves` (`lasting.MOVES`): changes of the benefit's end. `rates` (`rates.rate_table`): an asset in another currency is
-    tested at the rate it came in at. Rows without any figure are left out.
+    tested at the rate it came in at. `gone` (`lasting.GONE`): costs written off before the contract ends. Rows without any figure are
+    left out.
     """
     judged = _taken_in(classified(costs, contracts, lines), periods)
-    spread = _by_period(judged, periods, as_of, pl.DataFrame(schema=MOVES) if moves is None else moves)
+    spread = _by_period(judged, periods, as_of, pl.DataFrame(schema=MOVES) if moves is None else moves, gone)
     capitalized = _into_contract(spread.filter(pl.col("treatment") == "capitalize"), contracts, rates)
     assets = written_down(capitalized, recoverable, benefit_terms(periods))
     others = spread.filter(pl.col("treatment") != "capitalize").with_columns(
@@ -194,20 +195,28 @@ def _end_with_renewals() -> pl.Expr:
     return pl.when(pl.col("expected_renewals").fill_null(0) > 0).then(renewed).otherwise(pl.coalesce("line_end", "contract_end"))
 
 
-def _by_period(judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr, moves: pl.DataFrame) -> pl.DataFrame:
-    """Return cost × period from the one it was incurred in, with what is amortized so far if nothing is written off."""
+def _by_period(
+    judged: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr, moves: pl.DataFrame, gone: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return cost × period from the one it was incurred in, with what is amortized so far if nothing is written off.
+
+    Of a cost that is `gone` this ends with the day before, and what is left then is written off.
+    """
     spans = periods.select("calendar", "period", "start_date", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date"))
     begun = spans.filter(pl.col("start_date") <= as_of)
     rows = judged.filter(pl.col("incurred_date") <= as_of).join(begun, on="calendar", how="inner").filter(
         pl.col("end_date") >= pl.col("incurred_date")
     )
-    rows = with_amortized(rows, moves, benefit_terms(periods))
-    is_terminated = (pl.col("terminated_date") <= pl.col("end_date")).fill_null(value=False)
+    rows = rows.join(pl.DataFrame(schema=GONE) if gone is None else gone, on="cost_id", how="left", maintain_order="left")
+    served = pl.min_horizontal("end_date", pl.col("gone_on").dt.offset_by("-1d"))
+    rows = with_amortized(rows.with_columns(pl.col("end_date").alias("→day"), served.alias("end_date")), moves, benefit_terms(periods))
+    rows = rows.with_columns(pl.col("→day").alias("end_date")).drop("→day")
+    is_terminated = (pl.min_horizontal("terminated_date", "gone_on") <= pl.col("end_date")).fill_null(value=False)
     return rows.with_columns(
         pl.col("period").first().over("cost_id", order_by="end_date").alias("incurred_period"),
         pl.col("earned").alias("unimpaired_amortized"),
         is_terminated.alias("is_terminated"),
-    ).sort("cost_id", "end_date")
+    ).drop("gone_on").sort("cost_id", "end_date")
 
 
 def amortization_ahead(

@@ -28,6 +28,10 @@ CONVENTIONS: Final[dict[str, pl.DataType]] = {
 _EARLY: Final = dt.date(1900, 1, 1)
 
 
+GONE: Final[dict[str, pl.DataType]] = {"cost_id": pl.String(), "gone_on": pl.Date()}
+"""One row per cost of a line that a change ended before its day: nothing it was incurred for is transferred from that day on."""
+
+
 def benefit_terms(periods: pl.DataFrame) -> TermColumns:
     """Return where a classified cost says over what it is amortized; months are its company's fiscal periods (340-40-35-1)."""
     return TermColumns(start="benefit_start", end="benefit_end", periods=fiscal_periods(periods), entity="calendar")
@@ -63,6 +67,20 @@ def moved_benefits(judged: pl.DataFrame, moved: pl.DataFrame, lines: pl.DataFram
     ends = both.with_columns(pl.max_horizontal(later, "benefit_start").alias("benefit_end"))
     ends = ends.sort("cost_id", "date").unique(["cost_id", "date"], keep="last", maintain_order=True)
     return _shaped(ends)
+
+
+def gone_benefits(judged: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    """Return costs whose line a change took away or ended by its own day (GONE), whatever end and renewals were stated (340-40-35-3).
+
+    `judged`, `moved`: as in `moved_benefits`. A line that a later change lets run on is not gone.
+    """
+    costs = judged.filter(pl.col("line_end").is_not_null()).select("cost_id", "contract_line_id", "line_end")
+    if not moved.height or not costs.height:
+        return pl.DataFrame(schema=GONE)
+    last = moved.sort("contract_line_id", "date").unique("contract_line_id", keep="last", maintain_order=True)
+    found = costs.join(last.select("contract_line_id", "date", "end_date"), on="contract_line_id", how="inner")
+    is_gone = (pl.col("end_date") < pl.col("date")) & (pl.col("end_date") < pl.col("line_end"))
+    return found.filter(is_gone).select("cost_id", pl.col("date").alias("gone_on"))
 
 
 def _shaped(moves: pl.DataFrame) -> pl.DataFrame:

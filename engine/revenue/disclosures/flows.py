@@ -50,20 +50,25 @@ def opening_liability_recognized(
 
     The opening liability is used first: the lesser of it and the year's revenue. What is taken back of earlier years
     (`prior`: of `prior_period_performance`) was in no opening liability and lessens it by nothing. Work as invoiced is a receivable
-    and used up only what was paid for it ahead.
-    `liabilities`: contract_id, end_date, contract_liability (closing, positive), paid_ahead.
+    and used up only what was paid for it ahead. Use and royalties of the year were in no price when it began: they used up what the
+    liability held beyond what remained of the price then.
+    `liabilities`: contract_id, end_date, contract_liability (closing, positive), remaining_obligation, paid_ahead.
     """
+    held = ["contract_liability", "remaining_obligation", "paid_ahead"]
     opening = latest(
         years.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("end_date")), liabilities, by=["contract_id"],
-        on="end_date", columns=["contract_liability", "paid_ahead"],
+        on="end_date", columns=held,
     )  # fmt: skip
     opening = opening.filter(pl.col("contract_liability") > 0)
-    by_work = pl.col("timing") == "as_invoiced"
-    earned = _of_year(performance, opening).group_by("contract_id").agg(
-        pl.col("amount").filter(~by_work.fill_null(value=False)).sum(), pl.col("amount").filter(by_work).sum().alias("→work"),
-        pl.col("paid_ahead").first(),
-    )  # fmt: skip
-    earned = earned.select("contract_id", pl.col("amount") + pl.min_horizontal("→work", "paid_ahead"))
+    timing = pl.col("timing").cast(TEXT).fill_null("")
+    sums = [
+        pl.col("amount").filter(is_such).sum().alias(name)
+        for name, is_such in (("amount", ~timing.is_in(BESIDE)), ("→work", timing == "as_invoiced"), ("→use", timing.is_in(BESIDE[1:])))
+    ]
+    earned = _of_year(performance, opening).group_by("contract_id").agg(*sums, pl.col(held).first())
+    beyond = pl.max_horizontal(pl.col("contract_liability") - pl.col("remaining_obligation"), ZERO)
+    ahead = pl.min_horizontal("→work", "paid_ahead") + pl.min_horizontal("→use", beyond)
+    earned = earned.select("contract_id", pl.col("amount") + ahead)
     back = prior.filter(pl.col("amount") < 0).group_by("contract_id").agg(pl.col("amount").sum().alias("→back"))
     earned = earned.join(back, on="contract_id", how="left").with_columns(pl.col("amount") - pl.col("→back").fill_null(ZERO))
     found = opening.join(earned, on="contract_id", how="inner").with_columns(

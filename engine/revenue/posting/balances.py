@@ -254,16 +254,19 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
 
 
 def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
-    """Return time whose work counts: approved, and what the policy accrues as it is submitted, known by then."""
+    """Return time whose work counts: approved, and what the policy accrues as it is submitted, known by then, until it is rejected."""
     accrued = books.contracts.filter(setting("accrual.unapproved_time").ne_missing("none"))["contract_id"]
-    time = with_rejected(time, books)
     approved = pl.col("status") == "approved"
     if accrued.is_empty():
-        return time.filter(approved)
+        return with_rejected(time, books).filter(approved)
     of_submitted = pl.col("contract_id").is_in(accrued.implode())
-    counts = approved | ((pl.col("status") == "submitted") & of_submitted)
-    known = pl.when(of_submitted).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at")
-    return time.filter(counts).with_columns(known.alias("known_at"))
+    # A rejection counts where somebody dates it, or it stood approved (`rejected.rejections`).
+    stood = of_submitted & pl.coalesce("modified_at", "approved_at").is_not_null()
+    time = time.with_columns(
+        pl.when(of_submitted).then(pl.min_horizontal("known_at", "submitted_at")).otherwise("known_at").alias("known_at"),
+        pl.when(stood).then(pl.min_horizontal("approved_at", "submitted_at")).otherwise("approved_at").alias("approved_at"),
+    )
+    return with_rejected(time, books).filter(approved | ((pl.col("status") == "submitted") & of_submitted))
 
 
 def with_rejected(time: pl.DataFrame, books: Books) -> pl.DataFrame:

@@ -46,7 +46,7 @@ def goods_delivered(
     """
     returning = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
     returning = returning.select(_LINE, pl.lit(value=True).alias("returns"), pl.coalesce("quantity", _one_whole()).alias("promised"))
-    back = _paid_back(goods.join(returning, on=_LINE, how="semi"), claims)
+    back = _paid_back(goods.join(returning, on=_LINE, how="semi"), claims, books)
     cost, estimates = _cost(goods, books, records, back), _expected_back(goods, books, records, back)
     days = pl.concat([cost.select(_LINE, "date"), estimates.select(_LINE, "date")]).unique()
     rows = days.join(goods, on=_LINE, how="inner").sort("date")
@@ -147,10 +147,11 @@ def _with_paid(rows: pl.DataFrame, goods: pl.DataFrame, back: pl.DataFrame) -> p
     return found.with_columns(pl.col("back").fill_null(ZERO)).drop("contract_id")
 
 
-def _paid_back(goods: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+def _paid_back(goods: pl.DataFrame, claims: Claims, books: Books) -> pl.DataFrame:
     """Return what went back to customers of goods with a right of return, or was credited, cumulative by day: contract_id, date, back.
 
-    Of a credit note and the money paid back for it the greater counts. Money that names an invoice of other lines is not for goods.
+    Of a credit note and the money paid back for it the greater counts, beyond what changes took off the price of the goods. Money that
+    names an invoice of other lines is not for goods.
     """
     cash = claims.cash.join(goods, on="contract_id", how="semi").filter(pl.col("amount") < 0)
     billed = claims.billed.join(goods, on="contract_id", how="semi")
@@ -167,15 +168,29 @@ def _paid_back(goods: pl.DataFrame, claims: Claims) -> pl.DataFrame:
     step = pl.col("credited") - pl.col("credited").shift(1).over("contract_id").fill_null(ZERO)
     credit = credit.select("contract_id", "date", step.cast(MONEY).alias("credited"))
     days = pl.concat([out.select("contract_id", "date"), credit.select("contract_id", "date")]).unique().sort("contract_id", "date")
-    for flow, name in ((out, "paid"), (credit, "credited")):
+    cuts = _price_cuts(books.lines.join(goods, on=_LINE, how="semi").select("contract_id", pl.col("obligation_id").alias("of")), books)
+    for flow, name in ((out, "paid"), (credit, "credited"), (cuts, "cut")):
         days = through_day(days, flow, by=["contract_id"], on="date", columns=[name])
-    return days.select("contract_id", "date", pl.max_horizontal("paid", "credited").cast(MONEY).alias("back")).sort("date")
+    back = pl.max_horizontal(pl.max_horizontal("paid", "credited") - pl.col("cut"), ZERO)
+    return days.select("contract_id", "date", back.cast(MONEY).alias("back")).sort("date")
+
+
+def _price_cuts(promises: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Return what changes of the contract took off the price of promises, as steps: contract_id, of, date, cut.
+
+    What is credited or paid back for that brings no goods back.
+    """
+    less = books.modifications.filter(pl.col("price_change") < 0).select(
+        "contract_id", pl.col("obligation_id").alias("of"), pl.col("effective_date").alias("date"),
+        (pl.col("price_change") * -1).cast(MONEY).alias("cut"),
+    )  # fmt: skip
+    return less.join(promises.select(_OF).unique(), on=_OF, how="semi")
 
 
 def _with_returned(rows: pl.DataFrame, owed: pl.DataFrame, goods: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame:
     """Add `returned`, the cost of goods that came back by the day, and take it off `cost` and `asset`, on the days of all of them."""
     promises = books.lines.join(goods, on="contract_id", how="semi").select("contract_id", _LINE, pl.col("obligation_id").alias("of"))
-    flows = _given_back(promises, claims)
+    flows = pl.concat([_given_back(promises, claims), _price_cuts(promises, books)], how="diagonal")
     owed = owed.join(goods, on="contract_id", how="semi").with_columns(pl.col("of").fill_null(_ALL))
     days = pl.concat([each.select("contract_id", "date") for each in (rows, flows, owed)]).unique().sort("date")
     lines = rows.select("contract_id", _LINE, "minor_digits").unique().join(promises, on=["contract_id", _LINE], how="left")
@@ -212,16 +227,18 @@ def _settled(days: pl.DataFrame, owed: pl.DataFrame, flows: pl.DataFrame, digits
     """Return by promise and day what is owed of it (`owed`) and what of that went back (`settled`).
 
     What names a promise is for that; of it a credit note and the money paid for it count once. What names none pays first what credit
-    notes tell, and is then for all that is still owed, in proportion.
+    notes tell, and is then for all that is still owed, in proportion. Either is first for what changes took off the price (`cut`).
     """
     both = pl.concat([each.select(_OF) for each in (owed, flows)]).unique()
     rows = both.join(days, on="contract_id", how="inner").join(digits, on="contract_id", how="left").sort("date")
     rows = latest(rows, owed.sort("date", maintain_order=True), by=_OF, on="date", columns=["owed"])
-    rows = through_day(rows, flows, by=_OF, on="date", columns=["paid", "credited"]).with_columns(pl.col("owed").fill_null(ZERO))
+    rows = through_day(rows, flows, by=_OF, on="date", columns=["paid", "credited", "cut"])
+    rows = rows.with_columns(pl.col("owed").fill_null(ZERO), pl.max_horizontal("paid", "credited").alias("→back"))
     named, then = pl.col("of") != _ALL, ["contract_id", "date"]
     unpaid = pl.when(named).then(pl.max_horizontal(pl.col("credited") - pl.col("paid"), ZERO)).otherwise(ZERO).sum().over(then)
-    loose = pl.when(~named).then(pl.max_horizontal(pl.col("paid") - unpaid, "credited")).otherwise(ZERO).sum().over(then)
-    own = pl.when(named).then(pl.max_horizontal(pl.min_horizontal("owed", pl.max_horizontal("paid", "credited")), ZERO)).otherwise(ZERO)
+    uncredited = pl.when(named).then(pl.max_horizontal(pl.col("cut") - pl.col("→back"), ZERO)).otherwise(ZERO).sum().over(then)
+    loose = pl.when(~named).then(pl.max_horizontal(pl.col("paid") - unpaid, "credited")).otherwise(ZERO).sum().over(then) - uncredited
+    own = pl.when(named).then(pl.max_horizontal(pl.min_horizontal("owed", pl.col("→back") - pl.col("cut")), ZERO)).otherwise(ZERO)
     rows = rows.with_columns(own.alias("→own"), pl.max_horizontal(loose, ZERO).alias("→loose"))
     rest = pl.max_horizontal(pl.col("owed") - pl.col("→own"), ZERO)
     rows = rows.with_columns(rest.alias("→rest"), rest.sum().over(then).alias("→all"))

@@ -110,4 +110,29 @@ def with_values(atoms: pl.DataFrame, performed: pl.DataFrame) -> pl.DataFrame:
         rest = translated(pl.col(name) - drawn_part, "own_rate", pl.col("functional_digits"))
         straight = translated(pl.col(name), "own_rate", pl.col("functional_digits"))
         columns.append(pl.when(pl.col("used") != 0).then(drawn_value + rest).otherwise(straight).cast(MONEY).alias(target))
-    return atoms.with_columns(columns)
+    return _mirrored(atoms.with_columns(columns))
+
+
+def _mirrored(atoms: pl.DataFrame) -> pl.DataFrame:
+    """Let what is taken back of a closed period, and goes to no liability, leave at what revenue of that period drew from one.
+
+    It is the mirror of that revenue: money owed back rises at the rate of its day, and the difference is one of exchange.
+    """
+    of, posted = (pl.col(name).cast(pl.String) for name in ("relates_to_period", "period"))
+    back = ((of != posted) & (pl.col("gross") < 0) & (pl.col("used") == 0)).fill_null(value=False)
+    atoms = atoms.with_columns(back.alias("→back"), of.alias("→of"))
+    if not atoms["→back"].any():
+        return atoms.drop("→back", "→of")
+    key = ["contract_id", "contract_line_id", "→of"]
+    first = atoms.filter(~pl.col("→back") & (of == posted)).with_columns(posted.alias("→of")).group_by(key).agg(
+        pl.col("gross", "functional_gross").sum().name.prefix("→"), (pl.col("used") > 0).any().alias("→drew")
+    )  # fmt: skip
+    rows = atoms.join(first, on=key, how="left", maintain_order="left")
+    mirrors = (pl.col("→back") & pl.col("→drew") & (pl.col("→gross") > 0)).fill_null(value=False)
+    made = [
+        pl.when(mirrors)
+        .then(round_share(pl.col("→functional_gross"), units(pl.col(name)), units(pl.col("→gross")), pl.col("functional_digits")))
+        .otherwise(target).cast(MONEY).alias(target)
+        for name, target in (("amount", "functional_amount"), ("gross", "functional_gross"))
+    ]  # fmt: skip
+    return rows.with_columns(made).select(atoms.columns).drop("→back", "→of")

@@ -30,13 +30,14 @@ def contract_financing(
     as_of: dt.date,
     levels: pl.DataFrame | None = None,
     reported: pl.Series | None = None,
+    delivered: pl.DataFrame | None = None,
 ) -> Financing:
     """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
 
     `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
     financing. `lines`: promises as signed, with okey, timing, role, commission_pct, amount, standalone_selling_price,
     cash_selling_price, begins and ends. `payments`: from `promised_payments`, by `once_paid`. `levels`: what estimates put into the price
-    (`variable.price_levels`). `reported`: the lines whose transfer progress or use tells, not milestones.
+    (`variable.price_levels`). `reported`: the lines whose transfer progress or use tells, not milestones. `delivered`: reports of progress.
     """
     cash = lines.group_by("contract_id").agg(
         pl.when(pl.col("cash_selling_price").is_not_null().any())
@@ -51,7 +52,7 @@ def contract_financing(
     valued = _valued(own, contracts)
     kept = _kept(valued)
     held = None if levels is None else _held_back(kept, levels)
-    found = _of_firm(significant_financing(stated, _transfers(valued, milestones, as_of, reported), payments, held), valued)
+    found = _of_firm(significant_financing(stated, _transfers(valued, milestones, as_of, reported, delivered), payments, held), valued)
     if levels is None or held is None or found.parts.is_empty():
         return found
     return replace(found, parts=pl.concat([found.parts, _not_owed(found.parts, kept, levels, held)]))
@@ -194,10 +195,13 @@ def _not_owed(parts: pl.DataFrame, lines: pl.DataFrame, levels: pl.DataFrame, he
     )
 
 
-def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, reported: pl.Series | None = None) -> pl.DataFrame:
+def _transfers(
+    lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, reported: pl.Series | None = None, delivered: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return the day each promise transfers; what is earned over time transfers month by month.
 
-    The only promise of a contract, where it has not passed by as_of, passes no earlier than the day after, whatever was planned.
+    The only promise of a contract, where it has not passed by as_of, passes no earlier than the day after, whatever was planned. Units
+    whose delivery is reported pass on the day of the report, where no milestone tells.
     """
     if lines.is_empty():
         return pl.DataFrame(schema=dict.fromkeys(_TRANSFERS, pl.String()) | {"date": pl.Date(), "amount": MONEY})
@@ -219,6 +223,8 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, re
         "contract_id", "contract_line_id", "okey", pl.when(waits).then(pl.max_horizontal(passes, earliest)).otherwise(passes).alias("date"),
         pl.col("promised").alias("amount"),
     )
+    units_told = dated.filter((pl.col("timing") == "point_in_time") & pl.col("accepted").is_null() & ~is_licence)
+    at_a_point = _with_delivered(at_a_point, units_told, delivered, as_of)
     over_time = dated.filter(
         (pl.col("timing") == "over_time") & (pl.col("begins") <= pl.col("ends")).fill_null(value=False)
     ).with_columns(
@@ -235,3 +241,32 @@ def _transfers(lines: pl.DataFrame, milestones: pl.DataFrame, as_of: dt.date, re
     amount = pl.col("so_far") - pl.col("so_far").shift(1).over("contract_line_id", order_by="month").fill_null(0)
     served = steps.with_columns(amount.cast(MONEY).alias("amount")).select(_TRANSFERS)
     return pl.concat([at_a_point.select(_TRANSFERS), served]).filter(pl.col("date").is_not_null())
+
+
+def _with_delivered(planned: pl.DataFrame, lines: pl.DataFrame, progress: pl.DataFrame | None, as_of: dt.date) -> pl.DataFrame:
+    """Return transfers (_TRANSFERS) with what of `lines` reports say is delivered on their days; what is left passes as planned.
+
+    Of a line without a quantity any unit is all of it.
+    """
+    if progress is None or not lines.height:
+        return planned
+    told = progress.filter((pl.col("units_delivered") > 0) & (pl.col("as_of_date") <= as_of)).join(
+        lines.select("contract_line_id", "contract_id", "okey", "quantity", "promised"), on="contract_line_id", how="inner"
+    )
+    if not told.height:
+        return planned
+    whole = pl.when(pl.col("quantity") > 0).then("quantity").otherwise("units_delivered")
+    done = pl.min_horizontal("units_delivered", whole).cum_max().over("contract_line_id", order_by="as_of_date")
+    told = told.with_columns(
+        each.cast(pl.Decimal(38, 10)).to_physical().alias(name) for name, each in (("→done", done), ("→of", whole))
+    )
+    so_far = round_share(pl.col("promised"), pl.col("→done"), pl.col("→of"), pl.lit(6)).cast(MONEY)
+    steps = told.with_columns(so_far.alias("→so_far")).sort("contract_line_id", "as_of_date").with_columns(
+        (pl.col("→so_far") - pl.col("→so_far").shift(1).over("contract_line_id").fill_null(ZERO)).cast(MONEY).alias("amount")
+    ).filter(pl.col("amount") > 0)  # fmt: skip
+    passed = steps.group_by("contract_line_id").agg(pl.col("amount").sum().cast(MONEY).alias("→passed"))
+    rest = planned.join(passed, on="contract_line_id", how="left", maintain_order="left").with_columns(
+        (pl.col("amount") - pl.col("→passed").fill_null(ZERO)).cast(MONEY).alias("amount")
+    )
+    made = steps.with_columns(pl.col("as_of_date").alias("date")).select(_TRANSFERS)
+    return pl.concat([rest.filter(pl.col("amount") > 0).select(_TRANSFERS), made])
