@@ -42,6 +42,7 @@ from engine.revenue.moved import moved_evidence
 from engine.revenue.price.allocation import variable_shares
 from engine.revenue.price.concessions import so_far, step_by_step
 from engine.revenue.progress.measured import told_part, with_progress
+from engine.revenue.progress.worked import of_assignments
 from engine.revenue.recognition.late import Vintages
 from engine.revenue.recognition.shares import line_weights
 from engine.revenue.recognition.standing import composed_steps, force_steps
@@ -94,6 +95,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "moved_ends": _moved_ends(core),
             "moved": moved,
             "fees": _fees(core),
+            "assigned": of_assignments(core.worked),
             **stood,
         },
     )

@@ -220,7 +220,7 @@ def without_goods_back(costs: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame
 
 
 def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.DataFrame:
-    """Return cost by contract and day in its currency: as observed on a line, else its approved time at cost and direct costs of delivery.
+    """Return cost by contract and day in its currency: as observed on a line, else its counted time at cost and direct costs of delivery.
 
     What is stated in another currency (`stated_currency`) counts at the spot rate of its day (830-10-55-10); null without one. What came
     after the close of its period counts in the first open one, as its revenue does.
@@ -235,7 +235,7 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
     unseen = lines.join(seen, on="contract_line_id", how="anti")
     time = _counted(records.frame("time_entry").join(unseen, on="contract_line_id", how="inner"), books)
     time = _arrived(time.with_columns(pl.col("work_date").alias("date")), books)
-    time = with_cost_rates(time, records.frame("resource")).join(
+    time = with_cost_rates(_with_assigned(time, unseen, books), records.frame("resource")).join(
         books.contracts.select("contract_id", pl.col("currency").alias("contract_currency")), on="contract_id", how="left"
     )
     digits = minor_digits(pl.coalesce("cost_currency", "contract_currency"))
@@ -267,6 +267,15 @@ def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:
         pl.when(stood).then(pl.min_horizontal("approved_at", "submitted_at")).otherwise("approved_at").alias("approved_at"),
     )
     return with_rejected(time, books).filter(approved | ((pl.col("status") == "submitted") & of_submitted))
+
+
+def _with_assigned(time: pl.DataFrame, lines: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Add the hours that a cut-off accrues of assignments, which cost as recorded ones do, and what is taken back of them."""
+    assigned = books.extra.get("assigned")
+    if assigned is None or not assigned.height:
+        return time
+    rows = assigned.join(lines, on="contract_line_id", how="inner").with_columns(pl.col("work_date").alias("date"))
+    return pl.concat([time, rows.select(name for name in rows.columns if name in time.columns)], how="diagonal_relaxed")
 
 
 def with_rejected(time: pl.DataFrame, books: Books) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from engine.revenue.arithmetic.rounding import round_quotient, round_share, unit
 from engine.revenue.ground.frames import DAY, TEXT, Books
 from engine.revenue.posting.claims import Agreed, Claims
 from engine.revenue.posting.goods_at_estimate import goods_at_estimate
+from engine.revenue.posting.price_cuts import price_cuts
 from engine.revenue.recognition.standing import as_arrived
 
 _LINE: Final = "contract_line_id"
@@ -45,14 +46,18 @@ def goods_delivered(
     credited: `goods_back`, in neither of the other two any more. A report of less cost after that tells it itself.
     """
     returning = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
-    returning = returning.select(_LINE, pl.lit(value=True).alias("returns"), pl.coalesce("quantity", _one_whole()).alias("promised"))
+    promised = _promised(returning, records)
+    returning = returning.select(_LINE, pl.lit(value=True).alias("returns"))
     back = _paid_back(goods.join(returning, on=_LINE, how="semi"), claims, books)
     cost, estimates = _cost(goods, books, records, back), _expected_back(goods, books, records, back)
-    days = pl.concat([cost.select(_LINE, "date"), estimates.select(_LINE, "date")]).unique()
+    begun = promised.join(cost.group_by(_LINE).agg(pl.col("date").min().alias("→from")), on=_LINE, how="inner")
+    changed = begun.filter(pl.col("date") > pl.col("→from"))
+    days = pl.concat([each.select(_LINE, "date") for each in (cost, estimates, changed)]).unique()
     rows = days.join(goods, on=_LINE, how="inner").sort("date")
     rows = rows.join_asof(cost, on="date", by=_LINE, check_sortedness=False)
     rows = rows.join_asof(estimates, on="date", by=_LINE, check_sortedness=False)
-    rows = rows.join(returning, on=_LINE, how="left")
+    rows = rows.join(returning, on=_LINE, how="left").sort("date")
+    rows = rows.join_asof(promised, on="date", by=_LINE, check_sortedness=False)
     rows = rows.join(books.contracts.select("contract_id", "minor_digits"), on="contract_id", how="left")
     coming = pl.when("reported").then("told").otherwise("coming_back")
     back_units, *whole = (each.cast(pl.Decimal(38, 10)).to_physical() for each in (coming, pl.col("delivered"), pl.col("promised")))
@@ -100,6 +105,16 @@ def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.
     is_rest = (pl.col("→amount") == earlier["→amount"]) & (fewer | (pl.col("told") == earlier["told"]))
     counted = pl.when(~is_rest.fill_null(value=False)).then("told").forward_fill().over(_LINE)
     return _with_paid(rows, goods, back).with_columns(counted.alias("coming_back")).drop("back", "→amount")
+
+
+def _promised(lines: pl.DataFrame, records: Agreed) -> pl.DataFrame:
+    """Return how many units lines promise, as signed and as approved amendments change it: contract_line_id, date, promised."""
+    signed = lines.select(_LINE, pl.date(1900, 1, 1).alias("date"), pl.coalesce("quantity", _one_whole()).alias("promised"))
+    approved = records.frame("amendment").filter(pl.col("status") == "approved")
+    approved = approved.select("amendment_id", pl.col("effective_date").alias("date"))
+    amended = records.frame("amendment_line").drop_nulls(["quantity", _LINE]).join(lines, on=_LINE, how="semi")
+    amended = amended.join(approved, on="amendment_id", how="inner").select(_LINE, "date", pl.col("quantity").alias("promised"))
+    return pl.concat([signed, amended]).drop_nulls("date").sort("date", maintain_order=True)
 
 
 def _one_whole() -> pl.Expr:
@@ -168,29 +183,18 @@ def _paid_back(goods: pl.DataFrame, claims: Claims, books: Books) -> pl.DataFram
     step = pl.col("credited") - pl.col("credited").shift(1).over("contract_id").fill_null(ZERO)
     credit = credit.select("contract_id", "date", step.cast(MONEY).alias("credited"))
     days = pl.concat([out.select("contract_id", "date"), credit.select("contract_id", "date")]).unique().sort("contract_id", "date")
-    cuts = _price_cuts(books.lines.join(goods, on=_LINE, how="semi").select("contract_id", pl.col("obligation_id").alias("of")), books)
+    promises = books.lines.join(goods, on=_LINE, how="semi").select("contract_id", _LINE, pl.col("obligation_id").alias("of"))
+    cuts = price_cuts(promises, claims, books, _ALL).join(promises, on=_OF, how="semi")
     for flow, name in ((out, "paid"), (credit, "credited"), (cuts, "cut")):
         days = through_day(days, flow, by=["contract_id"], on="date", columns=[name])
     back = pl.max_horizontal(pl.max_horizontal("paid", "credited") - pl.col("cut"), ZERO)
     return days.select("contract_id", "date", back.cast(MONEY).alias("back")).sort("date")
 
 
-def _price_cuts(promises: pl.DataFrame, books: Books) -> pl.DataFrame:
-    """Return what changes of the contract took off the price of promises, as steps: contract_id, of, date, cut.
-
-    What is credited or paid back for that brings no goods back.
-    """
-    less = books.modifications.filter(pl.col("price_change") < 0).select(
-        "contract_id", pl.col("obligation_id").alias("of"), pl.col("effective_date").alias("date"),
-        (pl.col("price_change") * -1).cast(MONEY).alias("cut"),
-    )  # fmt: skip
-    return less.join(promises.select(_OF).unique(), on=_OF, how="semi")
-
-
 def _with_returned(rows: pl.DataFrame, owed: pl.DataFrame, goods: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame:
     """Add `returned`, the cost of goods that came back by the day, and take it off `cost` and `asset`, on the days of all of them."""
     promises = books.lines.join(goods, on="contract_id", how="semi").select("contract_id", _LINE, pl.col("obligation_id").alias("of"))
-    flows = pl.concat([_given_back(promises, claims), _price_cuts(promises, books)], how="diagonal")
+    flows = pl.concat([_given_back(promises, claims), price_cuts(promises, claims, books, _ALL)], how="diagonal")
     owed = owed.join(goods, on="contract_id", how="semi").with_columns(pl.col("of").fill_null(_ALL))
     days = pl.concat([each.select("contract_id", "date") for each in (rows, flows, owed)]).unique().sort("date")
     lines = rows.select("contract_id", _LINE, "minor_digits").unique().join(promises, on=["contract_id", _LINE], how="left")
@@ -237,9 +241,9 @@ def _settled(days: pl.DataFrame, owed: pl.DataFrame, flows: pl.DataFrame, digits
     named, then = pl.col("of") != _ALL, ["contract_id", "date"]
     unpaid = pl.when(named).then(pl.max_horizontal(pl.col("credited") - pl.col("paid"), ZERO)).otherwise(ZERO).sum().over(then)
     uncredited = pl.when(named).then(pl.max_horizontal(pl.col("cut") - pl.col("→back"), ZERO)).otherwise(ZERO).sum().over(then)
-    loose = pl.when(~named).then(pl.max_horizontal(pl.col("paid") - unpaid, "credited")).otherwise(ZERO).sum().over(then) - uncredited
+    loose = pl.when(~named).then(pl.max_horizontal(pl.col("paid") - unpaid, "credited") - pl.col("cut")).otherwise(ZERO).sum().over(then)
     own = pl.when(named).then(pl.max_horizontal(pl.min_horizontal("owed", pl.col("→back") - pl.col("cut")), ZERO)).otherwise(ZERO)
-    rows = rows.with_columns(own.alias("→own"), pl.max_horizontal(loose, ZERO).alias("→loose"))
+    rows = rows.with_columns(own.alias("→own"), pl.max_horizontal(loose - uncredited, ZERO).alias("→loose"))
     rest = pl.max_horizontal(pl.col("owed") - pl.col("→own"), ZERO)
     rows = rows.with_columns(rest.alias("→rest"), rest.sum().over(then).alias("→all"))
     part = round_share(

@@ -18,6 +18,7 @@ from engine.revenue.ground.records import COPY, Records, restored
 _HOURS: Final = polars_dtype(Kind.HOURS)
 
 TAKEN_BACK: Final = "|reversed"
+_OF_ASSIGNMENT: Final = "assignment|"
 """Ends the id of hours that a closed period accrued of an assignment and the next takes back."""
 
 
@@ -212,7 +213,7 @@ def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_o
     rows = rows.join(done, on=["assignment_id", "→cut"], how="left")
     left = (pl.col("→planned") - pl.col("→done").fill_null(0)).alias("→left")
     rows = rows.with_columns(left).filter(pl.col("→left") > 0).sort("assignment_id", "→cut")
-    rows = rows.with_columns(pl.col("→cut").alias("→day"), pl.format("assignment|{}", "assignment_id").alias("→id"))
+    rows = rows.with_columns(pl.col("→cut").alias("→day"), pl.format(f"{_OF_ASSIGNMENT}{{}}", "assignment_id").alias("→id"))
     ended = rows.filter("→ended").with_columns(
         pl.format("{}|{}", "→id", pl.col("→cut").cast(pl.String)).alias("→id")
     )
@@ -226,6 +227,12 @@ def _assigned(records: Records, lines: pl.DataFrame, periods: pl.DataFrame, as_o
         pl.lit(value=True).alias("billable"), "bill_rate", "currency", "minor_digits", "unit_price", "accrual", "contract_currency",
         "evidence",
     )  # fmt: skip
+
+
+def of_assignments(worked: pl.DataFrame) -> pl.DataFrame:
+    """Return of the time that counts the hours accrued of assignments, and taken back: contract_line_id, resource_id, work_date, hours."""
+    own = worked.filter(pl.col("time_entry_id").str.starts_with(_OF_ASSIGNMENT))
+    return own.select("contract_line_id", "resource_id", pl.col("date").alias("work_date"), "hours")
 
 
 def _cut_offs(periods: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
