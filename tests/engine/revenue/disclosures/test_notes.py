@@ -120,14 +120,14 @@ def years(contracts: Make) -> pl.DataFrame:
 
 
 def liability(contract: str, day: dt.date, amount: int) -> dict[str, Any]:
-    none = {"contract_asset": Decimal(0), "paid_ahead": Decimal(0)}
+    none = dict.fromkeys(("contract_asset", "paid_ahead", "remaining_obligation"), Decimal(0))
     return {"contract_id": contract, "end_date": day, "contract_liability": Decimal(amount), **none}
 
 
 def test_the_opening_liability_is_used_first(years: pl.DataFrame, performance: Make) -> None:
     liabilities = pl.DataFrame(
         [liability("C1", DAY(2026, 2, 28), 70), liability("C1", DAY(2026, 3, 31), 90), liability("C2", DAY(2026, 3, 31), 50)],
-        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead"), MONEY),
+        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead", "remaining_obligation"), MONEY),
     )
     earned = performance(
         {"posting_date": DAY(2026, 3, 31), "amount": 500}, {"posting_date": DAY(2026, 5, 31), "amount": 60},
@@ -182,7 +182,7 @@ def test_disaggregation_follows_references_and_every_dimension_sums_to_the_whole
 def test_the_roll_forward_sums_to_the_closing_position(years: pl.DataFrame, performance: Make) -> None:
     balances = pl.DataFrame(
         [liability("C1", DAY(2026, 3, 31), 90), liability("C1", DAY(2026, 9, 30), 30)],
-        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead"), MONEY),
+        schema_overrides=dict.fromkeys(("contract_liability", "contract_asset", "paid_ahead", "remaining_obligation"), MONEY),
     )
     earned = performance(
         {"posting_date": DAY(2026, 5, 31), "amount": 100}, {"posting_date": DAY(2026, 5, 31), "amount": -15, "nature": "modification"}
@@ -293,7 +293,7 @@ def test_the_whole_output_has_its_columns_whatever_is_missing(
         frames.empty(frames.OBSERVATIONS), frames.empty(frames.MODIFICATIONS), pl.DataFrame(),
     )  # fmt: skip
     balance = liability("C1", DAY(2026, 9, 30), 0) | {"contract_asset": Decimal(40)}
-    kinds = dict.fromkeys(("contract_asset", "contract_liability", "paid_ahead"), MONEY)
+    kinds = dict.fromkeys(("contract_asset", "contract_liability", "paid_ahead", "remaining_obligation"), MONEY)
     balances = pl.DataFrame([balance], schema_overrides=kinds).with_columns(pl.lit("USD").alias("currency"))
     costs = pl.DataFrame(
         schema={"cost_id": pl.String, "contract_id": pl.String, "end_date": pl.Date, "closing": MONEY, "currency": pl.String}
