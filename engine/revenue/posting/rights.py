@@ -292,10 +292,12 @@ def _netted(steps: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     steps = _settled_by_refunds(steps)
     earned = pl.col("earned") + pl.col("earned_as_invoiced")
     deposit = pl.max_horizontal(pl.col("received") - pl.col("recognized"), ZERO)
+    # Of money kept without a contract (25-7) the tax paid with it is owed on.
+    kept_tax = pl.when(pl.col("recognized") != 0).then(pl.min_horizontal("tax_cash", deposit)).otherwise(ZERO)
     steps = steps.with_columns(
         pl.when(in_force).then(earned - pl.col("claimed")).otherwise(ZERO).cast(MONEY).alias("net"),
-        pl.when(in_force).then(_tax(steps)).otherwise(ZERO).alias("tax_payable"),
-        pl.when(in_force).then(ZERO).otherwise(deposit).cast(MONEY).alias("deposit_liability"),
+        pl.when(in_force).then(_tax(steps)).otherwise(kept_tax).cast(MONEY).alias("tax_payable"),
+        pl.when(in_force).then(ZERO).otherwise(deposit - kept_tax).cast(MONEY).alias("deposit_liability"),
     )
     owed_back = pl.max_horizontal(pl.col("rebate") - pl.col("refunded"), _beyond_price(), ZERO)
     credit = pl.max_horizontal(pl.col("net") * -1, ZERO)

@@ -16,17 +16,23 @@ _OWN: Final = ["contract_id", "date", "amount"]
 
 
 def cash_of_contracts(invoices: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
-    """Return what customers paid when, without tax: contract_id (else the invoice's), date, amount, currency."""
+    """Return what customers paid when, without tax: payment_id, contract_id (else the invoice's), date, amount, currency, evidence."""
     owner = invoices.select(
         "invoice_id", pl.col("contract_id").alias("of_invoice"), pl.col("net_amount").alias("net"),
         (pl.col("net_amount") + pl.col("tax_amount").fill_null(0)).alias("gross"),
     ).unique("invoice_id", keep="first")  # fmt: skip
     amount = pl.col("amount").cast(MONEY)
     is_taxed = (pl.col("gross") != pl.col("net")) & (pl.col("gross") > 0)
-    net = round_share(amount, units(pl.col("net").cast(MONEY)), units(pl.col("gross").cast(MONEY)), pl.lit(6))
-    return payments.join(owner, on="invoice_id", how="left", maintain_order="left").select(
-        pl.coalesce("contract_id", "of_invoice").alias("contract_id"), pl.col("paid_date").alias("date"),
-        pl.when(is_taxed).then(net).otherwise(amount).alias("amount"), "currency",
+    named = payments.join(owner, on="invoice_id", how="left", maintain_order="left")
+    # Money beyond an invoice is not tax.
+    so_far = amount.cum_sum().over("invoice_id", order_by=["paid_date", "payment_id"])
+    within = pl.min_horizontal(so_far, pl.col("gross").cast(MONEY))
+    taxless = round_share(within, units(pl.col("net").cast(MONEY)), units(pl.col("gross").cast(MONEY)), pl.lit(6)) + so_far - within
+    named = named.with_columns(taxless.cast(MONEY).alias("→taxless"))
+    net = pl.col("→taxless") - pl.col("→taxless").shift(1).over("invoice_id", order_by=["paid_date", "payment_id"]).fill_null(0)
+    return named.select(
+        "payment_id", pl.coalesce("contract_id", "of_invoice").alias("contract_id"), pl.col("paid_date").alias("date"),
+        pl.when(is_taxed).then(net.cast(MONEY)).otherwise(amount).alias("amount"), "currency", "evidence",
     )  # fmt: skip
 
 

@@ -7,14 +7,13 @@ from typing import Final
 
 import polars as pl
 
-from engine.acceptance import accepted_by
 from engine.canonical.kinds import MONEY
 from engine.caps import OVER, up_to_cap
-from engine.nothing import of_no, of_nothing
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units, times, units_to_minor
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
-from engine.revenue.ground.frames import empty, setting
+from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records, restored
 from engine.revenue.price.allocation import share_minor
 from engine.revenue.progress.worked import priced, valued_in_contract, with_cap, with_unit_price
@@ -318,76 +317,3 @@ def rounded_daily(rows: pl.DataFrame, half_even: str) -> pl.DataFrame:
         (pl.col("→net") - pl.col("→net").shift(1).over(key).fill_null(0)).alias("minor"),
         (pl.col("→gross") - pl.col("→gross").shift(1).over(key).fill_null(0)).alias("gross"),
     ).drop("→net", "→gross", "units")
-
-
-def kept_cash(records: Records, contracts: pl.DataFrame, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return cash that became revenue although the criteria of a contract were never met (`DELIVERED`; 606-10-25-7).
-
-    Only what cannot be claimed back (every line says so), and only when the agreement was terminated, or all of it
-    was delivered and all of the price was received; under US GAAP also when the firm has stopped and owes no more.
-    """
-    final = (
-        lines.sort("contract_line_id")
-        .group_by("contract_id", maintain_order=True)
-        .agg(
-            (~pl.col("is_refundable").fill_null(value=True)).all().alias("→final"),
-            pl.when(pl.col("amount").is_not_null().any()).then(pl.col("amount").sum()).alias("→price"),
-            pl.col("okey", "contract_line_id").first(),
-        )
-    )
-    failed = contracts.filter(pl.col("gate") == "not_met").join(final, on="contract_id", how="inner").filter("→final")
-    return _kept_of_failed(failed, records, lines, as_of)
-
-
-@of_nothing
-def _kept_of_failed(failed: pl.DataFrame, records: Records, lines: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    invoices = records.frame("invoice").select("invoice_id", pl.col("contract_id").alias("→of"))
-    paid = (
-        records.frame("payment")
-        .join(invoices, on="invoice_id", how="left")
-        .with_columns(pl.coalesce("contract_id", "→of").alias("contract_id"))
-    )
-    failed = failed.join(_delivered_on(records, lines, failed, as_of), on="contract_id", how="left")
-    stopped = (setting("standard") == "us_gaap").alias("→may_stop")
-    names = ["contract_id", "okey", "contract_line_id", "minor_digits", "status", "terminated_date", "end_date", "total_value", "→price"]
-    rows = paid.filter(pl.col("paid_date") <= as_of).join(failed.select(*names, stopped, "→delivered_on"), on="contract_id", how="inner")
-    so_far = pl.col("amount").cum_sum().over("contract_id", order_by=["paid_date", "payment_id"])
-    full_on = pl.col("paid_date").filter(so_far >= pl.coalesce("→price", "total_value")).min().over("contract_id")
-    ended = pl.when(pl.col("terminated_date") <= as_of).then(pl.col("terminated_date"))
-    is_over = pl.col("status") == "completed"
-    done = pl.when(is_over & full_on.is_not_null()).then(pl.max_horizontal("end_date", full_on))
-    delivered_all = pl.when(full_on.is_not_null() & pl.col("→delivered_on").is_not_null()).then(pl.max_horizontal("→delivered_on", full_on))
-    stopped_on = pl.when(is_over & pl.col("→may_stop")).then(pl.coalesce("end_date", "paid_date"))
-    rows = rows.with_columns(pl.coalesce(ended, done, delivered_all, stopped_on).alias("→free")).filter(pl.col("→free").is_not_null())
-    return rows.select(
-        "okey",
-        "contract_line_id",
-        pl.max_horizontal("paid_date", "→free").alias("date"),
-        money_units(pl.col("amount"), pl.col("minor_digits")).alias("units"),
-        pl.lit("cash").alias("basis"),
-        pl.lit("point_in_time").alias("timing"),
-        pl.lit(value=False).alias("is_accrued"),
-        "evidence",
-    ).filter(pl.col("date") <= as_of)
-
-
-@of_no("contracts")
-def _delivered_on(records: Records, lines: pl.DataFrame, contracts: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
-    """Return the day by which every line of a contract was delivered in full: contract_id, →delivered_on (null: not yet)."""
-    priced = lines.join(contracts.select("contract_id"), on="contract_id", how="semi").filter(pl.coalesce("amount", pl.lit(1)) != 0)
-    key = "contract_line_id"
-    accepted = pl.col("accepted_date").max()
-    all_accepted = accepted_by(pl.lit(as_of)).all()
-    milestones = records.frame("milestone").group_by(key).agg(pl.when(all_accepted).then(accepted).alias("→on"))
-    seen = records.frame("progress").filter(pl.col("as_of_date") <= as_of).join(priced.select(key, "quantity"), on=key, how="inner")
-    is_full = (
-        (pl.col("percent_complete") >= 100)
-        | (pl.col("units_delivered") >= pl.coalesce("estimated_total_units", "quantity"))
-        | (pl.col("cost_to_date") >= pl.col("estimated_total_cost"))
-        | (pl.col("hours_to_date") >= pl.col("estimated_total_hours"))
-    )
-    observed = seen.filter(is_full.fill_null(value=False)).group_by(key).agg(pl.col("as_of_date").min().alias("→on"))
-    lapsed = priced.filter((pl.col("measure") == "time_elapsed") & (pl.col("ends") <= as_of)).select(key, pl.col("ends").alias("→on"))
-    days = pl.concat([milestones, observed, lapsed]).drop_nulls().group_by(key).agg(pl.col("→on").max())
-    every = priced.join(days, on=key, how="left").group_by("contract_id")
-    return every.agg(pl.when(pl.col("→on").is_not_null().all()).then(pl.col("→on").max()).alias("→delivered_on"))

@@ -16,11 +16,11 @@ from engine.revenue.progress.commitments import bought_beyond
 from engine.revenue.progress.delivered import (
     OF_EXPENSES,
     delivered,
-    kept_cash,
     rounded_daily,
     shared_royalties,
     sold_before_transfer,
 )
+from engine.revenue.progress.kept_cash import kept_cash
 
 
 def earned_outside(
@@ -118,7 +118,7 @@ def _in_force(rows: pl.DataFrame, contracts: pl.DataFrame, last: pl.DataFrame) -
     back = (pl.col("basis") == "accrual") & (pl.col("units") < 0)
     rows = rows.filter(until.is_null() | (pl.col("date") <= until) | back).drop("lost_date", "→last")
     # Cash kept for good is revenue without a contract; everything else waits for one.
-    rows = rows.with_columns(pl.coalesce("gate_date", pl.when(pl.col("basis") == "cash").then(pl.col("date"))).alias("gate_date"))
+    rows = rows.with_columns(pl.when(pl.col("basis") == "cash").then("date").otherwise("gate_date").alias("gate_date"))
     return rows.filter(pl.col("gate_date").is_not_null())
 
 
