@@ -175,7 +175,8 @@ def _moved_ends(core: Core) -> pl.DataFrame:
     is_gone = pl.col("action") == "remove"
     end = pl.when(is_gone).then(pl.col("event_date").dt.offset_by("-1d")).otherwise(pl.coalesce("end_date", "ends"))
     moves = is_gone | (pl.col("action") == "add") | (end != pl.coalesce("before.end_date", "ends"))
-    made = made.with_columns(day.alias("date"), end.alias("end_date")).filter(moves & pl.col("end_date").is_not_null())
+    made = made.with_columns(day.alias("date"), end.alias("end_date"), is_gone.fill_null(value=False).alias("is_gone"))
+    made = made.filter(moves & pl.col("end_date").is_not_null())
     return shaped(made.sort("contract_line_id", "place"), MOVED_ENDS)
 
 

@@ -78,9 +78,11 @@ def gone_benefits(judged: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
     if not moved.height or not costs.height:
         return pl.DataFrame(schema=GONE)
     last = moved.sort("contract_line_id", "date").unique("contract_line_id", keep="last", maintain_order=True)
-    found = costs.join(last.select("contract_line_id", "date", "end_date"), on="contract_line_id", how="inner")
-    is_gone = (pl.col("end_date") < pl.col("date")) & (pl.col("end_date") < pl.col("line_end"))
-    return found.filter(is_gone).select("cost_id", pl.col("date").alias("gone_on"))
+    found = costs.join(last.select("contract_line_id", "date", "end_date", "is_gone"), on="contract_line_id", how="inner")
+    is_over = pl.col("is_gone") | (pl.col("end_date") < pl.col("date"))
+    # Agreed ahead, it is served until then.
+    day = pl.max_horizontal("date", pl.col("end_date").dt.offset_by("1d"))
+    return found.filter(is_over & (pl.col("end_date") < pl.col("line_end"))).select("cost_id", day.alias("gone_on"))
 
 
 def _shaped(moves: pl.DataFrame) -> pl.DataFrame:

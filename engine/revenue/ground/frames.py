@@ -272,10 +272,12 @@ MODIFICATIONS: Final[dict[str, pl.DataType]] = {
 `treatment`: separate_contract, prospective, cumulative_catch_up, mixed, termination; before_contract and before_opening of an amendment
 that is part of what the contract began with (no pool, nothing caught up: null)."""
 
-MOVED_ENDS: Final[dict[str, pl.DataType]] = {"contract_line_id": TEXT, "contract_id": TEXT, "date": DAY, "end_date": DAY}
+MOVED_ENDS: Final[dict[str, pl.DataType]] = {
+    "contract_line_id": TEXT, "contract_id": TEXT, "date": DAY, "end_date": DAY, "is_gone": pl.Boolean(),
+}  # fmt: skip
 """One row per promise and modification that gives it another last day, or adds it, by the day that was agreed on.
 
-A promise that is taken away ends on the day before; a contract of its own changes no term of the one before it.
+A promise that is taken away (`is_gone`) ends on the day before; a contract of its own changes no term of the one before it.
 """
 
 DONE_BY_CHANGE: Final[dict[str, pl.DataType]] = {
