@@ -238,7 +238,7 @@ def _happenings(
     ended = with_own_levels(ended_obligations(ends, told, states, added, own), priced.start, priced.later)
     touched = pl.concat([touched, ended, ending_obligations(ended, agreed.amendments, touched)], how="diagonal")
     ahead = pl.concat([waiting(agreed.amendments).select(list(AHEAD)), waiting(ends).select(list(AHEAD))])
-    return Happenings(events, with_since(deltas_of(later, events), events, touched, added), touched, added), ahead
+    return Happenings(events, with_since(deltas_of(later, events), events, touched, added, agreed.amendments), touched, added), ahead
 
 
 def _earned_outside(

@@ -63,11 +63,13 @@ def with_orders(changes: pl.DataFrame, later: pl.DataFrame, amendments: pl.DataF
     ).select(changes.columns)
 
 
-def with_since(deltas: pl.DataFrame, events: pl.DataFrame, touched: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+def with_since(
+    deltas: pl.DataFrame, events: pl.DataFrame, touched: pl.DataFrame, added: pl.DataFrame, amendments: pl.DataFrame
+) -> pl.DataFrame:
     """Add `since`: the ordinal of the prospective change that a re-estimate's amount was promised by or after; 0 of one before it.
 
-    What began with a change is of its event. An amount of a line is so where the change is one of its promise; one of the whole contract
-    where nothing catches up in the same change. `touched`, `added`: of `evolve.Happenings`.
+    What began with a change, on its day or on the day it was agreed on ahead, is of its event. An amount of a line is so where the change
+    is one of its promise; one of the whole contract where nothing catches up in it. `touched`, `added`: of `evolve.Happenings`.
     """
     none = pl.lit(0, dtype=pl.Int32).alias("since")
     asked = deltas.filter(pl.col("promised").is_not_null())
@@ -77,18 +79,21 @@ def with_since(deltas: pl.DataFrame, events: pl.DataFrame, touched: pl.DataFrame
     says = touched.filter(~pl.col("is_idle").fill_null(value=False)) if "is_idle" in touched.columns else touched
     apart = pl.col("is_apart").fill_null(value=False) if "is_apart" in touched.columns else pl.lit(value=False)
     ahead = pl.concat([
-        frame.filter(pl.col("kind") == "prospective").select(*key, "okey") for frame in (says.filter(~apart), added)
+        frame.filter(pl.col("kind").is_in(["prospective", "remove"])).select(*key, "okey", "kind") for frame in (says.filter(~apart), added)
     ]).unique()  # fmt: skip
     days = events.filter(pl.col("place").is_not_null()).select(*key, pl.col("ordinal").alias("→since"), pl.col("date").alias("→day"))
+    agreed = amendments.select(*key, pl.col("agreed_on").alias("→agreed"))
+    dated = days.join(agreed, on=key, how="left")
     behind = says.filter(pl.col("kind") == "catch_up").select(key)
-    whole = ahead.select(key).unique().join(behind, on=key, how="anti").join(days, on=key, how="inner")
-    own = ahead.join(days, on=key, how="inner")
-    row = asked.with_row_index("→row")
+    whole = ahead.select(key).unique().join(behind, on=key, how="anti").join(dated, on=key, how="inner")
+    own = ahead.filter(pl.col("kind") == "prospective").join(dated, on=key, how="inner")
+    row, told = asked.with_row_index("→row"), ["→since", "→day", "→agreed"]
     found = pl.concat([
-        row.filter(pl.col("okey").is_null()).join(whole.select("group_id", "→since", "→day"), on="group_id", how="inner"),
-        row.join(own.select("okey", "→since", "→day"), on="okey", how="inner"),
+        row.filter(pl.col("okey").is_null()).join(whole.select("group_id", *told), on="group_id", how="inner"),
+        row.join(own.select("okey", *told), on="okey", how="inner"),
     ])  # fmt: skip
-    found = found.filter((pl.col("→day") == pl.col("promised")) | (pl.col("is_dated") & (pl.col("→day") < pl.col("promised"))))
+    with_it = (pl.col("→day") == pl.col("promised")) | (pl.col("→agreed") == pl.col("promised"))
+    found = found.filter(with_it.fill_null(value=False) | (pl.col("is_dated") & (pl.col("→day") < pl.col("promised"))))
     last = found.group_by("→row").agg(pl.col("→since", "→day").sort_by("→since").last())
     # What is told after the end of a contract concerns what was served of it (25-10).
     over = touched.filter(pl.col("kind") == "terminate").join(days, on=key, how="inner")
@@ -98,7 +103,7 @@ def with_since(deltas: pl.DataFrame, events: pl.DataFrame, touched: pl.DataFrame
     made = made.join(begins, on=["group_id", "ordinal"], how="left", maintain_order="left")
     is_over = (pl.col("ordinal") >= pl.col("→over")).fill_null(value=False)
     made = made.with_columns(pl.when(~is_over).then("→since").fill_null(0).cast(pl.Int32).alias("since"))
-    joins = (pl.col("since") > 0) & (pl.col("date") == pl.col("→day"))
+    joins = (pl.col("since") > 0) & (pl.col("date") <= pl.col("→day"))
     made = made.with_columns(pl.when(joins).then("since").otherwise("ordinal").alias("ordinal"))
     rest = deltas.filter(pl.col("promised").is_null()).with_columns(none)
     names = [*deltas.columns, "since"]
@@ -158,8 +163,10 @@ def _of_contracts(rows: pl.DataFrame, deltas: pl.DataFrame, basis: pl.DataFrame)
         pl.when(open_).then(served + pl.col("w_rem")).otherwise(wide(0)).alias("→w"),
     )
     made = shared_change(told)
-    gone = pl.when(pl.col("→w") > 0).then(part_units(pl.col("part"), pl.col("→served"), pl.col("→w"))).otherwise(wide(0))
     whole = pl.col("→w").sum().over("group_id")
+    # Where nothing remained of anything it is earned at once.
+    gone = pl.when(pl.col("→w") > 0).then(part_units(pl.col("part"), pl.col("→served"), pl.col("→w")))
+    gone = gone.when(whole <= 0).then("part").otherwise(wide(0))
     variable = pl.when(whole > 0).then(part_units(pl.col("→variable"), pl.col("→w"), whole)).otherwise(wide(0))
     made = made.with_columns(
         (pl.col("base") + gone).alias("base"), (pl.col("rem") + pl.col("part") - gone).alias("rem"),
