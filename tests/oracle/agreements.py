@@ -167,13 +167,19 @@ def _begun(change: Change, rest: Fraction, contract: dt.date | None) -> _State:
 def _pooled(
     states: Mapping[str, _State], day: dt.date, ahead: Mapping[str, Fraction], prices: Mapping[str, Fraction], parts: Mapping[str, Fraction]
 ) -> None:
-    """Share what is not yet earned, with what changes (`ahead`), by what the remainders cost standalone (25-13(a))."""
-    loose = {name: states[name].rest * (1 - parts[name]) + step for name, step in ahead.items()}
+    """Share what is not yet earned, with what changes (`ahead`), by what the remainders cost standalone (25-13(a)).
+
+    What is expected of one promise alone stays with it, as far as it goes on (32-40).
+    """
+    own = {
+        name: NOTHING if states[name].is_gone else states[name].level * (1 - states[name].lived) * (1 - parts[name]) for name in ahead
+    }
+    loose = {name: states[name].rest * (1 - parts[name]) + step - own[name] for name, step in ahead.items()}
     whole = sum(prices[name] for name in ahead)
     pool = sum(loose.values())
     for name in ahead:
         state = states[name]
-        share = pool * prices[name] / whole if whole else loose[name]
+        share = own[name] + (pool * prices[name] / whole if whole else loose[name])
         if state.is_gone:
             # Nothing of it is left that could earn what no other promise takes.
             state.rest = share

@@ -165,8 +165,8 @@ def _of_contracts(rows: pl.DataFrame, deltas: pl.DataFrame, basis: pl.DataFrame)
     made = shared_change(told)
     whole = pl.col("→w").sum().over("group_id")
     # Where nothing remained of anything it is earned at once.
-    gone = pl.when(pl.col("→w") > 0).then(part_units(pl.col("part"), pl.col("→served"), pl.col("→w")))
-    gone = gone.when(whole <= 0).then("part").otherwise(wide(0))
+    served = part_units(pl.col("part"), pl.col("→served"), pl.col("→w"))
+    gone = pl.when(pl.col("→w") > 0).then(served).when(whole <= 0).then("part").otherwise(wide(0))
     variable = pl.when(whole > 0).then(part_units(pl.col("→variable"), pl.col("→w"), whole)).otherwise(wide(0))
     made = made.with_columns(
         (pl.col("base") + gone).alias("base"), (pl.col("rem") + pl.col("part") - gone).alias("rem"),
