@@ -53,8 +53,11 @@ def _bounded(changes: pl.DataFrame, promises: pl.DataFrame, claims: Claims, book
         "contract_id", pl.col("obligation_id").alias("of"), pl.col("effective_date").alias("date"), pl.col("price_change").alias("change"),
         pl.max_horizontal(pl.col("price_change") * -1, ZERO).cast(MONEY).alias("less"),
     )  # fmt: skip
-    signed = books.lines.join(changed, on="contract_id", how="semi").filter(pl.col("added_by").is_null())
-    known = pl.when(pl.col("amount").is_not_null().all()).then(pl.col("amount").sum()).alias("signed")
+    signed = books.lines.join(changed, on="contract_id", how="semi")
+    stated = pl.coalesce("amount", (pl.col("quantity").cast(MONEY) * pl.col("unit_price").cast(MONEY)).cast(MONEY))
+    # What a line costs that a change adds is in that change.
+    stated = pl.when(pl.col("added_by").is_null()).then(stated).otherwise(ZERO)
+    known = pl.when(stated.is_not_null().all()).then(stated.sum()).alias("signed")
     place = promises.select("contract_line_id", "of").unique("contract_line_id", keep="first")
     net = claims.billed.join(changed, on="contract_id", how="semi").join(place, on="contract_line_id", how="left")
     billed = net.select(*_OF, "date", pl.col("net").alias("charged"))
@@ -78,7 +81,9 @@ def _cut(changed: pl.DataFrame, charged: pl.DataFrame, signed: pl.DataFrame, key
     for flow, names in ((changed, ["change", "less"]), (charged, ["charged"])):
         days = running(days, flow, by=keys, on="date", columns=names)
     days = days.join(signed, on=keys, how="left").sort(*keys, "date")
-    over = pl.col("charged").cum_max().over(keys) - (pl.col("signed").fill_null(ZERO) + pl.col("change"))
-    days = days.with_columns(pl.max_horizontal(pl.min_horizontal("less", over), ZERO).alias("→cut"))
+    over = pl.col("charged").cum_max().over(keys) - (pl.col("signed") + pl.col("change"))
+    # Where nobody states a price of the lines themselves, nothing says that more was charged than it.
+    cut = pl.when(over.is_not_null()).then(pl.max_horizontal(pl.min_horizontal("less", over), ZERO)).otherwise(ZERO)
+    days = days.with_columns(cut.cast(MONEY).alias("→cut"))
     step = (pl.col("→cut") - pl.col("→cut").shift(1).over(keys).fill_null(ZERO)).cast(MONEY).alias("cut")
     return days.select(*keys, "date", step)
