@@ -47,19 +47,11 @@ def _at_once(make: Callable[Given, Made], names: list[str] | tuple[str, ...]) ->
         )
         found = known.get(key)
         if found is None:
-            found = known[key] = _emptied(make)(*args, **named)
+            emptied = {name: _without_rows(each) for name, each in named.items()}
+            found = known[key] = cast("Callable[..., Made]", make)(*map(_without_rows, args), **emptied)
         return found
 
     return told
-
-
-def _emptied(make: Callable[Given, Made]) -> Callable[Given, Made]:
-    """Return the function as it is where nobody's records stand in what it is handed beside frames."""
-
-    def called(*args: object, **named: object) -> Made:
-        return cast("Callable[..., Made]", make)(*map(_without_rows, args), **{name: _without_rows(each) for name, each in named.items()})
-
-    return cast("Callable[Given, Made]", called)
 
 
 def _without_rows(given: object) -> object:

@@ -15,6 +15,7 @@ from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_u
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import before, begins, counted, running
 from engine.revenue.atoms import facts_of
+from engine.revenue.contracts.amendments import stated_estimates
 from engine.revenue.core import Core
 from engine.revenue.ground.blocks import together
 from engine.revenue.ground.frames import (
@@ -96,6 +97,7 @@ def tell_books(core: Core, posted: pl.DataFrame, versions: Versions, as_of: dt.d
             "moved": moved,
             "fees": _fees(core),
             "assigned": of_assignments(core.worked),
+            "promised_units": _promised_units(core),
             **stood,
         },
     )
@@ -117,6 +119,13 @@ def _as_it_stood(
     made = [composed_steps(now, then, earlier.vintages, core.contracts, core.periods, keys, day) for now, then, keys, day in frames]
     stood = dict(zip(("lowered", "standing", "force"), made[1:-1], strict=True))
     return made[0], stood | {"conceded": step_by_step(made[-1])}
+
+
+def _promised_units(core: Core) -> pl.DataFrame:
+    """Return how many units changes promise of lines with a right of return: contract_line_id, date, promised."""
+    returning = core.lines.filter(pl.col("variable_kind") == "refund")
+    changes = core.terms.filter(pl.col("action") == "change")
+    return stated_estimates(changes, returning, "quantity", "promised").drop_nulls("promised").drop("evidence")
 
 
 def _fees(core: Core) -> pl.DataFrame:

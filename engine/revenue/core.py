@@ -188,11 +188,12 @@ def _priced(agreed: Agreed) -> _Priced:
     rates = with_fee_steps(rate_steps(records, lines, terms, worked), lines)
     levels, of_work = levels_of_work(price_levels(records, contracts, lines, terms, worked, as_of), lines)
     as_signed = lines.filter(pl.col("added_place") == 0)
+    asking = asking_financing(contracts, as_signed)
     financing = contract_financing(
-        contracts,
+        asking,
         as_signed,
         records.frame("milestone"),
-        _payments(agreed, as_signed),
+        _payments(agreed, asking, as_signed),
         as_of,
         levels,
         pl.concat([records.frame(name)["contract_line_id"] for name in ("progress", "usage")]).drop_nulls().unique(),
@@ -207,10 +208,9 @@ def _priced(agreed: Agreed) -> _Priced:
     return _Priced(prices, last, every, worked, rates, changes, levels, of_work, financing, start, later)
 
 
-def _payments(agreed: Agreed, lines: pl.DataFrame) -> pl.DataFrame:
+def _payments(agreed: Agreed, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return what customers who finance or are financed are to pay when, conditional advances from the day they are there."""
     records, invoices = agreed.records, agreed.records.frame("invoice")
-    contracts = asking_financing(agreed.contracts, lines)
     cash = cash_of_contracts(invoices, records.frame("payment"))
     promised = promised_payments(contracts, records.frame("billing_plan_line"), invoices, cash)
     taken_over = contracts.join(agreed.opened, on="group_id", how="semi")

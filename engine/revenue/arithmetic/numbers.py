@@ -38,3 +38,8 @@ def whole_number(value: pl.Expr | str, dtype: pl.DataType) -> pl.Expr:
 def percent(value: pl.Expr | str) -> pl.Expr:
     """Return a percentage as a whole number (`HUNDRED` is all of it), 0 where none is known."""
     return whole_number(pl.coalesce(value, pl.lit(0)), _PERCENT)
+
+
+def worth_of_units(quantity: pl.Expr | None = None) -> pl.Expr:
+    """Return what all units of a row cost (MONEY): `quantity` (the row's own unless given) at its `unit_price`."""
+    return ((pl.col("quantity") if quantity is None else quantity) * pl.col("unit_price")).cast(MONEY)

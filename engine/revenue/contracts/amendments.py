@@ -9,6 +9,7 @@ import polars as pl
 
 from engine.caps import cap_after
 from engine.nothing import of_no, of_nothing
+from engine.revenue.arithmetic.numbers import worth_of_units
 from engine.revenue.arithmetic.runs import before, carried, counted
 from engine.revenue.contracts.crossing import as_approved
 from engine.revenue.contracts.lines import at_line_rate
@@ -225,7 +226,7 @@ def _valued(later: pl.DataFrame, signed: pl.DataFrame) -> pl.DataFrame:
         rates = signed.select("contract_line_id", "is_foreign", "line_rate", "line_rate_inverse", "minor_digits")
         later = at_line_rate(later.join(rates, on="contract_line_id", how="left"), _AMOUNTS).drop(rates.columns[1:])
     # A price per unit stated anew gives the amount where none is stated.
-    priced = pl.when(pl.col("action") != "remove").then(pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    priced = pl.when(pl.col("action") != "remove").then(worth_of_units())
     by_period = signed.filter(pl.col("pricing") == "periodic")["contract_line_id"]
     # What costs so much a month is priced by its months.
     priced = pl.when(~pl.col("contract_line_id").is_in(by_period.implode())).then(priced)

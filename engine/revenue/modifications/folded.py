@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.numbers import ZERO, worth_of_units
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records
 
@@ -53,4 +53,4 @@ def folded_changes(records: Records, amended: pl.DataFrame, before_contract: pl.
 
 
 def _worth() -> pl.Expr:
-    return pl.coalesce("amount", (pl.col("quantity") * pl.col("unit_price")).cast(MONEY)).cast(MONEY)
+    return pl.coalesce("amount", worth_of_units()).cast(MONEY)

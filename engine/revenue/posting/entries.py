@@ -83,13 +83,13 @@ def journal(books: Books, figures: Translated, claims: Claims, rates: pl.DataFra
     evidence = pl.col("evidence") if all_known else pl.when(known).then("evidence").otherwise("own").alias("evidence")
     lines = lines.with_columns(_sides("amount", "debit", "credit"))
     # In its own currency a contract's lines are told once, and stand in both columns.
-    own = lines.select(pl.col("amount").eq_missing(pl.col("functional")).all()).item()
-    functional = {f"functional_{side}": pl.col(side) for side in ("debit", "credit")}
-    lines = lines.with_columns(**functional) if own else lines.with_columns(_sides("functional", *functional))
+    is_own = lines.select(pl.col("amount").eq_missing(pl.col("functional")).all()).item()
+    same = [pl.col(side).alias(f"functional_{side}") for side in ("debit", "credit")]
+    functional = same if is_own else _sides("functional", "functional_debit", "functional_credit")
     return lines.select(
         "journal_id", "batch_id", "line", pl.col("date").alias("posting_date"), "period", "legal_entity_id", "account",
         pl.col("account_role").cast(TEXT).cast(CODE), "debit", "credit", "currency",
-        "functional_debit", "functional_credit", "functional_currency", "contract_id", "contract_line_id",
+        *functional, "functional_currency", "contract_id", "contract_line_id",
         "reason", pl.coalesce("rule", _of_role([_RULES.get(role, "606-10-45-1") for role in _ROLE.categories])).alias("rule"),
         pl.lit("draft", dtype=CODE).alias("status"), evidence,
     )  # fmt: skip

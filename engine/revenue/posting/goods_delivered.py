@@ -46,9 +46,11 @@ def goods_delivered(
     credited: `goods_back`, in neither of the other two any more. A report of less cost after that tells it itself.
     """
     returning = records.frame("contract_line").filter(pl.col("variable_kind") == "refund")
-    promised = _promised(returning, records)
+    promised = _promised(returning, books)
     returning = returning.select(_LINE, pl.lit(value=True).alias("returns"))
-    back = _paid_back(goods.join(returning, on=_LINE, how="semi"), claims, books)
+    promises = books.lines.join(goods, on="contract_id", how="semi").select("contract_id", _LINE, pl.col("obligation_id").alias("of"))
+    cuts = price_cuts(promises, claims, books, _ALL)
+    back = _paid_back(promises.join(goods, on=_LINE, how="semi").join(returning, on=_LINE, how="semi"), claims, cuts)
     cost, estimates = _cost(goods, books, records, back), _expected_back(goods, books, records, back)
     begun = promised.join(cost.group_by(_LINE).agg(pl.col("date").min().alias("→from")), on=_LINE, how="inner")
     changed = begun.filter(pl.col("date") > pl.col("→from"))
@@ -64,7 +66,8 @@ def goods_delivered(
     part = round_share(pl.col("cost"), back_units, pl.max_horizontal(whole), pl.col("minor_digits"))
     asset = pl.when(pl.col("returns")).then(part).otherwise(ZERO).fill_null(ZERO)
     rows = rows.with_columns(pl.col("cost").fill_null(ZERO), asset.alias("asset"))
-    rows = _with_returned(rows, owed(books), goods, books, claims) if back.height else rows.with_columns(ZERO.alias("returned"))
+    flows = pl.concat([_given_back(promises, claims), cuts], how="diagonal")
+    rows = _with_returned(rows, owed(books), promises, flows) if back.height else rows.with_columns(ZERO.alias("returned"))
     rows = rows.sort(_LINE, "date")
     steps = [
         (pl.col(name) - pl.col(name).shift(1).over(_LINE).fill_null(ZERO)).cast(MONEY).alias(flow)
@@ -107,14 +110,10 @@ def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.
     return _with_paid(rows, goods, back).with_columns(counted.alias("coming_back")).drop("back", "→amount")
 
 
-def _promised(lines: pl.DataFrame, records: Agreed) -> pl.DataFrame:
-    """Return how many units lines promise, as signed and as approved amendments change it: contract_line_id, date, promised."""
+def _promised(lines: pl.DataFrame, books: Books) -> pl.DataFrame:
+    """Return how many units lines promise, as signed and as changed: contract_line_id, date, promised."""
     signed = lines.select(_LINE, pl.date(1900, 1, 1).alias("date"), pl.coalesce("quantity", _one_whole()).alias("promised"))
-    approved = records.frame("amendment").filter(pl.col("status") == "approved")
-    approved = approved.select("amendment_id", pl.col("effective_date").alias("date"))
-    amended = records.frame("amendment_line").drop_nulls(["quantity", _LINE]).join(lines, on=_LINE, how="semi")
-    amended = amended.join(approved, on="amendment_id", how="inner").select(_LINE, "date", pl.col("quantity").alias("promised"))
-    return pl.concat([signed, amended]).drop_nulls("date").sort("date", maintain_order=True)
+    return pl.concat([signed, books.extra.get("promised_units", signed.clear())]).sort("date", maintain_order=True)
 
 
 def _one_whole() -> pl.Expr:
@@ -162,11 +161,11 @@ def _with_paid(rows: pl.DataFrame, goods: pl.DataFrame, back: pl.DataFrame) -> p
     return found.with_columns(pl.col("back").fill_null(ZERO)).drop("contract_id")
 
 
-def _paid_back(goods: pl.DataFrame, claims: Claims, books: Books) -> pl.DataFrame:
+def _paid_back(goods: pl.DataFrame, claims: Claims, cuts: pl.DataFrame) -> pl.DataFrame:
     """Return what went back to customers of goods with a right of return, or was credited, cumulative by day: contract_id, date, back.
 
     Of a credit note and the money paid back for it the greater counts, beyond what changes took off the price of the goods. Money that
-    names an invoice of other lines is not for goods.
+    names an invoice of other lines is not for goods. `goods`: contract_id, contract_line_id, of. `cuts`: from `price_cuts`.
     """
     cash = claims.cash.join(goods, on="contract_id", how="semi").filter(pl.col("amount") < 0)
     billed = claims.billed.join(goods, on="contract_id", how="semi")
@@ -183,24 +182,22 @@ def _paid_back(goods: pl.DataFrame, claims: Claims, books: Books) -> pl.DataFram
     step = pl.col("credited") - pl.col("credited").shift(1).over("contract_id").fill_null(ZERO)
     credit = credit.select("contract_id", "date", step.cast(MONEY).alias("credited"))
     days = pl.concat([out.select("contract_id", "date"), credit.select("contract_id", "date")]).unique().sort("contract_id", "date")
-    promises = books.lines.join(goods, on=_LINE, how="semi").select("contract_id", _LINE, pl.col("obligation_id").alias("of"))
-    cuts = price_cuts(promises, claims, books, _ALL).join(promises, on=_OF, how="semi")
-    for flow, name in ((out, "paid"), (credit, "credited"), (cuts, "cut")):
+    own = cuts.join(goods, on=_OF, how="semi")
+    for flow, name in ((out, "paid"), (credit, "credited"), (own, "cut")):
         days = through_day(days, flow, by=["contract_id"], on="date", columns=[name])
     back = pl.max_horizontal(pl.max_horizontal("paid", "credited") - pl.col("cut"), ZERO)
     return days.select("contract_id", "date", back.cast(MONEY).alias("back")).sort("date")
 
 
-def _with_returned(rows: pl.DataFrame, owed: pl.DataFrame, goods: pl.DataFrame, books: Books, claims: Claims) -> pl.DataFrame:
+def _with_returned(rows: pl.DataFrame, owed: pl.DataFrame, promises: pl.DataFrame, flows: pl.DataFrame) -> pl.DataFrame:
     """Add `returned`, the cost of goods that came back by the day, and take it off `cost` and `asset`, on the days of all of them."""
-    promises = books.lines.join(goods, on="contract_id", how="semi").select("contract_id", _LINE, pl.col("obligation_id").alias("of"))
-    flows = pl.concat([_given_back(promises, claims), price_cuts(promises, claims, books, _ALL)], how="diagonal")
-    owed = owed.join(goods, on="contract_id", how="semi").with_columns(pl.col("of").fill_null(_ALL))
+    owed = owed.join(promises, on="contract_id", how="semi").with_columns(pl.col("of").fill_null(_ALL))
     days = pl.concat([each.select("contract_id", "date") for each in (rows, flows, owed)]).unique().sort("date")
+    digits = rows.select("contract_id", "minor_digits").unique()
     lines = rows.select("contract_id", _LINE, "minor_digits").unique().join(promises, on=["contract_id", _LINE], how="left")
     stands = rows.select(_LINE, "date", "cost", "asset", "reported").sort("date")
     rows = lines.join(days, on="contract_id", how="inner").sort("date").join_asof(stands, on="date", by=_LINE, check_sortedness=False)
-    settled = _settled(days, owed, flows, books.contracts.select("contract_id", "minor_digits"))
+    settled = _settled(days, owed, flows, digits)
     rows = rows.join(settled, on=["contract_id", "of", "date"], how="left", maintain_order="left")
     share = round_share(pl.col("asset").fill_null(ZERO), units(pl.col("settled")), units(pl.col("owed")), pl.col("minor_digits"))
     returned = pl.when(pl.col("reported").fill_null(value=False)).then(ZERO).otherwise(share.fill_null(ZERO))

@@ -9,7 +9,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import running
-from engine.revenue.arithmetic.numbers import ZERO
+from engine.revenue.arithmetic.numbers import ZERO, worth_of_units
 from engine.revenue.ground.frames import Books
 from engine.revenue.posting.claims import Claims
 
@@ -54,7 +54,7 @@ def _bounded(changes: pl.DataFrame, promises: pl.DataFrame, claims: Claims, book
         pl.max_horizontal(pl.col("price_change") * -1, ZERO).cast(MONEY).alias("less"),
     )  # fmt: skip
     signed = books.lines.join(changed, on="contract_id", how="semi")
-    stated = pl.coalesce("amount", (pl.col("quantity").cast(MONEY) * pl.col("unit_price").cast(MONEY)).cast(MONEY))
+    stated = pl.coalesce("amount", worth_of_units())
     # What a line costs that a change adds is in that change.
     stated = pl.when(pl.col("added_by").is_null()).then(stated).otherwise(ZERO)
     known = pl.when(stated.is_not_null().all()).then(stated.sum()).alias("signed")

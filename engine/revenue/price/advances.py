@@ -13,6 +13,7 @@ from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.price.pairing import paired
 
 _OWN: Final = ["contract_id", "date", "amount"]
+_ON_ITS_DAY: Final = [pl.lit(value=False).alias("is_retention"), pl.lit(None, dtype=pl.Date).alias("bears_from")]
 
 
 def cash_of_contracts(invoices: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
@@ -61,7 +62,7 @@ def once_paid(
         return rest
     came = cash.filter(pl.col("date") <= as_of).select(_OWN)
     to_come = mine.group_by("contract_id").agg(pl.col("amount").sum()).with_columns(pl.lit(as_of).dt.offset_by("1d").alias("date"))
-    parts = paired(mine.select("contract_line_id", *_OWN), pl.concat([came, to_come.select(_OWN)]).with_columns(is_retention=False))
+    parts = paired(mine.select("contract_line_id", *_OWN), pl.concat([came, to_come.select(_OWN)]).with_columns(_ON_ITS_DAY))
     parts = parts.select("contract_line_id", pl.col("promised").alias("amount"), "paid_date").join(
         mine.drop("amount"), on="contract_line_id", how="inner"
     )

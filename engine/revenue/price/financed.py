@@ -32,14 +32,16 @@ def contract_financing(
     reported: pl.Series | None = None,
     delivered: pl.DataFrame | None = None,
 ) -> Financing:
-    """Return the financing of every contract that states a rate, a cash price or a reason why there is none.
+    """Return the financing of contracts that state a rate, a cash price or a reason why there is none.
 
-    `contracts`: contract_id, calendar, minor_digits, signed_date, total_value, financing_rate, financing_exclusion and the settings of
-    financing. `lines`: promises as signed, with okey, timing, role, commission_pct, amount, standalone_selling_price,
-    cash_selling_price, begins and ends. `payments`: from `promised_payments`, by `once_paid`. `levels`: what estimates put into the price
-    (`variable.price_levels`). `reported`: the lines whose transfer progress or use tells, not milestones. `delivered`: reports of progress.
+    `contracts`: those (`asking_financing`), with contract_id, calendar, minor_digits, signed_date, total_value, financing_rate,
+    financing_exclusion and the settings of financing. `lines`: promises as signed, with okey, timing, role, commission_pct, amount,
+    standalone_selling_price, cash_selling_price, begins and ends. `payments`: from `promised_payments`, by `once_paid`. `levels`: what
+    estimates put into the price (`variable.price_levels`). `reported`: the lines whose transfer progress or use tells, not milestones.
+    `delivered`: reports of progress.
     """
-    cash = lines.group_by("contract_id").agg(
+    own = lines.join(contracts, on="contract_id", how="semi")
+    cash = own.group_by("contract_id").agg(
         pl.when(pl.col("cash_selling_price").is_not_null().any())
         .then(pl.coalesce("cash_selling_price", "amount").sum()).cast(MONEY).alias("cash_price")
     )  # fmt: skip
@@ -48,7 +50,6 @@ def contract_financing(
         pl.col("setting.financing.expedient_months").cast(pl.Int64).alias("expedient_months"),
         pl.col("setting.financing.compounding").alias("compounding"),
     )  # fmt: skip
-    own = lines.join(asking_financing(contracts, lines), on="contract_id", how="semi")
     valued = _valued(own, contracts)
     kept = _kept(valued)
     held = None if levels is None else _held_back(kept, levels)

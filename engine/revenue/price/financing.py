@@ -62,17 +62,14 @@ def significant_financing(
     `contracts`: contract_id, calendar, minor_digits, financing_rate (percent a year),
     financing_exclusion, cash_price (Σ cash selling prices, null when none is given), expedient_months,
     compounding. `transfers`: contract_id, contract_line_id, date, amount (what is promised for it), and okey where lines share a promise.
-    `payments`: contract_id, date, amount, is_retention, bears_from (null or absent: from its date).
+    `payments`: contract_id, date, amount, is_retention, bears_from (null: from its date).
     A payment held back to protect performance is no financing (32-17(c)). Where a rate is given it
     prevails over the one the cash price implies (32-19: frozen at inception). `held`: contract_line_id,
     earned_from, of promises whose whole price is held back until a day after transfer: until then there
     is nothing that could bear interest.
     """
-    stated = contracts.filter(
-        pl.col("financing_rate").is_not_null() | pl.col("cash_price").is_not_null() | pl.col("financing_exclusion").is_not_null()
-    )
     pairs = paired(
-        transfers.join(stated, on="contract_id", how="semi"), payments.join(stated, on="contract_id", how="semi")
+        transfers.join(contracts, on="contract_id", how="semi"), payments.join(contracts, on="contract_id", how="semi")
     ).with_columns(
         pl.min_horizontal("paid_date", "transfer_date").alias("from_date"),
         pl.max_horizontal("paid_date", "transfer_date").alias("to_date"),
@@ -80,7 +77,7 @@ def significant_financing(
     ).with_columns(whole_months(pl.col("from_date"), pl.col("to_date")).alias("months"))  # fmt: skip
     promises = transfers.select("contract_line_id", pl.col("okey" if "okey" in transfers.columns else "contract_line_id").alias("promise"))
     pairs = pairs.join(promises.unique(), on="contract_line_id", how="left", maintain_order="left")
-    decided = _decisions(stated, pairs)
+    decided = _decisions(contracts, pairs)
     parts = _parts(pairs, decided.filter("significant"))
     if held is not None and held.height:
         parts = _held_back(parts, held)

@@ -16,15 +16,16 @@ def paired(transfers: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
     """Return parts of a contract's promise with the day each is paid and the day it is transferred.
 
     `transfers`: contract_id, contract_line_id, date, amount. `payments`: contract_id, date, amount,
-    is_retention, bears_from (the day the money is there, where that is not the promised one). Both run from
+    is_retention, bears_from (the day the money is there; null: the promised one). Both run from
     the first to the last of a contract; what no payment covers, and money held back as retention, counts
     as paid at transfer. Money beyond what is promised pays for nothing.
     Columns: contract_id, contract_line_id, paid_date, bears_from, transfer_date, promised.
     """
     delivered = _ends(transfers.filter(pl.col("amount") > 0), "date", "contract_line_id").rename({"date": "transfer_date"})
     total = delivered.group_by("contract_id").agg(pl.col("end").max().alias("total"))
+    counted = payments.filter((pl.col("amount") > 0) & ~pl.col("is_retention").fill_null(value=False))
     paid = (
-        _ends(_dated(payments).filter((pl.col("amount") > 0) & ~pl.col("is_retention").fill_null(value=False)), "date", "bears_from")
+        _ends(counted.with_columns(pl.coalesce("bears_from", "date").alias("bears_from")), "date", "bears_from")
         .rename({"date": "paid_date"})
         .join(total, on="contract_id", how="inner")
         .with_columns(pl.min_horizontal("end", "total"))
@@ -54,12 +55,6 @@ def paired(transfers: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
         "transfer_date",
         "promised",
     )
-
-
-def _dated(payments: pl.DataFrame) -> pl.DataFrame:
-    if "bears_from" not in payments.columns:
-        return payments.with_columns(pl.col("date").alias("bears_from"))
-    return payments.with_columns(pl.coalesce("bears_from", "date").alias("bears_from"))
 
 
 def _ends(rows: pl.DataFrame, date: str, then: str) -> pl.DataFrame:

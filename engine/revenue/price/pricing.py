@@ -9,7 +9,7 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.conventions import MONTHS_IN, TermColumns, with_months
 from engine.revenue.arithmetic.exact import GUARD, money_units, part_units
-from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
+from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide, worth_of_units
 from engine.revenue.arithmetic.runs import before
 from engine.revenue.ground.records import Records
 
@@ -150,8 +150,7 @@ def with_pooled(terms: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
              "added_place")  # fmt: skip
     made = terms.join(lines.select(names), on="contract_line_id", how="inner")
     digits = pl.col("minor_digits")
-    product = (pl.col("quantity") * pl.col("unit_price")).cast(pl.Decimal(38, 6))
-    amount = pl.coalesce("amount", product)
+    amount = pl.coalesce("amount", worth_of_units())
     penalty = pl.when(pl.col("variable_kind") == "penalty").then(pl.coalesce("variable_amount", pl.lit(0))).otherwise(pl.lit(0))
     fixed = money_units((amount.cast(pl.Decimal(38, 6)) - penalty.cast(pl.Decimal(38, 6))), digits)
     # A promise signed without a price, beside others with one, is priced when a change states it.
@@ -222,7 +221,7 @@ def _months_worth(rows: pl.DataFrame, end: str, name: str) -> pl.DataFrame:
     """Add what the months from `→start` to the day of a column cost, in units; nothing where there are none."""
     term = TermColumns(start="→start", end=end, anchor_day="anchor_day")
     made = with_months(rows.lazy(), numerator="→months", denominator="→of", terms=term).collect()
-    each = (pl.coalesce("quantity", pl.lit(1)) * pl.col("unit_price")).cast(pl.Decimal(38, 6))
+    each = worth_of_units(pl.coalesce("quantity", pl.lit(1)))
     months = pl.col("price_period").replace_strict(MONTHS_IN, return_dtype=pl.Int64).cast(pl.Int128)
     worth = part_units(money_units(each, pl.col("minor_digits")), pl.col("→months"), pl.col("→of") * months)
     served = pl.col(end) >= pl.col("→start")

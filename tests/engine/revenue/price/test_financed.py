@@ -41,6 +41,7 @@ def price(records: Make) -> Callable[..., Decimal | None]:
             for name in ("billing_plan_line", "invoice", "payment")
         )
         due = promised_payments(terms, plan, invoices, cash_of_contracts(invoices, payments))
+        due = due.with_columns(pl.lit(None, dtype=pl.Date).alias("bears_from"))
         milestones = records("milestone", *([] if milestone is None else [milestone]))
         found = contract_financing(terms, promises, milestones, due, DAY(2030, 12, 31))
         return Decimal(found.prices["price"].sum()).quantize(Decimal("0.01")) if found.prices.height else None

@@ -38,7 +38,8 @@ def payments(*rows: tuple[dt.date, str], retention: tuple[dt.date, str] | None =
     data = [("C1", day, Decimal(amount), False) for day, amount in rows]
     if retention is not None:
         data.append(("C1", retention[0], Decimal(retention[1]), True))
-    return pl.DataFrame(data, schema={"contract_id": pl.String, "date": pl.Date, "amount": MONEY, "is_retention": pl.Boolean}, orient="row")
+    schema: dict[str, pl.DataType] = {"contract_id": pl.String(), "date": pl.Date(), "amount": MONEY, "is_retention": pl.Boolean()}
+    return pl.DataFrame(data, schema=schema, orient="row").with_columns(pl.lit(None, dtype=pl.Date).alias("bears_from"))
 
 
 def months(first: int, last: int) -> pl.DataFrame:
