@@ -30,7 +30,7 @@ from engine.revenue.ground.blocks import beside
 from engine.revenue.ground.records import Records
 from engine.revenue.ground.settings import Versions
 from engine.revenue.modifications.ahead import AHEAD, waiting
-from engine.revenue.modifications.changes import distinctness_findings
+from engine.revenue.modifications.changes import distinctness_findings, unshared_findings
 from engine.revenue.modifications.evolve import Happenings, evolve
 from engine.revenue.modifications.happenings import (
     change_rows,
@@ -151,7 +151,10 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         agreed.amendments.select("amendment_id", "known_at"),
         agreed.periods,
         priced.financing,
-        (*findings, leaving_findings(leaving, observed, lines), unopened_findings(states, agreed.opened, lines, contracts)),
+        (
+            *findings, leaving_findings(leaving, observed, lines), unopened_findings(states, agreed.opened, lines, contracts),
+            unshared_findings(pl.concat(evolved.unshared), lines),
+        ),
         as_of,
     )  # fmt: skip
 

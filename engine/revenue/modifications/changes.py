@@ -7,6 +7,7 @@ import datetime as dt
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import units_of_a_millionth
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.contracts.amendments import TERM_FIELDS
@@ -186,6 +187,24 @@ def _renews() -> pl.Expr:
     """Say whether a change gives a right to use, which passes at a point in time, a later last day."""
     is_right = (pl.col("offering") == "licence") & (pl.col("timing") == "point_in_time")
     return ((pl.col("action") == "change") & is_right & (pl.col("end_date") > pl.col("before.end_date"))).fill_null(value=False)
+
+
+@of_nothing
+def unshared_findings(unshared: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for every promise without a standalone price after a change whose price is to be shared by such prices (32-33).
+
+    A contract with one promise needs none; once another is promised with it, it does. `unshared`: of `noted.Evolved`.
+    """
+    rows = unshared.sort("okey", "date").unique("okey", keep="first", maintain_order=True)
+    about = lines.sort("okey", "contract_line_id").group_by("okey").agg(
+        pl.col("contract_line_id", "contract_id", "currency").first(), pl.col("evidence").explode().drop_nulls().unique().sort()
+    )
+    text = "What remains after {} is shared by standalone selling prices, and {} has none; each promise keeps the price it states."
+    remedy = "Estimate the standalone selling price (606-10-32-33) and enter it on the line."
+    return rows.join(about, on="okey", how="inner").select(
+        *finding_columns("ssp_missing", "high", "contract_line", pl.format(text, "amendment_id", "contract_line_id"), remedy),
+        pl.col("contract_line_id").alias("entity_id"), "contract_id", "evidence",
+    )  # fmt: skip
 
 
 def distinctness_findings(changes: pl.DataFrame) -> pl.DataFrame:

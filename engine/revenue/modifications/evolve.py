@@ -217,7 +217,7 @@ def _changed(
     if not changes.height and not added.height:
         return rows.with_columns(
             pl.lit(None, dtype=pl.String).alias("kind"), wide(0).alias("past"),
-            *(pl.lit(value=False).alias(name) for name in ("is_new", "in_pool")),
+            *(pl.lit(value=False).alias(name) for name in ("is_new", "in_pool", "lacks_ssp")),
             *(pl.col(name).alias(f"{name}.next") for name in ("begins", "ends")),
         )  # fmt: skip
     made = rows.join(changes, on="okey", how="left", maintain_order="left").with_columns(pl.lit(value=False).alias("is_new"))

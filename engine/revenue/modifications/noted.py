@@ -17,6 +17,8 @@ _JUMPS: Final[dict[str, pl.DataType]] = {
     "basis": pl.String(), "moves_total": pl.Boolean(), "m": pl.Int128(), "mt": pl.Int128(),
 }  # fmt: skip
 
+_UNSHARED: Final[dict[str, pl.DataType]] = {"okey": pl.String(), "date": pl.Date(), "amendment_id": pl.String()}
+
 
 @dataclass(slots=True)
 class Evolved:
@@ -25,13 +27,15 @@ class Evolved:
     `segments`: okey, ordinal, from_date and the segment. `jumps`: okey, date, ordinal, step, minor (cumulative
     revenue right after the step), nature, basis, m and mt (what a price that changes finds done). `versions`: okey, ordinal, date,
     price, variable, ssp, amendment_id. `modifications`: one row per amendment and obligation it changed. `basis`: where promises stood
-    after the changes that amounts were promised by (`promised.BASIS`).
+    after the changes that amounts were promised by (`promised.BASIS`). `unshared`: okey, date, amendment_id of promises without a
+    standalone price, so that what remained after the amendment was not shared.
     """
 
     segments: list[pl.DataFrame] = field(default_factory=list)
     jumps: list[pl.DataFrame] = field(default_factory=list)
     versions: list[pl.DataFrame] = field(default_factory=list)
     modifications: list[pl.DataFrame] = field(default_factory=list)
+    unshared: list[pl.DataFrame] = field(default_factory=lambda: [pl.DataFrame(schema=_UNSHARED)])
     basis: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BASIS))
 
     def every_jump(self) -> pl.DataFrame:
@@ -100,6 +104,7 @@ def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
                 *(pl.col(whole if step == 2 else f"{whole}.before").alias(whole) for whole in ("m", "mt")),
             )
         )
+    made.unshared.append(rows.filter("lacks_ssp").select(*_UNSHARED))
     made.modifications.append(
         seen.filter(by_amendment | pl.col("is_new")).select(
             "okey", "ordinal", "date",

@@ -26,11 +26,16 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     left = pl.col("d") - pl.col("n")
     in_pool = ahead | into_pool | (others & (left > 0))
     made = rows.with_columns(in_pool.alias("in_pool"), _weight(left).alias("weight"), by_pool.alias("by_pool"))
-    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool") & ~apart
+    # What the customer pays as it is worked or used has no part in the price that is shared (32-40).
+    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool") & ~apart & pl.col("is_pooled").fill_null(value=False)
     lacks = (together & pl.col("weight").is_null()).any().over("group_id") & (together.sum().over("group_id") > 1)
     none = pl.when(together).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") <= 0
     alone = ~together | lacks | none
-    made = made.with_columns(pl.when(alone).then(pl.col("okey")).otherwise(pl.col("group_id")).alias("pool_key"), alone.alias("is_alone"))
+    remain = together & pl.col("kind").ne_missing("remove") & ~taken_out()
+    made = made.with_columns(
+        pl.when(alone).then(pl.col("okey")).otherwise(pl.col("group_id")).alias("pool_key"), alone.alias("is_alone"),
+        (remain & pl.col("weight").is_null() & (remain.sum().over("group_id") > 1)).alias("lacks_ssp"),
+    )  # fmt: skip
     # Left to itself, an obligation that nothing touched stays as it is.
     made = made.with_columns((pl.col("in_pool") & ~(pl.col("is_alone") & pl.col("kind").is_null())).alias("in_pool"))
     if not made["in_pool"].any():
