@@ -151,10 +151,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         agreed.amendments.select("amendment_id", "known_at"),
         agreed.periods,
         priced.financing,
-        (
-            *findings, leaving_findings(leaving, observed, lines), unopened_findings(states, agreed.opened, lines, contracts),
-            unshared_findings(pl.concat(evolved.unshared), lines),
-        ),
+        (*findings, *_findings_of_states(agreed, states, evolved), leaving_findings(leaving, observed, lines)),
         as_of,
     )  # fmt: skip
 
@@ -257,6 +254,13 @@ def _earned_outside(
     outside, conceded = with_concessions(outside, priced.of_work, expected_totals(records, lines, agreed.terms), agreed.periods, as_of)
     to_come = royalties_to_come(records, lines, priced.prices, obligations, first_lines, observed, as_of)
     return rounded(outside, lines), to_come, conceded
+
+
+def _findings_of_states(agreed: Agreed, states: pl.DataFrame, evolved: Evolved) -> tuple[pl.DataFrame, ...]:
+    return (
+        unopened_findings(states, agreed.opened, agreed.lines, agreed.contracts),
+        unshared_findings(pl.concat(evolved.unshared), agreed.lines),
+    )
 
 
 def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl.DataFrame, ...]:
