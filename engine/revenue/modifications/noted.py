@@ -72,6 +72,23 @@ def _says_nothing() -> pl.Expr:
     return (pl.col("is_idle") & same).fill_null(value=False)
 
 
+def _jumps(told: pl.DataFrame, nature: pl.Expr) -> list[pl.DataFrame]:
+    """Return cumulative revenue before an event, after what it does to the price, and after what it does to progress."""
+    steps = [("minor.before", 0, "current", "before"), ("minor.price", 1, None, "price"), ("minor.after", 2, None, "progress")]
+    return [
+        told.select(
+            *("okey", "date", "ordinal"),
+            pl.lit(step, dtype=pl.Int32).alias("step"),
+            pl.col(name).alias("minor"),
+            (pl.lit(fixed) if fixed else nature).alias("nature"),
+            pl.when((pl.col("past") != 0) & (step == 1)).then(pl.lit("past_performance")).otherwise(pl.lit(basis)).alias("basis"),
+            pl.col("moves_total").fill_null(value=False).alias("moves_total"),
+            *(pl.col(whole if step == 2 else f"{whole}.before").alias(whole) for whole in ("m", "mt")),
+        )
+        for name, step, fixed, basis in steps
+    ]
+
+
 def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     """Record the segments, jumps, versions and modifications that an event made."""
     old = before.select("okey", *(pl.col(name).alias(f"old.{name}") for name in ("base", "rem", "m0", "begins", "ends", "stated")))
@@ -89,21 +106,7 @@ def note(rows: pl.DataFrame, before: pl.DataFrame, made: Evolved) -> None:
     made.versions.append(version(seen.filter(pl.col("is_new") | _priced_anew())))
     by_amendment = by_kind | pl.col("in_pool")
     nature = pl.when(by_amendment).then(pl.lit("modification")).otherwise(pl.lit("estimate_change"))
-    told = starts.filter(~pl.col("is_new"))
-    steps = [("minor.before", 0, "current", "before"), ("minor.price", 1, None, "price"), ("minor.after", 2, None, "progress")]
-    for name, step, fixed, basis in steps:
-        basis_expr = pl.when((pl.col("past") != 0) & (step == 1)).then(pl.lit("past_performance")).otherwise(pl.lit(basis))
-        made.jumps.append(
-            told.select(
-                *("okey", "date", "ordinal"),
-                pl.lit(step, dtype=pl.Int32).alias("step"),
-                pl.col(name).alias("minor"),
-                (pl.lit(fixed) if fixed else nature).alias("nature"),
-                basis_expr.alias("basis"),
-                pl.col("moves_total").fill_null(value=False).alias("moves_total"),
-                *(pl.col(whole if step == 2 else f"{whole}.before").alias(whole) for whole in ("m", "mt")),
-            )
-        )
+    made.jumps.extend(_jumps(starts.filter(~pl.col("is_new")), nature))
     made.unshared.append(rows.filter("lacks_ssp").select(*_UNSHARED))
     made.modifications.append(
         seen.filter(by_amendment | pl.col("is_new")).select(
