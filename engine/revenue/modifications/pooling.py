@@ -16,7 +16,9 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     ahead = pl.col("kind").is_in(["prospective", "remove"]).fill_null(value=False) | taken_out()
     behind = (pl.col("kind") == "catch_up").fill_null(value=False)
     apart = pl.col("is_apart").fill_null(value=False) if "is_apart" in rows.columns else pl.lit(value=False)
-    has_ahead, has_behind = (ahead & ~apart).any().over("group_id"), behind.any().over("group_id")
+    # What the customer pays as it is worked or used has no part in the price that is shared (32-40).
+    shares = pl.col("is_pooled").fill_null(value=False) & ~apart
+    has_ahead, has_behind = (ahead & shares).any().over("group_id"), behind.any().over("group_id")
     by_ssp = pl.col("reallocation") == "remaining_ssp"
     into_pool = behind & has_ahead & (pl.col("mixed") == "by_pool")
     others = ~pl.col("is_new") & pl.col("kind").is_null() & pl.col("is_pooled") & by_ssp & has_ahead & pl.col("moved").is_null()
@@ -26,8 +28,7 @@ def pooled(rows: pl.DataFrame) -> pl.DataFrame:
     left = pl.col("d") - pl.col("n")
     in_pool = ahead | into_pool | (others & (left > 0))
     made = rows.with_columns(in_pool.alias("in_pool"), _weight(left).alias("weight"), by_pool.alias("by_pool"))
-    # What the customer pays as it is worked or used has no part in the price that is shared (32-40).
-    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool") & ~apart & pl.col("is_pooled").fill_null(value=False)
+    together = (by_ssp | pl.col("by_pool")) & pl.col("in_pool") & shares
     lacks = (together & pl.col("weight").is_null()).any().over("group_id") & (together.sum().over("group_id") > 1)
     none = pl.when(together).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") <= 0
     alone = ~together | lacks | none
