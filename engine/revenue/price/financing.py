@@ -73,7 +73,7 @@ def significant_financing(
     ).with_columns(
         pl.min_horizontal("paid_date", "transfer_date").alias("from_date"),
         pl.max_horizontal("paid_date", "transfer_date").alias("to_date"),
-        (pl.col("paid_date") < pl.col("transfer_date")).alias("is_advance"),
+        (pl.col("paid_date") < pl.col("transfer_date")).fill_null(value=False).alias("is_advance"),
     ).with_columns(whole_months(pl.col("from_date"), pl.col("to_date")).alias("months"))  # fmt: skip
     promises = transfers.select("contract_line_id", pl.col("okey" if "okey" in transfers.columns else "contract_line_id").alias("promise"))
     pairs = pairs.join(promises.unique(), on="contract_line_id", how="left", maintain_order="left")

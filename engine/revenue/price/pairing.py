@@ -8,6 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
+from engine.revenue.arithmetic.rounding import round_share, units
 
 _CARRIED: Final = ["paid_date", "bears_from", "transfer_date", "contract_line_id"]
 
@@ -17,10 +18,12 @@ def paired(transfers: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
 
     `transfers`: contract_id, contract_line_id, date, amount. `payments`: contract_id, date, amount,
     is_retention, bears_from (the day the money is there; null: the promised one). Both run from
-    the first to the last of a contract; what no payment covers, and money held back as retention, counts
-    as paid at transfer. Money beyond what is promised pays for nothing.
+    the first to the last of a contract; what no payment covers counts as paid at transfer. Money beyond
+    what is promised pays for nothing. Money held back as retention is an even part of every transfer and
+    is paired with none: its paid_date is null.
     Columns: contract_id, contract_line_id, paid_date, bears_from, transfer_date, promised.
     """
+    transfers, held_back = _without_retention(transfers, payments)
     delivered = _ends(transfers.filter(pl.col("amount") > 0), "date", "contract_line_id").rename({"date": "transfer_date"})
     total = delivered.group_by("contract_id").agg(pl.col("end").max().alias("total"))
     counted = payments.filter((pl.col("amount") > 0) & ~pl.col("is_retention").fill_null(value=False))
@@ -47,7 +50,7 @@ def paired(transfers: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
             (pl.col("end") - pl.col("end").shift(1).over("contract_id", order_by="end").fill_null(0)).cast(MONEY).alias("promised"),
         )
     )
-    return marks.filter(pl.col("promised") > 0).select(
+    pairs = marks.filter(pl.col("promised") > 0).select(
         "contract_id",
         "contract_line_id",
         pl.coalesce("paid_date", "transfer_date").alias("paid_date"),
@@ -55,6 +58,32 @@ def paired(transfers: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
         "transfer_date",
         "promised",
     )
+    return pl.concat([pairs, held_back.select(pairs.columns)]) if held_back.height else pairs
+
+
+def _without_retention(transfers: pl.DataFrame, payments: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the transfers less what is held back of each to protect performance (606-10-32-17(c)), and what is held back."""
+    kept = payments.filter((pl.col("amount") > 0) & pl.col("is_retention").fill_null(value=False))
+    kept = kept.group_by("contract_id").agg(pl.col("amount").sum().cast(MONEY).alias("→kept"))
+    by_day = {"partition_by": "contract_id", "order_by": ["date", "contract_line_id"]}
+    positive = transfers.filter(pl.col("amount") > 0)
+    of_kept = positive.join(kept, on="contract_id", how="inner").with_columns(
+        units(pl.col("amount").cast(MONEY)).cum_sum().over(**by_day).alias("→so_far"),
+        units(pl.col("amount").sum().over("contract_id").cast(MONEY)).alias("→all"),
+    )
+    if of_kept.is_empty():
+        return transfers, of_kept
+    most = pl.min_horizontal(pl.col("→kept"), pl.col("amount").sum().over("contract_id").cast(MONEY))
+    shared = of_kept.with_columns(round_share(most, pl.col("→so_far"), pl.col("→all"), pl.lit(6)).alias("→shared"))
+    before = pl.col("→shared").shift(1).over(**by_day).fill_null(0)
+    shared = shared.with_columns((pl.col("→shared") - before).cast(MONEY).alias("promised"))
+    owed = shared.with_columns((pl.col("amount") - pl.col("promised")).cast(transfers.schema["amount"]).alias("amount"))
+    rest = positive.join(kept, on="contract_id", how="anti")
+    held_back = shared.filter(pl.col("promised") > 0).select(
+        "contract_id", "contract_line_id", pl.lit(None, dtype=pl.Date).alias("paid_date"), pl.col("date").alias("bears_from"),
+        pl.col("date").alias("transfer_date"), "promised",
+    )  # fmt: skip
+    return pl.concat([rest, owed.select(rest.columns)]), held_back
 
 
 def _ends(rows: pl.DataFrame, date: str, then: str) -> pl.DataFrame:

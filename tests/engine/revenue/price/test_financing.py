@@ -147,6 +147,15 @@ def test_money_held_back_as_retention_is_no_financing() -> None:
     assert found.decisions["significant"].to_list() == [False]
 
 
+def test_a_retention_is_a_part_of_every_transfer() -> None:
+    found = significant_financing(
+        contract(financing_rate=Decimal(10)), transfers(("L1", dt.date(2026, 1, 1), "1000"), ("L2", dt.date(2028, 1, 1), "1000")),
+        payments((dt.date(2028, 1, 1), "1800"), retention=(dt.date(2029, 1, 1), "200")),
+    )  # fmt: skip
+    assert price(found) == Decimal("1843.80")  # 900 / 1.21 + 100 held back + 1,000
+    assert found.prices["promised"].sum() == Decimal(2000)
+
+
 def test_a_long_wait_without_any_rate_is_not_known() -> None:
     found = significant_financing(
         contract(cash_price=Decimal(-5)), transfers(("L1", dt.date(2029, 1, 1), "100")), payments((dt.date(2026, 1, 1), "100"))
