@@ -65,17 +65,17 @@ def _without_retention(transfers: pl.DataFrame, payments: pl.DataFrame) -> tuple
     """Return the transfers less what is held back of each to protect performance (606-10-32-17(c)), and what is held back."""
     kept = payments.filter((pl.col("amount") > 0) & pl.col("is_retention").fill_null(value=False))
     kept = kept.group_by("contract_id").agg(pl.col("amount").sum().cast(MONEY).alias("→kept"))
-    by_day = {"partition_by": "contract_id", "order_by": ["date", "contract_line_id"]}
+    by_day = ["date", "contract_line_id"]
     positive = transfers.filter(pl.col("amount") > 0)
     of_kept = positive.join(kept, on="contract_id", how="inner").with_columns(
-        units(pl.col("amount").cast(MONEY)).cum_sum().over(**by_day).alias("→so_far"),
+        units(pl.col("amount").cast(MONEY)).cum_sum().over("contract_id", order_by=by_day).alias("→so_far"),
         units(pl.col("amount").sum().over("contract_id").cast(MONEY)).alias("→all"),
     )
     if of_kept.is_empty():
         return transfers, of_kept
     most = pl.min_horizontal(pl.col("→kept"), pl.col("amount").sum().over("contract_id").cast(MONEY))
     shared = of_kept.with_columns(round_share(most, pl.col("→so_far"), pl.col("→all"), pl.lit(6)).alias("→shared"))
-    before = pl.col("→shared").shift(1).over(**by_day).fill_null(0)
+    before = pl.col("→shared").shift(1).over("contract_id", order_by=by_day).fill_null(0)
     shared = shared.with_columns((pl.col("→shared") - before).cast(MONEY).alias("promised"))
     owed = shared.with_columns((pl.col("amount") - pl.col("promised")).cast(transfers.schema["amount"]).alias("amount"))
     rest = positive.join(kept, on="contract_id", how="anti")
