@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from adapters.mapping.model import FieldRule, Mapping
-from engine.canonical.kinds import DECIMAL_DIGITS, DECIMAL_PRECISION, DECIMAL_SCALE, FieldSpec, Kind
+from engine.canonical.kinds import DECIMAL_DIGITS, DECIMAL_PRECISION, DECIMAL_SCALE, FIRST_DAY, FieldSpec, Kind
 
 REASONS: Final[dict[str, str]] = {
     "not_a_number": "Write the amount as digits with the declared decimal sign, without exponent, formula or text.",
@@ -234,7 +234,7 @@ def _date(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
     formats = rule.date or mapping.date
     one = _last_day if rule.exclusive_end else _one_date
     value = pl.coalesce([one(text, each) for each in formats])
-    in_range = value.dt.year().is_between(1900, 2999)
+    in_range = value.dt.year().is_between(FIRST_DAY.year, 2999)
     reason = (
         pl.when(text.is_null()).then(None)
         .when(value.is_null()).then(pl.lit("not_a_date"))
@@ -283,7 +283,7 @@ def _sheet_time(text: Expr) -> Expr:
 def _time(text: Expr, rule: FieldRule, mapping: Mapping) -> Cast:
     formats = rule.time or mapping.time
     value = pl.coalesce([_one_time(text, each, mapping.zone) for each in formats])
-    in_range = value.dt.year().is_between(1900, 2999)
+    in_range = value.dt.year().is_between(FIRST_DAY.year, 2999)
     reason = (
         pl.when(text.is_null()).then(None)
         .when(value.is_null()).then(pl.lit("not_a_time"))

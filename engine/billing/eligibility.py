@@ -13,7 +13,7 @@ from engine.billing.ledger import LINKS, MADE, fee_ledger, fee_lines, fees_of_li
 from engine.billing.money import HOURS
 from engine.billing.rates import CARD, CARD_CURRENCY
 from engine.billing.translated import bills_in_other_currencies, translated_ledger, translated_lines
-from engine.canonical.kinds import MONEY
+from engine.canonical.kinds import FIRST_DAY, MONEY
 from engine.condition import CompiledCondition, compile_condition, compile_value
 from engine.condition.compile import Compiler
 from engine.decision import CompiledTable
@@ -129,11 +129,11 @@ def unjudged_items(version: Version, frames: Mapping[str, pl.LazyFrame], context
 
 
 def covers_everything(policies: Sequence[Sequence[Version]]) -> bool:
-    """Say whether some policy without condition is in force on every day from 1900 on."""
+    """Say whether some policy without condition is in force on every day from the first on."""
     for versions in policies:
         if any(policy.where is not None for _, policy in versions):
             continue
-        day: dt.date | None = dt.date(1900, 1, 1)
+        day: dt.date | None = FIRST_DAY
         for _, policy in versions:
             if day is not None and policy.effective_from <= day:
                 day = None if policy.effective_to is None else policy.effective_to + dt.timedelta(days=1)

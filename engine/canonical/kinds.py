@@ -6,11 +6,15 @@ no stage ever rounds by accident, and ids are text, so that `00123` stays `00123
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import polars as pl
+
+FIRST_DAY: Final = dt.date(1900, 1, 1)
+"""No record is dated before this day: what holds from the beginning holds from here."""
 
 
 class Kind(StrEnum):

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.canonical.kinds import FIRST_DAY
 from engine.revenue.arithmetic.exact import part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.core import Core
@@ -17,7 +18,6 @@ KEPT_NOTHING: Final[dict[str, pl.DataType]] = {
 }  # fmt: skip
 """Columns of `kept_nothing_of`."""
 
-_EARLY: Final = pl.date(1900, 1, 1)
 
 
 def kept_nothing_of(core: Core) -> pl.DataFrame:
@@ -32,7 +32,7 @@ def kept_nothing_of(core: Core) -> pl.DataFrame:
     steps = core.terms.drop("okey").join(agents, on="contract_line_id", how="inner").filter(pl.col("gross").is_not_null())
     if not steps.height:
         return pl.DataFrame(schema=KEPT_NOTHING)
-    gross = steps.select("contract_line_id", pl.coalesce("takes_effect", _EARLY).alias("date"), "place", "gross").sort("place")
+    gross = steps.select("contract_line_id", pl.coalesce("takes_effect", pl.lit(FIRST_DAY)).alias("date"), "place", "gross").sort("place")
     gross = gross.unique(["contract_line_id", "date"], keep="last", maintain_order=True).sort("date")
     begun = _begun(core, agents.select("okey").unique())
     days = pl.concat([
@@ -53,7 +53,7 @@ def _begun(core: Core, promises: pl.DataFrame) -> pl.DataFrame:
     """
     parts = pl.concat(core.evolved.segments).join(promises, on="okey", how="semi").sort("okey", "ordinal")
     first = pl.col("ordinal") == pl.col("ordinal").min().over("okey")
-    parts = parts.with_columns(pl.when(first).then(_EARLY).otherwise("from_date").alias("date"))
+    parts = parts.with_columns(pl.when(first).then(pl.lit(FIRST_DAY)).otherwise("from_date").alias("date"))
     parts = parts.unique(["okey", "date"], keep="last", maintain_order=True)
     ended = core.contracts.select("contract_id", "terminated_date")
     about = core.obligations.select("okey", "contract_id", "opened_on").join(ended, on="contract_id", how="left")
@@ -71,7 +71,7 @@ def _begun(core: Core, promises: pl.DataFrame) -> pl.DataFrame:
         "okey", pl.col("→date").alias("date"), pl.max_horizontal(pl.col("m") - pl.col("m0"), wide(0)).alias("done"),
         (pl.col("mt") - pl.col("m0")).alias("all"), (pl.col("→start") != pl.col("m0")).alias("is_anew"),
     )
-    opened = with_progress(parts.filter((pl.col("date") == _EARLY) & pl.col("opened_on").is_not_null()), core.measures, "opened_on")
+    opened = with_progress(parts.filter((pl.col("date") == FIRST_DAY) & pl.col("opened_on").is_not_null()), core.measures, "opened_on")
     opened = opened.select("okey", "date", pl.col("m").alias("done"), pl.col("mt").alias("all"), pl.lit(value=False).alias("is_anew"))
     told = pl.concat([told, opened])
     return parts.select("okey", "date", "start", "is_over").join(told, on=["okey", "date"], how="left").sort("date")

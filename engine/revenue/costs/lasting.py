@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
+from engine.canonical.kinds import FIRST_DAY, MONEY
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.progress.measured import fiscal_periods
@@ -25,7 +24,6 @@ CONVENTIONS: Final[dict[str, pl.DataType]] = {
 }  # fmt: skip
 """One row per contract whose costs an adopted version of the policy spreads in another way from a day on."""
 
-_EARLY: Final = dt.date(1900, 1, 1)
 
 
 GONE: Final[dict[str, pl.DataType]] = {"cost_id": pl.String(), "gone_on": pl.Date()}
@@ -56,7 +54,7 @@ def moved_benefits(judged: pl.DataFrame, moved: pl.DataFrame, lines: pl.DataFram
     # A record of the contract may tell its end as it is now; what it was signed for is what its promises tell.
     is_new = ((pl.col("contract_end") == pl.col("→end")) & (pl.col("→signed") != pl.col("contract_end"))).any().over("cost_id")
     first = of_all.filter(is_new).unique("cost_id", keep="first", maintain_order=True).with_columns(
-        pl.lit(_EARLY).alias("date"), pl.col("→signed").alias("→end")
+        pl.lit(FIRST_DAY).alias("date"), pl.col("→signed").alias("→end")
     )
     follows = is_new | (pl.col("→signed") == pl.col("contract_end")) | (pl.col("→end") > pl.col("contract_end"))
     of_all = pl.concat([first, of_all.filter(follows)]).with_columns(pl.col("contract_end").alias("→from"))
@@ -96,7 +94,7 @@ def changed_conventions(judged: pl.DataFrame, conventions: pl.DataFrame) -> pl.D
     every = judged.select("cost_id", "contract_id", "incurred_date").join(conventions, on="contract_id", how="inner")
     every = every.filter(pl.col("incurred_date") < pl.col("date")).sort("cost_id", "date")
     first = every.unique("cost_id", keep="first", maintain_order=True).with_columns(
-        pl.lit(_EARLY).alias("date"), pl.col("before").alias("convention"), pl.lit(value=False).alias("is_error")
+        pl.lit(FIRST_DAY).alias("date"), pl.col("before").alias("convention"), pl.lit(value=False).alias("is_error")
     )
     return _shaped(pl.concat([first, every]))
 
@@ -104,7 +102,7 @@ def changed_conventions(judged: pl.DataFrame, conventions: pl.DataFrame) -> pl.D
 def _last_of_contract(moved: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return the last day of each contract's promises, as signed and after each change: contract_id, date, →end, →signed."""
     own = lines.filter(pl.col("end_date").is_not_null())
-    signed = own.filter(pl.col("added_by").is_null()).select("contract_line_id", "contract_id", pl.lit(_EARLY).alias("date"), "end_date")
+    signed = own.filter(pl.col("added_by").is_null()).select("contract_line_id", "contract_id", pl.lit(FIRST_DAY).alias("date"), "end_date")
     steps = pl.concat([signed, moved.select(signed.columns)]).sort("date")
     days = moved.select("contract_id", "date").unique()
     lived = steps.select("contract_line_id", "contract_id").unique().join(days, on="contract_id", how="inner").sort("date")
@@ -144,7 +142,7 @@ def with_amortized(rows: pl.DataFrame, moves: pl.DataFrame, terms: TermColumns) 
 def _spans(costs: pl.DataFrame, moves: pl.DataFrame, terms: TermColumns) -> pl.DataFrame:
     """Return for each cost the spans with one end and convention: cost_id, →since, →amount (left then), →after, →spent, both."""
     now = costs.with_columns(
-        pl.lit(_EARLY).alias("→since"), pl.col("amount").cast(MONEY).alias("→amount"), pl.lit(None, dtype=pl.Date).alias("→after"),
+        pl.lit(FIRST_DAY).alias("→since"), pl.col("amount").cast(MONEY).alias("→amount"), pl.lit(None, dtype=pl.Date).alias("→after"),
         ZERO.alias("→spent"),
     )  # fmt: skip
     names = ["cost_id", "→since", "→amount", "→after", "→spent", "benefit_end", "convention"]

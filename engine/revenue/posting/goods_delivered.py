@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
+from engine.canonical.kinds import DECIMAL_SCALE, FIRST_DAY, MONEY, Kind, polars_dtype
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import latest
 from engine.revenue.arithmetic.asof import running as through_day
@@ -112,7 +112,7 @@ def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.
 
 def _promised(lines: pl.DataFrame, books: Books) -> pl.DataFrame:
     """Return how many units lines promise, as signed and as changed: contract_line_id, date, promised."""
-    signed = lines.select(_LINE, pl.date(1900, 1, 1).alias("date"), pl.coalesce("quantity", _one_whole()).alias("promised"))
+    signed = lines.select(_LINE, pl.lit(FIRST_DAY).alias("date"), pl.coalesce("quantity", _one_whole()).alias("promised"))
     return pl.concat([signed, books.extra.get("promised_units", signed.clear())]).sort("date", maintain_order=True)
 
 

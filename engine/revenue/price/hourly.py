@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
+from engine.canonical.kinds import FIRST_DAY, MONEY
 from engine.caps import up_to_cap
 from engine.nothing import of_no
 from engine.revenue.arithmetic.exact import money_units, part_units, times
@@ -242,7 +242,7 @@ def through_steps(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
     `through` is null where the line keeps one rate; `effects` are told by the changes themselves.
     """
-    first = pl.coalesce("date", pl.date(1900, 1, 1)).alias("date")
+    first = pl.coalesce("date", pl.lit(FIRST_DAY)).alias("date")
     known = steps.select(_KEY, first, pl.col("place").alias("through"), pl.col("effect").fill_null(0)).sort(_KEY, "through")
     known = known.with_columns(pl.col("effect").cum_sum().over(_KEY).cast(MONEY).alias("effects")).drop("effect")
     known = known.unique([_KEY, "date"], keep="last", maintain_order=True).sort("date")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
+from engine.canonical.kinds import FIRST_DAY, MONEY
 
 
 def total_cost_history(
     lines: pl.DataFrame, progress: pl.DataFrame, amendment: pl.DataFrame, amendment_line: pl.DataFrame
 ) -> pl.DataFrame:  # fmt: skip
     """Return each line's estimated total cost over time: contract_line_id, end_date, estimated_total_cost."""
-    beginning = pl.date(1900, 1, 1)
+    beginning = pl.lit(FIRST_DAY)
     signed = lines.select(
         "contract_line_id", pl.coalesce("from_date", beginning).alias("end_date"), pl.col("estimated_cost").alias("estimated_total_cost")
     )

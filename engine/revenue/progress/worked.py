@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.canonical.kinds import FIRST_DAY, MONEY, Kind, polars_dtype
 from engine.caps import NO_FUNDING, OVER
 from engine.revenue.arithmetic.exact import money_units, part_units, times
 from engine.revenue.arithmetic.numbers import whole_number
@@ -144,7 +144,7 @@ def unit_prices(terms: pl.DataFrame) -> pl.DataFrame:
     return (
         steps.join(changed.select("contract_line_id").unique(), on="contract_line_id", how="semi")
         .sort("contract_line_id", "place")
-        .select("contract_line_id", pl.coalesce("takes_effect", pl.date(1900, 1, 1)).alias("→from"), pl.col("unit_price").alias("→price"))
+        .select("contract_line_id", pl.coalesce("takes_effect", pl.lit(FIRST_DAY)).alias("→from"), pl.col("unit_price").alias("→price"))
         .unique(["contract_line_id", "→from"], keep="last", maintain_order=True)
         .sort("→from")
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.kinds import MONEY
+from engine.canonical.kinds import FIRST_DAY, MONEY
 from engine.nothing import of_no
 from engine.revenue.arithmetic.conventions import with_earned
 from engine.revenue.arithmetic.exact import minor_money, units_to_minor
@@ -20,7 +20,6 @@ from engine.revenue.progress.measured import BY_TIME, TERM, Measures, told_rough
 from engine.revenue.recognition.moving import done_before, moved_from_their_period, without_moving
 from engine.revenue.recognition.scheduled import NOTHING_AHEAD, by_period, moved_ahead
 
-_EARLY: Final = dt.date(1900, 1, 1)
 # Within a day: events first, then what the day's observation changes, then what it shows.
 _REESTIMATE: Final = 10**6
 _REGULAR: Final = 10**6 + 10
@@ -57,7 +56,7 @@ def recognized(
     same = pl.col("id") == pl.col("id").shift(-1)
     parts = parts.with_columns(
         pl.when(same).then(pl.col("from_date").shift(-1)).alias("next_from"),
-        pl.when(pl.col("ordinal") == 0).then(pl.lit(_EARLY)).otherwise(pl.col("from_date")).alias("from_date"),
+        pl.when(pl.col("ordinal") == 0).then(pl.lit(FIRST_DAY)).otherwise(pl.col("from_date")).alias("from_date"),
     )
     seen = measures.observed.join(open_keys.select("okey", "id", "timing", "calendar", "gate_date", "lost_date"), on="okey", how="inner")
     seen = seen.filter(_in_time())

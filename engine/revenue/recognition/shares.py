@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import polars as pl
 
+from engine.canonical.kinds import FIRST_DAY
 from engine.revenue.arithmetic.exact import part_units
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import joined, without
 from engine.revenue.modifications.splits import adds_apart, key_apart
-
-_EARLY = dt.date(1900, 1, 1)
 
 
 def line_weights(
@@ -25,7 +22,7 @@ def line_weights(
     several = several.filter(pl.len().over("okey") > 1).select("contract_line_id", "okey", "from_date")
     names = ["okey", "contract_line_id", "date", "delta"]
     apart = changes.filter(adds_apart())
-    first = pl.coalesce("event_date", pl.lit(_EARLY)).alias("date")
+    first = pl.coalesce("event_date", pl.lit(FIRST_DAY)).alias("date")
     fixed = (
         without(terms.drop("okey"), apart, "contract_line_id", "place")
         .join(several, on="contract_line_id", how="inner")
@@ -34,10 +31,10 @@ def line_weights(
     begun = (
         start.drop("okey")
         .join(several, on="contract_line_id", how="inner")
-        .select("okey", "contract_line_id", pl.coalesce("from_date", pl.lit(_EARLY)).alias("date"), pl.col("level").alias("delta"))
+        .select("okey", "contract_line_id", pl.coalesce("from_date", pl.lit(FIRST_DAY)).alias("date"), pl.col("level").alias("delta"))
     )
     changed = later.drop("okey").join(several, on="contract_line_id", how="inner").select(names)
-    none = several.select("okey", "contract_line_id", pl.lit(_EARLY).alias("date"), wide(0).alias("delta"))
+    none = several.select("okey", "contract_line_id", pl.lit(FIRST_DAY).alias("date"), wide(0).alias("delta"))
     rows = pl.concat([fixed.select(names), begun.select(names), changed, none.select(names), _added_apart(apart).select(names)])
     daily = rows.group_by("okey", "contract_line_id", "date").agg(pl.col("delta").sum()).sort("okey", "contract_line_id", "date")
     return daily.with_columns(pl.col("delta").cum_sum().over("okey", "contract_line_id").alias("weight"))
@@ -45,7 +42,7 @@ def line_weights(
 
 def _added_apart(apart: pl.DataFrame) -> pl.DataFrame:
     """Return what amendments add apart to several lines of an obligation at once, from the beginning of what is added."""
-    added = apart.with_columns(key_apart().alias("okey"), pl.lit(_EARLY).alias("date"), pl.col("price_change").alias("delta"))
+    added = apart.with_columns(key_apart().alias("okey"), pl.lit(FIRST_DAY).alias("date"), pl.col("price_change").alias("delta"))
     return added.filter(pl.len().over("okey") > 1)
 
 
