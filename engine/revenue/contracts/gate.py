@@ -17,10 +17,12 @@ from engine.revenue.ground.settings import Versions, version_of, with_settings
 
 RULE: Final = "606-10-25-1"
 
-_YES: Final = ("yes", "true", "met", "probable", "enforceable", "collectible", "y", "distinct", "principal")
+_YES: Final = (
+    "yes", "true", "met", "probable", "enforceable", "collectible", "y", "distinct", "principal", "over time", "over_time",
+)  # fmt: skip
 _NO: Final = (
     "no", "false", "not met", "not probable", "unenforceable", "n", "not enforceable", "not collectible", "uncollectible", "not distinct",
-    "agent", "not principal",
+    "agent", "not principal", "not over time", "point in time", "point_in_time", "at a point in time",
 )  # fmt: skip
 
 
@@ -284,7 +286,7 @@ def judgement_findings(judgements: pl.DataFrame, as_of: dt.date) -> pl.DataFrame
     """Return a finding for every judgement whose conclusion answers a question of yes or no with neither: it decides nothing."""
     said = pl.col("conclusion").str.strip_chars().str.to_lowercase()
     decided = pl.col("decided_on").is_null() | (pl.col("decided_on") <= as_of)
-    asked = judgements.filter(pl.col("question").is_in(["enforceable", "collectible", "distinct", "principal"]) & decided)
+    asked = judgements.filter(pl.col("question").is_in(["enforceable", "collectible", "distinct", "principal", "over_time"]) & decided)
     hit = asked.filter(~said.is_in([*_YES, *_NO]).fill_null(value=False))
     shown = pl.col("conclusion").fill_null("nothing")
     told = "Judgement {} on {} concludes {}, which is neither yes nor no; it decides nothing."

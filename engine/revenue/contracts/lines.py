@@ -182,7 +182,9 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
     judged = conclusions(records.frame("judgement"), "principal", "contract_line_id", as_of)
     made = made.join(judged, on="contract_line_id", how="left", maintain_order="left")
     is_principal = pl.coalesce("own.principal", "conclusion", pl.col("commission_pct").is_null())
-    timing, measure = pl.coalesce("own.timing", "timing"), pl.coalesce("own.measure", "measure")
+    over_time = conclusions(records.frame("judgement"), "over_time", "contract_line_id", as_of).rename({"conclusion": "→over_time"})
+    made = made.join(over_time, on="contract_line_id", how="left", maintain_order="left")
+    timing, measure = pl.coalesce("own.timing", _judged_timing(), "timing"), pl.coalesce("own.measure", "measure")
     # At a point in time a promise passes by the units delivered where somebody counts them, else on acceptance.
     told = records.frame("progress").filter(pl.col("units_delivered").is_not_null()).select("contract_line_id")
     # Units used are units delivered, unless use is what makes the price.
@@ -204,9 +206,20 @@ def _treated(lines: pl.DataFrame, records: Records, versions: Versions, as_of: d
         pl.when(is_principal).then(pl.lit("principal")).otherwise(pl.lit("agent")).alias("role"),
         pl.coalesce("own.loss_scope", pl.lit(value=False)).alias("loss_scope"),
         pl.any_horizontal(pl.col("own.timing", "own.measure", "own.convention").is_not_null()).alias("is_assigned"),
-        pl.coalesce("rule", pl.lit("606-10-25-23")).alias("rule"),
-    ).drop("conclusion", "is_counted", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")
+        pl.coalesce(_judged_rule(), "rule", pl.lit("606-10-25-23")).alias("rule"),
+    ).drop("conclusion", "→over_time", "is_counted", cs.starts_with("own."), cs.starts_with("setting."), "as_of", "decided_on")
     return _until_options_lapse(made, records)
+
+
+def _judged_timing() -> pl.Expr:
+    """Return over time or not as the register of judgements has it of a line (606-10-25-27, 25-30); null where nobody judged."""
+    return pl.when("→over_time").then(pl.lit("over_time")).when(~pl.col("→over_time")).then(pl.lit("point_in_time"))
+
+
+def _judged_rule() -> pl.Expr:
+    """Return the paragraph by which a judgement, and no assignment, moves a line from the timing of its class; else null."""
+    moved = pl.col("own.timing").is_null() & (_judged_timing() != pl.col("timing"))
+    return pl.when(moved.fill_null(value=False)).then(pl.when("→over_time").then(pl.lit("606-10-25-27")).otherwise(pl.lit("606-10-25-30")))
 
 
 def _until_options_lapse(lines: pl.DataFrame, records: Records) -> pl.DataFrame:
