@@ -16,6 +16,7 @@ from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.arithmetic.runs import before, begins, run_sums
 from engine.revenue.disclosures.milestones import dated_by_milestones
 from engine.revenue.disclosures.spans import with_spans
+from engine.revenue.disclosures.through_notice import rounded_once, through_notice
 from engine.revenue.ground.frames import BESIDE
 from engine.revenue.ground.promised_term import last_promised
 
@@ -49,7 +50,8 @@ def remaining_obligations(
     left = _exempted(_with_royalties(_of_whole_length(left, apart), to_come, as_of))
     exempt = left.filter(pl.col("exempted_by").is_not_null())
     by_variable = left.filter(pl.col("exempt_variable") != 0)
-    dated = _dated(left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0)), performance, due, as_of)
+    shown = left.filter(pl.col("exempted_by").is_null() & (pl.col("remaining") != 0))
+    dated = _dated(shown, performance, obligations, due, as_of)
     banded = _banded(dated, contracts, as_of, spans)
     names = banded.columns
     nothing = [pl.lit(None, dtype=pl.Date).alias(name) for name in ("band_start", "band_end")]
@@ -137,7 +139,7 @@ def _in_force(contracts: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     return contracts.filter(
         (pl.col("gate") == "met") & pl.col("lost_date").is_null() & ~(pl.col("terminated_date") <= as_of).fill_null(value=False)
     ).select(
-        "contract_id", "currency", "minor_digits", "term_end",
+        "contract_id", "currency", "calendar", "minor_digits", "term_end",
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"), "signed_date",
         pl.col("setting.disclosure.rpo_expedients").alias("expedients"),
         pl.col("setting.disclosure.rpo_expedients").list.contains("original_term").fill_null(value=False).alias("is_elected"),
@@ -240,7 +242,9 @@ def _committed(as_of: pl.Expr) -> pl.Expr:
 
 
 @of_nothing
-def _dated(left: pl.DataFrame, performance: pl.DataFrame, due: pl.DataFrame | None, as_of: pl.Expr) -> pl.DataFrame:
+def _dated(
+    left: pl.DataFrame, performance: pl.DataFrame, obligations: pl.DataFrame, due: pl.DataFrame | None, as_of: pl.Expr
+) -> pl.DataFrame:  # fmt: skip
     """Return what remains with the day it is expected on: as planned, as milestones are due, then the rest by its measure."""
     key = ["contract_id", "obligation_id"]
     planned = performance.lazy().filter(pl.col("is_planned") & (pl.col("amount") != 0)).select(
@@ -249,8 +253,10 @@ def _dated(left: pl.DataFrame, performance: pl.DataFrame, due: pl.DataFrame | No
     ends = pl.coalesce("end_date", "line_end", "contract_end").alias("ends")
     # What remains of a service without an end is worth the notice already.
     bound = pl.when(pl.col("evergreen").is_null()).then("term_end").alias("term_end")
-    planned = planned.join(left.select(*key, bound, ends, "minor_digits"), on=key, how="inner")
-    within = planned.with_columns(_through_notice(as_of).alias("amount")).filter(pl.col("amount") != 0)
+    begins = pl.coalesce("start_date", "line_start", "contract_start").alias("begins")
+    planned = planned.join(left.select(*key, bound, begins, ends, "calendar", "minor_digits"), on=key, how="inner")
+    within = through_notice(planned, as_of).filter(pl.col("amount") != 0)
+    within = rounded_once(within, left, obligations, as_of)
     # What is planned beyond the notice period is dated too: it is no part of the rest.
     whole = planned.group_by(*key).agg(pl.col("amount").sum().alias("planned"))
     rest = left.join(whole, on=key, how="left").with_columns(
@@ -282,16 +288,6 @@ def _banded(dated: pl.DataFrame, contracts: pl.DataFrame, as_of: pl.Expr, spans:
         .filter(pl.col("amount") != 0)
         .with_columns(pl.lit(None, dtype=pl.String).alias("exempted_by"))
     )  # fmt: skip
-
-
-def _through_notice(as_of: pl.Expr) -> pl.Expr:
-    """Return planned revenue through the last enforceable day; its month counts by its days, the last one of a service by those served."""
-    first = pl.max_horizontal(pl.col("day").dt.month_start(), as_of + pl.duration(days=1))
-    until = pl.when(pl.col("ends") >= first).then(pl.min_horizontal("day", "ends")).otherwise("day")
-    whole = (until - first).dt.total_days() + 1
-    served = (pl.col("term_end") - first).dt.total_days() + 1
-    part = round_share(pl.col("amount"), pl.min_horizontal(pl.max_horizontal(served, pl.lit(0)), whole), whole, pl.col("minor_digits"))
-    return pl.when(pl.col("term_end") < until).then(part).otherwise("amount")
 
 
 @of_nothing
