@@ -133,13 +133,14 @@ def added_states(
 
 
 def _split_off(splits: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return contracts of their own on lines that run already: treated as the line is, in the term that the change adds."""
+    """Return contracts of their own on lines that run already: treated as the line is, in the term that the change adds, told with it."""
     return (
         splits.select(
             pl.col("new_okey").alias("okey"),
             pl.col("okey").alias("from_okey"),
             "group_id",
             "contract_id",
+            pl.col("contract_line_id").alias("line_id.own"),
             pl.col("new_obligation").alias("obligation_id"),
             "place",
             pl.col("kind").replace("renewal", "separate"),
@@ -153,8 +154,8 @@ def _split_off(splits: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
             pl.col("end_date").alias("ends.own"),
         )
         .join(terms, left_on="from_okey", right_on="okey", how="left")
-        .with_columns(pl.coalesce("begins.own", "begins").alias("begins"), pl.coalesce("ends.own", "ends").alias("ends"))
-        .drop("begins.own", "ends.own", "from_okey")
+        .with_columns(pl.coalesce(f"{name}.own", name).alias(name) for name in ("begins", "ends", "line_id"))
+        .drop("begins.own", "ends.own", "line_id.own", "from_okey")
     )
 
 
