@@ -9,7 +9,7 @@ by `with_earned`, where `prorated_ends` posts its full months truncated.
 |---|---|
 | actual_days | calendar days, both ends |
 | actual_365 | calendar days without 29 February: every year has 365 |
-| thirty_360 | 30 days a month: the 31st carries nothing, the last of February the days up to 30 |
+| thirty_360 | 30 days a month: the 31st carries nothing (of a term from a 31st, the 30th before it), the last of February the days up to 30 |
 | actual_seconds | seconds between the service instants, else whole days |
 | monthly_even | full months 1; a part month its days ÷ the month's days |
 | thirty_day | full months 1; a part month its days ÷ 30 |
@@ -190,7 +190,7 @@ def _with_through(frame: pl.LazyFrame, day: str, terms: TermColumns) -> pl.LazyF
         named(
             elapsed=column("day.number") - column("start.number") + 1,
             leap=_leap_days(column("day")) - _leap_days(column("start").dt.offset_by("-1d")),
-            thirty=_thirty_through(column("day")) - _thirty_before(column("start")),
+            thirty=_thirty_through(column("day"), column("start")) - _thirty_before(column("start")),
             passed=pl.max_horizontal(
                 pl.min_horizontal((column("day.number") + 1) * DAY_SECONDS, column("to_second")) - column("from_second"), none
             ),
@@ -230,9 +230,12 @@ def _thirty_months(day: pl.Expr) -> pl.Expr:
     return (day.dt.year().cast(pl.Int64()) * 12 + day.dt.month().cast(pl.Int64())) * 30
 
 
-def _thirty_through(day: pl.Expr) -> pl.Expr:
-    """Return 30/360 days through a day: every month's last day is its 30th."""
-    number = pl.min_horizontal(day.dt.day().cast(pl.Int64()), pl.lit(30, dtype=pl.Int64()))
+def _thirty_through(day: pl.Expr, start: pl.Expr) -> pl.Expr:
+    """Return 30/360 days through a day: every month's last day is its 30th.
+
+    Of a term that starts on a 31st, which is a 30th, the 30th before a 31st is a 29th, so that its years have 360 days too.
+    """
+    number = pl.min_horizontal(day.dt.day().cast(pl.Int64()), pl.when(start.dt.day() == 31).then(29).otherwise(30).cast(pl.Int64()))
     return _thirty_months(day) + pl.when(day == day.dt.month_end()).then(30).otherwise(number)
 
 

@@ -138,6 +138,12 @@ def test_thirty_360_gives_the_31st_nothing_and_the_end_of_february_the_rest() ->
     assert earned_through(frame([{**row, "at": day(at)} for at in days])) == [Decimal(n) for n in (30, 30, 57, 60, 61)]
 
 
+def test_thirty_360_has_360_days_a_year_from_a_31st_too() -> None:
+    # 31 January is a 30th: 1 day of January, 30 of every month between, 29 through 30 January.
+    assert by_month("thirty_360", "2026-01-31", "2027-01-30", "360") == ["1", *["30"] * 11, "29"]
+    assert by_month("thirty_360", "2026-03-31", "2026-04-30", "310") == ["10", "300"]
+
+
 def test_anchored_months_from_the_31st_end_with_the_month() -> None:
     # Months from 31 January (29 days), 29 February (31) and 31 March (30): each calendar month holds one day of the next.
     assert by_month("anchored_months", "2028-01-31", "2028-04-29", "300") == ["3.45", "99.78", "100.1", "96.67"]
