@@ -9,7 +9,7 @@ by `with_earned`, where `prorated_ends` posts its full months truncated.
 |---|---|
 | actual_days | calendar days, both ends |
 | actual_365 | calendar days without 29 February: every year has 365 |
-| thirty_360 | 30 days a month: the 31st carries nothing (of a term from a 31st, the 30th before it), the last of February the days up to 30 |
+| thirty_360 | 30 days a month: the 31st carries nothing (of a term from a 31st, the 30th), the last of February the days up to 30 |
 | actual_seconds | seconds between the service instants, else whole days |
 | monthly_even | full months 1; a part month its days ÷ the month's days |
 | thirty_day | full months 1; a part month its days ÷ 30 |
