@@ -91,7 +91,10 @@ def variable_shares(versions: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataF
 
 
 def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return the lines of contracts as signed, with `is_discount`: less than nothing, and no promise of its own."""
+    """Return the lines of contracts as signed, with `is_discount`: less than nothing, or an uncertain amount of the contract alone.
+
+    Neither is a promise of its own; one that is nothing but a bonus or penalty of all the contract is estimated on it (32-39, 32-40).
+    """
     signed = (
         lines.filter(pl.col("added_place") == 0)
         .drop("pooled", "gross", strict=False)
@@ -100,7 +103,10 @@ def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     # A promise that is said to have the residual as its price is one, whatever is left for it.
     is_promise = (pl.col("ssp_method") == "residual").fill_null(value=False)
     is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0) & ~is_promise
-    return signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"))
+    signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"), (_of_contract() & ~is_promise).alias("→of_contract"))
+    # A contract of nothing else would have no promise at all.
+    promises = (~pl.col("is_discount") & ~pl.col("→of_contract")).any().over("group_id")
+    return signed.with_columns(pl.col("is_discount") | (pl.col("→of_contract") & promises)).drop("→of_contract")
 
 
 def without_discounts(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -215,6 +221,13 @@ def _is_variable_alone() -> pl.Expr:
     """Tell of a line whether nothing but an uncertain fee of its own is its price."""
     fee = pl.col("variable_kind").is_in(["bonus", "usage", "other"]) & (pl.coalesce("variable_allocation", pl.lit("line")) == "line")
     return ((pl.col("amount") == 0) & (pl.col("pricing") == "fixed") & fee).fill_null(value=False)
+
+
+def _of_contract() -> pl.Expr:
+    """Tell of a line whether it is nothing but an uncertain amount of the whole contract: no price, no standalone price, no use."""
+    about_all = (pl.col("variable_allocation") == "contract") & pl.col("variable_kind").is_not_null() & (pl.col("variable_kind") != "usage")
+    unpriced = (pl.col("amount").fill_null(0) == 0) & (pl.col("ssp").fill_null(0) == 0) & pl.col("pricing").is_in(["fixed", "package"])
+    return (about_all & unpriced & pl.col("offering").ne_missing("material_right")).fill_null(value=False)
 
 
 def _coefficient(weight: pl.Expr, whole: pl.Expr) -> pl.Expr:
