@@ -103,7 +103,8 @@ def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     # A promise that is said to have the residual as its price is one, whatever is left for it.
     is_promise = (pl.col("ssp_method") == "residual").fill_null(value=False)
     is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0) & ~is_promise
-    signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"), (_of_contract() & ~is_promise).alias("→of_contract"))
+    of_contract = (_of_contract() & ~is_promise).fill_null(value=False)
+    signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"), of_contract.alias("→of_contract"))
     # A contract of nothing else would have no promise at all.
     promises = (~pl.col("is_discount") & ~pl.col("→of_contract")).any().over("group_id")
     return signed.with_columns(pl.col("is_discount") | (pl.col("→of_contract") & promises)).drop("→of_contract")
