@@ -8,7 +8,8 @@ from engine.canonical.kinds import FIRST_DAY
 from engine.revenue.arithmetic.exact import part_units
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import joined, without
-from engine.revenue.modifications.splits import adds_apart, key_apart
+from engine.revenue.modifications.splits import adds_apart, key_apart, key_of_lines
+from engine.revenue.progress.measured import BY_TIME
 
 
 def line_weights(
@@ -35,7 +36,9 @@ def line_weights(
     )
     changed = later.drop("okey").join(several, on="contract_line_id", how="inner").select(names)
     none = several.select("okey", "contract_line_id", pl.lit(FIRST_DAY).alias("date"), wide(0).alias("delta"))
-    rows = pl.concat([fixed.select(names), begun.select(names), changed, none.select(names), _added_apart(apart).select(names)])
+    told = pl.concat([fixed.select(names), begun.select(names), changed, none.select(names)])
+    added = _added_apart(apart)
+    rows = pl.concat([_in_added_terms(told, added), added.select(names)])
     daily = rows.group_by("okey", "contract_line_id", "date").agg(pl.col("delta").sum()).sort("okey", "contract_line_id", "date")
     return daily.with_columns(pl.col("delta").cum_sum().over("okey", "contract_line_id").alias("weight"))
 
@@ -44,6 +47,19 @@ def _added_apart(apart: pl.DataFrame) -> pl.DataFrame:
     """Return what amendments add apart to several lines of an obligation at once, from the beginning of what is added."""
     added = apart.with_columns(key_apart().alias("okey"), pl.lit(FIRST_DAY).alias("date"), pl.col("price_change").alias("delta"))
     return added.filter(pl.len().over("okey") > 1)
+
+
+def _in_added_terms(told: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return steps of which those in a term that was added to a promise by time are of what was added (`added`: of `_added_apart`)."""
+    if added.is_empty():
+        return told
+    timed = added.filter((pl.col("measure") == BY_TIME) & pl.col("before.end_date").is_not_null())
+    begins = pl.col("before.end_date").min().dt.offset_by("1d").alias("→begins")
+    parts = timed.group_by(key_of_lines().alias("→of"), pl.col("okey").alias("→part")).agg(begins).sort("→begins")
+    told = told.sort("date").join_asof(
+        parts, left_on="date", right_on="→begins", by_left="okey", by_right="→of", check_sortedness=False
+    )
+    return told.select(pl.coalesce("→part", "okey").alias("okey"), "contract_line_id", "date", "delta")
 
 
 def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame, idle: pl.Series) -> pl.DataFrame:
