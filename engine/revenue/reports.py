@@ -10,11 +10,13 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.controls.calendars import calendar_findings
+from engine.revenue.controls.credits import credit_findings
 from engine.revenue.controls.ends import end_findings
 from engine.revenue.controls.estimates import estimate_findings, estimated_lines, look_back, look_back_findings
 from engine.revenue.controls.register import out_of_period_register, register_findings
 from engine.revenue.controls.releases import (
     allocation_findings,
+    exercise_findings,
     material_right_findings,
     negative_backlog_findings,
     old_asset_findings,
@@ -167,11 +169,18 @@ def controlled(books: Books, records: Records, context: Context) -> tuple[Books,
         end_findings(books.contracts, records, context.as_of),
         rejection_findings(books, records),
         material_right_findings(records.frame("option"), records.frame("judgement")),
+        exercise_findings(records.frame("option"), _every_line(records), as_of),
         *_balance_findings(books, records, as_of),
         *_estimate_findings(books, records, as_of),
     )
     result.findings = [_grounded(frame, books) for frame in result.findings]
     return books, result
+
+
+def _every_line(records: Records) -> pl.DataFrame:
+    """Return the ids of all lines, as signed and as added by amendments."""
+    both = [records.frame(entity).select(pl.col("contract_line_id").cast(pl.String)) for entity in ("contract_line", "amendment_line")]
+    return pl.concat(both)
 
 
 def _translated(books: Books) -> pl.DataFrame:
@@ -290,6 +299,7 @@ def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl
     # Where no system supplies invoices nobody can tell what still waits for one.
     if records.frame("invoice").height:
         found.append(old_asset_findings(balances, days, as_of))
+        found.append(credit_findings(records.frame("invoice"), balances, books.obligations, records.frame("judgement"), as_of))
     # Without a ledger there is nothing a provision could be missing from.
     if records.frame("journal_line").height:
         found.append(unprovided_loss_findings(books.extra["loss_provisions"], posted, as_of))

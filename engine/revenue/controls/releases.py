@@ -183,5 +183,25 @@ def material_right_findings(options: pl.DataFrame, judgements: pl.DataFrame) -> 
     )  # fmt: skip
 
 
+@of_nothing
+def exercise_findings(options: pl.DataFrame, lines: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
+    """Return findings of options exercised by as_of of which nobody told the line that was bought with them (606-10-55-42).
+
+    `lines`: the lines known, as signed and as added (contract_line_id). Without it the right stays deferred until it lapses.
+    """
+    taken = options.filter((pl.col("exercised_date") <= as_of) & pl.col("contract_line_id").is_not_null())
+    known = lines.select(pl.col("contract_line_id").alias("exercised_line_id")).drop_nulls().unique()
+    hit = taken.join(known, on="exercised_line_id", how="anti").sort("option_id")
+    unknown = pl.format("and its line {} is on no record", "exercised_line_id")
+    bought = pl.coalesce(unknown, pl.lit("and no line tells what was bought with it"))
+    message = pl.format("Option {} of {} was exercised on {}, {}; what its right defers waits until it lapses.", "option_id", "contract_id",
+                        "exercised_date", bought)  # fmt: skip
+    remedy = "Enter the amendment that adds what was bought, and name its line on the option (`exercised_line_id`)."
+    return hit.select(
+        *finding_columns("exercise_without_line", "high", "option", message, remedy), pl.col("option_id").alias("entity_id"), "contract_id",
+        "evidence",
+    )  # fmt: skip
+
+
 def _percent(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.String).str.replace(r"\.?0+$", "")

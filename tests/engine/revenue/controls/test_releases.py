@@ -15,6 +15,7 @@ from engine.findings import finish_findings
 from engine.revenue.controls.estimates import estimate_findings, look_back, look_back_findings
 from engine.revenue.controls.releases import (
     allocation_findings,
+    exercise_findings,
     material_right_findings,
     negative_backlog_findings,
     old_asset_findings,
@@ -145,6 +146,18 @@ def test_an_option_nobody_judged(records: Make) -> None:
         {"judgement_id": "J2", "contract_id": "C1", "question": "principal"},
     )  # fmt: skip
     assert told(material_right_findings(options, judgements)) == [("material_right_not_assessed", "asked", None)]
+
+
+def test_an_option_exercised_for_nobody_knows_what(records: Make) -> None:
+    right = {"contract_id": "C1", "contract_line_id": "V", "exercised_date": DAY(2026, 4, 10)}
+    options = records(
+        "option", {**right, "option_id": "unnamed"}, {**right, "option_id": "unknown", "exercised_line_id": "M"},
+        {**right, "option_id": "known", "exercised_line_id": "N"}, {**right, "option_id": "ahead", "exercised_date": DAY(2027, 1, 1)},
+        {**right, "option_id": "no right", "contract_line_id": None}, {**right, "option_id": "open", "exercised_date": None},
+    )  # fmt: skip
+    lines = pl.DataFrame({"contract_line_id": ["V", "N", None]})
+    found = exercise_findings(options, lines, pl.lit(DAY(2026, 12, 31)))
+    assert [row[1] for row in told(found)] == ["unknown", "unnamed"]
 
 
 def estimate(line: str, day: dt.date, cost: int, total: int) -> dict[str, Any]:
