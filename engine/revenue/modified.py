@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.revenue.arithmetic.exact import GUARD, units_money, units_to_minor
+from engine.revenue.arithmetic.exact import GUARD, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.core import Core
 from engine.revenue.ground.frames import MODIFICATIONS, empty, shaped
@@ -60,12 +60,9 @@ def _events(core: Core) -> pl.DataFrame:
     over = ~pl.col("is_anew") & ~pl.col("is_new") & (pl.col("kind") == "prospective").fill_null(value=False)
     # What a promise catches up leaves the pool at once, however it is measured from then on.
     caught = (pl.col("kind") == "catch_up").fill_null(value=False) | over | (pl.col("by_price") + pl.col("by_progress") != 0)
-    after = pl.when(caught).then(pl.col("price") - pl.col("minor.after") * GUARD).otherwise(_left_of_price())
     # Where revenue as posted tells what is left after, it does before: the change moves the pool by the price less what is caught up.
-    # What differs by less than a minor unit is its rounding: what was posted and what is left are the price together.
-    of_rounding = (pl.col("unposted_before") - pl.col("pool_before")).abs() < GUARD
-    whole = pl.col("unposted_before") % GUARD == 0
-    earlier = pl.when(caught | (of_rounding & whole)).then("unposted_before").otherwise("pool_before")
+    after = _left(caught, pl.col("price") - pl.col("minor.after") * GUARD, pl.col("price") - pl.col("base"))
+    earlier = _left(caught, pl.col("unposted_before"), pl.col("pool_before"))
     digits = pl.col("minor_digits")
 
     def money(value: pl.Expr) -> pl.Expr:
@@ -88,10 +85,13 @@ def _events(core: Core) -> pl.DataFrame:
     )
 
 
-def _left_of_price() -> pl.Expr:
-    """Return what of the price is not recognized: of a price in whole minor units what recognized revenue leaves when it is posted."""
-    posted = units_to_minor(pl.col("base")) * GUARD
-    return pl.when(pl.col("price") % GUARD == 0).then(pl.col("price") - posted).otherwise(pl.col("price") - pl.col("base"))
+def _left(caught: pl.Expr, unposted: pl.Expr, exact: pl.Expr) -> pl.Expr:
+    """Return what is left of a price: what posted revenue leaves of it where that is caught up, or differs by rounding alone.
+
+    Of a price in whole minor units what is posted and what is left are the price together.
+    """
+    of_rounding = ((unposted - exact).abs() < GUARD) & (unposted % GUARD == 0)
+    return pl.when(caught | of_rounding).then(unposted).otherwise(exact)
 
 
 def _by_changed_line(core: Core) -> pl.DataFrame:
