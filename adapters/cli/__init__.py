@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from typing import Annotated, Final
 
 import typer
@@ -61,30 +63,52 @@ def main() -> None:
     """Run the command line; exit codes: 0 clean, 1 findings, 2 policy or usage, 3 system, 130 interrupted."""
     os.environ.update(keeping_memory())
     collect_seldom()
+    heard = _interruptions()
     try:
         _load_commands()
         app()
-    except TieoutError as error:
-        _report(error)
-        sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as end:
         # Within a command Typer makes an exit of the interruption.
         if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
             raise
-        typer.echo("Interrupted; nothing was published.", err=True)
-        sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(0)
-    except OSError as error:
-        _report_system(error)
-        sys.exit(3)
-    except MemoryError:
-        typer.echo("There is not enough memory for this snapshot. Split it by contract and run the parts.", err=True)
-        sys.exit(3)
+        sys.exit(_say_interrupted())
     except Exception as error:  # noqa: BLE001 - whatever it is, a user sees a sentence and never a stack trace
+        sys.exit(_say_interrupted() if heard else _say(error))
+
+
+def _interruptions() -> list[int]:
+    """Return a list that grows with every Ctrl-C: a library that one reaches while it is loaded makes an error of its own of it."""
+    heard: list[int] = []
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, hear)
+    return heard
+
+
+def _say_interrupted() -> int:
+    typer.echo("Interrupted; nothing was published.", err=True)
+    return _INTERRUPTED
+
+
+def _say(error: Exception) -> int:
+    """Say what went wrong in a sentence, and return the exit code."""
+    if isinstance(error, TieoutError):
+        _report(error)
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        return 0
+    if isinstance(error, OSError):
+        _report_system(error)
+    elif isinstance(error, MemoryError):
+        typer.echo("There is not enough memory for this snapshot. Split it by contract and run the parts.", err=True)
+    else:
         typer.echo(f"Tieout failed unexpectedly: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", err=True)
         typer.echo("Report this with the snapshot's manifest; nothing was published.", err=True)
-        sys.exit(3)
+    return 3
 
 
 def _report_system(error: OSError) -> None:

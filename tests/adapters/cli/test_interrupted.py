@@ -20,6 +20,19 @@ print("begun", flush=True)
 main()
 """
 
+_HALF_LOADED = """import os, signal
+import adapters.cli as cli
+def load():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    except BaseException:
+        raise ImportError("half of it is loaded") from None
+cli._load_commands = load
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.main()
+"""
+
 
 @pytest.mark.parametrize("arguments", [("policy", "test"), ("run", "samples/firm/2026-10-31", "--out")], ids=["tests", "a run"])
 def test_an_interrupted_command_says_so(arguments: tuple[str, ...], tmp_path: Path) -> None:
@@ -34,6 +47,11 @@ def test_an_interrupted_command_says_so(arguments: tuple[str, ...], tmp_path: Pa
     assert "Traceback" not in told
     assert told.splitlines()[-1] == "Interrupted; nothing was published."
     assert not list(tmp_path.glob("*/manifest.json"))
+
+
+def test_an_error_that_a_library_makes_of_an_interruption_is_one(tmp_path: Path) -> None:
+    process = subprocess.run([sys.executable, "-c", _HALF_LOADED], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stderr) == (130, "Interrupted; nothing was published.\n")
 
 
 def _interrupted(process: subprocess.Popen[str]) -> str:
