@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from engine.canonical.base import Bool, Date, Hours, Id, Money, Price, Qty, Rate, Record, Text, Time, field, key
 
 DocumentStatus = Literal["draft", "posted", "paid", "void"]
+
+POSTED: Final = ("posted", "paid")
+"""Of these the documents count: they stand in the books."""
 
 
 class BillingPlanLine(Record):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.canonical.billing import POSTED
 from engine.canonical.kinds import MONEY
-from engine.kpi.billing import POSTED
 from engine.kpi.places import amount_of, records, with_places
 from engine.stage import Context, Facts
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
+from engine.canonical.billing import POSTED
 from engine.canonical.kinds import MONEY
 from engine.kpi.places import HOURS, aged, records, with_places
 from engine.stage import Context, Facts
 from engine.workdays import elapsed_workdays
-
-POSTED: Final = ("posted", "paid")
 
 
 def decision_facts(facts: Facts, context: Context) -> pl.LazyFrame:

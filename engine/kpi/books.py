@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.canonical.billing import POSTED
 from engine.canonical.kinds import MONEY
 from engine.kpi.accruals import people_of_vendors, work_not_billed
 from engine.kpi.delivery import time_facts
@@ -78,7 +79,7 @@ def _bought(facts: Facts, entity: str, date: str, amount: str) -> pl.LazyFrame:
     """Return expenses or vendors' bill lines of projects as cost."""
     frame = records(facts, entity)
     if entity == "bill_line":
-        posted = records(facts, "bill").filter(pl.col("status").is_in(["posted", "paid"]))
+        posted = records(facts, "bill").filter(pl.col("status").is_in(POSTED))
         frame = frame.join(posted.select("bill_id", pl.col("invoice_date").alias(date)), on="bill_id")
     else:
         frame = frame.filter(pl.col("status") == "approved")

@@ -59,7 +59,7 @@ from engine.revenue.modifications.splits import (
 from engine.revenue.modifications.states import about_obligations, added_states, initial_levels, obligation_terms, states_as_signed
 from engine.revenue.modifications.terminations import ended_obligations, ending_obligations, terminations, told_ends, with_own_levels
 from engine.revenue.price.advances import cash_of_contracts, once_paid
-from engine.revenue.price.allocation import Allocated, inception, without_discounts
+from engine.revenue.price.allocation import Allocated, inception, without_borne
 from engine.revenue.price.concessions import expected_totals, levels_of_work, lowered, with_concessions
 from engine.revenue.price.fees import with_fee_progress, with_fee_steps
 from engine.revenue.price.financed import asking_financing, contract_financing, discounted, promised_payments
@@ -109,7 +109,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
     agreed = agree(records, versions, as_of)
     priced = _priced(agreed)
     lines, terms, contracts = agreed.lines, agreed.terms, agreed.contracts
-    openings = over_promises(agreed.openings, without_discounts(lines, terms)) if agreed.openings.height else agreed.openings
+    openings = over_promises(agreed.openings, without_borne(lines, terms)) if agreed.openings.height else agreed.openings
     apart = agreed.changes.filter(adds_apart())
     kept_terms = without(terms, apart, "contract_line_id", "place")
     # Units added as contracts of their own count as promised; `split_observations` tells them apart.
@@ -200,7 +200,7 @@ def _priced(agreed: Agreed) -> _Priced:
         records.frame("progress"),
     )
     levels = discounted(levels, financing.prices)
-    start, later = level_steps(levels, without_discounts(lines, terms), contracts)
+    start, later = level_steps(levels, without_borne(lines, terms), contracts)
     later = later.join(agreed.opened, on="group_id", how="left", maintain_order="left").filter(
         pl.col("opened_on").is_null() | (pl.col("date") > pl.col("opened_on"))
     )

@@ -19,7 +19,6 @@ KEPT_NOTHING: Final[dict[str, pl.DataType]] = {
 """Columns of `kept_nothing_of`."""
 
 
-
 def kept_nothing_of(core: Core) -> pl.DataFrame:
     """Return the lines an agent keeps nothing of, step by step: contract_line_id, okey, date, whole, passed, start, opened.
 

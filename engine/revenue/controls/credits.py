@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
+from engine.canonical.billing import POSTED
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
-
-_POSTED: Final = ("posted", "paid")
 
 
 @of_nothing
@@ -22,7 +19,7 @@ def credit_findings(
     A lower price (32-42), money to go back or an invoice issued anew leave no contract asset. Work as invoiced is not asked about: its
     price is the hours. A judgement of the contract from the day of the credit note on answers it (`collectible`, `constraint`, `other`).
     """
-    counted = invoices.filter(pl.col("status").is_in(_POSTED) & (pl.col("invoice_date") <= as_of))
+    counted = invoices.filter(pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= as_of))
     anew = counted.select(pl.col("replaces_invoice_id").alias("corrects_invoice_id")).drop_nulls().unique()
     notes = counted.filter((pl.col("kind") == "credit_note") & (pl.col("net_amount") < 0))
     notes = notes.join(anew, on="corrects_invoice_id", how="anti")

@@ -24,8 +24,6 @@ CONVENTIONS: Final[dict[str, pl.DataType]] = {
 }  # fmt: skip
 """One row per contract whose costs an adopted version of the policy spreads in another way from a day on."""
 
-
-
 GONE: Final[dict[str, pl.DataType]] = {"cost_id": pl.String(), "gone_on": pl.Date()}
 """One row per cost of a line that a change ended before its day: nothing it was incurred for is transferred from that day on."""
 

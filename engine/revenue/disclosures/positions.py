@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from engine.canonical.billing import POSTED
 from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.asof import latest
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
@@ -142,7 +143,7 @@ def credit_exposures(invoices: pl.DataFrame, applied: pl.DataFrame, closing: pl.
     age = pl.lit(">90")
     for days, name in reversed(_AGES):
         age = pl.when(late <= days).then(pl.lit(name)).otherwise(age)
-    is_issued = pl.col("status").is_in(["posted", "paid"]) & (pl.col("invoice_date") <= as_of) & pl.col("contract_id").is_not_null()
+    is_issued = pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= as_of) & pl.col("contract_id").is_not_null()
     issued = invoices.filter(is_issued)
     corrected = issued.select(pl.col("invoice_id").alias("corrects_invoice_id"), pl.coalesce("due_date", "invoice_date").alias("→due"))
     issued = issued.join(corrected.unique("corrects_invoice_id", keep="first", maintain_order=True), on="corrects_invoice_id", how="left")

@@ -52,9 +52,9 @@ def rounded_once(within: pl.DataFrame, left: pl.DataFrame, obligations: pl.DataF
     for name, day in (("→by_today", "→today"), ("→by_notice", "term_end")):
         told = with_earned(told, name, amount="allocated_amount", at=day)
     exact = told.filter(pl.col("→by_today") == pl.col("in_price")).select(
-        *_KEY, (pl.col("→by_notice") - pl.col("in_price")).alias("→exact"), "minor_digits"
+        *_KEY, (pl.col("→by_notice") - pl.col("in_price")).alias("→exact")
     ).collect()  # fmt: skip
-    made = within.join(exact.drop("minor_digits"), on=_KEY, how="left", maintain_order="left")
+    made = within.join(exact, on=_KEY, how="left", maintain_order="left")
     away = (pl.col("→exact") - pl.col("amount").sum().over(_KEY)).fill_null(0)
     # More than rounding is another plan than that of the convention alone: it stays as planned.
     of_rounding = away.abs() <= money(units_per_minor(pl.col("minor_digits")) * 2)

@@ -197,7 +197,7 @@ def unshared_findings(unshared: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFra
     """
     rows = unshared.sort("okey", "date").unique("okey", keep="first", maintain_order=True)
     about = lines.sort("okey", "contract_line_id").group_by("okey").agg(
-        pl.col("contract_line_id", "contract_id", "currency").first(), pl.col("evidence").explode().drop_nulls().unique().sort()
+        pl.col("contract_line_id", "contract_id").first(), pl.col("evidence").explode().drop_nulls().unique().sort()
     )
     text = "What remains after {} is shared by standalone selling prices, and {} has none; each promise keeps the price it states."
     remedy = "Estimate the standalone selling price (606-10-32-33) and enter it on the line."

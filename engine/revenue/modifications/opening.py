@@ -28,7 +28,7 @@ def over_promises(openings: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return opening positions of promises, with what those of discounts (lines below 0 that are no promise) hold of their price.
 
     A discount is a part of the price of what it is off (606-10-32-36): what is allocated to it is shared by what is to these, what was
-    recognized of it by what was. `lines`: of `without_discounts`.
+    recognized of it by what was. `lines`: of `without_borne`.
     """
     about = lines.select("contract_line_id", "group_id", "okey", "minor_digits")
     owned = openings.join(about, on="contract_line_id", how="inner", maintain_order="left")

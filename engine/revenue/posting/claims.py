@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 import polars as pl
 
+from engine.canonical.billing import POSTED
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_no, of_nothing
 from engine.only_line import only_line_of_project
@@ -103,7 +104,7 @@ def _unvalued(rows: pl.DataFrame, entity: str, amount: str) -> pl.DataFrame:
 
 def _invoices(records: Agreed, as_of: dt.date) -> pl.DataFrame:
     """Return posted invoices and credit notes with `root`: the invoice they correct or replace, through chains."""
-    is_posted = pl.col("status").is_in(["posted", "paid"]) & (pl.col("invoice_date") <= as_of)
+    is_posted = pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= as_of)
     posted = records.frame("invoice").filter(is_posted)
     invoices = posted.with_columns(pl.coalesce("corrects_invoice_id", "replaces_invoice_id", "invoice_id").alias("root"))
     links = invoices.select("invoice_id", "root").unique("invoice_id", keep="first", maintain_order=True)

@@ -91,9 +91,9 @@ def variable_shares(versions: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataF
 
 
 def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return the lines of contracts as signed, with `is_discount`: less than nothing, or an uncertain amount of the contract alone.
+    """Return the lines of contracts as signed, with `is_borne`: no promise of its own, the others bear it.
 
-    Neither is a promise of its own; one that is nothing but a bonus or penalty of all the contract is estimated on it (32-39, 32-40).
+    That is a discount, and a line that is nothing but an uncertain amount of all the contract, which is estimated on it (32-39, 32-40).
     """
     signed = (
         lines.filter(pl.col("added_place") == 0)
@@ -103,20 +103,20 @@ def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     # A promise that is said to have the residual as its price is one, whatever is left for it.
     is_promise = (pl.col("ssp_method") == "residual").fill_null(value=False)
     is_discount = (pl.col("pooled") < 0) & (pl.col("ssp").fill_null(0) == 0) & ~is_promise
-    of_contract = (_of_contract() & ~is_promise).fill_null(value=False)
-    signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_discount"), of_contract.alias("→of_contract"))
+    of_contract = _of_contract() & ~is_promise
+    signed = signed.with_columns(is_discount.fill_null(value=False).alias("is_borne"), of_contract.alias("→of_contract"))
     # A contract of nothing else would have no promise at all.
-    promises = (~pl.col("is_discount") & ~pl.col("→of_contract")).any().over("group_id")
-    return signed.with_columns(pl.col("is_discount") | (pl.col("→of_contract") & promises)).drop("→of_contract")
+    promises = ~(pl.col("is_borne") | pl.col("→of_contract")).all().over("group_id")
+    return signed.with_columns(pl.col("is_borne") | (pl.col("→of_contract") & promises)).drop("→of_contract")
 
 
-def without_discounts(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return lines without the obligation of those that are only a discount: what is told of them is told of the contract."""
+def without_borne(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    """Return lines without the obligation of those that others bear: what is told of them is told of the contract."""
     signed = _signed(lines, terms)
-    if not signed["is_discount"].any():
+    if not signed["is_borne"].any():
         return lines
-    promised = signed.filter(~pl.col("is_discount"))["okey"].unique()
-    only = signed.filter("is_discount")["okey"].unique()
+    promised = signed.filter(~pl.col("is_borne"))["okey"].unique()
+    only = signed.filter("is_borne")["okey"].unique()
     alone = pl.col("okey").is_in(only.implode()) & ~pl.col("okey").is_in(promised.implode()) & (pl.col("added_place") == 0)
     return lines.with_columns(pl.when(~alone).then(pl.col("okey")).alias("okey"))
 
@@ -159,7 +159,7 @@ def inception(
 def _promises(signed: pl.DataFrame) -> pl.DataFrame:
     """Return the obligations of lines as signed, with what their lines say of price and standalone price."""
     return (
-        signed.filter(~pl.col("is_discount"))
+        signed.filter(~pl.col("is_borne"))
         .sort("contract_line_id")
         .group_by("okey", maintain_order=True)
         .agg(
@@ -238,7 +238,7 @@ def _coefficient(weight: pl.Expr, whole: pl.Expr) -> pl.Expr:
 def _pools(signed: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
     """Return each group's fixed price in units: its lines' amounts, or the value of the contract where no line has one."""
     by_contract = (
-        signed.filter(pl.col("is_pooled") | pl.col("is_discount"))
+        signed.filter(pl.col("is_pooled") | pl.col("is_borne"))
         .group_by("group_id", "contract_id")
         .agg(
             pl.col("pooled").sum().alias("lines"),

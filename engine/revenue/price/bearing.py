@@ -20,7 +20,7 @@ def shared_amounts(signed: pl.DataFrame, terms: pl.DataFrame, initial: pl.DataFr
     """Return the groups in whose price is an amount of the whole contract: a variable one, or a discount, now or later."""
     given = terms.filter((pl.col("action") == "add") & (pl.col("pooled") < 0) & (pl.col("standalone_selling_price").fill_null(0) == 0))
     later = signed.join(given.select("contract_id").unique(), on="contract_id", how="semi")
-    found = [initial.filter("has_whole").select("group_id"), signed.filter("is_discount").select("group_id"), later.select("group_id")]
+    found = [initial.filter("has_whole").select("group_id"), signed.filter("is_borne").select("group_id"), later.select("group_id")]
     return pl.concat(found)["group_id"].unique()
 
 
@@ -40,7 +40,7 @@ def with_pooled_promises(signed: pl.DataFrame, contracts: pl.DataFrame, whole: p
     is_apart = (pl.col("offering") == "pass_through") & pl.col("ssp").is_null() & (pl.col("pricing") == "fixed")
     signed = signed.with_columns((is_apart & (pl.len().over("group_id") > 1)).fill_null(value=False).alias("→apart"))
     # Where nothing else is promised, amounts of the whole contract are shared by these prices.
-    others = (pl.col("→shares") & ~pl.col("→apart") & ~pl.col("is_discount")).any().over("group_id")
+    others = (pl.col("→shares") & ~pl.col("→apart") & ~pl.col("is_borne")).any().over("group_id")
     alone = ~others & pl.col("group_id").is_in(whole.implode())
     signed = signed.with_columns(
         (pl.col("→apart") & alone & (pl.col("pooled") > 0)).fill_null(value=False).alias("→bears"),

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from engine.acceptance import accepted_by
+from engine.canonical.billing import POSTED
 from engine.canonical.kinds import MONEY
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.compounding import FINE
@@ -98,7 +99,7 @@ def promised_payments(
         "contract_id", pl.col("due_date").alias("date"), pl.col("amount").cast(MONEY), pl.col("is_retention").fill_null(value=False),
         pl.col("is_unconditional").fill_null(value=False).not_().alias("is_conditional"),
     )  # fmt: skip
-    billed = invoices.filter(pl.col("status").is_in(["posted", "paid"])).select(
+    billed = invoices.filter(pl.col("status").is_in(POSTED)).select(
         "contract_id", pl.coalesce("due_date", "invoice_date").alias("date"), pl.col("net_amount").cast(MONEY).alias("amount"),
         pl.lit(value=False).alias("is_retention"), pl.lit(value=False).alias("is_conditional"),
     )  # fmt: skip
