@@ -286,7 +286,7 @@ def _findings(agreed: Agreed, priced: _Priced, allocated: Allocated) -> tuple[pl
         amendment_findings(agreed.amendments, terms, contracts),
         crossing_findings(agreed.amendments, terms, contracts),
         total_findings(records, agreed.as_signed(), lines, terms),
-        held_change_findings(agreed.openings, agreed.amendments, terms, priced.levels, contracts),
+        held_change_findings(agreed.openings, agreed.amendments, lines, terms, priced.levels, contracts),
         hourly_rate_findings(terms, priced.rates, contracts),
         cap_findings(terms, contracts),
         package_findings(terms, contracts),

@@ -8,12 +8,14 @@ from engine.nothing import of_no
 from engine.revenue.arithmetic.exact import GUARD, money_units, units_money
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
+from engine.revenue.price.allocation import borne_lines
 
 
 @of_no("openings", "amendments")
 def held_change_findings(
-    openings: pl.DataFrame, amendments: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame, contracts: pl.DataFrame
-) -> pl.DataFrame:
+    openings: pl.DataFrame, amendments: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, levels: pl.DataFrame,
+    contracts: pl.DataFrame,
+) -> pl.DataFrame:  # fmt: skip
     """Return a finding for every contract whose opening positions hold the price, or part of it, of a change that takes effect after them.
 
     Positions state the price that what was recognized rests on; a change still to come is added on its day, and would count twice.
@@ -29,7 +31,7 @@ def held_change_findings(
         pl.col("gross").is_not_null().all().alias("is_priced"), pl.col("amendment_id").min(), pl.col("opened_on").first(),
         pl.col("evidence").explode().drop_nulls().unique().sort(),
     )  # fmt: skip
-    made = changed.filter("is_priced").join(_held(openings, terms, changed, levels), on="group_id", how="inner")
+    made = changed.filter("is_priced").join(_held(openings, lines, terms, changed, levels), on="group_id", how="inner")
     excess, rounding = pl.col("held") - pl.col("gross") - pl.col("estimated"), pl.col("positions") * GUARD
     more = (excess > rounding) & (excess <= pl.col("more") + rounding)
     less = (excess < rounding * -1) & (excess >= pl.col("less") - rounding)
@@ -53,15 +55,20 @@ def held_change_findings(
     )  # fmt: skip
 
 
-def _held(openings: pl.DataFrame, terms: pl.DataFrame, changed: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
-    """Return what groups with a position of every promise hold: group_id, gross, held, positions (their number), estimated (in units)."""
+def _held(
+    openings: pl.DataFrame, lines: pl.DataFrame, terms: pl.DataFrame, changed: pl.DataFrame, levels: pl.DataFrame
+) -> pl.DataFrame:
+    """Return what groups with a position of every promise hold: group_id, gross, held, positions (their number), estimated (in units).
+
+    A line that others bear (a discount, a bonus of all the contract) is no promise and needs no position.
+    """
     held = openings.select("contract_line_id", "allocated_amount")
     own = terms.filter(pl.col("place") == 0).join(changed.select("group_id", "opened_on"), on="group_id", how="inner")
-    is_discount = ((pl.col("gross") < 0) & (pl.col("standalone_selling_price").fill_null(0) == 0)).fill_null(value=False)
+    is_borne = pl.col("contract_line_id").is_in(borne_lines(lines, terms).implode())
     stated = pl.col("allocated_amount").is_not_null() & pl.col("gross").is_not_null()
     signed = own.join(held, on="contract_line_id", how="left").group_by("group_id").agg(
         pl.col("gross").sum(), money_units(pl.col("allocated_amount"), pl.col("minor_digits")).sum().alias("held"),
-        (stated | is_discount).all().alias("is_whole"), pl.col("allocated_amount").count().cast(pl.Int128).alias("positions"),
+        (stated | is_borne).all().alias("is_whole"), pl.col("allocated_amount").count().cast(pl.Int128).alias("positions"),
     )  # fmt: skip
     keys = ["group_id", "contract_id", "contract_line_id", "component"]
     known = levels.join(changed.select("group_id", "opened_on"), on="group_id", how="inner").filter(pl.col("date") <= pl.col("opened_on"))

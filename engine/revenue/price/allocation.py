@@ -110,6 +110,11 @@ def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     return signed.with_columns(pl.col("is_borne") | (pl.col("→of_contract") & promises)).drop("→of_contract")
 
 
+def borne_lines(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Series:
+    """Return the lines of contracts as signed that are no promise of their own, since the others bear them: contract_line_id."""
+    return _signed(lines, terms).filter("is_borne")["contract_line_id"]
+
+
 def without_borne(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     """Return lines without the obligation of those that others bear: what is told of them is told of the contract."""
     signed = _signed(lines, terms)
