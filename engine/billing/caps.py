@@ -7,9 +7,10 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, product, rounded
+from engine.billing.money import HOURS, product
 from engine.canonical.kinds import MONEY
 from engine.caps import OVER, UNKNOWN, up_to_cap
+from engine.minor_units import rounded_money
 from engine.policy.kinds.billing import BillingPolicy
 
 _SCOPE: Final = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id"}
@@ -105,7 +106,7 @@ def split(rows: pl.DataFrame, within: pl.Expr, measure: str, step: int) -> tuple
     whole = pl.when(pl.col(measure) != 0).then(pl.col(measure)).cast(pl.Decimal(38, 18))
     # Multiplied before it is divided: a third of 100.005 is 33.335, and no half coin is lost in what a third is told as.
     quantity = (product(pl.col("item.quantity"), within) / whole).round(8).cast(HOURS) if is_amount else within.cast(HOURS)
-    amount = within.cast(MONEY) if is_amount else rounded(product(pl.col("item.amount"), within) / whole, pl.col("item.currency"))
+    amount = within.cast(MONEY) if is_amount else rounded_money(product(pl.col("item.amount"), within) / whole, pl.col("item.currency"))
     sized = rows.with_columns(quantity.alias("→quantity"), amount.alias("→amount"))
     hourly = pl.col("item.type") == "time_entry"
     done = _filled("ledger.quantity", "→quantity")

@@ -9,10 +9,11 @@ import polars as pl
 
 from engine.billing.caps import WRITE_DOWN_STEP, split
 from engine.billing.dated import dated_table
-from engine.billing.money import HOURS, PRICE, product, rounded
+from engine.billing.money import HOURS, PRICE, product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
 from engine.decision.versions import NO_VERSION
+from engine.minor_units import rounded_money
 from engine.months import month_label
 from engine.order import sorted_by
 
@@ -85,7 +86,7 @@ def written_down(rows: pl.DataFrame) -> pl.DataFrame:
     if "table.write_down_pct" not in rows.columns:
         return rows
     percent = pl.col("table.write_down_pct").fill_null(0).cast(pl.Decimal(38, 18))
-    worth = rounded(product(pl.col("item.amount"), percent / pl.lit(100).cast(pl.Decimal(38, 18))), pl.col("item.currency"))
+    worth = rounded_money(product(pl.col("item.amount"), percent / pl.lit(100).cast(pl.Decimal(38, 18))), pl.col("item.currency"))
     concerned = ((pl.col("eligibility") == "billable") & (percent != 0) & (pl.col("item.amount") != 0)).fill_null(value=False)
     measured = rows.filter(concerned).with_columns((pl.col("item.amount") - worth).alias("→within"))
     if not measured.height:
@@ -168,7 +169,7 @@ def _functional(rows: pl.DataFrame) -> pl.Expr:
     is_same = (pl.col("item.currency") == pl.col("item.functional_currency")) & one
     if rows.select((is_same | pl.col("item.amount").is_null()).fill_null(value=False).all()).item():
         return pl.col("item.amount")
-    return rounded(product(pl.col("item.amount"), pl.col("item.to_functional")), pl.col("item.functional_currency"))
+    return rounded_money(product(pl.col("item.amount"), pl.col("item.to_functional")), pl.col("item.functional_currency"))
 
 
 def _with_period(items: pl.DataFrame, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:

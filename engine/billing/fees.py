@@ -14,9 +14,10 @@ from typing import Final
 import polars as pl
 
 from engine.billing.amended import amended_parts, amended_prices, fee_steps
-from engine.billing.money import product, rounded
+from engine.billing.money import product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
+from engine.minor_units import rounded_money
 from engine.policy.kinds.billing import BillingSettings
 
 _SPREAD: Final = ("retainer", "subscription", "managed_service")
@@ -142,7 +143,7 @@ def _spread(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings)
     parts = amended_parts(terms, steps, parts_of, settings.extension).group_by(key, "→step").agg(
         pl.col("→fee").sum(), pl.col("→from").min(), pl.col("→to").max(), pl.col("→every", "contract_id", "currency", "evidence").first()
     ).sort(key, "→step")  # fmt: skip
-    upto = rounded(pl.col("→fee").cum_sum().over(key, order_by="→step").round(12), pl.col("currency"), settings.rounding)
+    upto = rounded_money(pl.col("→fee").cum_sum().over(key, order_by="→step").round(12), pl.col("currency"), settings.rounding)
     stepped = parts.with_columns(upto.alias("→upto"), (pl.col("→step") // pl.col("→every")).alias("→group"))
     grouped = stepped.group_by(key, "→group", maintain_order=True).agg(
         pl.col("→from").first(), pl.col("→to").last(), pl.col("→upto").last(),
@@ -179,7 +180,7 @@ def _by_progress(
     moved = steps.filter(pl.col("→to.amount").is_not_null()).select("contract_line_id", pl.col("→day").alias("as_of_date"), "→to.amount")
     last = last.sort("as_of_date").join_asof(moved.sort("as_of_date"), on="as_of_date", by="contract_line_id", check_sortedness=False)
     last = last.with_columns(pl.coalesce("→to.amount", "amount").alias("amount")).sort("contract_line_id", "as_of_date")
-    upto = rounded(
+    upto = rounded_money(
         product(pl.col("amount"), pl.min_horizontal(pl.col("→done"), pl.lit(Decimal(1), dtype=_EXACT))),
         pl.col("currency"),
         settings.rounding,
@@ -196,7 +197,7 @@ def _fees(parts: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
     due = pl.col("→from") if settings.fee_due == "in_advance" else pl.col("→to")
     made = parts.select(
         pl.format("{}|{}", "contract_line_id", pl.col("→from").dt.strftime("%Y-%m")).alias("plan_line_id"), "contract_id",
-        "contract_line_id", due.alias("due_date"), rounded(pl.col("→fee"), pl.col("currency"), settings.rounding).alias("amount"),
+        "contract_line_id", due.alias("due_date"), rounded_money(pl.col("→fee"), pl.col("currency"), settings.rounding).alias("amount"),
         "currency", "evidence",
     )  # fmt: skip
     assert made.schema["amount"] == MONEY

@@ -18,10 +18,11 @@ from typing import Final
 import polars as pl
 
 from engine.billing.caps import keeps_place
-from engine.billing.money import HOURS, product, rounded
+from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
 from engine.caps import NO_FUNDING
+from engine.minor_units import rounded_money
 
 _EXACT: Final = pl.Decimal(38, 18)
 _CENT: Final = pl.lit(Decimal("0.01"), dtype=MONEY)
@@ -203,7 +204,7 @@ def _followed(items: pl.DataFrame, rules: pl.DataFrame, left: pl.DataFrame) -> p
 
 def _cents(base: pl.Expr, share: pl.Expr) -> pl.Expr:
     """Return a share in whole coins of its currency; the whole of an amount is all of it, whatever its digits."""
-    return pl.when(share == 1).then(base).otherwise(rounded(product(base, share), pl.col("item.currency"))).cast(MONEY)
+    return pl.when(share == 1).then(base).otherwise(rounded_money(product(base, share), pl.col("item.currency"))).cast(MONEY)
 
 
 def _spent(left: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:

@@ -6,9 +6,10 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, product, rounded, with_share
+from engine.billing.money import HOURS, product, with_share
 from engine.billing.telling import plain
 from engine.canonical.kinds import MONEY
+from engine.minor_units import rounded_money
 
 _OPEN: Final = ("billable", "partially_billed")
 _LINKS: Final = {"time_entry": "time_entry_id", "expense": "expense_id", "milestone": "milestone_id"}
@@ -104,7 +105,7 @@ def _item_reasons() -> list[tuple[pl.Expr, pl.Expr, pl.Expr]]:
     beyond_amount = ~hourly & (pl.col("→upto") > pl.col("→open"))
     left_hours = pl.max_horizontal(pl.col("→open hours") - (pl.col("→hours") - pl.col("quantity")), pl.lit(0, dtype=HOURS))
     left = pl.max_horizontal(pl.col("→open") - (pl.col("→upto") - pl.col("amount")), pl.lit(0, dtype=MONEY))
-    due = rounded(product(pl.col("quantity"), pl.col("→rate")), pl.col("→currency"))
+    due = rounded_money(product(pl.col("quantity"), pl.col("→rate")), pl.col("→currency"))
     mispriced = hourly & ((pl.col("amount") - due).abs() * 100 > _CENT) & pl.col("→rate").is_not_null()
     other = pl.col("currency") != pl.col("→currency")
     rest = pl.when(pl.col("→words").is_not_null()).then(_words(pl.lit("; the rest is "), pl.col("→words"))).otherwise(pl.lit(""))

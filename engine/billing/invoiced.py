@@ -9,10 +9,11 @@ import polars as pl
 from engine.acceptance import is_accepted
 from engine.billing.caps import scope_columns
 from engine.billing.ledger import item_links, last_invoices
-from engine.billing.money import product, rounded
+from engine.billing.money import product
 from engine.billing.rates import CARD, CARD_CURRENCY
 from engine.billing.telling import first_parts, item_words, items_where, plain
 from engine.canonical.kinds import MONEY
+from engine.minor_units import rounded_money
 from engine.policy.kinds.billing import BillingCheck, BillingPolicy
 
 _PLACES = {"contract_line": "item.line_id", "project": "item.project_id", "contract": "item.contract_id", "period": "item.line_id"}
@@ -31,7 +32,7 @@ def billed_too_much(
     excess = pl.col(done) - pl.col(whole)
     too_much = (excess > pl.lit(check.tolerance, dtype=MONEY)) & (pl.col(whole) >= 0)
     beyond = items_where(rows, pl.col("billed") == "all", too_much)
-    amount = rounded(product(excess, pl.coalesce("item.rate", pl.lit(0))), pl.col("item.currency")) if hourly else excess
+    amount = rounded_money(product(excess, pl.coalesce("item.rate", pl.lit(0))), pl.col("item.currency")) if hourly else excess
     several = (pl.col("ledger.lines") > 1) & pl.lit(policy.item != "fee")
     told = (
         pl.concat_str(plain(pl.col(done)), pl.lit(" h are billed")) if hourly else pl.concat_str(plain(pl.col(done)), pl.lit(" are billed"))
@@ -95,7 +96,7 @@ def rates_below_card(rows: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], che
         pl.col("invoice_date").max(),
     ).collect()  # fmt: skip
     same = (pl.col("→currency") == pl.col("currency")) | pl.col("→currency").is_null() | pl.col("currency").is_null()
-    short = rounded(pl.col("→due") - pl.col("amount"), pl.col("currency"))
+    short = rounded_money(pl.col("→due") - pl.col("amount"), pl.col("currency"))
     below = totals.filter(pl.col("→known") & same & (short > pl.lit(check.tolerance, dtype=MONEY)) & (pl.col("quantity") != 0)).sort(
         "invoice_line_id"
     )
@@ -126,7 +127,7 @@ def _agreed_below(priced: pl.DataFrame, check: BillingCheck, columns: list[str])
         & (card - pl.col("item.rate") > pl.lit(check.tolerance, dtype=pl.Decimal(38, 10)))
         & (currency.is_null() | (currency == pl.col("item.currency")))
     )  # fmt: skip
-    short = rounded(product(pl.col("item.quantity"), card - pl.col("item.rate")), pl.col("item.currency"))
+    short = rounded_money(product(pl.col("item.quantity"), card - pl.col("item.rate")), pl.col("item.currency"))
     message = pl.concat_str(
         item_words(),
         pl.lit(" is priced at "),

@@ -10,11 +10,12 @@ import polars as pl
 
 from engine.billing.currency import attach_exchange, exchange_table
 from engine.billing.fees import fee_frame
-from engine.billing.money import HOURS, PRICE, RATE, product, rounded
+from engine.billing.money import HOURS, PRICE, RATE, product
 from engine.billing.rates import attach_assignments, attach_card, rate_paths, with_rate
 from engine.billing.references import frame_of
 from engine.billing.tiers import tiered_amounts
 from engine.condition import attach_references
+from engine.minor_units import rounded_money
 from engine.only_line import line_of_expenses, only_line_of_project
 from engine.policy.kinds.billing import ITEM_DATE, ITEM_ENTITY, BillingPolicy, rate_source
 
@@ -115,7 +116,7 @@ def _hourly(policy: BillingPolicy, frame: pl.LazyFrame, frames: Mapping[str, pl.
     frame = frame.with_columns(rate.alias("item.rate"), pl.col("hours").cast(HOURS).alias("item.quantity"))
     if any(rate_source(text)[0] == "price_tier" for text in policy.rate):
         frame = tiered_amounts(frame, frames, policy.settings.rounding)
-    amount = rounded(product(pl.col("item.quantity"), pl.col("item.rate")), pl.col("item.currency"), policy.settings.rounding)
+    amount = rounded_money(product(pl.col("item.quantity"), pl.col("item.rate")), pl.col("item.currency"), policy.settings.rounding)
     if any(rate_source(text)[0] == "price_tier" for text in policy.rate):
         amount = pl.coalesce("→tiered", amount)
     return frame.with_columns(amount.alias("item.amount")).drop("→rate.currency", "→tiered", strict=False)
@@ -128,7 +129,7 @@ def _single(policy: BillingPolicy, frame: pl.LazyFrame) -> pl.LazyFrame:
         percent = pl.col("markup_pct").fill_null(pl.lit(policy.settings.markup_pct, dtype=pl.Decimal(38, 8))).cast(RATE)
         factor = pl.lit(Decimal(1), dtype=RATE) + percent / pl.lit(Decimal(100), dtype=RATE)
         amount = product(amount.round(6, mode="half_away_from_zero"), factor)
-    worth = rounded(amount, pl.col("item.currency"), policy.settings.rounding)
+    worth = rounded_money(amount, pl.col("item.currency"), policy.settings.rounding)
     return frame.with_columns(
         pl.lit(Decimal(1), dtype=HOURS).alias("item.quantity"), worth.alias("item.amount"), worth.cast(PRICE).alias("item.rate"),
         pl.lit(None, dtype=pl.String).alias("item.rate_source"),

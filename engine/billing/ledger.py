@@ -11,10 +11,11 @@ from typing import Final
 
 import polars as pl
 
-from engine.billing.money import HOURS, rounded, with_share
+from engine.billing.money import HOURS, with_share
 from engine.billing.references import frame_of
 from engine.billing.summaries import NOT_TOLD, summary_lines, summary_links
 from engine.canonical.kinds import MONEY
+from engine.minor_units import rounded_money
 
 LINKS: Final = {
     "time_entry": "time_entry_id", "expense": "expense_id", "milestone": "milestone_id",
@@ -127,7 +128,7 @@ def _credited(lines: pl.LazyFrame, links: pl.LazyFrame, frames: Mapping[str, pl.
     part = pl.col("net_amount").cast(pl.Decimal(38, 18)) / pl.when(pl.col("→net") != 0).then(pl.col("→net")).cast(pl.Decimal(38, 18))
     return joined.select(
         "item.id", (pl.col("→quantity").cast(pl.Decimal(38, 18)) * part).round(8).cast(HOURS).alias("quantity"),
-        rounded(pl.col("→amount").cast(pl.Decimal(38, 18)) * part, pl.col("currency")).alias("amount"), "currency",
+        rounded_money(pl.col("→amount").cast(pl.Decimal(38, 18)) * part, pl.col("currency")).alias("amount"), "currency",
         "invoice_line_id", pl.col("corrects_invoice_id").alias("invoice_id"), "contract_line_id", "invoice_date", "evidence",
     )  # fmt: skip
 

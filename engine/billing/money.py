@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import DECIMAL_PRECISION, MONEY, Kind, polars_dtype
+from engine.minor_units import rounded_money
 
 PRICE: Final = polars_dtype(Kind.PRICE)
 HOURS: Final = polars_dtype(Kind.HOURS)
@@ -15,21 +16,6 @@ RATE: Final = polars_dtype(Kind.RATE)
 
 # Hours have 8 decimals and prices 10, so their product has 18 at most.
 _PRODUCT: Final = pl.Decimal(DECIMAL_PRECISION, 18)
-
-# ISO 4217: currencies whose smallest unit is not a hundredth.
-_WHOLE_UNITS: Final = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-_THOUSANDTHS: Final = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-
-_MODES: Final = {"half_up": "half_away_from_zero", "half_even": "half_to_even"}
-
-
-def rounded(amount: pl.Expr, currency: pl.Expr, mode: str = "half_up") -> pl.Expr:
-    """Return an amount in whole units of its currency's smallest coin, as money."""
-    word = _MODES[mode]
-    by_hundredths = amount.round(2, mode=word)  # type: ignore[arg-type]
-    whole = pl.when(currency.is_in(_WHOLE_UNITS)).then(amount.round(0, mode=word))  # type: ignore[arg-type]
-    thousandths = whole.when(currency.is_in(_THOUSANDTHS)).then(amount.round(3, mode=word))  # type: ignore[arg-type]
-    return thousandths.otherwise(by_hundredths).cast(MONEY)
 
 
 def product(first: pl.Expr, second: pl.Expr) -> pl.Expr:
@@ -46,7 +32,7 @@ def with_share(rows: pl.LazyFrame, order: Sequence[str], group: str) -> pl.LazyF
     total, hours = pl.col("net_amount"), pl.col("hours")
     running, whole = hours.cum_sum().over(group), hours.sum().over(group)
     part = product(total, running) / pl.when(whole != 0).then(whole).cast(_PRODUCT)
-    upto = pl.when(running == whole).then(total).otherwise(rounded(part, pl.col("currency")))
+    upto = pl.when(running == whole).then(total).otherwise(rounded_money(part, pl.col("currency")))
     summed = rows.sort(group, *order, maintain_order=True).with_columns(upto.alias("→upto"))
     share = pl.col("→upto") - pl.col("→upto").shift(1).over(group).fill_null(0)
     return summed.with_columns(share.cast(MONEY).alias("→share")).drop("→upto")

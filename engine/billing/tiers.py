@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from engine.billing.money import HOURS, PRICE, product, rounded
+from engine.billing.money import HOURS, PRICE, product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
+from engine.minor_units import rounded_money
 
 
 def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], rounding: str) -> pl.LazyFrame:
@@ -41,7 +42,7 @@ def tiered_amounts(frame: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], roun
     part = pl.when(pl.col("→back")).then(pl.when(reached).then(pl.col("→hours"))).otherwise(pl.when(overlap > 0).then(overlap))
     priced = ranged.with_columns(product(part.cast(HOURS), pl.col("→tier")).alias("→part")).drop_nulls("→part")
     totals = priced.group_by("time_entry_id").agg(pl.col("→part").sum().alias("→part"))
-    worth = rounded(pl.col("→part"), pl.col("item.currency"), rounding)
+    worth = rounded_money(pl.col("→part"), pl.col("item.currency"), rounding)
     average = (pl.col("→part") / pl.when(pl.col("item.quantity") != 0).then(pl.col("item.quantity")).cast(pl.Decimal(38, 18))).round(
         10, mode="half_away_from_zero"
     )

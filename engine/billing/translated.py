@@ -8,8 +8,9 @@ import polars as pl
 
 from engine.billing.currency import attach_exchange, exchange_table
 from engine.billing.ledger import item_ledger
-from engine.billing.money import product, rounded
+from engine.billing.money import product
 from engine.billing.references import frame_of
+from engine.minor_units import rounded_money
 from engine.policy.kinds.billing import BillingPolicy, BillingSettings
 
 
@@ -54,7 +55,7 @@ def translated_ledger(items: pl.LazyFrame, frames: Mapping[str, pl.LazyFrame], p
     table = exchange_table(frames, settings.exchange_rate_type)
     parts = attach_exchange(parts, table, source, target, pl.col("ledger.first_date"), settings.exchange_rate_days, "→rate")
     share = product(pl.col("item.amount"), pl.col("ledger.quantity") / pl.when(pl.col("item.quantity") != 0).then(pl.col("item.quantity")))
-    amount = rounded(pl.coalesce(product(pl.col("ledger.amount"), pl.col("→rate")), share), target)
+    amount = rounded_money(pl.coalesce(product(pl.col("ledger.amount"), pl.col("→rate")), share), target)
     other = (source != target).fill_null(value=False)
     told = parts.with_columns(pl.when(other).then(amount).otherwise("ledger.amount").alias("ledger.amount"))
     return told.group_by("item.id").agg(
@@ -78,6 +79,6 @@ def translated_lines(
     day = pl.coalesce("→first", "invoice_date")
     rated = attach_exchange(joined, table, pl.col("currency"), target, day, settings.exchange_rate_days, "→rate")
     other = (pl.col("currency") != target).fill_null(value=False)
-    amount = rounded(product(pl.col("net_amount"), pl.col("→rate")), target)
+    amount = rounded_money(product(pl.col("net_amount"), pl.col("→rate")), target)
     told = rated.with_columns(pl.when(other).then(amount).otherwise("net_amount").alias("net_amount"))
     return told.drop("→rate", "→first", "item.currency").drop_nulls("net_amount")

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from engine import minor_units
 from engine.canonical.kinds import MONEY
 from engine.policy.kinds.reconciliation import ReconciliationPolicy
 from engine.reconcile.breaks import beyond_tolerance
@@ -25,11 +26,6 @@ TIEOUT_SCHEMA: Final[dict[str, pl.DataType]] = {
     "right_lines": pl.Int64(), **{f"explained_{name}": MONEY for name in EXPLANATIONS}, "break_amount": MONEY,
 }  # fmt: skip
 """Columns of `reconciliations.parquet`: the normative ones first, then what explains the difference."""
-
-# Digits after the point of a currency that has not two (ISO 4217).
-_DIGITS: Final = {
-    **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "UGX", "VND", "XAF", "XOF"), 0), **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),
-}  # fmt: skip
 
 _BY: Final = ("scope", "currency", "period")
 PLACE: Final = "place"
@@ -55,11 +51,7 @@ _FEW_PLACES: Final = 1 << 20
 
 def rounded(amount: pl.Expr) -> pl.Expr:
     """Round an amount to the minor unit of the `currency` beside it, once, half away from zero."""
-    result = amount.round(2, mode="half_away_from_zero")
-    for digits in (0, 3):
-        names = [name for name, each in _DIGITS.items() if each == digits]
-        result = pl.when(pl.col("currency").is_in(names)).then(amount.round(digits, mode="half_away_from_zero")).otherwise(result)
-    return result
+    return minor_units.rounded(amount, pl.col("currency"))
 
 
 def line_period(policy: ReconciliationPolicy, period: str) -> pl.Expr:

@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.policy.kinds.reconciliation import PER, SEVERITY_WORDS, BreakCase, ReconciliationPolicy, severity_condition
 from engine.policy.loaded import LoadedPolicy
 from engine.reconcile.breaks import DIFFERS, MISSING_LEFT, MISSING_RIGHT
@@ -117,14 +118,15 @@ def _severity(case: BreakCase, sort: str, told: Told) -> pl.Expr:
 
 
 def shown(amount: pl.Expr) -> pl.Expr:
-    """Write an amount with two decimals, followed by its currency where that is known."""
-    text = amount.round(2, mode="half_away_from_zero").cast(pl.Decimal(38, 2)).cast(pl.String)
+    """Write an amount with two decimals, or those its currency has beyond them, followed by its currency where that is known."""
+    hundredths = amount.round(2, mode="half_away_from_zero").cast(pl.Decimal(38, 2)).cast(pl.String)
+    text = pl.when(minor_digits(pl.col("currency")) > 2).then(plain(amount)).otherwise(hundredths)
     return pl.concat_str(text, pl.concat_str(pl.lit(" "), pl.col("currency")).fill_null(""))
 
 
 def plain(amount: pl.Expr) -> pl.Expr:
     """Write an amount in the minor unit of the `currency` beside it; one that is missing is nothing at all on its side."""
-    return rounded(amount.fill_null(0)).cast(pl.Decimal(38, 3)).cast(pl.String).str.replace(r"(\.\d\d)0$", "${1}")
+    return rounded(amount.fill_null(0)).cast(pl.Decimal(38, 4)).cast(pl.String).str.replace(r"(\.\d\d\d*?)0+$", "${1}")
 
 
 def _name(side: str) -> pl.Expr:

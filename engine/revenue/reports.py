@@ -7,8 +7,8 @@ from typing import Final, Protocol
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_unit
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.controls.calendars import calendar_findings
 from engine.revenue.controls.credits import credit_findings
 from engine.revenue.controls.ends import end_findings
@@ -26,7 +26,6 @@ from engine.revenue.controls.releases import (
 )
 from engine.revenue.controls.returns import return_findings
 from engine.revenue.controls.shadow import (
-    MINOR,
     WHOLE_CONTRACT,
     compared,
     in_their_currency,
@@ -282,9 +281,8 @@ def _line_prices(books: Books) -> pl.DataFrame:
     last = books.obligations.sort("version").group_by("contract_id", "obligation_id").agg(
         pl.col("allocated_amount").last().alias("price"), pl.col("currency").last()
     )
-    minor = minor_digits(pl.col("currency")).replace_strict(MINOR, return_dtype=MONEY)
     return books.lines.filter(alone).join(last, on=["contract_id", "obligation_id"], how="inner").select(
-        "contract_line_id", "price", "measure", "currency", minor.alias("minor")
+        "contract_line_id", "price", "measure", "currency", minor_unit(pl.col("currency")).alias("minor")
     ).unique("contract_line_id", keep="last", maintain_order=True)
 
 

@@ -1,4 +1,4 @@
-"""Exact quotients to posted money: minor units and rounding modes."""
+"""Exact quotients to posted money, rounded to the minor unit (`engine.minor_units`) by a mode."""
 
 from __future__ import annotations
 
@@ -9,25 +9,9 @@ import polars as pl
 from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind
 from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
 
-DEFAULT_MINOR_DIGITS: Final = 2
-
-# ISO 4217 currencies whose minor unit is not a hundredth.
-_MINOR_DIGITS: Final[dict[str, int]] = {
-    **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}
-
 _MONEY_SCALE: Final = DECIMAL_SCALE[Kind.MONEY]
 
 _POWERS: Final[dict[int, int]] = {digits: 10 ** (_MONEY_SCALE - digits) for digits in range(_MONEY_SCALE + 1)}
-
-
-def minor_digits(currency: pl.Expr) -> pl.Expr:
-    """Return the decimals of a currency's minor unit (JPY 0, KWD 3; 2 where nothing else is known)."""
-    return currency.replace_strict(_MINOR_DIGITS, default=DEFAULT_MINOR_DIGITS, return_dtype=pl.Int64())
 
 
 def units(amount: pl.Expr) -> pl.Expr:

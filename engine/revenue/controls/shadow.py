@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -22,9 +21,6 @@ recognize), no_evidence (recognized without any), not_yet (earned in the period 
 `detail`: the convention, amendment or entries that explain it. A difference of two causes has a row for each: from theirs
 to what the first alone would give, and from there to ours.
 """
-
-MINOR: Final = {0: Decimal(1), 2: Decimal("0.01"), 3: Decimal("0.001"), 4: Decimal("0.0001")}
-"""The smallest amount of a currency by the digits of its minor unit."""
 
 _HELD: Final = ("recognized", "planned")
 

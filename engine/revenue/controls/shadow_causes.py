@@ -7,10 +7,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits, minor_unit
 from engine.revenue.arithmetic.conventions import CONVENTIONS, TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO, whole_number
-from engine.revenue.arithmetic.rounding import minor_digits, round_quotient
-from engine.revenue.controls.shadow import MINOR
+from engine.revenue.arithmetic.rounding import round_quotient
 from engine.revenue.controls.shadow_entries import with_entries
 
 _BY_TIME: Final = "time_elapsed"
@@ -38,7 +38,7 @@ def explained(
     nothing for the period, or differs by single entries), SSP version (the prices that the lines of a contract seem to have
     differ, their sum does not), rounding of single periods, unexplained.
     """
-    minor = minor_digits(pl.col("currency")).replace_strict(MINOR, return_dtype=MONEY)
+    minor = minor_unit(pl.col("currency"))
     whole = pl.DataFrame(schema=WHOLE) if whole is None else whole
     judged = rows.with_columns(minor.alias("minor"), (pl.col("period_start") <= as_of).alias("is_past"))
     judged = judged.join(whole, on="contract_line_id", how="left", maintain_order="left")

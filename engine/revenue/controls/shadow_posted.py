@@ -7,10 +7,9 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_unit
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits
-from engine.revenue.controls.shadow import MINOR
 from engine.revenue.ground.finding_columns import amount_text, finding_columns
 from engine.revenue.ground.frames import in_words
 
@@ -91,7 +90,7 @@ def posted_differences(
 
 def posted_findings(rows: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for every contract and period whose posted revenue neither ours nor the engine's schedule gives."""
-    minor = minor_digits(pl.col("currency")).replace_strict(MINOR, return_dtype=MONEY)
+    minor = minor_unit(pl.col("currency"))
     message = pl.format(
         "The ledger holds {} {} of revenue of {} in {}; {} are earned, and the revenue engine's schedule explains {} of the difference.",
         amount_text(pl.col("posted")), pl.col("currency").fill_null(""), "contract_id", "period", amount_text(pl.col("ours")),

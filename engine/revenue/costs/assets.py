@@ -8,10 +8,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.months import whole_months, within_months
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.costs.impairment import written_down
 from engine.revenue.costs.lasting import GONE, MOVES, benefit_terms, with_amortized
 from engine.revenue.ground.finding_columns import finding_columns

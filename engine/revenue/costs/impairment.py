@@ -7,9 +7,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.conventions import TermColumns, with_earned
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
+from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.rates import translated
 
 _WRITTEN: Final = ("written_to", "written_margin", "written_recoverable")

@@ -9,8 +9,9 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
+from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.numbers import whole_number, wide
-from engine.revenue.arithmetic.rounding import minor_digits, round_quotient
+from engine.revenue.arithmetic.rounding import round_quotient
 from engine.revenue.ground.rates import RATE, rate_table, translated, with_rate
 
 

@@ -9,8 +9,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.arithmetic.runs import before, begins, in_order, running
 from engine.revenue.disclosures.notice import month_by_month, within_notice
 from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, setting, shaped

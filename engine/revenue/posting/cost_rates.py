@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.nothing import of_nothing
-from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT
 from engine.revenue.ground.rates import translated, with_rate

@@ -15,8 +15,9 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
+from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import joined
 from engine.revenue.ground.frames import Books, setting
 from engine.revenue.ground.rates import translated, with_rate

@@ -14,9 +14,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
-from engine.revenue.arithmetic.rounding import minor_digits, round_share, units
+from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.arithmetic.runs import before, begins, begins_anew, joined
 from engine.revenue.ground.frames import CODE, DAY, TEXT, TEXTS, Books
 from engine.revenue.posting.claims import Claims

@@ -12,8 +12,8 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
-from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.finding_columns import finding_columns
 from engine.revenue.ground.frames import TEXT, TEXTS, Books, shaped
 from engine.revenue.ground.periods import with_period

@@ -8,9 +8,9 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.frames import TEXT, Books
 from engine.revenue.ground.rates import translated, with_rate
 from engine.revenue.posting.claims import Agreed

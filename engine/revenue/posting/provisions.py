@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.rounding import minor_digits
 from engine.revenue.ground.rates import translated, with_rate
 
 

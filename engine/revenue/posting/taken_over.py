@@ -9,9 +9,10 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.minor_units import minor_digits
 from engine.nothing import of_no
 from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
-from engine.revenue.arithmetic.rounding import minor_digits, round_share
+from engine.revenue.arithmetic.rounding import round_share
 from engine.revenue.ground.frames import DAY, TEXT, Books
 from engine.revenue.ground.rates import RATE
 from engine.revenue.posting.claims import Agreed, Claims

@@ -69,9 +69,13 @@ def test_fees_are_filled_by_what_invoices_abroad_are_worth(decide: Any, base: An
 
 
 def test_an_item_split_by_a_cap_of_hours_has_whole_coins(decide: Any, base: Any, make: Any) -> None:
-    """3 h at 3,333.35 are 10,000 yen, a third of which is 3,333; of 100.005 dinars it is 33.335, half up and no 33.33."""
+    """3 h at 3,333.35 are 10,000 yen, a third of which is 3,333; of 100.005 dinars it is 33.335, half up and no 33.33.
+
+    Of 3.7035 units of account (four decimals) it is 1.2345.
+    """
     cap = {"bill-time": {"cap": {"scope": "contract_line", "amount": None, "hours": 1}}}
-    for currency, rate, within, beyond in (("JPY", "3333.35", "3333", "6667"), ("KWD", "33.335", "33.335", "66.67")):
+    sums = (("JPY", "3333.35", "3333", "6667"), ("KWD", "33.335", "33.335", "66.67"), ("CLF", "1.2345", "1.2345", "2.469"))
+    for currency, rate, within, beyond in sums:
         base["contract"] = [{**make.contract, "currency": currency}]
         decided = decide(**base, time_entry=[make.entry(2, "3", rate, currency=currency)], policies=cap)
         assert decided.rows("amount") == [(Decimal(within),), (Decimal(beyond),)]

@@ -79,6 +79,20 @@ def test_a_line_whose_other_side_is_in_another_currency_says_so(reconcile: Recon
     assert all(told[key].endswith("has no counterpart in erp.") for key in ("I2", "I3"))
 
 
+def test_amounts_are_kept_and_told_in_the_minor_unit_of_their_currency(reconcile: Reconcile) -> None:
+    billed, booked = (
+        invoices(f"I1,A-1,C1,2026-01-02,IQD,{dinars},posted", f"I2,A-2,C1,2026-01-02,JPY,{yen},posted")
+        for dinars, yen in (("100.005", "70"), ("100.004", "69"))
+    )
+    run = reconcile(by_number(), billing=billed, erp=booked)
+    assert sorted(run.frame("findings").filter(pl.col("kind") == "amounts_differ")["message"]) == [
+        "Invoice I1: 100.005 IQD in billing, 100.004 IQD in erp; the difference is 0.001 IQD.",
+        "Invoice I2: 70.00 JPY in billing, 69.00 JPY in erp; the difference is 1.00 JPY.",
+    ]
+    ties = run.frame("reconciliations").sort("currency").select("currency", "left_total", "difference").rows()
+    assert ties == [("IQD", Decimal("100.005"), Decimal("0.001")), ("JPY", Decimal(70), Decimal(1))]
+
+
 def test_a_finding_says_both_amounts_and_names_the_rows_of_both(reconcile: Reconcile) -> None:
     run = reconcile(by_number(), billing=BILLED, erp=BOOKED)
     found = run.frame("findings").filter(pl.col("kind") == "amounts_differ").to_dicts()[0]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.canonical.kinds import MONEY
-from engine.revenue.arithmetic.rounding import minor_digits, money, round_money, round_quotient, round_share, truncate_quotient, units
+from engine.revenue.arithmetic.rounding import money, round_money, round_quotient, round_share, truncate_quotient, units
 
 
 def quotients(rows: list[tuple[int, int]], mode: str = "half_up") -> list[int | None]:
@@ -45,12 +44,6 @@ def test_quotients_agree_with_decimal_arithmetic(rows: list[tuple[int, int]]) ->
             digit = int((Decimal(floor % 10) + tail).quantize(Decimal(1), rounding)) - floor % 10
             exact.append((floor + digit) * (1 if numerator >= 0 else -1))
         assert quotients(rows, mode) == exact
-
-
-@pytest.mark.parametrize(("currency", "digits"), [("USD", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4), ("EUR", 2), (None, 2)])
-def test_minor_units_of_currencies(currency: str | None, digits: int) -> None:
-    table = pl.DataFrame({"c": [currency]}, schema={"c": pl.String})
-    assert table.select(minor_digits(pl.col("c")).alias("d"))["d"].to_list() == [digits]
 
 
 def test_money_is_rounded_to_its_minor_unit() -> None:
