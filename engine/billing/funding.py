@@ -22,10 +22,9 @@ from engine.billing.money import HOURS, product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
 from engine.caps import NO_FUNDING
-from engine.minor_units import rounded_money
+from engine.minor_units import minor_unit, rounded_money
 
 _EXACT: Final = pl.Decimal(38, 18)
-_CENT: Final = pl.lit(Decimal("0.01"), dtype=MONEY)
 _NONE: Final = pl.lit(0, dtype=MONEY)
 _UNLIMITED: Final = Decimal(10) ** 15
 
@@ -132,8 +131,9 @@ def _shared(items: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
         )
         reach = _reach(fractions, left)
         seen = upto.join(reach, on="contract_id", how="left", maintain_order="left")
-        # Each item may be rounded up by a cent.
-        safe = (pl.col("→upto") + _CENT * (pl.col("→n") + 1).cast(MONEY) * 2 <= pl.col("→reach")) | pl.col("→reach").is_null()
+        coin = minor_unit(pl.col("item.currency")).max().over("contract_id")
+        ahead = coin * pl.col("→coins") * (pl.col("→n") + 1).cast(MONEY)
+        safe = (pl.col("→upto") + ahead <= pl.col("→reach")) | pl.col("→reach").is_null()
         alike = seen.filter(safe)
         rest = seen.filter(~safe)
         at_end = rest.filter(pl.col("→n") == pl.col("→n").min().over("contract_id"))
@@ -162,11 +162,15 @@ def _fractions(rules: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
 
 
 def _reach(fractions: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
-    """Return by contract how much can be shared alike before a source runs out."""
-    wanted = fractions.group_by("contract_id", "funding_source_id").agg(pl.col("→part").sum())
+    """Return by contract how much can be shared alike before a source runs out (`→reach`), and `→coins`.
+
+    So many coins of what is shared are worth the one that rounding may give a source beyond its part of an item.
+    """
+    wanted = fractions.group_by("contract_id", "funding_source_id").agg(pl.col("→part").sum(), pl.len().alias("→rules"))
     known = wanted.join(left, on=["contract_id", "funding_source_id"], how="left")
     room = (pl.col("→left").cast(_EXACT) / pl.col("→part")).round(6).cast(MONEY)
-    return known.group_by("contract_id").agg(room.min().alias("→reach"))
+    coins = (pl.col("→rules").cast(_EXACT) / pl.col("→part")).round(6).cast(MONEY)
+    return known.group_by("contract_id").agg(room.min().alias("→reach"), coins.max().alias("→coins"))
 
 
 def _alike(items: pl.DataFrame, fractions: pl.DataFrame) -> pl.DataFrame:

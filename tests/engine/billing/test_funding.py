@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,29 @@ def test_work_split_by_a_cap_is_funded_within_it(decide: Any, base: Any, make: A
         (1, "A", "billable", 300), (2, None, "on_hold", 200), (3, None, "not_billable", 300),
     ]  # fmt: skip
     assert sum(row[0] for row in decided.rows("quantity")) == 8
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "count", "limit", "names"),
+    [("JPY", "10001", 220, "995110", "AB"), ("EUR", "100.01", 220, "9951.10", "AB"), ("EUR", "10.05", 1000, "1000", "ABCDEFGHIJ"),
+     ("KWD", "1.001", 220, "99.511", "AB")],
+)  # fmt: skip
+def test_no_source_pays_beyond_its_limit_however_its_share_is_rounded(
+    facts_of: Any, currency: str, amount: str, count: int, limit: str, names: str
+) -> None:
+    """The first source is rounded up by half a coin of every item; it stops at its limit all the same."""
+    facts = facts_of(
+        {
+            "funding_source": [source(name, limit) for name in names],
+            "funding_rule": [rule(number, 1, name, 100 // len(names)) for number, name in enumerate(names)],
+        }
+    )
+    items = undivided([Decimal(amount)] * count).with_columns(pl.lit(currency).alias("item.currency"))
+    rows = apply_funding(items, facts.records, {"expense": "on_hold"}, date(2026, 12, 31))
+    paid = dict(rows.drop_nulls("funding_source_id").group_by("funding_source_id").agg(pl.col("item.amount").sum()).rows())
+    assert paid["A"] == Decimal(limit)
+    assert max(paid.values()) == Decimal(limit)
+    assert rows["item.amount"].sum() == Decimal(amount) * count
 
 
 def followed(amounts: list[Decimal], limits: dict[str, Decimal], rules: list[tuple[int, str, int]]) -> dict[tuple[int, str], Decimal]:
