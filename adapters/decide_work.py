@@ -40,7 +40,7 @@ def entered(session: Session, run_dir: Path) -> Run:
 
 
 def decide(
-    session: Session, actor: Actor, run_dir: Path, name: str, verdict: str, reason: str, tie_out: str | None = None
+    session: Session, actor: Actor, run_dir: Path, name: str, verdict: match_decisions.Verdict, reason: str, tie_out: str | None = None
 ) -> MatchDecision:  # fmt: skip
     """Confirm or refuse a match that a run suggests; raises UsageError as `match_decisions.decide_match` does."""
     require(actor, "decide a match")

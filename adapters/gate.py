@@ -19,8 +19,6 @@ from engine.billing import stopped_lines
 from engine.canonical.schema import empty_frame
 from engine.errors import StoreError, UsageError
 
-_DRAFT = ("invoice_line", "invoice", "invoice_line_time")
-
 
 @dataclass(frozen=True)
 class GateOutcome:

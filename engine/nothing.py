@@ -12,8 +12,6 @@ import polars as pl
 Given = ParamSpec("Given")
 Made = TypeVar("Made", pl.DataFrame, tuple[pl.DataFrame, pl.DataFrame], list[pl.DataFrame])
 
-_Make = Callable[Given, Made]
-
 
 def of_nothing(make: Callable[Given, Made]) -> Callable[Given, Made]:
     """Let a function that gives no rows for a first frame without rows give them at once: its columns are kept from the first time.

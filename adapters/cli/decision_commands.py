@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adapters.cli import app
 from adapters.cli.case_commands import Address, Out, Who, acting, opened_store
 from adapters.cli.remedy_commands import Run
+
+if TYPE_CHECKING:
+    from adapters.store.match_decisions import Verdict
 
 match_app = typer.Typer(no_args_is_help=True, help="Decide the matches a run only suggests.")
 estimate_app = typer.Typer(no_args_is_help=True, help="Attest estimates at completion.")
@@ -80,7 +83,8 @@ def refuse_command(
 
 
 def _decide(
-    match: str, verdict: str, reason: str, tie_out: str | None, run: str | None, who: str | None, out: Path, store: str | None
+    match: str, verdict: Verdict, reason: str, tie_out: str | None, run: str | None, who: str | None, out: Path,
+    store: str | None,
 ) -> None:  # fmt: skip
     from adapters.decide_work import decide
     from adapters.publish import find_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import polars as pl
 import sqlalchemy as sa
@@ -16,8 +16,8 @@ from adapters.store.permissions import require
 from adapters.store.tables import MatchDecision, Run
 from engine.errors import UsageError
 
-CONFIRMED: Final = "confirmed"
-REFUSED: Final = "refused"
+Verdict = Literal["confirmed", "refused"]
+"""What a person says of a suggested match."""
 
 DECIDED_SCHEMA: Final[dict[str, pl.DataType]] = {
     "reconciliation": pl.String(), "decision": pl.Int64(), "verdict": pl.String(), "by": pl.String(), "on": pl.Date(),
@@ -51,7 +51,7 @@ def suggestion_of(matches: pl.LazyFrame, name: str, reconciliation: str | None =
     return Suggestion(rows["reconciliation"][0], name, rows["residual"][0], lines)
 
 
-def decide_match(session: Session, actor: Actor, run: Run, found: Suggestion, verdict: str, reason: str) -> MatchDecision:
+def decide_match(session: Session, actor: Actor, run: Run, found: Suggestion, verdict: Verdict, reason: str) -> MatchDecision:
     """Confirm or refuse a suggested match; it counts from the next run on, while its lines and what is left over stand.
 
     Raises UsageError for who may not, without a reason, or when it is decided already.

@@ -127,7 +127,9 @@ def attach(store: Store, person: Person, scope: str, case: str, out: Path, files
     return f"{len(files)} {'file is' if len(files) == 1 else 'files are'} kept with the case."
 
 
-def decide_match(store: Store, person: Person, run: RunEntry, tie_out: str, match: str, verdict: str, reason: str) -> str:
+def decide_match(
+    store: Store, person: Person, run: RunEntry, tie_out: str, match: str, verdict: match_decisions.Verdict, reason: str
+) -> str:  # fmt: skip
     """Confirm or refuse a suggested match; returns what was done."""
     with store.write() as session:
         decide_work.decide(session, person.actor(), run.folder, match, verdict, reason, tie_out)

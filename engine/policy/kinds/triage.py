@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -14,17 +14,12 @@ from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
 
-DIMENSIONS: Final = (
-    "finding", "record", "contract", "project", "customer", "legal_entity", "system", "file", "period", "month", "day",
-    "field", "owner", "rule",
-)  # fmt: skip
-"""What findings can share: `record` is either side a finding is about, `file` every file of its evidence,
-`day` the day it began, `month` the calendar month of that day."""
-
 Dimension = Literal[
     "finding", "record", "contract", "project", "customer", "legal_entity", "system", "file", "period", "month", "day",
     "field", "owner", "rule",
 ]
+"""What findings can share: `record` is either side a finding is about, `file` every file of its evidence,
+`day` the day it began, `month` the calendar month of that day."""
 
 
 def _as_tuple(value: Any) -> Any:

@@ -128,7 +128,6 @@ def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
         "agreed_place",
         pl.col("evidence").alias("amendment_evidence"),
         "description",
-        pl.col("known_at").alias("amendment_known_at"),
     )
     made = lines.join(head, on="amendment_id", how="inner").sort("group_id", "place", "contract_line_id", "amendment_line_id")
     # What was taken away stays so: a later change of it may still settle its price, and nothing else.

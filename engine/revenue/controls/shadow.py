@@ -101,7 +101,7 @@ def compared(theirs: pl.DataFrame, performance: pl.DataFrame, lines: pl.DataFram
         pl.col("evidence").explode().drop_nulls().unique().sort().alias("their_evidence"),
     )
     right = in_words(performance.group_by(key).agg(
-        pl.col("amount").sum().alias("ours"), (~pl.col("is_planned")).any().alias("is_ours_recognized"),
+        pl.col("amount").sum().alias("ours"),
         pl.col("currency").drop_nulls().first().alias("our_currency"), pl.col("contract_id").first().alias("our_contract"),
     ))  # fmt: skip
     terms = lines.select(

@@ -22,9 +22,6 @@ from engine.revenue.ground.promised_term import last_promised
 
 FINE: Final = pl.Decimal(38, 16)
 
-EXPEDIENTS: Final = ("original_term", "right_to_invoice", "sales_royalty", "unsatisfied_variable")
-"""Practical expedients of 606-10-50-14 and 50-14A, elected one by one."""
-
 _YEAR: Final = 12
 
 

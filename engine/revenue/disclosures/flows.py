@@ -127,8 +127,7 @@ def _of_earlier_performance(
     """Return the part of each catch-up that is for what was performed before its year."""
     key = ["contract_id", "obligation_id"]
     caught = caught.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("opening_day")).join(
-        periods.select("calendar", pl.col("period").cast(CODE).alias("relates_to_period"), pl.col("end_date").alias("relates_to_end"),
-                       pl.col("start_date").alias("relates_to_start")),
+        periods.select("calendar", pl.col("period").cast(CODE).alias("relates_to_period"), pl.col("end_date").alias("relates_to_end")),
         on=["calendar", "relates_to_period"], how="left",
     )  # fmt: skip
     # What nothing caught up on tells nothing here.

@@ -8,15 +8,11 @@ later report takes back below that start goes back as it was earned: of what the
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import units_of_a_millionth, with_cumulative
 from engine.revenue.arithmetic.numbers import wide
-
-STATE: Final = ("base", "rem", "m0", "u0")
 
 
 def segment_part(m: str = "m", mt: str = "mt") -> tuple[pl.Expr, pl.Expr]:
