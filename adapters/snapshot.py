@@ -218,7 +218,7 @@ def _read_files(folder: Path, place: Place, mapping: Mapping) -> list[tuple[File
             skip_rows=first.skip_rows,
         )
         shown_as = path.relative_to(folder.resolve()).as_posix()
-        reads.append((read_file(path, shown_as, options), streams))
+        reads.append((read_file(path, shown_as, options, root=folder), streams))
     return reads
 
 
@@ -245,7 +245,7 @@ def _unclaimed(
             continue
         if _belongs_to_other(path, place.root):
             continue
-        read = read_file(path, shown_as, ReadOptions(encoding=mapping.encoding))
+        read = read_file(path, shown_as, ReadOptions(encoding=mapping.encoding), root=folder)
         account = _account(read, source)
         account.set_aside = {reasons.get(path, "no_stream"): account.rows_read} if account.rows_read else {}
         if read.failure is None or not _meant(path, read.failure.reason, mapping, known):

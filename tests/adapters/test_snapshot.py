@@ -48,6 +48,20 @@ def test_a_pattern_does_not_lead_out_of_the_snapshot(tmp_path: Path) -> None:
             read_snapshot(tmp_path / "in")
 
 
+def test_a_link_that_leads_out_of_the_snapshot_is_not_read(tmp_path: Path) -> None:
+    night = tmp_path / "night"
+    (night / "e").mkdir(parents=True)
+    (tmp_path / "contract.csv").write_text("contract_id,currency\nC1,EUR\n", encoding="utf-8")
+    (night / "kept.csv").write_text("customer_id,currency\nX1,EUR\n", encoding="utf-8")
+    (night / "e" / "contract.csv").symlink_to(tmp_path / "contract.csv")
+    (night / "e" / "notes.csv").symlink_to(tmp_path / "contract.csv")
+    (night / "e" / "customer.csv").symlink_to(night / "kept.csv")
+    found = read_snapshot(write(night, "as_of: 2026-01-31\nsources:\n  - {system: erp, adapter: canonical, path: e}\n"))
+    told = {each.path: (each.rows_read, each.failure) for each in found.files}
+    assert told == {"e/contract.csv": (0, "outside_snapshot"), "e/customer.csv": (1, None), "e/notes.csv": (0, None)}
+    assert "contract" not in found.facts.records or not found.facts.records["contract"].collect().height
+
+
 def test_a_source_says_how_its_files_are_written(tmp_path: Path) -> None:
     """Canonical files have no mapping of one's own: a semicolon and an encoding are declared at the source."""
     (tmp_path / "customer.csv").write_bytes("customer_id;name\n0012;\"Müller; Söhne\"\n".encode("cp1252"))
