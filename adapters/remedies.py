@@ -19,7 +19,7 @@ from adapters.mapping.model import EntityRule, FieldRule, Mapping
 from adapters.mapping.reverse import carried_fields, write_streams
 from adapters.snapshot import SnapshotRead, has_stream, read_stream
 from adapters.snapshot_file import Source
-from engine.canonical.schema import ENTITIES, EntitySpec
+from engine.canonical.schema import ENTITIES, EntitySpec, file_and_row
 from engine.errors import UsageError
 from engine.exchange import home_currency
 
@@ -112,7 +112,7 @@ def _in_own_columns(
     wanted = [*spec.keys, field]
     if field not in spec.fields or not set(wanted) <= carried_fields(mapping, spec.name) or spec.name not in records:
         return None
-    place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+    place = file_and_row()
     own = records[spec.name].filter(pl.col("source_system") == system).select(*spec.keys, place.alias("evidence")).collect()
     told = rows.select("remedy_key", "value", "evidence").explode("evidence").join(own, on="evidence", how="inner", maintain_order="left")
     told = told.unique("remedy_key", keep="first", maintain_order=True)

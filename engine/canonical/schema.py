@@ -9,7 +9,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -45,9 +45,9 @@ class EntitySpec:
         specs = {**self.fields, **(PROVENANCE if with_provenance else {})}
         return {name: spec.dtype for name, spec in specs.items()}
 
-    def display_key(self, prefix: str = "") -> pl.Expr:
+    def display_key(self) -> pl.Expr:
         """Return the record's id as one text: composite keys joined by `|` in their order."""
-        return pl.concat_str([pl.col(prefix + name).cast(pl.String) for name in self.keys], separator=KEY_SEPARATOR)
+        return pl.concat_str([pl.col(name).cast(pl.String) for name in self.keys], separator=KEY_SEPARATOR)
 
 
 def _unwrap(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
@@ -98,6 +98,12 @@ def _entity(model: type[Record]) -> EntitySpec:
 
 PROVENANCE: Final[Mapping[str, FieldSpec]] = _field_specs(Record, list(PROVENANCE_FIELDS))
 """Where a record comes from; every canonical record has these after its business fields."""
+
+
+def file_and_row(field: Callable[[str], pl.Expr] = pl.col) -> pl.Expr:
+    """Return where a record stands, as `evidence` names it: `file:row`. `field`: gives the provenance fields, where they are no columns."""
+    return pl.concat_str(field("source_file"), field("source_row").cast(pl.String), separator=":")
+
 
 _MODELS: Final[tuple[type[Record], ...]] = (
     parties.Customer, parties.LegalEntity, contracts.Opportunity, contracts.Contract, contracts.ContractLine,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from engine.canonical.schema import EntitySpec, entity_spec
+from engine.canonical.schema import EntitySpec, entity_spec, file_and_row
 from engine.ownership.amended import amended_findings
 from engine.ownership.crosswalk import in_agreed_keys, translate_references
 from engine.ownership.drift import Sides, drift_findings
@@ -154,7 +154,7 @@ def _with_the_rest(golden: list[pl.DataFrame], spec: EntitySpec, facts: Facts) -
 
 def _pass_through(spec: EntitySpec, facts: Facts) -> pl.LazyFrame:
     """Return the records of an entity without ownership policy: one per key, the first system's."""
-    place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+    place = file_and_row()
     frame = facts.records[spec.name].with_columns(pl.concat_list(place).alias("evidence"))
     if len(facts.systems(spec.name)) > 1:
         frame = frame.sort("source_system").unique(list(spec.keys), keep="first", maintain_order=True)

@@ -6,14 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.schema import entity_spec
+from engine.canonical.schema import entity_spec, file_and_row
 from engine.ownership.drift import shown
 from engine.policy.kinds.ownership import AmendedTotal, OwnershipPolicy
 from engine.stage import Facts
 
 _KINDS: Final = {"amended_total": "amended_total_mismatch", "amended_value": "amended_value_mismatch"}
 _REMEDY: Final = "Correct the stated total or the stated change, or record the amendment in between that is missing."
-_PLACE = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
 
 
 def amended_findings(
@@ -88,7 +87,7 @@ def _signed_before(previous: Facts | None) -> pl.DataFrame:
         empty = {"contract_id": schema["contract_id"], "source_system": pl.String(), "place_signed": pl.String()}
         return pl.DataFrame(schema={**empty, "signed_before": schema["total_value"]})
     told = frame.filter(pl.col("total_value").is_not_null()).select(
-        "contract_id", "source_system", pl.concat_str(pl.lit("previous:"), _PLACE).alias("place_signed"), value
+        "contract_id", "source_system", pl.concat_str(pl.lit("previous:"), file_and_row()).alias("place_signed"), value
     )
     return told.collect().unique(["contract_id", "source_system"], keep="first", maintain_order=True)
 
@@ -102,7 +101,7 @@ _COLUMNS = (
 def _amendments(frame: pl.LazyFrame) -> pl.LazyFrame:
     # A system that states no approval (a contract register) lists what is in force.
     approved = pl.col("status").is_null() | (pl.col("status") == "approved")
-    return frame.filter(approved & pl.col("contract_id").is_not_null()).with_columns(_PLACE.alias("place"))
+    return frame.filter(approved & pl.col("contract_id").is_not_null()).with_columns(file_and_row().alias("place"))
 
 
 def _as_findings(wrong: pl.DataFrame, rule: AmendedTotal, kind: str) -> pl.DataFrame:

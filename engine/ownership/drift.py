@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec, Kind
-from engine.canonical.schema import EntitySpec
+from engine.canonical.schema import EntitySpec, file_and_row
 from engine.ownership.identity import IDENTITY
 from engine.policy.kinds.ownership import OwnershipPolicy, OwnershipRule
 from engine.stage import Context, Facts
@@ -43,7 +43,7 @@ def compared(rule: OwnershipRule, spec: EntitySpec, sides: Sides, told: Collecti
         if rule.field not in sides.facts.stated.get((spec.name, consumer), frozenset()):
             continue
         copies = sides.now.filter(pl.col("source_system") == consumer).select(
-            IDENTITY, pl.col(rule.field).alias("copy"), _place("copy_place"),
+            IDENTITY, pl.col(rule.field).alias("copy"), file_and_row().alias("copy_place"),
             pl.col("modified_at").alias("copy_modified_at"), _currency(spec, rule, told=consumer in told).alias("copy_currency"),
         )  # fmt: skip
         joined = copies.join(owner, on=IDENTITY, how="inner").with_columns(pl.lit(consumer).alias("consumer"))
@@ -58,12 +58,6 @@ def _currency(spec: EntitySpec, rule: OwnershipRule, *, told: bool = False) -> p
     field = spec.fields[rule.field]
     own = None if told else next((path for path in field.currency_paths if path in spec.fields), None)
     return pl.lit(None, dtype=pl.String) if own is None else pl.col(own)
-
-
-def _place(name: str) -> pl.Expr:
-    return pl.concat_str(
-        [pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":"
-    ).alias(name)  # fmt: skip
 
 
 def _owner_side(rule: OwnershipRule, spec: EntitySpec, records: pl.DataFrame, facts: Facts) -> pl.DataFrame:
@@ -81,7 +75,7 @@ def _owner_side(rule: OwnershipRule, spec: EntitySpec, records: pl.DataFrame, fa
         .agg(
             value.first().alias("owner"),
             pl.col("source_system").first().alias("owner_system"),
-            _place("owner_place").first(),
+            file_and_row().alias("owner_place").first(),
             pl.col("modified_at").first().alias("owner_modified_at"), _currency(spec, rule).first().alias("owner_in"),
             *(pl.col(name).first().alias(f"_{name}") for name in optional),
         )

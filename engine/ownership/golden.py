@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from engine.canonical.schema import EntitySpec
+from engine.canonical.schema import EntitySpec, file_and_row
 from engine.ownership.identity import IDENTITY
 
 
@@ -27,7 +27,7 @@ def golden_records(
         result = result.join(_first_values(records, names, order), on=IDENTITY, how="left", maintain_order="left")
     source = _first_values(records, [*spec.keys, *_PROVENANCE], _order(default, systems))
     result = result.join(source, on=IDENTITY, how="left", maintain_order="left")
-    evidence = records.group_by(IDENTITY).agg(_places().unique().sort().alias("evidence"))
+    evidence = records.group_by(IDENTITY).agg(file_and_row().unique().sort().alias("evidence"))
     columns = [*spec.fields, *_PROVENANCE, "evidence"]
     return result.join(evidence, on=IDENTITY, how="left", maintain_order="left").select(IDENTITY, *columns)
 
@@ -36,10 +36,6 @@ _PROVENANCE = (
     "source_system", "source_id", "source_file", "source_row", "extracted_at", "recorded_at", "modified_at",
     "created_by", "entry_mode",
 )  # fmt: skip
-
-
-def _places() -> pl.Expr:
-    return pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
 
 
 def _order(first: Sequence[str], systems: Sequence[str]) -> list[str]:

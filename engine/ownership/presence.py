@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.canonical.schema import EntitySpec
+from engine.canonical.schema import EntitySpec, file_and_row
 from engine.ownership.identity import IDENTITY
 from engine.policy.kinds.ownership import OwnershipPolicy, Presence
 from engine.stage import Context, Facts
@@ -69,6 +69,6 @@ def _as_findings(
         pl.lit(remedy).alias("remedy"),
         pl.lit(rule.steward).alias("owner"),
         pl.concat_list(
-            pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+            file_and_row()
         ).list.drop_nulls().alias("evidence"),
     )  # fmt: skip

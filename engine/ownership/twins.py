@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.schema import EntitySpec
+from engine.canonical.schema import EntitySpec, file_and_row
 
 # A number alone may repeat between companies; with its day and amount it is the same paper.
 _SAME: Final = ("invoice_number", "invoice_date", "gross_amount", "currency")
@@ -23,7 +23,7 @@ def twin_findings(records: pl.LazyFrame, spec: EntitySpec) -> list[pl.DataFrame]
     if not {*_SAME, "source_system"} <= known:
         return []
     (key,) = spec.keys
-    place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":").alias("place")
+    place = file_and_row().alias("place")
     each = records.select(key, "source_system", *_SAME, place).drop_nulls(list(_SAME)).collect()
     pairs = each.join(each, on=list(_SAME), suffix="_other").filter(pl.col("source_system") < pl.col("source_system_other"))
     shared = each.group_by(key).agg(pl.col("source_system").n_unique().alias("systems")).filter(pl.col("systems") > 1).select(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.canonical.schema import EntitySpec, entity_spec
+from engine.canonical.schema import EntitySpec, entity_spec, file_and_row
 from engine.findings import FINDING_SCHEMA
 from engine.policy.kinds.quality import QualityPolicy, read_suite
 from engine.policy.loaded import LoadedPolicy, PolicySet
@@ -82,10 +82,6 @@ def _findings(
     return found
 
 
-def _place() -> pl.Expr:
-    return pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
-
-
 def _value(each: Verdict) -> pl.Expr:
     parts = [pl.col(name).cast(pl.String).fill_null("") for name in each.expectation.columns]
     return pl.concat_str(parts, separator=", ").str.slice(0, _SHOWN) if parts else pl.lit(None, dtype=pl.String)
@@ -117,7 +113,7 @@ def _of_rows(loaded: LoadedPolicy, policy: QualityPolicy, spec: EntitySpec, each
     name = spec.name.replace("_", " ").capitalize()
     return rows.select(
         *_common(loaded, policy, each, "quality_warned"), spec.display_key().alias("entity_id"),
-        pl.concat_list("source_system").alias("systems"), pl.concat_list(_place()).alias("evidence"),
+        pl.concat_list("source_system").alias("systems"), pl.concat_list(file_and_row()).alias("evidence"),
         (pl.col("contract_id") if "contract_id" in rows.columns else pl.lit(None, dtype=pl.String)).alias("contract_id"),
         pl.concat_str(
             pl.lit(f"{name} "), spec.display_key().fill_null("without id"), pl.lit(f" does not meet: {each.expectation.says} (it says '"),
@@ -128,7 +124,8 @@ def _of_rows(loaded: LoadedPolicy, policy: QualityPolicy, spec: EntitySpec, each
 
 def _of_held(loaded: LoadedPolicy, policy: QualityPolicy, each: Verdict, rows: pl.DataFrame) -> pl.DataFrame:
     """Return a finding for each file of which records are held; held.parquet lists them."""
-    by_file = rows.group_by("source_system", "source_file").agg(pl.len().alias("count"), _place().sort().head(_PLACES).alias("evidence"))
+    places = file_and_row().sort().head(_PLACES).alias("evidence")
+    by_file = rows.group_by("source_system", "source_file").agg(pl.len().alias("count"), places)
     count = pl.when(pl.col("count") == 1).then(pl.lit("1 record is")).otherwise(pl.col("count").cast(pl.String) + " records are")
     return by_file.select(
         *_common(loaded, policy, each, "quality_held"), pl.col("source_file").alias("related_id"), pl.lit("file").alias("related_entity"),

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.schema import entity_spec
+from engine.canonical.schema import entity_spec, file_and_row
 from engine.policy.kinds.flow import Flow, FlowPolicy
 from engine.policy.loaded import LoadedPolicy
 from engine.stage import Context, Facts, StageResult
@@ -111,7 +111,7 @@ def _not_sent(events: pl.DataFrame, flow: Flow, facts: Facts, end: dt.datetime) 
     moment = pl.col("recorded_at")
     if flow.expects == "changed":
         moment = pl.max_horizontal("recorded_at", "modified_at")
-    place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+    place = file_and_row()
     told = events.group_by("entity_id").agg(pl.col("occurred_at").max().alias("told_at"))
     records = (
         source.filter(pl.col("source_system") == flow.sender)

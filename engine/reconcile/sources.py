@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from engine.canonical.schema import ENTITIES
+from engine.canonical.schema import ENTITIES, file_and_row
 from engine.condition import attach_references
 from engine.policy.kinds.sides import AS_OF_PERIOD, DECISION_COLUMNS, ENDED_ON, ENDED_PERIOD, ITEM_ENTITIES, PERIOD_COLUMNS, Lookup
 from engine.policy.outputs import OUTPUTS, READABLE
@@ -120,8 +120,7 @@ def as_list(lines: pl.LazyFrame) -> pl.LazyFrame:
 
 def _written(dtype: pl.DataType) -> pl.Expr:
     place = pl.col(EVIDENCE) if isinstance(dtype, pl.Struct) else pl.element()
-    file, row = place.struct.field("source_file"), place.struct.field("source_row").cast(pl.String)
-    text = pl.concat_str(file, row, separator=":")
+    text = file_and_row(place.struct.field)
     if isinstance(dtype, pl.Struct):
         return pl.concat_list(text).list.drop_nulls().alias(EVIDENCE)
     return pl.col(EVIDENCE).list.eval(text).list.drop_nulls().alias(EVIDENCE)

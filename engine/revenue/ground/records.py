@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec
+from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec, file_and_row
 from engine.only_line import line_of_expenses, only_line_of_project
 from engine.revenue.ground.end_days import with_end_days
 from engine.revenue.ground.frames import TEXTS
@@ -70,7 +70,7 @@ class Records:
             return _no_records(entity)
         schema, frame = entity_spec(entity).polars_schema(), found.collect()
         if "evidence" not in frame.columns:
-            place = pl.concat_str([pl.col("source_file"), pl.col("source_row").cast(pl.String)], separator=":")
+            place = file_and_row()
             frame = frame.with_columns(pl.concat_list(place).alias("evidence"))
         known = pl.coalesce("approved_at", "recorded_at") if entity in _APPROVED_ITEMS else pl.col("recorded_at")
         frame = frame.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), "evidence", known.alias("known_at"))
