@@ -44,6 +44,12 @@ class Op(StrEnum):
 
 COMPARISONS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE)
 
+TURNED: Final = {Op.LT: Op.GT, Op.LE: Op.GE, Op.GT: Op.LT, Op.GE: Op.LE}
+"""The comparison that says the same with its sides exchanged."""
+
+CONTRARY: Final = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
+"""The comparison that holds where the other does not."""
+
 MAX_CHARACTERS: Final = 4_000
 MAX_DEPTH: Final = 50
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from engine.condition.nodes import COMPARISONS, Node, Op
+from engine.condition.nodes import COMPARISONS, CONTRARY, Node, Op
 
 _BINDING: Final = {
     Op.OR: 1, Op.AND: 2, Op.NOT: 3, Op.IN: 4, Op.BETWEEN: 4, Op.IS_NULL: 4, Op.LIKE: 4,
@@ -15,9 +15,6 @@ _ATOM: Final = 9
 
 _COMPARED: Final = {
     Op.EQ: "is", Op.NE: "is not", Op.LT: "is less than", Op.LE: "is at most", Op.GT: "is more than", Op.GE: "is at least",
-}  # fmt: skip
-_NEGATED: Final = {
-    Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT,
 }  # fmt: skip
 _SIGNED: Final = {Op.ADD: "plus", Op.SUB: "minus", Op.MUL: "times", Op.DIV: "divided by"}
 
@@ -131,7 +128,7 @@ def _test(node: Node, negation: str = "") -> str:
 
 def _negated(inner: Node) -> str:
     if inner.op in COMPARISONS:
-        return _test(Node(_NEGATED[inner.op], inner.args))
+        return _test(Node(CONTRARY[inner.op], inner.args))
     if inner.op in (Op.IN, Op.BETWEEN, Op.LIKE, Op.IS_NULL):
         return _test(inner, "not ")
     if inner.op is Op.PATH:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine.condition import Scope
-from engine.condition.nodes import Node, Op
+from engine.condition.nodes import TURNED, Node, Op
 from engine.condition.parse import parse_condition
 from engine.condition.scope import enum
 from engine.decision.compile import compile_table
@@ -23,7 +23,6 @@ _MOST: Final = 64
 """Rows a condition may come to; beyond them it is not told."""
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-_TURNED: Final = {Op.LT: Op.GT, Op.LE: Op.GE, Op.GT: Op.LT, Op.GE: Op.LE}
 _LITERALS: Final = (Op.TEXT, Op.NUMBER, Op.BOOL)
 
 Row = dict[str, str]
@@ -101,7 +100,7 @@ def _demand(node: Node) -> Row:
         return {node.args[0].value: "null"}
     subject, *others = node.args or (node,)
     if subject.op in _LITERALS and len(others) == 1 and others[0].op is Op.PATH:
-        subject, others, op = others[0], [subject], _TURNED.get(op, op)
+        subject, others, op = others[0], [subject], TURNED.get(op, op)
     if subject.op is not Op.PATH or any(each.op not in _LITERALS for each in others):
         raise _UntoldError
     return {subject.value: _demanded(op, [_literal(each) for each in others])}
@@ -112,7 +111,7 @@ def _demanded(op: Op, values: list[str]) -> str:
         return ", ".join(values)
     if op is Op.NE:
         return f"not({values[0]})"
-    if op in _TURNED:
+    if op in TURNED:
         return f"{op.value} {values[0]}"
     if op is Op.BETWEEN:
         return f"[{values[0]}..{values[1]}]"

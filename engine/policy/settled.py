@@ -14,7 +14,7 @@ import polars as pl
 
 from engine.condition import CompiledCondition
 from engine.condition.compile import Compiler
-from engine.condition.nodes import COMPARISONS, Op
+from engine.condition.nodes import COMPARISONS, CONTRARY, TURNED, Op
 from engine.condition.parse import parse_condition
 from engine.condition.render import render_text
 from engine.condition.scope import BOOL, INT, Category
@@ -32,8 +32,6 @@ _ANY: Final = TRUE | FALSE | UNKNOWN
 _BUDGET: Final = 20_000
 _MOST_TESTS: Final = 200
 _ANYTHING: Final = Cell("-", None)
-_TURNED: Final = {Op.LT: Op.GT, Op.LE: Op.GE, Op.GT: Op.LT, Op.GE: Op.LE}
-_CONTRARY: Final = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
 _GIVEN: Final[tuple[Alternative, ...]] = (Other((Missing(),)),)
 
 
@@ -194,21 +192,21 @@ def _opaque(node: Typed, tests: _Tests) -> Callable[[int], int]:
 def _compared(node: Typed, tests: _Tests) -> Callable[[int], int]:
     op, (left, right) = node.op, node.args
     if not left.paths():
-        op, left, right = _TURNED.get(op, op), right, left
+        op, left, right = TURNED.get(op, op), right, left
     if _key(left) == _key(right):
         agrees = op in (Op.EQ, Op.LE, Op.GE)
         return tests.add(_key(left), left, _GIVEN if agrees else (), () if agrees else _GIVEN)
     if not right.paths():
         value = _literal(right)
-        if value is None or (op in _TURNED and left.type.values):
+        if value is None or (op in TURNED and left.type.values):
             return _opaque(node, tests)
-        return tests.add(_key(left), left, (compared_with(op, value),), (compared_with(_CONTRARY[op], value),))
+        return tests.add(_key(left), left, (compared_with(op, value),), (compared_with(CONTRARY[op], value),))
     if repr(_key(right)) < repr(_key(left)):
-        op, left, right = _TURNED.get(op, op), right, left
+        op, left, right = TURNED.get(op, op), right, left
     # How two values compare is a term of its own: below 0, 0 or above.
     sure = never_missing(left) and never_missing(right)
     relation = Typed(Op.PATH, replace(INT, is_key=sure), (), "how they compare")
-    holds, fails = (compared_with(each, Decimal(0)) for each in (op, _CONTRARY[op]))
+    holds, fails = (compared_with(each, Decimal(0)) for each in (op, CONTRARY[op]))
     return tests.add(("compared", _key(left), _key(right)), relation, (holds,), (fails,))
 
 
