@@ -87,10 +87,9 @@ def _breached(session: Session, run: Run, policies: PolicySet) -> list[Item]:
     A case that came, or came back, with this run was not open before, however old it is; one that got graver is held to the promise
     it had. Another run of the same day tells nothing again.
     """
-    policy, calendar = policies.one_in_force(CasesPolicy, run.as_of), policies.calendar()
+    policy, holidays = policies.one_in_force(CasesPolicy, run.as_of), policies.holidays()
     if policy is None:
         return []
-    holidays = () if calendar is None else calendar.holidays
     others = (Run.scope == run.scope, Run.moved_cases, Run.as_of <= run.as_of, Run.run_id != run.run_id)
     before = session.execute(sa.select(sa.func.max(Run.as_of)).where(*others)).scalar()
     query = sa.select(CaseEvent).where(CaseEvent.run_id == run.run_id, CaseEvent.action.in_(_EVENTS))

@@ -71,8 +71,9 @@ def golden_of(run_dir: Path, manifest: dict[str, Any]) -> Facts:
 
 def run_context(manifest: dict[str, Any], policies: PolicySet) -> Context:
     """Return the context a published run decided in."""
-    calendar = policies.calendar()
-    return Context(dt.date.fromisoformat(manifest["as_of"]), holidays=() if calendar is None else calendar.holidays)
+    known_on = manifest.get("known_on")
+    known = None if known_on is None else dt.date.fromisoformat(known_on)
+    return Context(dt.date.fromisoformat(manifest["as_of"]), known, policies.holidays())
 
 
 def _decision(row: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:

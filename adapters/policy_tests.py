@@ -192,8 +192,7 @@ def run_given(test: PolicyTest, policies: PolicySet, last: str | None = None) ->
 
 def given_facts(test: PolicyTest, policies: PolicySet) -> tuple[Facts, Context, StageResult]:
     """Return a test's agreed records, the context they are decided in, and what ownership said of those that name their system."""
-    calendar = policies.calendar()
-    context = Context(test.as_of, test.known_on, () if calendar is None else calendar.holidays)
+    context = Context(test.as_of, test.known_on, policies.holidays())
     result = StageResult()
     agreed = test.agreed()
     claimed = test.claimed()

@@ -111,8 +111,7 @@ def _run(
         used = {name: each.fingerprint for name, each in read.mappings.items()}
         require_approved_mappings(store_url(out, store), used, signed_in=mappings_approved == "signed_in")
     before = None if previous is None else read_snapshot(previous, mappings)
-    calendar = policy_set.calendar()
-    context = Context(as_of or read.file.as_of, known_on, () if calendar is None else calendar.holidays)
+    context = Context(as_of or read.file.as_of, known_on, policy_set.holidays())
     came_from = {"snapshot": str(snapshot.resolve()), "previous": None if previous is None else str(previous.resolve())}
     if decided is None:
         decided = known_decisions(store_url(out, store), out, scope_of({"snapshot": read.file.snapshot}), context.as_of)

@@ -81,8 +81,7 @@ def policy_difference(old: Path, new: Path, against: Against | None, progress: C
 
 def context_of(policies: PolicySet, as_of: dt.date) -> Context:
     """Return the context in which a folder decides as of a day."""
-    calendar = policies.calendar()
-    return Context(as_of, None, () if calendar is None else calendar.holidays)
+    return Context(as_of, None, policies.holidays())
 
 
 def _whole(read: SnapshotRead, earlier: SnapshotRead | None, policies: PolicySet, as_of: dt.date) -> Sided:

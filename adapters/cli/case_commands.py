@@ -79,8 +79,7 @@ class _Worked:
         from adapters.policy_folder import require_policies
 
         self._policies = require_policies(policies_folder(folder))
-        calendar = self._policies.calendar()
-        self.holidays = () if calendar is None else calendar.holidays
+        self.holidays = self._policies.holidays()
 
     def on(self, day: dt.date) -> CasesPolicy:
         """Return the policy of cases that holds on a day; raises UsageError when there is none."""

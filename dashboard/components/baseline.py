@@ -15,13 +15,13 @@ def show_baseline(here: Here) -> None:
     """Show effort, invoice cycle, close and exceptions beside the baseline; nothing where the policies name none."""
     if not here.person.sight.is_whole:
         return
-    calendar = load_policies(here.workspace.policies).calendar()
+    holidays = load_policies(here.workspace.policies).holidays()
     store = here.workspace.open_store()
     try:
         baseline = cases_policy(here.workspace, store, here.run.scope).baseline
         if baseline is None:
             return
-        found = against_baseline(store, here.run, baseline, () if calendar is None else tuple(calendar.holidays))
+        found = against_baseline(store, here.run, baseline, holidays)
     finally:
         store.close()
     st.subheader("Against the baseline")

@@ -210,8 +210,7 @@ def _seen(sight: Sight) -> list[sa.ColumnElement[bool]]:
 
 def case_rows(workspace: Workspace, store: Store, scope: str, sight: Sight = EVERYTHING) -> CaseRows:
     """Return the cases of a scope that a person sees, with the SLA of the workspace's policies."""
-    calendar = load_policies(workspace.policies).calendar()
-    return CaseRows(store, scope, cases_policy(workspace, store, scope), () if calendar is None else calendar.holidays, sight)
+    return CaseRows(store, scope, cases_policy(workspace, store, scope), load_policies(workspace.policies).holidays(), sight)
 
 
 def queue_summary(store: Store, scope: str, sight: Sight = EVERYTHING) -> list[dict[str, Any]]:

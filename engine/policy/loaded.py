@@ -73,13 +73,10 @@ class PolicySet:
         found = self.of_kind(RunPolicy)
         return found[-1][1] if found else None
 
-    def calendar(self) -> CalendarPolicy | None:
-        """Return the calendar in the folder: every version gives the holidays of its own days."""
-        found = [policy for _, policy in self.of_kind(CalendarPolicy)]
-        if not found:
-            return None
-        days = {day for policy in found for day in policy.holidays if is_in_force(policy, day)}
-        return found[-1].model_copy(update={"holidays": tuple(sorted(days))})
+    def holidays(self) -> tuple[dt.date, ...]:
+        """Return the holidays of the calendar in the folder, sorted: every version gives those of its own days."""
+        versions = [policy for _, policy in self.of_kind(CalendarPolicy)]
+        return tuple(sorted({day for policy in versions for day in policy.holidays if is_in_force(policy, day)}))
 
 
 def is_in_force(policy: PolicyFile, day: dt.date) -> bool:

@@ -109,8 +109,6 @@ def test_a_calendar_gives_the_holidays_of_its_days_and_a_run_follows_the_version
     early, late = text("run", "demands", "effective_to: 2026-12-31\n"), text("run", "demands", "fail_on: low\n", "2027-01-01")
     policies, diagnostics = load_policies([old, new, early, late])
     assert not diagnostics
-    calendar = policies.calendar()
-    assert calendar is not None
-    assert calendar.holidays == (dt.date(2026, 5, 1), dt.date(2027, 5, 1))
+    assert policies.holidays() == (dt.date(2026, 5, 1), dt.date(2027, 5, 1))
     chosen = [policies.run_policy(day) for day in (dt.date(2026, 12, 31), dt.date(2027, 1, 1), None)]
     assert [None if each is None else each.fail_on for each in chosen] == ["high", "low", "low"]
