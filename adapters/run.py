@@ -17,7 +17,6 @@ from adapters.ahead import AheadWriter
 from adapters.alerts import tell_news
 from adapters.approved import APPROVED
 from adapters.decided import Decided, as_inputs, decided_before, fingerprint
-from adapters.mapping.apply import HELD_SCHEMA
 from adapters.policy_folder import SHIPPED, policy_files, require_policies
 from adapters.publish import MANIFEST, Encoded, is_published, publish_run, remove_leftovers
 from adapters.quality import DocsWriter
@@ -38,7 +37,7 @@ from engine.policy.kinds.registry import KINDS
 from engine.policy.kinds.run import RunPolicy
 from engine.policy.loaded import PolicySet
 from engine.policy.unknown import misnamed_systems
-from engine.readings import reading_findings
+from engine.readings import HELD_SCHEMA, reading_findings
 from engine.remedies import propose_remedies
 from engine.stage import Context, StageResult
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from adapters.control_totals import stated_and_read
-from adapters.mapping.apply import FILE, HELD_SCHEMA, INDEX, EntityRecords, StreamRows, map_entity
+from adapters.mapping.apply import FILE, INDEX, EntityRecords, StreamRows, map_entity
 from adapters.mapping.library import CANONICAL, LoadedMapping, load_mapping
 from adapters.mapping.model import Mapping, StreamRule
 from adapters.mapping.repeated import Part, each_once
@@ -20,6 +20,7 @@ from adapters.reading import ROW, FileRead, Place, RawTable, ReadOptions, find_p
 from adapters.snapshot_file import SNAPSHOT_FILE, SnapshotFile, Source, load_snapshot_file
 from engine.canonical.schema import PROVENANCE, entity_spec
 from engine.errors import SnapshotError
+from engine.readings import HELD_SCHEMA
 from engine.stage import Facts
 
 _JSON = (".json", ".ndjson", ".jsonl")

@@ -16,6 +16,15 @@ from engine.workdays import elapsed
 
 _RENAME: Final = "Leave it out, or name it as docs/canonical.md does."
 _DEEPER: Final = "Give its folder, or a pattern such as '**/contract.csv', as the path of a source in snapshot.yaml."
+HELD_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "file": pl.String(), "row": pl.Int64(), "entity": pl.String(), "field": pl.String(), "value": pl.String(), "reason": pl.String(),
+    "remedy": pl.String(),
+}  # fmt: skip
+"""One row for each row that was read and is not used, whether it cannot be read, mapped, or be of the quality asked for."""
+
+VALUE_SHOWN: Final = 200
+"""Characters of a held value that are shown, not kept: a cell of 10 MB would only hide the reason."""
+
 _SHOWN: Final = 20
 """Files that a finding names as its evidence; the rest is counted."""
 

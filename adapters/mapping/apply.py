@@ -19,18 +19,11 @@ from adapters.mapping.origin import adjusted, field_text, typed_cast
 from adapters.mapping.rows import ROW, column_text, holds, last_versions, present, related_keys
 from engine.canonical.kinds import DECIMAL_SCALE, FieldSpec
 from engine.canonical.schema import PROVENANCE, EntitySpec, entity_spec
+from engine.readings import HELD_SCHEMA, VALUE_SHOWN
 
 FILE = "_file"
 INDEX = "_n"
 CARRIED = (FILE, ROW, INDEX)
-
-HELD_SCHEMA = {
-    "file": pl.String(), "row": pl.Int64(), "entity": pl.String(), "field": pl.String(),
-    "value": pl.String(), "reason": pl.String(), "remedy": pl.String(),
-}  # fmt: skip
-
-# A held value is shown, not kept: a 10 MB cell would only hide the reason.
-VALUE_SHOWN = 200
 
 # `Total`, `Grand Totals (5 records)`, `Summe: 1.234,50`, `Record count: 12`: what stands in the first cell of a line below the rows.
 _TOTALS = (

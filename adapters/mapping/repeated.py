@@ -8,9 +8,9 @@ from typing import Final
 
 import polars as pl
 
-from adapters.mapping.apply import HELD_SCHEMA, VALUE_SHOWN
 from adapters.mapping.casting import REASONS
 from engine.canonical.schema import EntitySpec, entity_spec
+from engine.readings import HELD_SCHEMA, VALUE_SHOWN
 
 _PART: Final = "→part"
 _PLACE: Final = ("source_file", "source_row")

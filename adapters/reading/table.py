@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 import polars as pl
 
+from engine.readings import VALUE_SHOWN
+
 Format = Literal["csv", "tsv", "ndjson", "json", "xlsx", "parquet"]
 Envelope = Literal["none", "airbyte", "django", "keyed", "list"]
 
@@ -19,9 +21,6 @@ ROW: Final = "_row"
 
 INDEX: Final = "_index"
 """The column of a child table that says which element of the list a row is, counted from 0."""
-
-VALUE_SHOWN: Final = 200
-"""Characters of a held value that are kept to be shown; the file itself keeps the rest."""
 
 HELD_LISTED: Final = 10_000
 """Held rows listed one by one; a file that is broken throughout has the others summed by reason."""

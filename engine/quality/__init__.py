@@ -9,6 +9,7 @@ from engine.findings import FINDING_SCHEMA
 from engine.policy.kinds.quality import QualityPolicy, read_suite
 from engine.policy.loaded import LoadedPolicy, PolicySet
 from engine.quality.expectations import Verdict, failing_rows, judged
+from engine.readings import HELD_SCHEMA, VALUE_SHOWN
 from engine.stage import Context, Facts, StageResult
 
 __all__ = ["CLEAN", "HELD", "VERDICT_SCHEMA", "check_quality"]
@@ -23,11 +24,6 @@ VERDICT_SCHEMA = {
 }  # fmt: skip
 """Columns of `expectations_met`: one row for each expectation judged."""
 
-_HELD_SCHEMA = {
-    "file": pl.String(), "row": pl.Int64(), "entity": pl.String(), "field": pl.String(), "value": pl.String(), "reason": pl.String(),
-    "remedy": pl.String(),
-}  # fmt: skip
-_SHOWN = 200
 _PLACES = 20
 
 
@@ -40,7 +36,7 @@ def check_quality(facts: Facts, policies: PolicySet, context: Context) -> StageR
     """
     result = StageResult()
     verdicts: list[tuple[LoadedPolicy, QualityPolicy, Verdict]] = []
-    held: list[pl.DataFrame] = [pl.DataFrame(schema=_HELD_SCHEMA)]
+    held: list[pl.DataFrame] = [pl.DataFrame(schema=HELD_SCHEMA)]
     leaving: dict[str, list[pl.DataFrame]] = {}
     for loaded, policy in policies.in_force(QualityPolicy, context.as_of):
         frame = facts.frame(policy.entity)
@@ -84,7 +80,7 @@ def _findings(
 
 def _value(each: Verdict) -> pl.Expr:
     parts = [pl.col(name).cast(pl.String).fill_null("") for name in each.expectation.columns]
-    return pl.concat_str(parts, separator=", ").str.slice(0, _SHOWN) if parts else pl.lit(None, dtype=pl.String)
+    return pl.concat_str(parts, separator=", ").str.slice(0, VALUE_SHOWN) if parts else pl.lit(None, dtype=pl.String)
 
 
 def _held(each: Verdict, policy: QualityPolicy, rows: pl.DataFrame) -> pl.DataFrame:

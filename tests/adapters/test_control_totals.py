@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from adapters.control_totals import stated_and_read
-from adapters.mapping.apply import HELD_SCHEMA, EntityRecords
+from adapters.mapping.apply import EntityRecords
 from adapters.snapshot_file import Source
 from engine.errors import SnapshotError
+from engine.readings import HELD_SCHEMA
 
 INVOICES = pl.DataFrame({
     "invoice_id": ["I1", "I2", "I3"], "currency": ["EUR", "EUR", "USD"], "gross_amount": [Decimal("10.10"), Decimal("-0.05"), Decimal(7)],

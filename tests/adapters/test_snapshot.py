@@ -9,10 +9,9 @@ import openpyxl
 import polars as pl
 import pytest
 
-from adapters.mapping.apply import HELD_SCHEMA
 from adapters.snapshot import read_snapshot
 from engine.errors import SnapshotError
-from engine.readings import reading_findings
+from engine.readings import HELD_SCHEMA, reading_findings
 from engine.stage import Context
 
 
