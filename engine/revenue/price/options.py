@@ -19,6 +19,8 @@ _WIDE: Final = pl.Int128()
 # Look-through shares are split in millionths of the currency, the scale of money.
 _UNIT: Final = 10**6
 
+_BY_COST: Final = pl.col("weights") == "expected_cost"
+
 
 def _fine(name: str) -> pl.Expr:
     return pl.col(name).cast(FINE)
@@ -117,6 +119,21 @@ def option_shares(options: pl.DataFrame, right: str = "contract_line_id") -> pl.
     )  # fmt: skip
 
 
+def weighed_renewals(options: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Add `weight`: what each renewal is worth beside its service, if it is taken, by the policy's weights; likelihood and values too.
+
+    The price without the option; of one that states no discount that of the service it renews, which is alike (55-45). Or the cost
+    expected of it. `lines`: as of `look_through`, of which every option has one.
+    """
+    service = lines.select("contract_id", "weights", _fine("standalone_selling_price").alias("→alike"), _fine("quantity").alias("→of"))
+    priced = list_value(with_likelihood(options)).join(service, on="contract_id", how="inner")
+    part = pl.coalesce(_fine("quantity") / pl.when(pl.col("→of") != 0).then("→of"), pl.lit(1, dtype=FINE))
+    is_told = pl.col("discount_pct").is_not_null() | pl.col("expected_purchase_amount").is_not_null()
+    alone = pl.when(is_told).then("list_value").otherwise(pl.coalesce(pl.col("→alike") * part, "list_value"))
+    weight = pl.when(_BY_COST).then(_fine("estimated_cost")).otherwise(alone)
+    return priced.with_columns(weight.alias("weight")).drop("weights", "→alike", "→of")
+
+
 def look_through(lines: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
     """Return the look-through allocation of contracts with renewal rights of like services (55-45).
 
@@ -132,19 +149,18 @@ def look_through(lines: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
     """
     base = lines.select(
         "contract_id", pl.lit(0, dtype=pl.Int64).alias("step"), "contract_line_id", pl.lit(None, dtype=pl.String).alias("option_id"),
-        _fine("amount").alias("consideration"), _fine("standalone_selling_price").alias("ssp"), _fine("estimated_cost").alias("cost"),
-        pl.coalesce(pl.col("quantity").cast(FINE), pl.lit(1, dtype=FINE)).alias("units"),
-        "weights", "rounding_unit", "rounding_per",
+        _fine("amount").alias("consideration"),
+        pl.when(_BY_COST).then(_fine("estimated_cost")).otherwise(_fine("standalone_selling_price")).alias("weight"),
+        pl.coalesce(pl.col("quantity").cast(FINE), pl.lit(1, dtype=FINE)).alias("units"), "rounding_unit", "rounding_per",
     )  # fmt: skip
-    settings = base.select("contract_id", "units", "weights", "rounding_unit", "rounding_per")
+    settings = base.select("contract_id", "units", "rounding_unit", "rounding_per")
     chance = pl.col("likelihood").cast(FINE)
-    renewals = list_value(with_likelihood(options)).join(settings, on="contract_id", how="inner").select(
+    renewals = weighed_renewals(options, lines).join(settings, on="contract_id", how="inner").select(
         "contract_id", pl.col("renewal").alias("step"), pl.col("exercised_line_id").alias("contract_line_id"), "option_id",
-        (pl.col("exercise_value") * chance).alias("consideration"), (pl.col("list_value") * chance).alias("ssp"),
-        (_fine("estimated_cost") * chance).alias("cost"), "units", "weights", "rounding_unit", "rounding_per",
+        (pl.col("exercise_value") * chance).alias("consideration"), (pl.col("weight") * chance).alias("weight"), "units", "rounding_unit",
+        "rounding_per",
     )  # fmt: skip
-    weight = pl.when(pl.col("weights") == "expected_cost").then(pl.col("cost")).otherwise(pl.col("ssp"))
-    steps = pl.concat([base, renewals]).with_columns(weight.alias("weight")).sort("contract_id", "step")
+    steps = pl.concat([base, renewals]).sort("contract_id", "step")
     return _shared(steps).select(
         "contract_id", "step", "contract_line_id", "option_id", pl.col("consideration").cast(MONEY), "allocated",
         (pl.col("consideration").cast(MONEY) - pl.col("allocated")).cum_sum().over("contract_id", order_by="step").alias("deferred"),

@@ -11,7 +11,7 @@ from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.compounding import FINE
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_quotient, units
-from engine.revenue.price.options import look_through, with_likelihood
+from engine.revenue.price.options import look_through, weighed_renewals
 
 _ONE: Final = pl.lit(1, dtype=FINE)
 _MICRO: Final = pl.lit(10**6, dtype=FINE)
@@ -94,7 +94,7 @@ def _table(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.DataFrame) 
     table = look_through(base, known)
     weighed = table.filter(pl.col("allocated").is_not_null()).select("contract_id").unique()
     settings = base.select("contract_id", "quantity", "rounding_unit", "rounding_per").rename({"quantity": "units"})
-    numbered = with_likelihood(known).join(settings, on="contract_id", how="inner")
+    numbered = weighed_renewals(known, base).join(settings, on="contract_id", how="inner")
     return table.join(weighed, on="contract_id", how="semi"), numbered.join(weighed, on="contract_id", how="semi")
 
 
@@ -132,7 +132,7 @@ def _priced(chain: pl.DataFrame) -> pl.DataFrame:
     each = pl.col("price").cast(FINE)
     return chain.with_columns(
         each.alias("unit_cash"),
-        (pl.coalesce(pl.col("estimated_cost").cast(FINE), each * offered) / offered).alias("unit_weight"),
+        (pl.col("weight") / offered).alias("unit_weight"),
         pl.coalesce(pl.col("exercised_quantity").cast(FINE), offered).alias("bought"),
         (pl.coalesce(pl.col("units").cast(FINE), offered) * pl.col("likelihood").cast(FINE)).alias("expected"),
     ).with_columns((pl.col("unit_cash") * pl.col("bought")).alias("cash"))
