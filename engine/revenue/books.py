@@ -40,8 +40,8 @@ from engine.revenue.modifications.ahead import as_agreed
 from engine.revenue.modifications.splits import adds_apart, key_apart
 from engine.revenue.modified import modifications_told
 from engine.revenue.moved import moved_evidence
-from engine.revenue.price.allocation import variable_shares
 from engine.revenue.price.concessions import so_far, step_by_step
+from engine.revenue.price.sharing import variable_shares
 from engine.revenue.progress.measured import told_part, with_progress
 from engine.revenue.progress.worked import of_assignments
 from engine.revenue.recognition.late import Vintages

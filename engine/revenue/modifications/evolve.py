@@ -25,9 +25,9 @@ from engine.revenue.modifications.exercised import exercised, handed_on
 from engine.revenue.modifications.going_on import going_on
 from engine.revenue.modifications.noted import Evolved, note, segment, version
 from engine.revenue.modifications.pooling import pooled, still_owed, still_served, taken_out, with_still_to_come
-from engine.revenue.modifications.promised import basis_of, of_later_promises, promised_now, shared_change
+from engine.revenue.modifications.promised import basis_of, of_later_promises, promised_now
 from engine.revenue.modifications.segments import at_cost_of_start, segment_part, with_revenue
-from engine.revenue.price.allocation import share_minor
+from engine.revenue.price.sharing import share_minor, shared_change
 from engine.revenue.progress.measured import BY_TIME, Measures, with_progress
 
 IDENTITY: Final = ("okey", "group_id", "contract_id", "obligation_id")
@@ -319,7 +319,7 @@ def _borne_ahead(rows: pl.DataFrame) -> pl.DataFrame:
     finished = told.filter("→over").group_by("group_id").agg(pl.col("borne").sum().alias("→freed"))
     taking = told.filter("→takes").join(finished, on="group_id", how="inner")
     taking = taking.with_columns((pl.col("borne").abs() // GUARD).alias("→weight"))
-    shared = share_minor(taking, pool_key="group_id", pool="→freed", base="borne", weight="→weight", owner="owner", name="obligation_id")
+    shared = share_minor(taking, pool_key="group_id", pool="→freed", base="borne", weight="→weight")
     gains = shared.select("okey", (pl.col("shared") * GUARD - pl.col("borne")).alias("→gain"))
     made = told.join(gains, on="okey", how="left", maintain_order="left")
     moved = pl.when("→over").then(pl.col("borne") * -1).otherwise(pl.col("→gain").fill_null(0))

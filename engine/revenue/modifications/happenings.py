@@ -14,8 +14,8 @@ from engine.revenue.arithmetic.numbers import WIDE, whole_number, wide
 from engine.revenue.arithmetic.runs import before, counted
 from engine.revenue.ground.records import Records
 from engine.revenue.modifications.promised import with_promise
-from engine.revenue.price.allocation import share_minor
 from engine.revenue.price.options import option_shares
+from engine.revenue.price.sharing import share_minor
 
 AVERAGED: Final = ("tiers", "fee")
 """Components that are worth what the whole measure says: with a new estimate of it, what was done has another value."""
@@ -259,15 +259,7 @@ def spread_discounts(changes: pl.DataFrame, states: pl.DataFrame) -> pl.DataFram
     )
     bearers = states.filter("is_pooled").select("group_id", "okey", "obligation_id", pl.col("w_rem").alias("→w"), "owner", "half_even")
     shares = signed.select("group_id", "place", "amendment_line_id", "price_change").join(bearers, on="group_id", how="inner")
-    shares = share_minor(
-        shares.with_columns(wide(0).alias("none")),
-        pool_key="amendment_line_id",
-        pool="price_change",
-        base="none",
-        weight="→w",
-        owner="owner",
-        name="obligation_id",
-    )
+    shares = share_minor(shares, pool_key="amendment_line_id", pool="price_change", weight="→w")
     borne = signed.drop("okey", "obligation_id", "price_change").join(
         shares.select("amendment_line_id", "okey", "obligation_id", (pl.col("shared") * GUARD).alias("price_change")),
         on="amendment_line_id",

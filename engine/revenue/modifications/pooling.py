@@ -8,7 +8,7 @@ from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor, with_parts
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.modifications.promised import with_promised_shares
-from engine.revenue.price.allocation import share_minor
+from engine.revenue.price.sharing import share_minor
 
 
 def pooled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +82,7 @@ def _weight(left: pl.Expr) -> pl.Expr:
 def _shared_out(chosen: pl.DataFrame, left: pl.Expr) -> pl.DataFrame:
     """Share what is loose in each pool, and the coefficients of old uncertainties with it."""
     chosen = _loosened(chosen)
-    chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="→from", weight="w", owner="owner", name="obligation_id")
+    chosen = share_minor(chosen, pool_key="pool_key", pool="pool", base="→from", weight="w")
     unit = pl.col("shared") * GUARD
     total = pl.col("w").sum().over("pool_key")
     exact = pl.col("→from") + part_units(pl.col("pool") + pl.col("cut").sum().over("pool_key"), pl.col("w"), total)

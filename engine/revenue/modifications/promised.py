@@ -12,7 +12,7 @@ import polars as pl
 
 from engine.revenue.arithmetic.exact import COEFFICIENT, GUARD, part_units, units_to_minor
 from engine.revenue.arithmetic.numbers import wide
-from engine.revenue.price.allocation import share_minor
+from engine.revenue.price.sharing import shared_change
 
 _VARIABLE: Final = "variable"
 _PAYABLE: Final = "payable "
@@ -174,23 +174,6 @@ def _of_contracts(rows: pl.DataFrame, deltas: pl.DataFrame, basis: pl.DataFrame)
     )
     others = rows.filter(~pl.col("group_id").is_in(summed["group_id"].implode()))
     return pl.concat([others, made.select(rows.columns)])
-
-
-def shared_change(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `part`: each obligation's share (by `→w`) of a change of the whole contract's price (`pool`), rounded with the share it has."""
-    takes = (pl.col("pool") != 0) & ((pl.col("→w") > 0) | (pl.col("→w").sum().over("group_id") <= 0))
-    others = rows.filter(~takes).with_columns(wide(0).alias("part"))
-    sharing = rows.filter(takes)
-    if not sharing.height:
-        return others
-    sharing = sharing.with_columns((pl.col("base") + pl.col("rem")).alias("→price")).with_columns(
-        (pl.col("→price") + pl.col("cut")).alias("→exact")
-    )
-    exact = pl.col("→exact") + part_units(pl.col("pool"), pl.col("→w"), pl.col("→w").sum().over("group_id"))
-    sharing = share_minor(sharing, pool_key="group_id", pool="pool", base="→exact", weight="→w", owner="owner", name="obligation_id")
-    after = pl.col("shared") * GUARD
-    sharing = sharing.with_columns((after - pl.col("→price")).alias("part"), (exact - after).fill_null(0).alias("cut"))
-    return pl.concat([others, sharing.select(others.columns)])
 
 
 def promised_now(rows: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:

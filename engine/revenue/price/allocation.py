@@ -16,12 +16,11 @@ from engine.revenue.arithmetic.exact import (
     part_units,
     units_of_a_millionth,
     units_to_minor,
-    with_cumulative,
 )
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.ground.finding_columns import finding_columns
-from engine.revenue.ground.frames import setting
 from engine.revenue.price.bearing import shared_amounts, with_pooled_promises
+from engine.revenue.price.sharing import share_minor
 
 # Shares of a bundle are kept to the ten-thousandth of a millionth.
 _FINE: Final = 10**4
@@ -33,61 +32,6 @@ class Allocated:
 
     obligations: pl.DataFrame
     findings: pl.DataFrame
-
-
-def share_minor(
-    rows: pl.DataFrame, *, pool_key: str, pool: str, base: str, weight: str, owner: str, name: str, half_even: str = "half_even"
-) -> pl.DataFrame:
-    """Add `shared`: each row's base + its part of the pool by weight, in whole minor units that sum to the pool's total.
-
-    The total of a pool is Σ base + pool, a whole number of minor units; every share is rounded, and what
-    is left goes to the row the policy names (`owner`: largest, first, last, named(<key>)), ties to the
-    lowest `name`. A pool without weights gives everything to its owner. `base` and `pool` are in units.
-    """
-    # A number for each pool is quicker to group by than its text.
-    rows = rows.with_columns(pl.col(pool_key).cast(pl.Categorical).to_physical().alias("→pool"))
-    key = "→pool"
-    whole = pl.col(weight).sum().over(key)
-    staged = rows.with_columns(whole.alias("→whole"), pl.col(base).sum().over(key).alias("→bases"))
-    weighs = pl.col("→whole") > 0
-    told = with_cumulative(
-        staged,
-        base=pl.col(base),
-        amount=pl.col(pool),
-        numerator=pl.when(weighs).then(pl.col(weight)).otherwise(wide(0)),
-        denominator=pl.when(weighs).then(pl.col("→whole")).otherwise(wide(1)),
-        half_even=pl.col(half_even),
-        minor="shared",
-    )
-    total = units_to_minor(pl.col("→bases") + pl.col(pool), pl.col(half_even))
-    named = pl.col(owner).str.extract(r"^named\((.*)\)$").str.strip_chars()
-    is_named = (pl.col(name) == named).fill_null(value=False)
-    made = told.with_columns(total.alias("→total")).drop("→whole", "→bases")
-    score = pl.when(pl.col(owner) == "largest").then(pl.col("shared").abs()).when(is_named).then(wide(1)).otherwise(wide(0))
-    made = made.with_columns(score.alias("→score")).with_columns(
-        (pl.col(name).rank("ordinal").over(key).cast(pl.Int64) * pl.when(pl.col(owner) == "last").then(-1).otherwise(1)).alias("→place"),
-        (pl.col("→total") - pl.col("shared").sum().over(key)).alias("→rest"),
-    )
-    best = pl.col("→score").max().over(key)
-    first = pl.when(pl.col("→score") == best).then(pl.col("→place"))
-    is_owner = first == first.min().over(key)
-    return made.with_columns(
-        (pl.col("shared") + pl.when(is_owner.fill_null(value=False)).then(pl.col("→rest")).otherwise(wide(0))).alias("shared")
-    ).drop("→pool", "→total", "→score", "→place", "→rest")
-
-
-def variable_shares(versions: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Add `variable.minor`: what of a version is variable, rounded as its price is, the shares of one day summing to their total."""
-    owner = contracts.select("contract_id", setting("allocation.residual_to").alias("→owner"))
-    rows = versions.join(owner, on="contract_id", how="left", maintain_order="left")
-    rows = rows.with_columns(pl.format("{}|{}", "group_id", "date").alias("→day"), wide(0).alias("→none"))
-    told = rows.filter(pl.col("variable") != 0)
-    if not told.height:
-        return versions.with_columns(wide(0).alias("variable.minor"))
-    shares = share_minor(told, pool_key="→day", pool="→none", base="variable", weight="→none", owner="→owner", name="obligation_id")
-    shares = shares.select("okey", "ordinal", pl.col("shared").alias("variable.minor"))
-    made = versions.join(shares, on=["okey", "ordinal"], how="left", maintain_order="left")
-    return made.with_columns(pl.col("variable.minor").fill_null(0))
 
 
 def _signed(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -200,15 +144,7 @@ def _choices(contracts: pl.DataFrame) -> pl.DataFrame:
 def _allocated(rows: pl.DataFrame) -> pl.DataFrame:
     """Add each obligation's price (`base`, `rem`), its share of the contract's (`w_rem`) and what rounding took off it (`cut`)."""
     pooled = rows.filter(pl.col("is_pooled"))
-    pooled = share_minor(
-        pooled.with_columns(wide(0).alias("none")),
-        pool_key="group_id",
-        pool="pool",
-        base="none",
-        weight="weight",
-        owner="owner",
-        name="obligation_id",
-    ).drop("none")
+    pooled = share_minor(pooled, pool_key="group_id", pool="pool", weight="weight")
     rest = rows.filter(~pl.col("is_pooled")).with_columns(wide(0).alias("shared"), wide(0).alias("weight"))
     both = pl.concat([pooled, rest.with_columns(wide(0).alias("weight")).select(pooled.columns)])
     both = both.with_columns(pl.col("weight").sum().over("group_id").alias("→whole"))

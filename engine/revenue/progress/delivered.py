@@ -15,7 +15,7 @@ from engine.revenue.arithmetic.numbers import HUNDRED, percent, wide
 from engine.revenue.arithmetic.tiers import worth_by_tiers
 from engine.revenue.ground.frames import empty
 from engine.revenue.ground.records import Records, restored
-from engine.revenue.price.allocation import share_minor
+from engine.revenue.price.sharing import share_minor
 from engine.revenue.progress.worked import priced, valued_in_contract, with_cap, with_unit_price
 
 DELIVERED: Final[dict[str, pl.DataType]] = {
@@ -263,8 +263,8 @@ def _shared_sales(
     spread = rows.select(
         "usage_id", "group_id", "usage_date", money_units(pl.col("amount"), pl.col("minor_digits")).alias("pool"), "evidence"
     ).join(obligations.filter(pl.col("share") > 0), on="group_id", how="inner")
-    spread = spread.with_columns(wide(0).alias("→none"), pl.lit("largest").alias("owner"), pl.lit(value=False).alias("half_even"))
-    shared = share_minor(spread, pool_key="usage_id", pool="pool", base="→none", weight="share", owner="owner", name="obligation_id")
+    spread = spread.with_columns(pl.lit("largest").alias("owner"), pl.lit(value=False).alias("half_even"))
+    shared = share_minor(spread, pool_key="usage_id", pool="pool", weight="share")
     dated = shared.join(satisfied, on="okey", how="left").with_columns(pl.max_horizontal("usage_date", "satisfied_on").alias("date"))
     return dated.select(
         "okey",
