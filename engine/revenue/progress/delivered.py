@@ -198,24 +198,16 @@ def _use(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.
         "contract_line_id", "okey", "unit_price", "minor_digits", "begins", "offering", "satisfied_on", "timing",
         pl.col("currency").alias("contract_currency"),
     )  # fmt: skip
-    rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(about, on="contract_line_id", how="inner")
+    rows = _with_worth(records, about, prices, as_of)
     if not rows.height:
         return empty(DELIVERED | {"occurred": pl.Date(), "opens": pl.Date()})
-    rows = with_unit_price(rows, prices, "usage_date")
-    rows = _with_tier_worth(rows, records.frame("price_tier"))
-    each = times(pl.col("quantity"), pl.col("unit_price"))
-    priced = pl.coalesce("by_tier", each)
     licence = pl.col("offering") == "licence"
     opens = (
         pl.when(licence)
         .then(pl.coalesce("satisfied_on", pl.when(pl.col("timing") == "over_time").then(pl.col("begins"))))
         .otherwise(pl.col("usage_date"))
     )
-    rows = rows.with_columns(
-        pl.max_horizontal("usage_date", opens).alias("date"), pl.coalesce("amount", priced).alias("worth"), opens.alias("opens")
-    )
-    rows = valued_in_contract(rows, records, "worth", "usage_date")
-    return rows.filter(pl.col("worth").is_not_null()).select(
+    return rows.with_columns(pl.max_horizontal("usage_date", opens).alias("date"), opens.alias("opens")).select(
         "okey",
         "contract_line_id",
         "date",
@@ -227,6 +219,21 @@ def _use(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.
         pl.col("usage_date").alias("occurred"),
         "opens",
     )
+
+
+def _with_worth(records: Records, lines: pl.DataFrame, prices: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
+    """Return use and sales of lines so far with their `worth` in the contract's currency: as told, else by tiers or the price of the day.
+
+    What is told in another currency without a rate is left out: a finding (`worked.unvalued_work`). `lines`: contract_line_id, unit_price,
+    minor_digits, contract_currency, and what else a row is to bear.
+    """
+    rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(lines, on="contract_line_id", how="inner")
+    if not rows.height:
+        return rows
+    rows = _with_tier_worth(with_unit_price(rows, prices, "usage_date"), records.frame("price_tier"))
+    worth = pl.coalesce("amount", "by_tier", times(pl.col("quantity"), pl.col("unit_price")))
+    rows = valued_in_contract(rows.with_columns(worth.alias("worth")), records, "worth", "usage_date")
+    return rows.filter(pl.col("worth").is_not_null())
 
 
 def _with_tier_worth(rows: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
@@ -241,29 +248,32 @@ def _with_tier_worth(rows: pl.DataFrame, tiers: pl.DataFrame) -> pl.DataFrame:
 
 
 def shared_royalties(
-    records: Records, lines: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
+    records: Records, lines: pl.DataFrame, prices: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
 ) -> pl.DataFrame:
     """Return royalties allocated to several obligations by their shares at inception, each when it is satisfied (`DELIVERED`).
 
     `obligations`: okey, group_id, obligation_id, share, line_id (its first line); `satisfied`: okey, satisfied_on.
     """
-    rows = _shared_sales(records, lines, obligations, satisfied, as_of)
+    rows = _shared_sales(records, lines, prices, obligations, satisfied, as_of)
     return rows.filter(pl.col("opens").is_not_null() & (pl.col("date") <= as_of)).select(list(DELIVERED))
 
 
 def _shared_sales(
-    records: Records, lines: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
+    records: Records, lines: pl.DataFrame, prices: pl.DataFrame, obligations: pl.DataFrame, satisfied: pl.DataFrame, as_of: dt.date
 ) -> pl.DataFrame:
     """Return the shares of royalties as they are earned (`DELIVERED`), with the day of each sale (`occurred`) and of transfer (`opens`)."""
     is_royalty = (pl.col("offering") == "licence") & (pl.col("variable_kind") == "usage") & (pl.col("variable_allocation") == "contract")
-    chosen = lines.filter(is_royalty.fill_null(value=False)).select("contract_line_id", "group_id", "minor_digits")
-    rows = records.frame("usage").filter(pl.col("usage_date") <= as_of).join(chosen, on="contract_line_id", how="inner")
+    chosen = lines.filter(is_royalty.fill_null(value=False)).select(
+        "contract_line_id", "group_id", "unit_price", "minor_digits", pl.col("currency").alias("contract_currency"), "owner",
+        (pl.col("rounding_mode") == "half_even").alias("half_even"),
+    )  # fmt: skip
+    rows = _with_worth(records, chosen, prices, as_of)
     if not rows.height:
         return pl.DataFrame(schema=DELIVERED | {"occurred": pl.Date(), "opens": pl.Date()})
     spread = rows.select(
-        "usage_id", "group_id", "usage_date", money_units(pl.col("amount"), pl.col("minor_digits")).alias("pool"), "evidence"
+        "usage_id", "group_id", "usage_date", money_units(pl.col("worth"), pl.col("minor_digits")).alias("pool"), "owner", "half_even",
+        "evidence",
     ).join(obligations.filter(pl.col("share") > 0), on="group_id", how="inner")
-    spread = spread.with_columns(pl.lit("largest").alias("owner"), pl.lit(value=False).alias("half_even"))
     shared = share_minor(spread, pool_key="usage_id", pool="pool", weight="share")
     dated = shared.join(satisfied, on="okey", how="left").with_columns(pl.max_horizontal("usage_date", "satisfied_on").alias("date"))
     return dated.select(
@@ -291,7 +301,7 @@ def sold_before_transfer(
     """
     sold = lines.filter(pl.col("offering") == "licence")
     own = _use(records, sold, prices, as_of).filter(pl.col("basis") == "royalty")
-    every = pl.concat([own, _shared_sales(records, lines, obligations, satisfied, as_of).select(own.columns)])
+    every = pl.concat([own, _shared_sales(records, lines, prices, obligations, satisfied, as_of).select(own.columns)])
     waits = every.filter(pl.col("opens").is_null() | (pl.col("opens") > pl.col("occurred")))
     earned = pl.when(pl.col("opens").is_not_null() & (pl.col("date") <= as_of)).then("date")
     return waits.select("contract_line_id", "occurred", earned.alias("date"), "units")

@@ -45,7 +45,7 @@ def earned_outside(
     (25-3): nobody owes it. Royalties follow sales, which may come later.
     """
     known, shares, satisfied = _satisfaction(lines, obligations, first_lines, observed)
-    earned = [delivered(records, known, worked, prices, caps, as_of), shared_royalties(records, lines, shares, satisfied, as_of)]
+    earned = [delivered(records, known, worked, prices, caps, as_of), shared_royalties(records, lines, prices, shares, satisfied, as_of)]
     earned.append(bought_beyond(records, lines, terms, as_of).select(earned[0].columns))
     rows = pl.concat([*earned, kept_cash(records, contracts, lines, as_of).select(earned[0].columns)])
     head = lines.select(
