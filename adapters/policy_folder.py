@@ -85,9 +85,9 @@ def check_policies(folder: Path, overrides: Mapping[str, Any] | None = None) -> 
     return load_policies(read_policy_texts(folder), read_sheets(folder), overrides)
 
 
-def require_policies(folder: Path, overrides: Mapping[str, Any] | None = None) -> PolicySet:
+def require_policies(folder: Path) -> PolicySet:
     """Load a policy folder; raises PolicyError with every diagnostic when there are errors."""
-    policies, diagnostics = check_policies(folder, overrides)
+    policies, diagnostics = check_policies(folder)
     if any(each.is_error for each in diagnostics):
         raise PolicyError(f"The policies in {folder} have mistakes.", diagnostics, "Correct them and run again.")
     return policies

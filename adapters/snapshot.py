@@ -281,7 +281,7 @@ def _belongs_to_other(path: Path, root: Path) -> bool:
 
 def _held_while_reading(read: FileRead) -> pl.DataFrame:
     rows = [
-        {"file": each.file, "row": each.row, "entity": None, "field": each.field, "value": each.value,
+        {"file": each.file, "row": each.row, "entity": None, "field": None, "value": each.value,
          "reason": each.reason, "remedy": each.remedy}
         for each in read.held
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from engine.impact import RuleWeight, weigh_rules
 _MOST = 20
 
 
-def weigh_folder(policies: Path, snapshot: Path, mappings: Path | None = None, as_of: dt.date | None = None) -> list[RuleWeight]:
+def weigh_folder(policies: Path, snapshot: Path, mappings: Path | None = None) -> list[RuleWeight]:
     """Return every table rule with the records it decides in a snapshot; raises PolicyError when the folder has mistakes."""
     loaded = require_policies(policies)
     read = read_snapshot(snapshot, mappings)
-    context = context_of(loaded, as_of or read.file.as_of)
+    context = context_of(loaded, read.file.as_of)
     facts, _ = agreed_records(read, None, loaded, context, None)
     return weigh_rules(facts, loaded, context)
 

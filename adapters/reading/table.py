@@ -98,7 +98,6 @@ class HeldRow:
 
     file: str
     row: int | None
-    field: str | None
     value: str | None
     reason: str
     remedy: str
@@ -160,9 +159,9 @@ def shown(value: str | None) -> str | None:
     return value[:VALUE_SHOWN].encode("utf-8", "replace").decode("utf-8")
 
 
-def held_row(file: str, row: int | None, reason: str, value: str | None = None, *, column: str | None = None, rows: int = 1) -> HeldRow:
+def held_row(file: str, row: int | None, reason: str, value: str | None = None, *, rows: int = 1) -> HeldRow:
     """Return a held row with the remedy of its reason."""
-    return HeldRow(file, row, column, shown(value), reason, HELD_REASONS[reason], rows)
+    return HeldRow(file, row, shown(value), reason, HELD_REASONS[reason], rows)
 
 
 def file_failure(reason: str, message: str, position: str | None = None) -> FileFailure:
@@ -182,7 +181,7 @@ def limited(held: list[HeldRow]) -> tuple[HeldRow, ...]:
     for each in held[HELD_LISTED:]:
         rest.setdefault(each.reason, []).append(each)
     sums = [
-        HeldRow(group[0].file, group[0].row, None, group[0].value, reason, group[0].remedy, sum(each.rows for each in group))
+        HeldRow(group[0].file, group[0].row, group[0].value, reason, group[0].remedy, sum(each.rows for each in group))
         for reason, group in rest.items()
     ]
     return (*held[:HELD_LISTED], *sums)

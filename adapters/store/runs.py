@@ -84,7 +84,7 @@ def business_day(session: Session, scope: str | None = None) -> dt.date | None:
     return day if isinstance(day, dt.date) else None
 
 
-def list_runs(session: Session, scope: str | None = None) -> list[Run]:
+def list_runs(session: Session) -> list[Run]:
     """Return the runs, the latest published first."""
     query = sa.select(Run).order_by(Run.published_at.desc(), Run.as_of.desc(), Run.run_id)
-    return list(session.execute(query if scope is None else query.where(Run.scope == scope)).scalars())
+    return list(session.execute(query).scalars())

@@ -69,8 +69,8 @@ def aged(frame: pl.LazyFrame, since: str, as_of: dt.date) -> pl.LazyFrame:
     return frame.with_columns(days.alias("age_days"), bucket.when(days.is_not_null()).then(pl.lit("over 90")).alias("age"))
 
 
-def amount_of(above: pl.Expr, below: pl.Expr, *, digits: int = 6) -> pl.Expr:
+def amount_of(above: pl.Expr, below: pl.Expr) -> pl.Expr:
     """Return the product of two decimals as money, computed with 18 digits and rounded half away from zero."""
     wide = pl.Decimal(38, 18)
     product = above.cast(wide) * below.cast(wide)
-    return product.round(digits, mode="half_away_from_zero").cast(MONEY)
+    return product.round(6, mode="half_away_from_zero").cast(MONEY)

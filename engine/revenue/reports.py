@@ -252,7 +252,7 @@ def _evidence(books: Books, records: Records) -> Evidence:
     """Return what is known of costs, dated by the day it counts from: after a close, in the first open period."""
 
     def arrived(frame: pl.DataFrame, day: str, told: tuple[str, ...] = ()) -> pl.DataFrame:
-        return as_arrived(frame, books.contracts, books.lines, books.periods, day, told)
+        return as_arrived(frame, books, day, told)
 
     amended = records.frame("amendment").with_columns(pl.min_horizontal("effective_date", "approved_date").alias("→day"))
     dates = [pl.when(pl.col(name).is_not_null()).then(pl.max_horizontal(name, "→day")) for name in ("effective_date", "approved_date")]

@@ -69,9 +69,9 @@ def minor_money(minor: pl.Expr, digits: pl.Expr) -> pl.Expr:
     return (minor.cast(WIDE) * _of_digits(digits, _MICROS_PER_MINOR)).reinterpret(dtype=MONEY)
 
 
-def units_money(units: pl.Expr, digits: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:
+def units_money(units: pl.Expr, digits: pl.Expr) -> pl.Expr:
     """Return units as MONEY, rounded to the minor unit."""
-    return minor_money(units_to_minor(units, half_even), digits)
+    return minor_money(units_to_minor(units), digits)
 
 
 def units_to_minor(units: pl.Expr, half_even: pl.Expr | None = None) -> pl.Expr:

@@ -25,19 +25,15 @@ def segment_part(m: str = "m", mt: str = "mt") -> tuple[pl.Expr, pl.Expr]:
     return numerator, pl.when(is_over).then(wide(1)).otherwise(total)
 
 
-def at_cost_of_start(m: str = "m", mt: str = "mt", u: str = "u") -> pl.Expr:
+def at_cost_of_start() -> pl.Expr:
     """Return what of a state is earned at cost beside its measure: a segment that starts there counts on from it (`u0`).
 
     While the whole cannot be told, all cost is; what of it was measured as done is no part of it (25-37, 55-21(b)).
     """
-    return pl.when(pl.col(mt) == 0).then(pl.max_horizontal(pl.col(u) - pl.col(m) * _units_of_cost(), wide(0))).otherwise(pl.col(u))
+    return pl.when(pl.col("mt") == 0).then(pl.max_horizontal(pl.col("u") - pl.col("m") * units_of_a_millionth(), wide(0))).otherwise("u")
 
 
-def _units_of_cost() -> pl.Expr:
-    return units_of_a_millionth()
-
-
-def at_cost(u: str = "u", behind: pl.Expr | None = None) -> pl.Expr:
+def _at_cost(u: str, behind: pl.Expr | None) -> pl.Expr:
     """Return what the segment has earned at cost, never more than is left to earn; `behind`: what was by its start, beside `u0`."""
     start = pl.col("u0") if behind is None else pl.col("u0") + behind
     grown = pl.max_horizontal(pl.col(u) - start, wide(0))
@@ -52,7 +48,7 @@ def with_revenue(
     numerator, denominator = segment_part(m, mt)
     unknown = pl.col(mt) == 0
     is_unknown = rows.select(unknown.any()).item()
-    cost = at_cost(u, pl.when(unknown).then(pl.col("m0") * _units_of_cost()).otherwise(wide(0)) if is_unknown else None)
+    cost = _at_cost(u, pl.when(unknown).then(pl.col("m0") * units_of_a_millionth()).otherwise(wide(0)) if is_unknown else None)
     base, rest = pl.col("base") + cost, pl.col("rem") - cost
     # Time never runs back: a term moved to later has not begun, and keeps what was earned before.
     timed = pl.col("measure") == "time_elapsed" if "measure" in rows.columns else pl.lit(value=False)

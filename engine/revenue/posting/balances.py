@@ -290,7 +290,7 @@ def with_rejected(time: pl.DataFrame, books: Books) -> pl.DataFrame:
 
 
 def _arrived(rows: pl.DataFrame, books: Books, told: Sequence[str] = ()) -> pl.DataFrame:
-    return as_arrived(rows, books.contracts, books.lines, books.periods, "date", told)
+    return as_arrived(rows, books, "date", told)
 
 
 def _spent(seen: pl.DataFrame) -> pl.DataFrame:

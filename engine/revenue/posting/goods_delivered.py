@@ -78,9 +78,7 @@ def goods_delivered(
 
 def _cost(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.DataFrame) -> pl.DataFrame:
     """Return the cost to date and units of lines by day, and whether by then a report told less cost after money went back."""
-    told = as_arrived(
-        records.frame("progress"), books.contracts, books.lines, books.periods, "as_of_date", ("cost_to_date", "units_delivered")
-    )
+    told = as_arrived(records.frame("progress"), books, "as_of_date", ("cost_to_date", "units_delivered"))
     cost = told.drop_nulls("cost_to_date").select(
         _LINE, pl.col("as_of_date").alias("date"), pl.col("cost_to_date").alias("cost"), pl.col("units_delivered").alias("delivered")
     )
@@ -98,7 +96,7 @@ def _expected_back(goods: pl.DataFrame, books: Books, records: Agreed, back: pl.
     says nothing new.
     """
     estimated = records.frame("variable_estimate").drop_nulls(_LINE)
-    estimated = as_arrived(estimated, books.contracts, books.lines, books.periods, "as_of_date")
+    estimated = as_arrived(estimated, books, "as_of_date")
     estimated = estimated.with_columns(pl.coalesce("constrained_amount", "amount").alias("→amount"))
     rows = _with_units_of_money(estimated, records, books).select(
         _LINE, pl.col("as_of_date").alias("date"), pl.col("quantity").alias("told"), "→amount"

@@ -104,7 +104,7 @@ def _worked_for_others(books: Books, records: Records, context: Context) -> pl.D
     rows = time.join(lines, on="contract_line_id", how="left").join(projects, on="project_id", how="left")
     rows = rows.with_columns(pl.coalesce("of_line", "of_project").alias("contract_id")).join(sold, on="contract_id", how="inner")
     rows = rows.join(people, on="resource_id", how="inner").filter(pl.col("performing_entity_id") != pl.col("selling_entity_id"))
-    rows = as_arrived(rows.with_columns(pl.col("work_date").alias("date")), books.contracts, books.lines, books.periods, "date")
+    rows = as_arrived(rows.with_columns(pl.col("work_date").alias("date")), books, "date")
     return with_cost_rates(rows, records.frame("resource"))
 
 

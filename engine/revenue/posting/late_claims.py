@@ -30,7 +30,7 @@ def _booked(rows: pl.DataFrame, documents: pl.DataFrame, key: str, books: Books)
         return rows.with_columns(pl.lit(None, dtype=DAY).alias(OWN_DAY))
     dated = rows.join(known.unique(key, keep="first"), on=key, how="left", maintain_order="left")
     dated = dated.with_columns(pl.col("date").alias(OWN_DAY))
-    booked = as_arrived(dated, books.contracts, books.lines, books.periods, "date").drop("known_at")
+    booked = as_arrived(dated, books, "date").drop("known_at")
     late = pl.when(pl.col(OWN_DAY) != pl.col("date")).then(OWN_DAY)
     return booked.with_columns(late.alias(OWN_DAY)).sort("contract_id", "date", maintain_order=True)
 

@@ -77,7 +77,7 @@ def _to_customer(books: Books, records: Agreed) -> pl.DataFrame:
     agreed = known.select("contract_id", day, pl.col("amount").alias("agreed"), *told)
     paid = known.select("contract_id", pl.col("paid_date").alias("date"), pl.col("amount").alias("paid_out"), *told)
     steps = pl.concat([agreed, paid], how="diagonal").drop_nulls("date")
-    steps = as_arrived(steps, books.contracts, books.lines, books.periods, "date").drop("known_at", strict=False)
+    steps = as_arrived(steps, books, "date").drop("known_at", strict=False)
     return steps if steps.is_empty() else pl.concat([steps, *_bearing_nothing(books, steps)], how="diagonal_relaxed")
 
 
@@ -173,7 +173,7 @@ def _delivered(books: Books, records: Agreed) -> pl.DataFrame:
     """Return units delivered of a line, cumulative by day: as observed, else as used; what came after a close in the next open period."""
 
     def arrived(entity: str, day: str, told: tuple[str, ...] = ()) -> pl.DataFrame:
-        return as_arrived(records.frame(entity).sort(day), books.contracts, books.lines, books.periods, day, told)
+        return as_arrived(records.frame(entity).sort(day), books, day, told)
 
     observed = arrived("progress", "as_of_date", ("units_delivered",)).drop_nulls("units_delivered")
     observed = observed.select("contract_line_id", pl.col("as_of_date").alias("date"), pl.col("units_delivered").alias("delivered"))

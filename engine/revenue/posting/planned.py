@@ -32,7 +32,7 @@ def counted_from(plan: pl.DataFrame, stated: pl.DataFrame, books: Books) -> pl.D
     dated = plan.join(known, on="plan_line_id", how="left", maintain_order="left").join(
         books.contracts.select("contract_id", pl.col("signed_date").alias("→signed")), on="contract_id", how="left", maintain_order="left"
     )
-    arrived = as_arrived(dated.with_columns(pl.col("→signed").alias("→counts")), books.contracts, books.lines, books.periods, "→counts")
+    arrived = as_arrived(dated.with_columns(pl.col("→signed").alias("→counts")), books, "→counts")
     late = pl.when(pl.col("→counts") != pl.col("→signed")).then("→counts")
     told = arrived.with_columns(late.alias("counts_from"), pl.max_horizontal("due_date", late).alias("→due"))
     due = pl.when(pl.col("due_date").is_not_null()).then("→due")

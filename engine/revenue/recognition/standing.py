@@ -7,28 +7,27 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from engine.revenue.ground.frames import in_words
+from engine.revenue.ground.frames import Books, in_words
 from engine.revenue.ground.periods import first_open, with_period
 from engine.revenue.ground.records import COPY
 from engine.revenue.recognition.late import Vintages
 
 
-def as_arrived(
-    rows: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame, periods: pl.DataFrame, day: str, told: Sequence[str] = ()
-) -> pl.DataFrame:
+def as_arrived(rows: pl.DataFrame, books: Books, day: str, told: Sequence[str] = ()) -> pl.DataFrame:
     """Return records with `day` as the day they count from: after a close, the first day of the first period then open.
 
     `told`: what reports of one line tell of it so far; what a later report told before an earlier one arrived stays as it is.
     """
+    periods = books.periods
     if "known_at" not in rows.columns or not rows["known_at"].count() or not periods["closed_at"].count():
         return rows
-    own = lines.select("contract_line_id", pl.col("contract_id").alias("→contract")).unique("contract_line_id", keep="first")
+    own = books.lines.select("contract_line_id", pl.col("contract_id").alias("→contract")).unique("contract_line_id", keep="first")
     named = rows.with_columns(pl.lit(None, dtype=pl.String).alias("→contract"))
     if "contract_line_id" in rows.columns:
         named = rows.join(own, on="contract_line_id", how="left", maintain_order="left")
     if "contract_id" in rows.columns:
         named = named.with_columns(pl.coalesce("→contract", "contract_id").alias("→contract"))
-    catches = contracts.filter(pl.col("setting.late.closed_period") == "catch_up")
+    catches = books.contracts.filter(pl.col("setting.late.closed_period") == "catch_up")
     catches = catches.select(pl.col("contract_id").alias("→contract"), "calendar")
     dated = with_period(named.join(catches, on="→contract", how="left", maintain_order="left"), periods, day, "→own.")
     dated = dated.with_row_index("→row")
