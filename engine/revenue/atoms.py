@@ -20,7 +20,7 @@ from engine.revenue.passed_on import kept_nothing_of, passed_by
 from engine.revenue.progress.delivered import OF_EXPENSES
 from engine.revenue.progress.measured import told_part
 from engine.revenue.recognition.recognize import recognized
-from engine.revenue.recognition.shares import by_line, line_weights
+from engine.revenue.recognition.shares import by_line, line_prices
 
 _LINE: Final = ("contract_id", "contract_line_id", "obligation_id")
 # Several changes within a period are told in the order of what was done by then.
@@ -36,7 +36,7 @@ def performance(core: Core) -> pl.DataFrame:
     periods = core.periods.with_columns(pl.col("period").cast(CODE))
     passed_on, kept_nothing = _passed_on(core), kept_nothing_of(core)
     idle = kept_nothing["okey"].unique()
-    weights = line_weights(core.terms, core.start, core.later, core.lines, core.changes)
+    prices = line_prices(core.terms, core.start, core.later, core.lines, core.changes)
     outside, lines = _outside(core), core.lines.select("contract_line_id", "contract_id", "commission_pct")
     # What a block looks at is cut to its contracts first: asked whole, a table costs as much in every block as in all of them.
     contract = core.obligations.select("okey", "contract_id")
@@ -49,7 +49,7 @@ def performance(core: Core) -> pl.DataFrame:
         obligations = block.of(core.obligations).with_columns(pl.col("okey").is_in(idle.implode()).alias("passes_all"))
         parts, steps, seen = (block.of(rows).drop("contract_id") for rows in (segments, jumps, observed))
         atoms = recognized(parts, steps, replace(core.measures, observed=seen), obligations, periods, core.as_of)
-        shared = by_line(atoms, weights, obligations.select("okey", "line_id"), idle)
+        shared = by_line(atoms, prices, obligations.select("okey", "line_id"), idle)
         rows = _by_contract_line(shared, block.of(facts).drop("contract_id"), block.of(lines), passed_on, kept_nothing)
         return sorted_performance(pl.concat([rows, block.of(outside)]))
 

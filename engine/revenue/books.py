@@ -45,7 +45,7 @@ from engine.revenue.price.sharing import variable_shares
 from engine.revenue.progress.measured import told_part, with_progress
 from engine.revenue.progress.worked import of_assignments
 from engine.revenue.recognition.late import Vintages
-from engine.revenue.recognition.shares import line_weights
+from engine.revenue.recognition.shares import line_prices
 from engine.revenue.recognition.standing import composed_steps, force_steps
 
 _HOURS: Final = polars_dtype(Kind.HOURS)
@@ -368,11 +368,11 @@ def _by_contract(versions: pl.DataFrame, core: Core, names: tuple[str, ...]) -> 
         return versions
     shared, alone = versions.join(several, on="okey", how="semi"), versions.join(several, on="okey", how="anti")
     days = shared.select("okey", "ordinal", "date").join(several, on="okey", how="inner").sort("date")
-    weights = line_weights(core.terms, core.start, core.later, core.lines, core.changes).sort("date")
+    prices = line_prices(core.terms, core.start, core.later, core.lines, core.changes).sort("date")
     line = ["okey", "contract_line_id"]
-    weighed = days.join_asof(weights.select(*line, "date", "weight"), on="date", by=line, check_sortedness=False)
+    weighed = days.join_asof(prices.select(*line, "date", "price"), on="date", by=line, check_sortedness=False)
     keys = ["okey", "ordinal"]
-    weighed = weighed.group_by(*keys, "→of").agg(pl.col("weight").fill_null(0).sum()).sort(*keys, "→of")
+    weighed = weighed.group_by(*keys, "→of").agg(pl.col("price").fill_null(0).sum().alias("weight")).sort(*keys, "→of")
     whole, so_far = pl.col("weight").sum().over(keys), pl.col("weight").cum_sum().over(keys)
     weighed = weighed.with_columns(whole.alias("→whole"), so_far.alias("→through"))
     rows = shared.join(weighed, on=keys, how="inner").sort(*keys, "→of")

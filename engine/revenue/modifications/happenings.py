@@ -80,9 +80,9 @@ def _with_averaged(steps: pl.DataFrame, start: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(pl.when(is_averaged).then("averaged").alias("averaged"))
 
 
-def starting_levels(start: pl.DataFrame, place: int | None) -> pl.DataFrame:
-    """Return what levels put into the price of obligations from their start: of the contract as signed (0), or of added lines."""
-    chosen = start.filter(pl.col("added_place") == 0) if place == 0 else start.filter(pl.col("added_place") > 0)
+def starting_levels(start: pl.DataFrame, *, added: bool) -> pl.DataFrame:
+    """Return what levels put into the price of obligations from their start: of the contract as signed, or of added lines."""
+    chosen = start.filter((pl.col("added_place") > 0) == added)
     variable = pl.when("is_variable").then(pl.col("level")).otherwise(wide(0))
     return (
         chosen.filter(pl.col("okey").is_not_null())

@@ -64,7 +64,8 @@ def initial_levels(lines: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame
     `has_whole`: an amount of the whole contract is in its price, now or later.
     """
     keys = lines.filter(pl.col("added_place") == 0).select("okey", "group_id").unique()
-    made = keys.join(starting_levels(start, 0), on=["okey", "group_id"], how="left").join(shared_levels(start), on="group_id", how="left")
+    made = keys.join(starting_levels(start, added=False), on=["okey", "group_id"], how="left")
+    made = made.join(shared_levels(start), on="group_id", how="left")
     made = made.with_columns(pl.col(name).fill_null(0) for name in ("own", "own_variable", "shared", "shared_variable"))
     whole = pl.concat([frame.filter(pl.col("okey").is_null()).select("group_id") for frame in (start, later)])["group_id"].unique()
     return made.with_columns(pl.col("group_id").is_in(whole.implode()).alias("has_whole"))
@@ -98,7 +99,7 @@ def added_states(
     changes: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, start: pl.DataFrame, records: Records, states: pl.DataFrame
 ) -> pl.DataFrame:
     """Return new obligations that amendments bring, as states with what their price is made of."""
-    own = starting_levels(start, None).drop("group_id")
+    own = starting_levels(start, added=True).drop("group_id")
     terms = obligation_terms(lines)
     fresh = changes.filter((pl.col("action") == "add") & ~pl.col("okey").is_in(states["okey"].implode()))
     fresh = fresh.join(

@@ -12,10 +12,10 @@ from engine.revenue.modifications.splits import adds_apart, key_apart, key_of_li
 from engine.revenue.progress.measured import BY_TIME
 
 
-def line_weights(
+def line_prices(
     terms: pl.DataFrame, start: pl.DataFrame, later: pl.DataFrame, lines: pl.DataFrame, changes: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the price of each line of obligations with several lines, step by step: okey, contract_line_id, date, weight, delta.
+    """Return the price of each line of obligations with several lines, step by step: okey, contract_line_id, date, price, delta.
 
     What an amendment adds apart to such lines (`adds_apart`) is shared by what it adds to each of them.
     """
@@ -40,7 +40,7 @@ def line_weights(
     added = _added_apart(apart)
     rows = pl.concat([_in_added_terms(told, added), added.select(names)])
     daily = rows.group_by("okey", "contract_line_id", "date").agg(pl.col("delta").sum()).sort("okey", "contract_line_id", "date")
-    return daily.with_columns(pl.col("delta").cum_sum().over("okey", "contract_line_id").alias("weight"))
+    return daily.with_columns(pl.col("delta").cum_sum().over("okey", "contract_line_id").alias("price"))
 
 
 def _added_apart(apart: pl.DataFrame) -> pl.DataFrame:
@@ -62,29 +62,29 @@ def _in_added_terms(told: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
     return told.select(pl.coalesce("→part", "okey").alias("okey"), "contract_line_id", "date", "delta")
 
 
-def by_line(atoms: pl.DataFrame, weights: pl.DataFrame, first_line: pl.DataFrame, idle: pl.Series) -> pl.DataFrame:
+def by_line(atoms: pl.DataFrame, prices: pl.DataFrame, first_line: pl.DataFrame, idle: pl.Series) -> pl.DataFrame:
     """Share atoms over the lines of their obligation: `contract_line_id` and `minor` of the line; the sum is kept to the minor unit.
 
-    A change of price goes to the lines whose price it is. `first_line`: okey, line_id (of obligations with one line). `idle`: okeys of
-    which some line earns nothing and moves all the same (what an agent passes on).
+    A change of price goes to the lines whose price it is. `prices`: of `line_prices`. `first_line`: okey, line_id (of obligations with
+    one line). `idle`: okeys of which some line earns nothing and moves all the same (what an agent passes on).
     """
     single = joined(atoms, first_line.rename({"line_id": "contract_line_id"}), "okey")
-    if weights.is_empty():
+    if prices.is_empty():
         return single
-    several = weights.select("okey").unique()
+    several = prices.select("okey").unique()
     shared, single = atoms.join(several, on="okey", how="semi"), single.join(several, on="okey", how="anti")
     if not shared.height:
         return single
-    members = weights.select("okey", "contract_line_id").unique()
+    members = prices.select("okey", "contract_line_id").unique()
     spread = shared.with_row_index("→atom").join(members, on="okey", how="inner").sort("date")
     line = ["okey", "contract_line_id"]
-    spread = spread.join_asof(weights.select(*line, "date", "weight").sort("date"), on="date", by=line, check_sortedness=False)
-    tied = weights.select(*line, "date", "delta")
+    spread = spread.join_asof(prices.select(*line, "date", "price").sort("date"), on="date", by=line, check_sortedness=False)
+    tied = prices.select(*line, "date", "delta")
     spread = spread.join(tied, on=[*line, "date"], how="left").with_columns(
-        pl.col("delta").fill_null(0), pl.col("weight").fill_null(0)
+        pl.col("delta").fill_null(0), pl.col("price").fill_null(0)
     )
     is_price = (pl.col("basis") == "price") & (pl.col("delta").sum().over("→atom") != 0)
-    spread = spread.with_columns(pl.when(is_price).then(pl.col("delta")).otherwise(pl.col("weight")).alias("w")).sort(
+    spread = spread.with_columns(pl.when(is_price).then(pl.col("delta")).otherwise(pl.col("price")).alias("w")).sort(
         "→atom", "contract_line_id"
     )
     whole = pl.col("w").sum().over("→atom")
