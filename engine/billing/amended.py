@@ -10,6 +10,7 @@ import polars as pl
 
 from engine.billing.money import product
 from engine.billing.references import frame_of
+from engine.nothing import of_no
 
 Parts = Callable[[pl.DataFrame, pl.Expr | None], pl.DataFrame]
 
@@ -65,6 +66,7 @@ def amended_prices(lines: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([ended, more.select(ended.columns)])
 
 
+@of_no("terms")
 def amended_parts(terms: pl.DataFrame, steps: pl.DataFrame, parts_of: Parts, extension: str) -> pl.DataFrame:
     """Return the months of lines whose amount is spread over their term, each with the `→fee` it has by what was then agreed.
 

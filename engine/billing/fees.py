@@ -18,6 +18,7 @@ from engine.billing.money import product
 from engine.billing.references import frame_of
 from engine.canonical.kinds import MONEY
 from engine.minor_units import rounded_money
+from engine.nothing import of_no, of_nothing
 from engine.policy.kinds.billing import BillingSettings
 
 _SPREAD: Final = ("retainer", "subscription", "managed_service")
@@ -79,6 +80,7 @@ def _by_period(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettin
     return whole.filter(pl.col("amount") != 0)
 
 
+@of_nothing
 def _segments(lines: pl.DataFrame, months: pl.Expr) -> pl.DataFrame:
     """Cut each line's term into its price periods: calendar months, or quarters and years from its start."""
     monthly = months == 1
@@ -156,11 +158,19 @@ def _spread(lines: pl.DataFrame, steps: pl.DataFrame, settings: BillingSettings)
 def _by_progress(
     lines: pl.DataFrame, steps: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settings: BillingSettings, as_of: dt.date
 ) -> pl.DataFrame:  # fmt: skip
-    """Return what progress entitles to: each period the part of the line's amount, as it then was, that it added.
+    """Return what progress entitles to: each period the part of the line's amount, as it then was, that it added."""
+    billed = lines.filter((pl.col("billing_method") == "percent_complete") & pl.col("amount").is_not_null())
+    return _by_reports(billed, steps, frames, settings, as_of)
+
+
+@of_no("billed")
+def _by_reports(
+    billed: pl.DataFrame, steps: pl.DataFrame, frames: Mapping[str, pl.LazyFrame], settings: BillingSettings, as_of: dt.date
+) -> pl.DataFrame:  # fmt: skip
+    """Return the fees of lines that are billed by progress.
 
     A report that estimates nothing anew is read by the estimate before it, else by the line's own.
     """
-    billed = lines.filter((pl.col("billing_method") == "percent_complete") & pl.col("amount").is_not_null())
     seen = frame_of(frames, "progress").filter(pl.col("as_of_date") <= as_of).collect()
     key, own = "contract_line_id", {"estimated_total_cost": "estimated_cost", "estimated_total_hours": "estimated_hours"}
     seen = seen.join(billed.select(key, *own.values()), on=key, how="inner").sort(key, "as_of_date", "progress_id")
@@ -193,6 +203,7 @@ def _by_progress(
     return _fees(found, settings).filter(pl.col("amount") != 0)
 
 
+@of_nothing
 def _fees(parts: pl.DataFrame, settings: BillingSettings) -> pl.DataFrame:
     due = pl.col("→from") if settings.fee_due == "in_advance" else pl.col("→to")
     made = parts.select(

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import Kind, polars_dtype
-from engine.nothing import of_no
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.exact import GUARD, fraction, minor_money, part_units, times, units_money, units_to_minor, with_fraction
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.arithmetic.runs import before, begins, counted, running
@@ -155,8 +155,12 @@ def _opened(core: Core) -> pl.DataFrame:
 
 def _done_by_change(core: Core) -> pl.DataFrame:
     """Return how much of a promise was done when it changed (DONE_BY_CHANGE)."""
-    jumps = core.evolved.every_jump()
-    about = core.lines.select("okey", "contract_id", "obligation_id").unique()
+    return _done_at(core.evolved.every_jump(), core.lines.select("okey", "contract_id", "obligation_id").unique())
+
+
+@of_nothing
+def _done_at(jumps: pl.DataFrame, about: pl.DataFrame) -> pl.DataFrame:
+    """Return how much of promises (`about`: okey, contract_id, obligation_id) was done at their jumps (DONE_BY_CHANGE)."""
     told = with_fraction(jumps.filter(pl.col("step") == 1).join(about, on="okey", how="inner"), "progress", *told_part())
     after = with_fraction(jumps.filter(pl.col("step") == 2), "after", *told_part())
     after = after.select("okey", "ordinal", "after", pl.col("m").alias("done_after"))

@@ -112,6 +112,7 @@ def _signed_ahead(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
     return lines.group_by("amendment_id").agg(alone.fill_null(value=False).all().alias("signed_ahead"))
 
 
+@of_no("amendments")
 def amended_lines(records: Records, amendments: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of counted amendments with amendment, day and place; an added line without id bears the amendment line's."""
     lines = records.frame("amendment_line").with_columns(pl.coalesce("contract_line_id", "amendment_line_id").alias("contract_line_id"))

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
+from engine.nothing import of_no
 from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.arithmetic.rounding import round_money
 from engine.revenue.costs.remaining import Evidence, remaining_by_obligation
@@ -88,6 +89,7 @@ def _worth_judging(obligations: pl.DataFrame, lines: pl.DataFrame, evidence: Evi
     return obligations.join(near, on="contract_id", how="semi")
 
 
+@of_no("obligations")
 def _points(contracts: pl.DataFrame, obligations: pl.DataFrame, periods: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return obligation × period of the contracts that may need a provision."""
     terms = contracts.filter(pl.col("gate") == "met").select(

@@ -24,6 +24,8 @@ _ASKED: Final = (
     "catch_up_amount", "progress", "basis",
 )  # fmt: skip
 
+_HELD: Final = ["contract_liability", "remaining_obligation", "paid_ahead"]
+
 NAMES: Final = ("disclosure", "contract_id", "band_start", "band_end", "dimension", "dimension_value", "amount", "currency")
 """Columns of the frames made here."""
 
@@ -54,18 +56,22 @@ def opening_liability_recognized(
     liability held beyond what remained of the price then.
     `liabilities`: contract_id, end_date, contract_liability (closing, positive), remaining_obligation, paid_ahead.
     """
-    held = ["contract_liability", "remaining_obligation", "paid_ahead"]
     opening = latest(
         years.with_columns((pl.col("band_start") - pl.duration(days=1)).alias("end_date")), liabilities, by=["contract_id"],
-        on="end_date", columns=held,
+        on="end_date", columns=_HELD,
     )  # fmt: skip
-    opening = opening.filter(pl.col("contract_liability") > 0)
+    return _used_first(opening.filter(pl.col("contract_liability") > 0), performance, prior)
+
+
+@of_nothing
+def _used_first(opening: pl.DataFrame, performance: pl.DataFrame, prior: pl.DataFrame) -> pl.DataFrame:
+    """Return what the year's revenue used up of the liabilities of `opening` (rows of years with what they then held)."""
     timing = pl.col("timing").cast(TEXT).fill_null("")
     sums = [
         pl.col("amount").filter(is_such).sum().alias(name)
         for name, is_such in (("amount", ~timing.is_in(BESIDE)), ("→work", timing == "as_invoiced"), ("→use", timing.is_in(BESIDE[1:])))
     ]
-    earned = _of_year(performance, opening).group_by("contract_id").agg(*sums, pl.col(held).first())
+    earned = _of_year(performance, opening).group_by("contract_id").agg(*sums, pl.col(_HELD).first())
     beyond = pl.max_horizontal(pl.col("contract_liability") - pl.col("remaining_obligation"), ZERO)
     ahead = pl.min_horizontal("→work", "paid_ahead") + pl.min_horizontal("→use", beyond)
     earned = earned.select("contract_id", pl.col("amount") + ahead)
@@ -280,6 +286,7 @@ def _of_year(performance: pl.DataFrame, years: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("posting_date").is_between(pl.col("band_start"), pl.col("band_end")))
 
 
+@of_nothing
 def _told(found: pl.DataFrame, disclosure: str) -> pl.DataFrame:
     """Return the frame in the common columns, under the disclosure's name."""
     blank = [pl.lit(None, dtype=pl.String).alias(name) for name in ("dimension", "dimension_value") if name not in found.columns]

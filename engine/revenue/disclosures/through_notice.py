@@ -7,13 +7,14 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.nothing import of_no
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.conventions import with_earned
 from engine.revenue.arithmetic.rounding import money, round_share, units_per_minor
 
 _KEY: Final = ["contract_id", "obligation_id"]
 
 
+@of_nothing
 def through_notice(planned: pl.DataFrame, as_of: pl.Expr) -> pl.DataFrame:
     """Return planned revenue by day with `amount` through the last enforceable day: what a row plans falls evenly on its days.
 

@@ -27,7 +27,13 @@ def classified(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame
     a day, earned with it, apart from all other promises. Columns added: kind, is_presumed, price_change, ssp_change (millionths),
     is_idle (no line of its amendment changes anything: no modification, 25-10).
     """
-    rows = _judged(terms, lines, contracts, records, as_of)
+    return _classified(terms.filter(pl.col("place") > 0), lines, contracts, records, as_of)
+
+
+@of_nothing
+def _classified(steps: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+    """Return the steps after signature with what `classified` says of them."""
+    rows = _judged(steps, lines, contracts, records, as_of)
     is_add = pl.col("action") == "add"
     presumed = is_add | pl.col("measure").is_in(["time_elapsed", "units"]) | _renews()
     said = pl.coalesce("remaining_is_distinct", "judged.change", "judged.line")
@@ -60,13 +66,13 @@ def _says_it_again() -> pl.Expr:
     return pl.all_horizontal(pl.col("action") == "change", pl.col("remaining_standalone_selling_price").is_null(), *same, *unsaid)
 
 
-def _judged(terms: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
+def _judged(steps: pl.DataFrame, lines: pl.DataFrame, contracts: pl.DataFrame, records: Records, as_of: dt.date) -> pl.DataFrame:
     """Return the steps after signature with their line, their contract's settings, what was judged of them, and whether they exercise."""
     settings = contracts.select("contract_id", "setting.modification.ssp_tolerance", "setting.material_right.exercise", "terminated_date")
     about = lines.select(
         "contract_line_id", "measure", "timing", "ssp_low", "ssp_high", "ssp", "offering", "is_as_invoiced", "begins", "ends"
     )
-    rows = terms.filter(pl.col("place") > 0).join(about, on="contract_line_id", how="left", maintain_order="left")
+    rows = steps.join(about, on="contract_line_id", how="left", maintain_order="left")
     # A line that states no days of its own has those of its contract.
     for day, given in (("start_date", "begins"), ("end_date", "ends")):
         rows = rows.with_columns(pl.coalesce(name, given).alias(name) for name in (day, f"before.{day}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import COEFFICIENT
 from engine.revenue.arithmetic.numbers import wide
 from engine.revenue.ground.frames import setting
@@ -95,6 +96,7 @@ def states_as_signed(obligations: pl.DataFrame, lines: pl.DataFrame, contracts: 
     ).select("okey", "group_id", "contract_id", "obligation_id", "line_id", "signed_on", *CHOICES, *NUMBERS, *TERM)
 
 
+@of_nothing
 def added_states(
     changes: pl.DataFrame, splits: pl.DataFrame, lines: pl.DataFrame, start: pl.DataFrame, records: Records, states: pl.DataFrame
 ) -> pl.DataFrame:

@@ -92,6 +92,7 @@ def read_claims(books: Books, records: Agreed, rates: pl.DataFrame, as_of: dt.da
     return Claims(claims, cash, plan, unplaced, pl.concat(unvalued))
 
 
+@of_nothing
 def _unvalued(rows: pl.DataFrame, entity: str, amount: str) -> pl.DataFrame:
     """Return the documents whose currency has no rate into their contract's."""
     lost = rows.filter(pl.col(amount).is_null())

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY
-from engine.nothing import of_nothing
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.price.pairing import paired
 
@@ -16,6 +16,7 @@ _OWN: Final = ["contract_id", "date", "amount"]
 _ON_ITS_DAY: Final = [pl.lit(value=False).alias("is_retention"), pl.lit(None, dtype=pl.Date).alias("bears_from")]
 
 
+@of_no("payments")
 def cash_of_contracts(invoices: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
     """Return what customers paid when, without tax: payment_id, contract_id (else the invoice's), date, amount, currency, evidence."""
     owner = invoices.select(

@@ -86,6 +86,7 @@ def discounted(levels: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(scaled.alias("level")).select(levels.columns)
 
 
+@of_nothing
 def promised_payments(
     contracts: pl.DataFrame, plan: pl.DataFrame, invoices: pl.DataFrame, cash: pl.DataFrame
 ) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.canonical.kinds import FIRST_DAY, MONEY
 from engine.caps import up_to_cap
-from engine.nothing import of_no
+from engine.nothing import of_no, of_nothing
 from engine.revenue.arithmetic.exact import money_units, part_units, times
 from engine.revenue.arithmetic.numbers import whole_number
 from engine.revenue.arithmetic.tiers import worth_by_tiers
@@ -254,7 +254,12 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
 
     What a change of the rate does to the price is told by the change; from its day on hours count at the rate of theirs.
     """
-    chosen = lines.filter(pl.col("pricing").is_in(["hours", "capped"]))
+    return _levels_of(lines.filter(pl.col("pricing").is_in(["hours", "capped"])), records, terms, worked)
+
+
+@of_nothing
+def _levels_of(chosen: pl.DataFrame, records: Records, terms: pl.DataFrame, worked: pl.DataFrame) -> pl.DataFrame:
+    """Return the levels of lines priced by expected hours."""
     known = expected_hours(records, chosen, terms, worked).join(
         chosen.select(_KEY, "contract_id", "group_id", "unit_price", "cap_amount", "minor_digits"),
         on=_KEY,
@@ -266,7 +271,7 @@ def hours_levels(records: Records, lines: pl.DataFrame, terms: pl.DataFrame, wor
     known = known.join(by_tier, on="row", how="left", maintain_order="left")
     value = pl.coalesce("value", times(pl.col("→hours"), pl.col("unit_price")))
     known = known.with_columns(up_to_cap(value, pl.col("cap_amount")).cast(MONEY).alias("worth"))
-    steps = rate_steps(records, lines, terms, worked)
+    steps = rate_steps(records, chosen, terms, worked)
     if steps.height:
         asked = through_steps(known.select("row", _KEY, "date", pl.col("→hours").alias("hours")), steps)
         asked = asked.filter(pl.col("through").is_not_null())

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from engine.canonical.kinds import MONEY, Kind, polars_dtype
+from engine.nothing import of_nothing
 from engine.revenue.arithmetic.exact import money_units, part_units, times
 from engine.revenue.arithmetic.numbers import HUNDRED, percent, whole_number, wide
 from engine.revenue.arithmetic.tiers import tier_value
@@ -66,11 +67,18 @@ def included_estimates(records: Records, contracts: pl.DataFrame, lines: pl.Data
     Expected value: Σ probability × amount; most likely: the likeliest outcome, of equally likely ones the
     smaller. Columns: those of variable_estimate, `stated` (the estimate itself), `included`, `odds` (Σ probability).
     """
+    estimates, outcomes = records.frame("variable_estimate"), records.frame("variable_outcome")
+    return _included(estimates, outcomes, contracts, lines)
+
+
+@of_nothing
+def _included(estimates: pl.DataFrame, outcomes: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return estimates with what of them is included; `outcomes`: of variable_outcome."""
     method = contracts.select("contract_id", pl.col("setting.variable.method").alias("default_method"))
     own = lines.select("contract_line_id", pl.col("contract_id").alias("line_contract"))
-    found = records.frame("variable_estimate").join(own, on="contract_line_id", how="left", maintain_order="left")
+    found = estimates.join(own, on="contract_line_id", how="left", maintain_order="left")
     found = found.with_columns(pl.coalesce("line_contract", "contract_id").alias("contract_id")).join(method, on="contract_id", how="inner")
-    outcomes = records.frame("variable_outcome").filter(pl.col("amount").is_not_null() & pl.col("probability_pct").is_not_null())
+    outcomes = outcomes.filter(pl.col("amount").is_not_null() & pl.col("probability_pct").is_not_null())
     micros = whole_number("amount", MONEY)
     odds = whole_number("probability_pct", _PCT)
     valued = (
