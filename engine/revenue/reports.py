@@ -8,7 +8,6 @@ import polars as pl
 
 from engine.canonical.kinds import MONEY
 from engine.minor_units import minor_unit
-from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.controls.calendars import calendar_findings
 from engine.revenue.controls.credits import credit_findings
 from engine.revenue.controls.ends import end_findings
@@ -37,7 +36,7 @@ from engine.revenue.controls.shadow import (
 from engine.revenue.controls.shadow_causes import WHOLE, explained
 from engine.revenue.controls.shadow_entries import entries_of
 from engine.revenue.controls.shadow_findings import foreign_findings, shadow_findings
-from engine.revenue.controls.shadow_posted import posted_differences, posted_findings, posted_revenue, standing_accruals
+from engine.revenue.controls.shadow_posted import net_credit, posted_differences, posted_findings, posted_revenue, standing_accruals
 from engine.revenue.costs.assets import (
     AMORTIZATION,
     CONTRACT_COSTS,
@@ -292,7 +291,7 @@ def _balance_findings(books: Books, records: Records, as_of: pl.Expr) -> list[pl
     account = books.accounts.filter(pl.col("account_role") == "loss_provision").select("contract_id", "account")
     posted = records.frame("journal_line").filter((pl.col("status") == "posted") & (pl.col("posting_date") <= as_of)).join(
         account, on=["contract_id", "account"], how="inner"
-    ).select("contract_id", (pl.col("credit").fill_null(ZERO) - pl.col("debit").fill_null(ZERO)).cast(MONEY).alias("amount"))  # fmt: skip
+    ).select("contract_id", net_credit().alias("amount"))  # fmt: skip
     found = [negative_backlog_findings(balances, as_of)]
     # Where no system supplies invoices nobody can tell what still waits for one.
     if records.frame("invoice").height:

@@ -45,11 +45,12 @@ class Lag(pydantic.BaseModel):
         return {"count": int(match[1]), "unit": "workdays" if match[2].startswith("work") else "days"}
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """Return a text that stands where several may as the one of a list; anything else as it is."""
     return (value,) if isinstance(value, str) else value
 
 
-Words = Annotated[tuple[str, ...], pydantic.BeforeValidator(_as_tuple)]
+Words = Annotated[tuple[str, ...], pydantic.BeforeValidator(as_tuple)]
 
 
 class Strict(pydantic.BaseModel):

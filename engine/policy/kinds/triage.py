@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 
 from engine.diagnostics import Diagnostic
 from engine.findings import STAGES
 from engine.policy import codes
-from engine.policy.kinds.base import PolicyFile, RulePlace, Severity, Strict, Words, refuse_where
+from engine.policy.kinds.base import PolicyFile, RulePlace, Severity, Strict, Words, as_tuple, refuse_where
 from engine.policy.names import near
 from engine.policy.sheets import Sheet
 from engine.policy.source import Document, Location
@@ -22,11 +22,7 @@ Dimension = Literal[
 `day` the day it began, `month` the calendar month of that day."""
 
 
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Dimensions = Annotated[tuple[Dimension, ...], pydantic.BeforeValidator(_as_tuple)]
+Dimensions = Annotated[tuple[Dimension, ...], pydantic.BeforeValidator(as_tuple)]
 
 
 class Symptom(Strict):

@@ -26,14 +26,18 @@ accrual_not_reversed where the rest is an accrual of an earlier period that noth
 _KEY: Final = ["contract_id", "period", "currency"]
 
 
+def net_credit() -> pl.Expr:
+    """Return what a journal line credits, less what it debits."""
+    return (pl.col("credit").fill_null(ZERO) - pl.col("debit").fill_null(ZERO)).cast(MONEY)
+
+
 @of_nothing
 def posted_revenue(journals: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """Return posted revenue by contract, period and currency, of lines that name their contract: credit less debit."""
     earning = accounts.filter(pl.col("account_class") == "revenue").select("account")
     lines = journals.filter((pl.col("status") == "posted") & pl.col("contract_id").is_not_null()).join(earning, on="account", how="semi")
-    net = (pl.col("credit").fill_null(ZERO) - pl.col("debit").fill_null(ZERO)).cast(MONEY)
     return lines.group_by("contract_id", "period", "currency").agg(
-        net.sum().alias("posted"), pl.col("evidence").explode().drop_nulls().unique().sort()
+        net_credit().sum().alias("posted"), pl.col("evidence").explode().drop_nulls().unique().sort()
     )
 
 
@@ -45,9 +49,8 @@ def standing_accruals(journals: pl.DataFrame, accounts: pl.DataFrame) -> pl.Data
     reversed_ = lines.select(pl.col("reverses_journal_id").alias("journal_id")).drop_nulls()
     earning = accounts.filter(pl.col("account_class") == "revenue").select("account")
     kept = lines.filter(named & pl.col("reverses_journal_id").is_null()).join(reversed_, on="journal_id", how="anti")
-    net = (pl.col("credit").fill_null(ZERO) - pl.col("debit").fill_null(ZERO)).cast(MONEY)
     by_period = kept.join(earning, on="account", how="semi").group_by(_KEY)
-    return by_period.agg(net.sum().alias("accrued"), pl.col("journal_id").unique().sort().str.join(", ").alias("journals"))
+    return by_period.agg(net_credit().sum().alias("accrued"), pl.col("journal_id").unique().sort().str.join(", ").alias("journals"))
 
 
 def _with_cause(rows: pl.DataFrame, accruals: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from engine.canonical.kinds import MONEY
 from engine.revenue.arithmetic.asof import latest, running
 from engine.revenue.arithmetic.numbers import FRACTION, ZERO, whole_number
 from engine.revenue.arithmetic.rounding import round_share
-from engine.revenue.ground.frames import BESIDE, by_price
+from engine.revenue.ground.frames import by_price, of_price
 from engine.revenue.progress.expected_cost import total_cost_history
 
 _KINDS: Final = ("incremental", "allocated_direct")
@@ -47,9 +47,7 @@ def remaining_by_obligation(
     key = ["contract_id", "obligation_id"]
     versions = obligations.select(*key, pl.col("effective_date").alias("end_date"), pl.col("allocated_amount").alias("price"))
     found = latest(points, versions, by=key, on="end_date", columns=["price"])
-    # Royalties, use and what is as invoiced are no part of the price allocated (55-18, 55-65).
-    in_price = ~pl.col("is_planned") & ~pl.col("timing").is_in(BESIDE).fill_null(value=False)
-    earned = performance.filter(in_price).rename({"posting_date": "end_date", "amount": "recognized"})
+    earned = performance.filter(of_price()).rename({"posting_date": "end_date", "amount": "recognized"})
     found = running(found, earned, by=key, on="end_date", columns=["recognized"])
     done = earned.filter(~by_price() & pl.col("progress").is_not_null()).select(*key, "end_date", "progress").sort("end_date")
     found = latest(found, done, by=key, on="end_date", columns=["progress"])

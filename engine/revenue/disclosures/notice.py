@@ -15,7 +15,7 @@ from engine.revenue.arithmetic.numbers import ZERO
 from engine.revenue.contracts.leaving import free_to_leave, notice_end
 from engine.revenue.disclosures.backlog import remaining_obligations
 from engine.revenue.disclosures.milestones import due_milestones
-from engine.revenue.ground.frames import BESIDE, FEES, MOVED_ENDS, Books, empty
+from engine.revenue.ground.frames import FEES, MOVED_ENDS, Books, empty, of_price
 
 _NONE = pl.lit([], dtype=pl.List(pl.String))
 
@@ -65,7 +65,7 @@ def month_by_month(rows: pl.DataFrame, books: Books) -> pl.DataFrame:
     versions = books.extra.get("standing", books.obligations)
     asked = latest(asked, versions.select(*key, pl.col("effective_date").alias("date"), "allocated_amount"), by=key, on="date",
                    columns=["allocated_amount"])  # fmt: skip
-    done = with_opened(books).filter(~pl.col("is_planned") & ~pl.col("timing").is_in(BESIDE).fill_null(value=False))
+    done = with_opened(books).filter(of_price())
     done = done.select(*key, pl.col("posting_date").alias("date"), pl.col("amount").alias("→earned"))
     asked = running(asked, done, by=key, on="date", columns=["→earned"])
     later = (pl.col("allocated_amount") - pl.col("→earned")).fill_null(ZERO).sum().cast(MONEY).alias("→later")

@@ -11,9 +11,9 @@ import polars as pl
 from engine.canonical.kinds import MONEY
 from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.numbers import ZERO
-from engine.revenue.arithmetic.runs import before, begins, in_order, running
+from engine.revenue.arithmetic.runs import before, in_order, running
 from engine.revenue.disclosures.notice import month_by_month, within_notice
-from engine.revenue.ground.frames import BESIDE, TEXT, TEXTS, Books, setting, shaped
+from engine.revenue.ground.frames import TEXT, TEXTS, Books, contract_and_day, of_price, setting, shaped
 from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.claims import Agreed
 from engine.revenue.posting.currency import CLOSED, REMEASURED, Translated
@@ -157,10 +157,8 @@ def _with_flows(rows: pl.DataFrame, steps: pl.DataFrame, books: Books) -> pl.Dat
 def _with_price(rows: pl.DataFrame, books: Books, opened: pl.DataFrame) -> pl.DataFrame:
     """Add the transaction price in force and what of it is left to recognize (without as-invoiced work and royalties)."""
     price = books.price.select("contract_id", "date", "transaction_price").sort("contract_id", "date")
-    in_pool = ~pl.col("is_planned") & ~pl.col("timing").is_in(BESIDE).fill_null(value=False)
-    # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
-    key = begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()
-    pooled = books.performance.lazy().with_columns(key.alias("key")).filter(in_pool).group_by("key", maintain_order=True).agg(
+    atoms = books.performance.lazy().with_columns(contract_and_day().alias("key"))
+    pooled = atoms.filter(of_price()).group_by("key", maintain_order=True).agg(
         pl.col("contract_id", "posting_date").first(), pl.col("amount").sum()
     ).sort("key").select("contract_id", pl.col("posting_date").alias("date"), "amount")  # fmt: skip
     already = opened.lazy().select("contract_id", pl.col("opened_on").alias("date"), pl.col("of_price").alias("amount"))

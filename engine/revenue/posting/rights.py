@@ -22,8 +22,8 @@ from engine.nothing import of_nothing
 from engine.revenue.arithmetic.asof import running as through_day
 from engine.revenue.arithmetic.numbers import WIDE, ZERO
 from engine.revenue.arithmetic.rounding import round_share, units
-from engine.revenue.arithmetic.runs import before, begins, carried, joined, running
-from engine.revenue.ground.frames import Books
+from engine.revenue.arithmetic.runs import before, carried, joined, running
+from engine.revenue.ground.frames import Books, contract_and_day
 from engine.revenue.posting.anew import with_earned_share
 from engine.revenue.posting.claims import Claims
 from engine.revenue.posting.in_force import with_force
@@ -95,8 +95,7 @@ def _performance(books: Books) -> pl.DataFrame:
         }
     done = books.performance.lazy().select(
         "contract_id", "is_planned", pl.col("posting_date").alias("date"), *(flow.alias(name) for name, flow in flows.items()),
-        # Performance stands by contract: the number of the contract and the day are quicker to group by than its id.
-        (begins("contract_id").cum_sum().cast(pl.Int64) * 2**20 + pl.col("posting_date").to_physical()).alias("key"),
+        contract_and_day().alias("key"),
     )  # fmt: skip
     by_day = done.filter(~pl.col("is_planned")).group_by("key", maintain_order=True)
     summed = by_day.agg(pl.col("contract_id", "date").first(), pl.col(list(flows)).sum())
