@@ -207,7 +207,8 @@ def _contracts(core: Core) -> pl.DataFrame:
     asked = late.select("contract_id", pl.col("terminated_date").alias("→day"), pl.col("end_known_at").alias("known_at"))
     taken_in = _taken_in(core, asked).select("contract_id", "→open")
     made = core.contracts.join(taken_in, on="contract_id", how="left", maintain_order="left")
-    made = made.with_columns(pl.max_horizontal("terminated_date", "→open").alias("terminated_date")).drop("→open")
+    served = pl.coalesce(pl.col("→open").dt.offset_by("-1d"), "terminated_date").alias("served_to")
+    made = made.with_columns(pl.max_horizontal("terminated_date", "→open").alias("terminated_date"), served).drop("→open")
     return shaped(made, CONTRACTS, keep=[name for name in core.contracts.columns if name not in CONTRACTS])
 
 
@@ -297,7 +298,8 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
             pl.col("begins").alias("start_date"),
             pl.col("ends").alias("end_date"),
             _measure(core).alias("measure"),
-            pl.lit("relative_ssp").alias("method"),
+            # What is added later takes part by standalone prices.
+            pl.col("method").fill_null("relative_ssp"),
         ),
         OBLIGATIONS,
     ).sort("contract_id", "obligation_id", "version")

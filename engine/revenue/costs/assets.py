@@ -159,7 +159,7 @@ def classified(costs: pl.DataFrame, contracts: pl.DataFrame, lines: pl.DataFrame
 def _terms(contracts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return what the costs of each contract are judged by: its settings, and its term, which its promises state where it does not."""
     terms = contracts.select(
-        "contract_id", "calendar", "status", "terminated_date",
+        "contract_id", "calendar", "status", "terminated_date", "served_to",
         pl.col("start_date").alias("contract_start"), pl.col("end_date").alias("contract_end"),
         pl.col("setting.late.closed_period").alias("late"),
         pl.col("setting.standard").alias("standard"), pl.col("setting.rounding.mode").alias("rounding"),
@@ -200,7 +200,8 @@ def _by_period(
 ) -> pl.DataFrame:
     """Return cost × period from the one it was incurred in, with what is amortized so far if nothing is written off.
 
-    Of a cost that is `gone` this ends with the day before, and what is left then is written off.
+    Of a cost that is `gone` this ends with the day before, of a contract that is terminated with its last day, and what is left then
+    is written off.
     """
     spans = periods.select("calendar", "period", "start_date", pl.min_horizontal(pl.col("end_date"), as_of).alias("end_date"))
     begun = spans.filter(pl.col("start_date") <= as_of)
@@ -208,7 +209,7 @@ def _by_period(
         pl.col("end_date") >= pl.col("incurred_date")
     )
     rows = rows.join(pl.DataFrame(schema=GONE) if gone is None else gone, on="cost_id", how="left", maintain_order="left")
-    served = pl.min_horizontal("end_date", pl.col("gone_on").dt.offset_by("-1d"))
+    served = pl.min_horizontal("end_date", "served_to", pl.col("gone_on").dt.offset_by("-1d"))
     rows = with_amortized(rows.with_columns(pl.col("end_date").alias("→day"), served.alias("end_date")), moves, benefit_terms(periods))
     rows = rows.with_columns(pl.col("→day").alias("end_date")).drop("→day")
     is_terminated = (pl.min_horizontal("terminated_date", "gone_on") <= pl.col("end_date")).fill_null(value=False)

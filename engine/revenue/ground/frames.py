@@ -50,6 +50,7 @@ CONTRACTS: Final[dict[str, pl.DataType]] = {
     "term_end": DAY,
     "status": TEXT,
     "terminated_date": DAY,
+    "served_to": DAY,
     "gate": TEXT,
     "gate_date": DAY,
     "lost_date": DAY,
@@ -63,6 +64,7 @@ CONTRACTS: Final[dict[str, pl.DataType]] = {
 `minor_digits`: digits of the currency's minor unit (USD 2, JPY 0, KWD 3).
 `end_date`: as on paper; `term_end`: last enforceable day of a contract that the customer may end for convenience (its notice
 period, counted from as_of; what ends before that ends earlier); null: nobody may leave, what is promised binds to its own end.
+`served_to`: last day served of a contract that is terminated; before `terminated_date` where the end was known after the close.
 `gate`: met, not_met (criteria judged and failed) or held (nobody judged; a finding); `gate_date`: the first
 day revenue may be recognized; null unless met; `lost_date`: the last one, where the criteria are not met any more.
 `gate_source`: record, judgement or presumption.

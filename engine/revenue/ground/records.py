@@ -13,6 +13,7 @@ from engine.canonical.schema import PROVENANCE, empty_frame, entity_spec, file_a
 from engine.only_line import line_of_expenses, only_line_of_project
 from engine.revenue.ground.end_days import with_end_days
 from engine.revenue.ground.frames import TEXTS
+from engine.revenue.ground.named import NAMED, with_contract
 from engine.revenue.ground.stated import STATED, in_currency_of_contract
 from engine.revenue.ground.told_ends import with_told_ends
 from engine.stage import Context, Facts
@@ -85,6 +86,8 @@ class Records:
             return with_told_ends(not_ended(known_then, to_come), self.frame)
         if entity in _OF_PROJECTS and known_then["contract_line_id"].null_count():
             known_then = _on_only_line(known_then, entity, self.frame("contract_line"))
+        if entity in NAMED and known_then.height:
+            known_then = with_contract(known_then, entity, self.frame)
         return in_currency_of_contract(known_then, entity, self.frame) if entity in STATED and known_then.height else known_then
 
 

@@ -241,14 +241,22 @@ def costs_of_delivery(books: Books, records: Agreed, rates: pl.DataFrame) -> pl.
         "contract_id", "date", pl.col("work_date").alias("→day"), worth_of_hours(pl.col("cost_rate").cast(MONEY), digits).alias("cost"),
         pl.col("cost_currency").alias("stated_currency"),
     )  # fmt: skip
-    direct = records.frame("contract_cost").filter(pl.col("kind") == "delivery").drop("contract_id")
-    direct = _arrived(direct.join(unseen, on="contract_line_id", how="inner").with_columns(pl.col("incurred_date").alias("date")), books)
+    direct = _arrived(_direct(records, unseen).with_columns(pl.col("incurred_date").alias("date")), books)
     delivered = direct.select(
         "contract_id", "date", pl.col("incurred_date").alias("→day"), pl.col("amount").cast(MONEY).alias("cost"),
         pl.col("currency").alias("stated_currency"),
     )  # fmt: skip
     stated = pl.concat([observed, worked, delivered]).drop_nulls(["date", "cost"])
     return in_contract_currency(stated, books.contracts, rates, names=("cost",), day="→day", stated="stated_currency").drop("→day")
+
+
+def _direct(records: Agreed, unseen: pl.DataFrame) -> pl.DataFrame:
+    """Return the costs of delivery of lines whose cost nobody reports; what names its contract alone stands with the first of these."""
+    spent = records.frame("contract_cost").filter(pl.col("kind") == "delivery")
+    first = unseen.group_by("contract_id").agg(pl.col("contract_line_id").min().alias("→line"))
+    spent = spent.join(first, on="contract_id", how="left", maintain_order="left")
+    spent = spent.with_columns(pl.coalesce("contract_line_id", "→line").alias("contract_line_id")).drop("contract_id", "→line")
+    return spent.join(unseen, on="contract_line_id", how="inner")
 
 
 def _counted(time: pl.DataFrame, books: Books) -> pl.DataFrame:

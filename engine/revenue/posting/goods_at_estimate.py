@@ -29,6 +29,7 @@ def _expected(goods: pl.DataFrame, books: Books, records: Agreed) -> pl.DataFram
     spent = records.frame("contract_cost").filter(pl.col("kind") == "delivery")
     for told in (records.frame("progress").filter(pl.col("cost_to_date").is_not_null()), spent):
         goods = without(goods, told, key)
+    goods = without(goods, spent.filter(pl.col(key).is_null()), "contract_id")
     done = books.performance.filter(~pl.col("is_planned") & ~by_price() & pl.col("progress").is_not_null())
     done = done.join(goods, on=of, how="semi").sort("posting_date", "progress")
     done = done.unique([*of, "posting_date"], keep="last").select(*of, pl.col("posting_date").alias("as_of_date"), "progress")

@@ -80,7 +80,7 @@ def inception(
     `financed`: what promises that finance are worth at transfer (`financing.Financing.prices`).
     Columns of an obligation: okey, group_id, contract_id, obligation_id, ssp, share (of COEFFICIENT), base,
     rem, w_rem, variable, on_whole (what of the whole contract's price is variable), stated, cut (what rounding took off its share),
-    is_pooled, problem (null, or why the contract is held).
+    is_pooled, problem (null, or why the contract is held), method (how its share was found: residual, relative_ssp).
     """
     signed = _signed(lines, terms)
     signed = with_pooled_promises(signed, contracts, shared_amounts(signed, terms, initial))
@@ -217,7 +217,7 @@ def _with_interest(pools: pl.DataFrame, financed: pl.DataFrame, contracts: pl.Da
 
 
 def _weights(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `weight` (what the pool is shared by), `is_zero` and `problem` to obligations of the pool."""
+    """Add `weight` (what the pool is shared by), `is_zero` and `problem` to obligations of the pool, and say of each by which `method`."""
     count = pl.col("is_pooled").sum().over("group_id")
     alone = pl.col("is_pooled") & (count == 1)
     lacks = (pl.col("method") == "residual") & pl.col("ssp").is_null()
@@ -240,6 +240,7 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.col("weight"))
         .alias("weight"),
         pl.when("is_residual").then(left // pl.col("scale")).otherwise(pl.col("ssp")).alias("ssp"),
+        pl.when("is_residual").then(pl.lit("residual")).otherwise(pl.lit("relative_ssp")).alias("method"),
     )
     shares = pl.col("is_pooled") & ~pl.col("alone")
     nothing = shares & (pl.when(shares).then(pl.col("weight").fill_null(0)).otherwise(wide(0)).sum().over("group_id") == 0)
