@@ -16,6 +16,7 @@ from engine.workdays import elapsed
 
 _RENAME: Final = "Leave it out, or name it as docs/canonical.md does."
 _DEEPER: Final = "Give its folder, or a pattern such as '**/contract.csv', as the path of a source in snapshot.yaml."
+
 HELD_SCHEMA: Final[dict[str, pl.DataType]] = {
     "file": pl.String(), "row": pl.Int64(), "entity": pl.String(), "field": pl.String(), "value": pl.String(), "reason": pl.String(),
     "remedy": pl.String(),

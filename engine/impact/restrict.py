@@ -30,13 +30,23 @@ def of_contracts(facts: Facts, contracts: Sequence[str]) -> Facts:
     """
     known: dict[str, pl.DataFrame] = {"contract": _combined(facts, contracts)}
     for entity in _WALK[1:]:
-        found = _ids(facts, entity, known)
-        if found is not None:
-            known[entity] = pl.concat([known[entity], found]).unique() if entity in known else found
+        _learn(facts, entity, known)
     kept = [_kept(name, frame, known) for name, frame in facts.records.items()]
     # Made once: a stage reads each of them many times.
     made = pl.collect_all(kept)
     return replace(facts, records={name: frame.lazy() for name, frame in zip(facts.records, made, strict=True)})
+
+
+def _learn(facts: Facts, entity: str, known: dict[str, pl.DataFrame]) -> None:
+    """Add to what is known the entity's records that name something of it; along chains what names these, too, as a credit note does."""
+    names_its_own = any(each.reference == entity for each in ENTITIES[entity].fields.values())
+    for _ in range(_CHAIN if names_its_own else 1):
+        before = known[entity].height if entity in known else 0
+        found = _ids(facts, entity, known)
+        if found is not None:
+            known[entity] = pl.concat([known[entity], found]).unique() if entity in known else found
+        if entity not in known or known[entity].height == before:
+            return
 
 
 def _combined(facts: Facts, contracts: Sequence[str]) -> pl.DataFrame:
@@ -77,9 +87,12 @@ def _names(entity: str, frame: pl.LazyFrame, known: dict[str, pl.DataFrame]) -> 
     """Return the condition that a record names something known; None when the entity names nothing of the kind."""
     present = frame.collect_schema().names()
     own = ENTITIES[entity].keys[0] if entity in ENTITIES else ""
+    fields = ENTITIES[entity].fields if entity in ENTITIES else {}
+    named = {name: fields[name].reference if name in fields else None for name in present if name != own}
     tests = [
-        pl.col(name).is_in(known[other]["id"].implode()) for name in present for other in known if name == f"{other}_id" and name != own
-    ]
+        pl.col(name).is_in(known[other]["id"].implode()) for name, reference in named.items() for other in known
+        if other == reference or name == f"{other}_id"
+    ]  # fmt: skip
     if entity in known and own in present:
         tests.append(pl.col(own).is_in(known[entity]["id"].implode()))
     return reduce(lambda one, other: one | other, (each.fill_null(value=False) for each in tests)) if tests else None

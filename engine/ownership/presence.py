@@ -68,7 +68,5 @@ def _as_findings(
         _since(rule, spec).alias("since"), message.alias("message"),
         pl.lit(remedy).alias("remedy"),
         pl.lit(rule.steward).alias("owner"),
-        pl.concat_list(
-            file_and_row()
-        ).list.drop_nulls().alias("evidence"),
+        pl.concat_list(file_and_row()).list.drop_nulls().alias("evidence"),
     )  # fmt: skip

@@ -298,8 +298,6 @@ def _obligations(core: Core, versions: pl.DataFrame, as_of: dt.date) -> pl.DataF
             pl.col("begins").alias("start_date"),
             pl.col("ends").alias("end_date"),
             _measure(core).alias("measure"),
-            # What is added later takes part by standalone prices.
-            pl.col("method").fill_null("relative_ssp"),
         ),
         OBLIGATIONS,
     ).sort("contract_id", "obligation_id", "version")

@@ -138,7 +138,7 @@ def run_core(records: Records, versions: Versions, as_of: dt.date, verdicts: pl.
         priced.later,
         priced.start,
         priced.changes,
-        about_obligations(states, added, contracts).join(allocated.obligations.select("okey", "method"), on="okey", how="left"),
+        about_obligations(states, added, allocated.obligations, contracts),
         evolved,
         measures,
         outside,

@@ -12,6 +12,7 @@ from engine.canonical.kinds import DECIMAL_SCALE, MONEY, Kind, polars_dtype
 from engine.minor_units import minor_digits
 from engine.revenue.arithmetic.numbers import whole_number, wide
 from engine.revenue.arithmetic.rounding import round_quotient
+from engine.revenue.ground.named import contract_of_lines
 from engine.revenue.ground.rates import RATE, rate_table, translated, with_rate
 
 
@@ -109,8 +110,5 @@ def with_contract_currency(rows: pl.DataFrame, frame: Callable[[str], pl.DataFra
     if "contract_id" in rows.columns:
         known = rows.with_columns(pl.col("contract_id").alias("→contract"))
     else:
-        names = ("contract_line_id", pl.col("contract_id").alias("→contract"))
-        added = frame("amendment_line").join(frame("amendment").select("amendment_id", "contract_id"), on="amendment_id", how="inner")
-        lines = pl.concat([frame("contract_line").select(names), added.select(names)]).drop_nulls()
-        known = rows.join(lines.unique("contract_line_id", keep="first"), on="contract_line_id", how="left", maintain_order="left")
+        known = rows.join(contract_of_lines(frame), on="contract_line_id", how="left", maintain_order="left")
     return known.join(contracts.unique("→contract", keep="first"), on="→contract", how="left", maintain_order="left")

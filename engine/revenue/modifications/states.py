@@ -162,10 +162,16 @@ def _split_off(splits: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def about_obligations(states: pl.DataFrame, added: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
-    """Return per obligation what dates and posts its revenue; what is held has no gate date."""
+def about_obligations(
+    states: pl.DataFrame, added: pl.DataFrame, signed: pl.DataFrame, contracts: pl.DataFrame
+) -> pl.DataFrame:
+    """Return per obligation what dates and posts its revenue; what is held has no gate date.
+
+    `signed`: of `allocation.inception`, which says by which `method` each has its share; what is added later has one by standalone prices.
+    """
     names = ["okey", "group_id", "contract_id", "obligation_id", "timing", "half_even", "minor_digits", "problem", "line_id", "measure"]
     both = pl.concat([states.select(*names, "opened_on", "opened", "runs_on"), added.select(names)], how="diagonal")
     head = contracts.select("contract_id", "calendar", "gate_date", "lost_date", setting("rounding.schedule").alias("schedule"))
-    made = both.join(head, on="contract_id", how="left").with_columns(pl.col("opened").fill_null(0))
+    made = both.join(head, on="contract_id", how="left").join(signed.select("okey", "method"), on="okey", how="left")
+    made = made.with_columns(pl.col("opened").fill_null(0), pl.col("method").fill_null("relative_ssp"))
     return made.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("gate_date")).alias("gate_date"))

@@ -22,14 +22,13 @@ from engine.only_line import only_line_of_project
 from engine.revenue.arithmetic.numbers import ZERO, wide
 from engine.revenue.arithmetic.rounding import round_share, units
 from engine.revenue.ground.frames import Books
+from engine.revenue.ground.named import with_root
 from engine.revenue.ground.rates import in_contract_currency
 from engine.revenue.posting.given_back import with_overpaid_back
 from engine.revenue.posting.planned import counted_from
 from engine.revenue.posting.unnamed import with_work_billed
 
 # A credited invoice is re-issued a few times at most; a longer chain is cut here.
-_CHAIN: Final = 5
-
 _CLAIM: Final = ("root", "contract_id", "contract_line_id", "milestone_id")
 
 BASES: Final = ("free", "due", "conditional")
@@ -106,14 +105,7 @@ def _unvalued(rows: pl.DataFrame, entity: str, amount: str) -> pl.DataFrame:
 def _invoices(records: Agreed, as_of: dt.date) -> pl.DataFrame:
     """Return posted invoices and credit notes with `root`: the invoice they correct or replace, through chains."""
     is_posted = pl.col("status").is_in(POSTED) & (pl.col("invoice_date") <= as_of)
-    posted = records.frame("invoice").filter(is_posted)
-    invoices = posted.with_columns(pl.coalesce("corrects_invoice_id", "replaces_invoice_id", "invoice_id").alias("root"))
-    links = invoices.select("invoice_id", "root").unique("invoice_id", keep="first", maintain_order=True)
-    step = links.rename({"invoice_id": "root", "root": "next"})
-    for _ in range(_CHAIN):
-        followed = links.join(step, on="root", how="left", maintain_order="left")
-        links = followed.select("invoice_id", pl.coalesce("next", "root").alias("root"))
-    return invoices.drop("root").join(links, on="invoice_id", how="left", maintain_order="left")
+    return with_root(records.frame("invoice").filter(is_posted))
 
 
 @of_no("invoices")

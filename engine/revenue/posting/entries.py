@@ -369,7 +369,6 @@ def _with_own_values(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 @of_nothing
-@of_nothing
 def _pair(rows: pl.DataFrame, contracts: pl.DataFrame, amount: str, debit: str, credit: str) -> pl.DataFrame:
     """Return a debit and a credit line of each row's amount; a negative amount turns them round."""
     rows = rows.join(contracts.select("contract_id", "contract"), on="contract_id", how="left", maintain_order="left")

@@ -120,26 +120,30 @@ def option_shares(options: pl.DataFrame, right: str = "contract_line_id") -> pl.
 
 
 def weighed_renewals(options: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Add `weight`: what each renewal is worth beside its service, if it is taken, by the policy's weights; likelihood and values too.
+    """Add `weight`: what each renewal is worth beside its service, if it is taken, by the policy's weights.
 
     The price without the option; of one that states no discount that of the service it renews, which is alike (55-45). Or the cost
-    expected of it. `lines`: as of `look_through`, of which every option has one.
+    expected of it. `lines`: as of `look_through`, a service of each option's contract. Columns added besides: those of `with_likelihood`
+    and `list_value`, the service's `units` (null: not told), rounding_unit, rounding_per.
     """
-    service = lines.select("contract_id", "weights", _fine("standalone_selling_price").alias("→alike"), _fine("quantity").alias("→of"))
+    service = lines.select(
+        "contract_id", "weights", "rounding_unit", "rounding_per", _fine("standalone_selling_price").alias("→alike"),
+        _fine("quantity").alias("units"),
+    )  # fmt: skip
     priced = list_value(with_likelihood(options)).join(service, on="contract_id", how="inner")
-    part = pl.coalesce(_fine("quantity") / pl.when(pl.col("→of") != 0).then("→of"), pl.lit(1, dtype=FINE))
+    part = pl.coalesce(_fine("quantity") / pl.when(pl.col("units") != 0).then("units"), pl.lit(1, dtype=FINE))
     is_told = pl.col("discount_pct").is_not_null() | pl.col("expected_purchase_amount").is_not_null()
     alone = pl.when(is_told).then("list_value").otherwise(pl.coalesce(pl.col("→alike") * part, "list_value"))
     weight = pl.when(_BY_COST).then(_fine("estimated_cost")).otherwise(alone)
-    return priced.with_columns(weight.alias("weight")).drop("weights", "→alike", "→of")
+    return priced.with_columns(weight.alias("weight")).drop("weights", "→alike")
 
 
-def look_through(lines: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
+def look_through(lines: pl.DataFrame, renewals: pl.DataFrame) -> pl.DataFrame:
     """Return the look-through allocation of contracts with renewal rights of like services (55-45).
 
     `lines`: contract_id, contract_line_id, quantity, amount, standalone_selling_price, estimated_cost and the
     settings weights (ssp | expected_cost), rounding_unit (null: the money's own digits), rounding_per
-    (contract | total); one service line a contract. `options`: its renewals, chained by start date.
+    (contract | total); one service line a contract. `renewals`: of `weighed_renewals`, chained by start date.
 
     The hypothetical price is the line's amount plus every renewal's price × likelihood; it is shared by
     weights: standalone selling prices, or expected costs, likewise × likelihood. Rounded per contract, a line
@@ -153,14 +157,13 @@ def look_through(lines: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
         pl.when(_BY_COST).then(_fine("estimated_cost")).otherwise(_fine("standalone_selling_price")).alias("weight"),
         pl.coalesce(pl.col("quantity").cast(FINE), pl.lit(1, dtype=FINE)).alias("units"), "rounding_unit", "rounding_per",
     )  # fmt: skip
-    settings = base.select("contract_id", "units", "rounding_unit", "rounding_per")
     chance = pl.col("likelihood").cast(FINE)
-    renewals = weighed_renewals(options, lines).join(settings, on="contract_id", how="inner").select(
+    later = renewals.select(
         "contract_id", pl.col("renewal").alias("step"), pl.col("exercised_line_id").alias("contract_line_id"), "option_id",
-        (pl.col("exercise_value") * chance).alias("consideration"), (pl.col("weight") * chance).alias("weight"), "units", "rounding_unit",
-        "rounding_per",
+        (pl.col("exercise_value") * chance).alias("consideration"), (pl.col("weight") * chance).alias("weight"),
+        pl.coalesce("units", pl.lit(1, dtype=FINE)), "rounding_unit", "rounding_per",
     )  # fmt: skip
-    steps = pl.concat([base, renewals]).sort("contract_id", "step")
+    steps = pl.concat([base, later]).sort("contract_id", "step")
     return _shared(steps).select(
         "contract_id", "step", "contract_line_id", "option_id", pl.col("consideration").cast(MONEY), "allocated",
         (pl.col("consideration").cast(MONEY) - pl.col("allocated")).cum_sum().over("contract_id", order_by="step").alias("deferred"),

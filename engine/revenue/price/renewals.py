@@ -91,10 +91,9 @@ def _table(lines: pl.DataFrame, contracts: pl.DataFrame, options: pl.DataFrame) 
         "rounding_per",
     )  # fmt: skip
     known = chain.join(base, on="contract_id", how="semi")
-    table = look_through(base, known)
+    numbered = weighed_renewals(known, base)
+    table = look_through(base, numbered)
     weighed = table.filter(pl.col("allocated").is_not_null()).select("contract_id").unique()
-    settings = base.select("contract_id", "quantity", "rounding_unit", "rounding_per").rename({"quantity": "units"})
-    numbered = weighed_renewals(known, base).join(settings, on="contract_id", how="inner")
     return table.join(weighed, on="contract_id", how="semi"), numbered.join(weighed, on="contract_id", how="semi")
 
 

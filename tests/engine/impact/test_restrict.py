@@ -48,3 +48,15 @@ def test_a_payment_of_several_invoices_stays_with_each_of_their_contracts() -> N
 def test_a_contract_combined_with_another_comes_with_it() -> None:
     given = facts(contract={"contract_id": ["C1", "C2", "C3"], "combined_with_contract_id": [None, "C1", None]})
     assert kept(of_contracts(given, ["C1"]), "contract", "contract_id") == ["C1", "C2"]
+
+
+def test_a_credit_note_that_names_its_invoice_alone_stays_with_its_contract_through_re_issues() -> None:
+    given = facts(
+        contract={"contract_id": ["C1", "C2"]},
+        invoice={
+            "invoice_id": ["I1", "I2", "N2", "N9"], "contract_id": ["C1", None, None, None],
+            "corrects_invoice_id": [None, None, "I2", "I9"], "replaces_invoice_id": [None, "I1", None, None],
+        },
+    )  # fmt: skip
+    assert kept(of_contracts(given, ["C1"]), "invoice", "invoice_id") == ["I1", "I2", "N2"]
+    assert kept(of_contracts(given, ["C2"]), "invoice", "invoice_id") == []

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from engine.canonical.schema import entity_spec
-from engine.revenue.price.options import look_through, option_prices
+from engine.revenue.price.options import look_through, option_prices, weighed_renewals
 
 
 def records(entity: str, *rows: dict[str, Any]) -> pl.DataFrame:
@@ -74,10 +74,14 @@ def service(**changes: Any) -> pl.DataFrame:
     return records("contract_line", line).with_columns(pl.lit(value, dtype=types[name]).alias(name) for name, value in settings.items())
 
 
+def looked_through(line: pl.DataFrame) -> pl.DataFrame:
+    return look_through(line, weighed_renewals(renewals(), line))
+
+
 def test_look_through_shares_the_hypothetical_price_by_expected_cost() -> None:
     # 20,000 + 80 % + 60 % of 20,000 = 48,000 over costs 9,000 + 8,000 + 8,400 = 25,400; one of ten: 4,800 over 25,400:
     # 1,700.79 → 1,701; 1,511.81 → 1,512; the rest 1,587. Deferred after each: 2,990; 3,870; 0
-    found = look_through(service(), renewals())
+    found = looked_through(service())
     assert found["consideration"].to_list() == [20000, 16000, 12000]
     assert found["allocated"].to_list() == [17010, 15120, 15870]
     assert found["deferred"].to_list() == [2990, 3870, 0]
@@ -85,5 +89,5 @@ def test_look_through_shares_the_hypothetical_price_by_expected_cost() -> None:
 
 def test_look_through_rounded_in_total_shares_the_whole_once() -> None:
     # 48,000 × 9,000 / 25,400 = 17,007.87 → 17,008; × 8,000: 15,118.11 → 15,118
-    found = look_through(service(rounding_per="total"), renewals())
+    found = looked_through(service(rounding_per="total"))
     assert found["allocated"].to_list() == [17008, 15118, 15874]
